@@ -1,0 +1,1 @@
+"""Tornado handlers of ``/api/remote``, their OpenAPI document and their events."""

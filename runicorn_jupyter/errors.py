@@ -1,0 +1,227 @@
+"""Every way the remote API can fail: one exception per error code, with its HTTP status.
+
+Raised anywhere below the API; turned into an HTTP answer in exactly one place
+(``runicorn_jupyter.api.base``). ``message`` is one sentence a person can act on.
+Neither ``message`` nor ``details`` may ever hold a secret, a traceback or a local path
+that the user did not name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+__all__ = [
+    "AuthenticationFailed",
+    "AuthenticationRequired",
+    "ConnectionLost",
+    "ConnectionNotFound",
+    "ConnectionTimeout",
+    "EnvironmentNotFound",
+    "Forbidden",
+    "HostKeyChanged",
+    "HostKeyUnknown",
+    "HostNotAllowed",
+    "InternalError",
+    "InvalidParameters",
+    "NotFound",
+    "RemoteError",
+    "RunicornNotInstalled",
+    "SshUnavailable",
+    "TooManyConnections",
+    "ViewerAlreadyRunning",
+    "ViewerNotRunning",
+    "ViewerStartFailed",
+    "map_exceptions",
+]
+
+
+class RemoteError(Exception):
+    """Base of all errors that the API reports.
+
+    Parameters
+    ----------
+    message
+        One English sentence a person can act on.
+    details
+        JSON-serialisable facts for programs, as ``API.md`` lists them per code.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: dict[str, Any] = details
+
+
+class InvalidParameters(RemoteError):
+    """The body or query is not of the form; ``details.errors`` lists field and reason."""
+
+    code = "invalid_parameters"
+    status = 400
+
+    @classmethod
+    def for_field(cls, field: str, reason: str) -> InvalidParameters:
+        """Make the error for a single field.
+
+        Parameters
+        ----------
+        field
+            The field's name as the client wrote it.
+        reason
+            What is wrong with it, as a sentence without its subject's name.
+        """
+        return cls(f"{field}: {reason}", errors=[{"field": field, "reason": reason}])
+
+
+class AuthenticationFailed(RemoteError):
+    """The SSH server refused these credentials; ``details.allowed_methods`` says what it takes."""
+
+    code = "authentication_failed"
+    status = 401
+
+
+class AuthenticationRequired(RemoteError):
+    """The server asks for more: ``details.challenge_id`` and ``details.prompts``."""
+
+    code = "authentication_required"
+    status = 401
+
+
+class Forbidden(RemoteError):
+    """Jupyter's own authentication refused the request."""
+
+    code = "forbidden"
+    status = 403
+
+
+class HostNotAllowed(RemoteError):
+    """The administrator's ``allowed_hosts`` does not include this host."""
+
+    code = "host_not_allowed"
+    status = 403
+
+
+class NotFound(RemoteError):
+    """Nothing is there: an unknown route, challenge or profile."""
+
+    code = "not_found"
+    status = 404
+
+
+class ConnectionNotFound(RemoteError):
+    """No connection has this id."""
+
+    code = "connection_not_found"
+    status = 404
+
+
+class EnvironmentNotFound(RemoteError):
+    """No environment of the remote has this name, prefix or interpreter."""
+
+    code = "environment_not_found"
+    status = 404
+
+
+class ViewerNotRunning(RemoteError):
+    """The connection holds no viewer."""
+
+    code = "viewer_not_running"
+    status = 404
+
+
+class ConnectionTimeout(RemoteError):
+    """Connecting did not finish within ``timeout`` seconds."""
+
+    code = "connection_timeout"
+    status = 408
+
+
+class HostKeyUnknown(RemoteError):
+    """The host's key is in no known_hosts file; ``details.host_key`` is what it offered."""
+
+    code = "host_key_unknown"
+    status = 409
+
+
+class HostKeyChanged(RemoteError):
+    """The host's key differs from the known one, or is revoked."""
+
+    code = "host_key_changed"
+    status = 409
+
+
+class ViewerAlreadyRunning(RemoteError):
+    """The connection already holds a viewer: ``details.viewer``."""
+
+    code = "viewer_already_running"
+    status = 409
+
+
+class RunicornNotInstalled(RemoteError):
+    """The chosen environment has no importable runicorn."""
+
+    code = "runicorn_not_installed"
+    status = 424
+
+
+class TooManyConnections(RemoteError):
+    """The ``max_connections`` traitlet is reached."""
+
+    code = "too_many_connections"
+    status = 429
+
+
+class ViewerStartFailed(RemoteError):
+    """The viewer exited or never listened; ``details.log`` holds its last lines."""
+
+    code = "viewer_start_failed"
+    status = 500
+
+
+class InternalError(RemoteError):
+    """Anything else; its traceback is in the server's log only."""
+
+    code = "internal_error"
+    status = 500
+
+
+class SshUnavailable(RemoteError):
+    """Refused, unreachable, unresolvable, not an SSH server, or forwarding is not allowed."""
+
+    code = "ssh_unavailable"
+    status = 503
+
+
+class ConnectionLost(RemoteError):
+    """The SSH connection is down and is being re-established."""
+
+    code = "connection_lost"
+    status = 503
+
+
+@contextmanager
+def map_exceptions(
+    mapping: Mapping[type[BaseException], tuple[type[RemoteError], str]],
+) -> Iterator[None]:
+    """Turn a library's exceptions into ours at the boundary, once (after httpcore).
+
+    Parameters
+    ----------
+    mapping
+        From exception class to the error class to raise and its message. The first
+        entry that matches wins, so subclasses come before their bases. The original
+        stays as ``__cause__`` for the log.
+    """
+    try:
+        yield
+    except RemoteError:
+        raise
+    except BaseException as exc:
+        for source, (error, message) in mapping.items():
+            if isinstance(exc, source):
+                raise error(message) from exc
+        raise

@@ -1,0 +1,1 @@
+"""Magics, panel and display for notebooks; talks to the server through the client only."""

@@ -1,0 +1,1 @@
+"""What runs on the other side, and this side's knowledge of it."""

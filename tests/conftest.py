@@ -1,0 +1,8 @@
+"""The world that tests live in: each part is a plugin of its own in ``tests/world``."""
+
+pytest_plugins = [
+    "tests.world.sshd",
+    "tests.world.environments",
+    "tests.world.jupyter",
+    "tests.world.browser",
+]
