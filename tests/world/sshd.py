@@ -1,0 +1,445 @@
+"""OpenSSH's own sshd, one process an instance, on loopback, as the current user.
+
+Each instance has its own configuration, host key, client key, remote home and log. What an
+sshd takes from the system's user database (home, shell, password) is replaced where this
+process may make a mount namespace (root): ``/etc/passwd`` and ``/etc/shadow`` of the sshd and
+of all that it starts are private copies, so that ``~``, ``$HOME``, the working directory and the
+login shell are really those of the instance. Elsewhere ``SetEnv HOME=…`` is the nearest
+thing (the working directory of a command then stays the real home); ``Sshd.relocated`` tells
+which, and tests that need a private shell or password skip without it.
+
+All that a session starts carries ``RUNICORN_TEST_SSHD=<id>`` in its environment, so
+``processes()`` counts even what has detached itself, and teardown ends it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MARK = "RUNICORN_TEST_SSHD"
+START_SECONDS = 15.0
+Option = str | int | list[str]
+
+# Read by sh, not formatted: paths come as arguments.
+_ENTER = 'mount --bind "$1" /etc/passwd && mount --bind "$2" /etc/shadow && shift 2 && exec "$@"'
+
+
+def sshd_program() -> str | None:
+    """Return the path of the machine's sshd, or None."""
+    return shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+
+def can_relocate() -> bool:
+    """Tell whether this process may give an sshd a user database of its own."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        return False
+    return subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
+
+
+def make_key(path: Path, *arguments: str, passphrase: str = "", kind: str = "ed25519") -> Path:
+    """Make a key pair with ssh-keygen at ``path`` and ``path.pub``; return ``path``."""
+    command = ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", path.name, "-f", str(path), *arguments]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    return path
+
+
+def _process_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state != "Z"
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
+                    found.append(int(entry.name))
+    return found
+
+
+class Sshd:
+    """One sshd.
+
+    Parameters
+    ----------
+    root
+        An empty folder of its own.
+    home
+        The remote user's home; default: ``root/home``.
+    shell
+        The remote user's login shell (needs ``relocated``).
+    password
+        Lets this password in too (needs ``relocated``); ``password_expired`` makes it one
+        that has to be changed.
+    address
+        The loopback address to listen on.
+    match
+        Text put at the end of the configuration (``Match`` blocks).
+    options
+        Lines of sshd_config; a list gives several lines; they win over the defaults.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        home: Path | None = None,
+        shell: str | None = None,
+        password: str | None = None,
+        password_expired: bool = False,
+        address: str = "127.0.0.1",
+        match: str = "",
+        **options: Option,
+    ) -> None:
+        self.root = root
+        self.id = uuid.uuid4().hex
+        self.host = address
+        self.port = 0
+        self.user = getpass.getuser()
+        self.home = home or root / "home"
+        self.home.mkdir(exist_ok=True, mode=0o700)
+        self.relocated = can_relocate()
+        self.key_path = make_key(root / "client_key")
+        self.host_key_path = make_key(root / "host_key")
+        self.authorized_keys = root / "authorized_keys"
+        self.authorized_keys.write_text((root / "client_key.pub").read_text())
+        self.options = options
+        self.match = match
+        self._process: subprocess.Popen[str] | None = None
+        self._lines: list[str] = []
+        self._news = threading.Condition()
+        if self.relocated:
+            self._write_user_database(shell, password, password_expired)
+        elif shell or password:
+            pytest.skip("a private shell or password needs root and mount namespaces")
+
+    def _write_user_database(self, shell: str | None, password: str | None, expired: bool) -> None:
+        entries = [line.split(":") for line in Path("/etc/passwd").read_text().splitlines() if line]
+        for entry in entries:
+            if entry[0] == self.user:
+                entry[5] = str(self.home)
+                entry[6] = shell or "/bin/bash"
+        (self.root / "passwd").write_text("".join(":".join(entry) + "\n" for entry in entries))
+        hashed = "*"
+        if password is not None:
+            made = subprocess.run(
+                ["openssl", "passwd", "-6", "-stdin"],
+                input=password,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            hashed = made.stdout.strip()
+        changed = "0" if expired else "19000"
+        lines = [f"{e[0]}:{hashed if e[0] == self.user else '*'}:{changed}:0:99999:7:::" for e in entries]
+        shadow = self.root / "shadow"
+        shadow.write_text("\n".join(lines) + "\n")
+        shadow.chmod(0o600)
+
+    @property
+    def host_key(self) -> str:
+        """The host's public key as ``TYPE BASE64``."""
+        return " ".join((self.root / "host_key.pub").read_text().split()[:2])
+
+    @property
+    def known_hosts_line(self) -> str:
+        """The line for a known_hosts file, with its newline."""
+        name = self.host if self.port == 22 else f"[{self.host}]:{self.port}"
+        return f"{name} {self.host_key}\n"
+
+    @property
+    def pid(self) -> int:
+        """The listener's process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """All that sshd has printed so far."""
+        with self._news:
+            return "".join(self._lines)
+
+    def wait_log(self, text: str, *, after: int = 0, timeout: float = START_SECONDS) -> None:
+        """Wait until a line that holds ``text`` has come (after the first ``after`` lines).
+
+        Raises
+        ------
+        TimeoutError
+            With the log, if it does not come within ``timeout`` seconds.
+        """
+        with self._news:
+            if not self._news.wait_for(lambda: any(text in line for line in self._lines[after:]), timeout):
+                raise TimeoutError(f"sshd did not print {text!r}:\n{''.join(self._lines[-50:])}")
+
+    def config(self, **options: Option) -> Path:
+        """Write sshd_config (with ``options`` added to the instance's) and return its path."""
+        self.options = {**self.options, **options}
+        environment = [f"{MARK}={self.id}"]
+        if not self.relocated:
+            environment.append(f"HOME={self.home}")
+        values: dict[str, Option] = {
+            "ListenAddress": f"{self.host}:{self.port}",
+            "HostKey": str(self.host_key_path),
+            "AuthorizedKeysFile": str(self.authorized_keys),
+            "PidFile": "none",
+            "StrictModes": "no",
+            "UsePAM": "no",
+            "PermitRootLogin": "yes",
+            "PasswordAuthentication": "yes" if (self.root / "shadow").exists() else "no",
+            "KbdInteractiveAuthentication": "no",
+            "LogLevel": "VERBOSE",
+            "MaxSessions": 100,
+            "MaxStartups": "200:30:400",
+            "Subsystem": "sftp internal-sftp",
+            "UseDNS": "no",
+        }
+        values.update(self.options)
+        lines = []
+        for name, value in values.items():
+            for one in value if isinstance(value, list) else [value]:
+                lines.append(f"{name} {one}")
+        # sshd heeds the first SetEnv line only.
+        extra = self.options.get("SetEnv", [])
+        environment += [str(one) for one in (extra if isinstance(extra, list) else [extra])]
+        lines = [line for line in lines if not line.startswith("SetEnv ")]
+        lines.append("SetEnv " + " ".join(environment))
+        path = self.root / "sshd_config"
+        path.write_text("\n".join(lines) + "\n" + self.match)
+        return path
+
+    def _command(self) -> list[str]:
+        program = sshd_program()
+        assert program is not None
+        command = [program, "-D", "-e", "-f", str(self.config())]
+        if self.relocated:
+            files = [str(self.root / "passwd"), str(self.root / "shadow")]
+            command = ["unshare", "--mount", "sh", "-c", _ENTER, "sh", *files, *command]
+        return command
+
+    def start(self, **options: Option) -> Sshd:
+        """Start it (on the same port as before) and return when it listens."""
+        self.options = {**self.options, **options}
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+        first = self.port == 0
+        for _ in range(20):
+            if first:
+                with socket.create_server((self.host, 0)) as probe:
+                    self.port = probe.getsockname()[1]
+            if self._start_once():
+                return self
+        raise RuntimeError(f"sshd does not start:\n{self.log}")
+
+    def _start_once(self) -> bool:
+        seen = len(self._lines)
+        self._process = subprocess.Popen(
+            self._command(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        process = self._process
+        threading.Thread(target=self._collect, args=(process,), name="sshd-log", daemon=True).start()
+
+        def listening() -> bool:
+            return any("Server listening on" in line for line in self._lines[seen:]) or (
+                process.poll() is not None
+            )
+
+        with self._news:
+            if not self._news.wait_for(listening, START_SECONDS):
+                process.kill()
+            else:
+                listens = process.poll() is None
+                if listens:
+                    return True
+        process.wait()
+        return False
+
+    def _collect(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        with process.stderr:
+            for line in process.stderr:
+                with self._news:
+                    self._lines.append(line)
+                    self._news.notify_all()
+        process.wait()
+        with self._news:
+            self._news.notify_all()
+
+    def session_pids(self) -> list[int]:
+        """Process ids of the sshd processes that serve a client (listener left out)."""
+        if self._process is None:
+            return []
+        found, todo = [], [self.pid]
+        while todo:
+            for pid in _children(todo.pop()):
+                with contextlib.suppress(OSError):
+                    if Path(f"/proc/{pid}/comm").read_text().strip().startswith("sshd"):
+                        found.append(pid)
+                        todo.append(pid)
+        return found
+
+    def processes(self) -> list[int]:
+        """Process ids of all that this sshd's sessions started, detached or not."""
+        needle = f"{MARK}={self.id}".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    if needle in (entry / "environ").read_bytes().split(b"\0") and _process_alive(
+                        int(entry.name)
+                    ):
+                        found.append(int(entry.name))
+        return found
+
+    def drop_sessions(self) -> None:
+        """Kill the processes that serve clients, as a crash would; the listener stays."""
+        for pid in self.session_pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Stop listener and sessions (SIGSTOP): TCP stays up, nothing answers."""
+        self._paused = [self.pid, *self.session_pids()]
+        for pid in self._paused:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Undo ``pause``."""
+        for pid in self.__dict__.pop("_paused", []):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def stop(self, *, sessions: bool = True) -> None:
+        """Stop listening, and end the sessions unless ``sessions`` is false."""
+        self.resume()
+        if self._process is None:
+            return
+        serving = self.session_pids() if sessions else []
+        self._process.terminate()
+        self._process.wait()
+        for pid in serving:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process = None
+
+    def restart(self, **options: Option) -> None:
+        """Stop, then start on the same port (with ``options`` added)."""
+        self.stop()
+        self.start(**options)
+
+    def new_host_key(self) -> None:
+        """Give it another host key (heeded at the next start)."""
+        self.host_key_path.unlink()
+        Path(f"{self.host_key_path}.pub").unlink()
+        make_key(self.host_key_path)
+
+    def close(self) -> None:
+        """Stop it and end whatever its sessions left running."""
+        self.stop()
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+class SshHome:
+    """A person's home on this side: ``~/.ssh/config`` and ``~/.ssh/known_hosts``.
+
+    OpenSSH's tools take ``~`` from the user database, not from ``$HOME``; give them
+    ``-F home.config`` and absolute paths, as ``host`` writes them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.ssh = path / ".ssh"
+        self.ssh.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.config = self.ssh / "config"
+        self.known_hosts = self.ssh / "known_hosts"
+        self.config.touch(mode=0o600)
+        self.known_hosts.touch(mode=0o600)
+
+    def trust(self, sshd: Sshd) -> None:
+        """Add the sshd's host key to known_hosts."""
+        with self.known_hosts.open("a") as file:
+            file.write(sshd.known_hosts_line)
+
+    def host(self, alias: str, sshd: Sshd | None = None, **options: str | int) -> None:
+        """Add a ``Host`` block to the config; ``sshd`` gives where it leads and its key."""
+        values: dict[str, str | int] = {}
+        if sshd is not None:
+            values = {
+                "HostName": sshd.host,
+                "Port": sshd.port,
+                "User": sshd.user,
+                "IdentityFile": str(sshd.key_path),
+                "IdentitiesOnly": "yes",
+                "UserKnownHostsFile": str(self.known_hosts),
+            }
+        values.update(options)
+        with self.config.open("a") as file:
+            file.write(f"Host {alias}\n" + "".join(f"  {name} {value}\n" for name, value in values.items()))
+
+
+@pytest.fixture(scope="session")
+def _sshd_program() -> str:
+    program = sshd_program()
+    if program is None:
+        pytest.fail("these tests need OpenSSH's sshd: apt-get install openssh-server")
+    return program
+
+
+@pytest.fixture(scope="session")
+def sshd(_sshd_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    """One ordinary sshd for the whole run; do not stop it or change its home's basics."""
+    server = Sshd(tmp_path_factory.mktemp("sshd"))
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def make_sshd(_sshd_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Sshd]]:
+    """Start sshd's of the test's own: ``make_sshd(MaxSessions=1, home=…, shell=…, password=…)``."""
+    made: list[Sshd] = []
+
+    def make(**options: Any) -> Sshd:
+        server = Sshd(tmp_path_factory.mktemp("sshd"), **options)
+        made.append(server)
+        return server.start()
+
+    try:
+        yield make
+    finally:
+        for server in made:
+            server.close()
+
+
+@pytest.fixture
+def ssh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SshHome:
+    """A fresh home for the client side: ``$HOME`` points to it and no agent is known."""
+    monkeypatch.setenv("HOME", str(tmp_path / "client-home"))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return SshHome(tmp_path / "client-home")
