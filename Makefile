@@ -1,21 +1,90 @@
-# Nothing to install by hand before these: each makes what it needs.
-PYTHON ?= python3
+# Nothing to install by hand before these: each makes what it needs and says what it cannot.
+#
+#   make demo    an SSH server, training runs and JupyterLab on this machine, to try everything with
+#   make test    the whole test suite            ARGS='-k viewer' goes to pytest
+#   make lint    what pre-commit and CI check    make format: mend what can be mended
+#   make bench   us and our peers, side by side
+#   make clean   remove everything that these made
+
 VENV := .venv
 BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: test lint demo bench venv
-venv: $(VENV)/.stamp
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench clean dev lab lint-ruff lint-types lint-js
+help:
+	@sed -n 's/^#   \{0,1\}//p' Makefile
 
-$(VENV)/.stamp: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --upgrade pip
-	$(BIN)/pip install -q -e '.[demo,test,lint]'
-	touch $@
+# ---- what the targets stand on ----
+# A stamp carries the digest of what it was made from, so that a new checkout of the same content does nothing.
+digest = $(shell cat $(1) 2>/dev/null </dev/null | sha256sum | cut -c1-16)
 
-test: venv
-	$(BIN)/python -m pytest
+PY_DIGEST := $(call digest,pyproject.toml)
+DEMO_VENV := $(VENV)/.demo-$(PY_DIGEST)
+DEV_VENV := $(VENV)/.dev-$(PY_DIGEST)
+$(DEMO_VENV): EXTRAS := demo
+$(DEV_VENV): EXTRAS := demo,test,lint
+$(DEMO_VENV) $(DEV_VENV):
+	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is missing on this machine; install it, or say PYTHON=/path/to/it.' >&2; exit 1; }
+	@PYTHON=$(PYTHON) scripts/system-packages.sh venv
+	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	@echo 'Installing runicorn-jupyter and what it needs into $(VENV) …' >&2
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[$(EXTRAS)]'
+	@rm -f $(@:%-$(PY_DIGEST)=%)-* && touch $@
 
-lint: venv
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+# The JupyterLab side, built from labextension/ and linked where this environment's JupyterLab looks.
+LAB_SOURCES := $(sort $(shell find labextension \( -name node_modules -o -name lib -o -name .yarn \) -prune \
+	-o -type f ! -name '*.tsbuildinfo' -print 2>/dev/null))
+LAB_DIGEST := $(call digest,$(LAB_SOURCES))
+LAB_STAMP := $(if $(wildcard labextension/package.json),runicorn_jupyter/labextension/.made-$(LAB_DIGEST))
+NPM_STAMP := labextension/node_modules/.made-$(call digest,labextension/package.json labextension/package-lock.json)
+$(NPM_STAMP):
+	@scripts/system-packages.sh npm
+	@echo 'Installing the JupyterLab side'"'"'s packages into labextension/node_modules …' >&2
+	@cd labextension && if [ -e package-lock.json ]; then npm ci --no-audit --no-fund --loglevel=error; \
+		else npm install --no-audit --no-fund --loglevel=error; fi
+	@touch $@
+runicorn_jupyter/labextension/.made-$(LAB_DIGEST): $(NPM_STAMP)
+	@echo 'Building the JupyterLab side …' >&2
+	@cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent build:prod
+	@mkdir -p $(VENV)/share/jupyter/labextensions
+	@rm -rf $(VENV)/share/jupyter/labextensions/runicorn-jupyter
+	@ln -s $(CURDIR)/runicorn_jupyter/labextension $(VENV)/share/jupyter/labextensions/runicorn-jupyter
+	@rm -f runicorn_jupyter/labextension/.made-* && touch $@
+
+dev: $(DEV_VENV) $(LAB_STAMP)
+lab: $(DEMO_VENV) $(LAB_STAMP)
+
+# ---- what people call ----
+demo: lab
+	@exec $(BIN)/python -m runicorn_jupyter.demo $(ARGS)
+
+test: dev
+	@scripts/system-packages.sh ssh sshd chromium nft ip tc
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: dev
+	@scripts/system-packages.sh ssh sshd chromium
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lint: lint-ruff lint-types lint-js
+
+lint-ruff: $(DEV_VENV)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+lint-types: $(DEV_VENV)
+	@$(BIN)/mypy
+
+lint-js: $(if $(LAB_STAMP),$(NPM_STAMP))
+	@$(if $(LAB_STAMP),cd labextension && npm run --silent lint:check,:)
+
+format: $(DEV_VENV) $(if $(LAB_STAMP),$(NPM_STAMP))
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@$(if $(LAB_STAMP),cd labextension && npm run --silent lint,:)
+
+clean:
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build \
+		labextension/node_modules labextension/lib runicorn_jupyter/labextension

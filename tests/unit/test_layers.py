@@ -1,0 +1,150 @@
+"""The shape of the code: imports point downwards only, and every part is small and says what it is for."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "runicorn_jupyter"
+
+# Each part, and the parts below it that it may import (DESIGN.md, "The layout").
+CONTRACT = {"models", "errors"}
+LAYERS: dict[str, set[str]] = {
+    "errors": set(),
+    "models": set(),
+    "ssh": CONTRACT,
+    "remote": {"ssh", *CONTRACT},
+    "proxy": {"ssh", *CONTRACT},
+    "service": {"remote", "proxy", "ssh", *CONTRACT},
+    "api": {"service", "remote", "proxy", "ssh", *CONTRACT},
+    "extension": {"api", "service", "remote", "proxy", "ssh", *CONTRACT},
+    "client": set(),
+    "notebook": {"client"},
+    "demo": set(),
+    # Jupyter and IPython ask the package itself for its entry points: inside functions, so that nothing is
+    # imported before it is used.
+    "__init__": {"extension", "notebook"},
+}
+# Text that other machines or browsers run has no place for Python's limits; it is bounded as modules are.
+SCRIPTS = [*PACKAGE.rglob("*.js"), *PACKAGE.rglob("*.sh"), *(ROOT / "labextension" / "src").rglob("*.ts*")]
+
+MAX_MODULE_LINES = 400
+MAX_FUNCTION_LINES = 60
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _modules(*folders: Path) -> list[Path]:
+    return sorted(path for folder in folders for path in folder.rglob("*.py"))
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _part(path: Path) -> str:
+    """The part of the package that a module belongs to: its first folder, or itself."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def _imported(path: Path, tree: ast.AST) -> Iterator[str]:
+    """Yield the dotted names of what a module imports from this package, wherever in it the import stands."""
+    package = ["runicorn_jupyter", *path.relative_to(PACKAGE).parts[:-1]]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("runicorn_jupyter."))
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            if module == "runicorn_jupyter":
+                yield from (f"{module}.{alias.name}" for alias in node.names)
+            elif module.startswith("runicorn_jupyter."):
+                yield module
+
+
+def _functions(tree: ast.AST) -> Iterator[Function]:
+    return (node for node in ast.walk(tree) if isinstance(node, Function))
+
+
+def _code_lines(function: Function) -> int:
+    """Lines of a function from its name to its end, less its docstring's."""
+    assert function.end_lineno is not None
+    lines = function.end_lineno - function.lineno + 1
+    first = function.body[0]
+    if ast.get_docstring(function) is not None:
+        assert first.end_lineno is not None
+        lines -= first.end_lineno - first.lineno + 1
+    return lines
+
+
+def _is_override(function: Function) -> bool:
+    """Whether a base class, a getter or an overload already says what it is for."""
+    names = {ast.unparse(decorator).split("(")[0].split(".")[-1] for decorator in function.decorator_list}
+    return bool(names & {"override", "overload", "setter", "deleter"})
+
+
+def _undocumented(tree: ast.Module) -> Iterator[str]:
+    """Yield the public classes, functions and methods that have no docstring."""
+
+    def visit(body: list[ast.stmt], prefix: str) -> Iterator[str]:
+        for node in body:
+            if not isinstance(node, Function | ast.ClassDef) or node.name.startswith("_"):
+                continue
+            if ast.get_docstring(node) is None and not (isinstance(node, Function) and _is_override(node)):
+                yield prefix + node.name
+            if isinstance(node, ast.ClassDef):
+                yield from visit(node.body, f"{prefix}{node.name}.")
+
+    return visit(tree.body, "")
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert {_part(path) for path in _modules(PACKAGE)} >= {"errors", "models", "ssh", "remote", "proxy"}
+
+
+@pytest.mark.parametrize("path", _modules(PACKAGE), ids=_name)
+def test_imports_point_downwards(path: Path) -> None:
+    part = _part(path)
+    assert part in LAYERS, f"{_name(path)} has no layer: give it one in LAYERS, and in the design"
+    imported = {name.split(".")[1] for name in _imported(path, _tree(path))}
+    assert imported - {part, "__version__"} <= LAYERS[part]
+
+
+def test_what_runs_elsewhere_imports_nothing_of_ours() -> None:
+    for path in PACKAGE.rglob("viewer_boot.py"):
+        assert not list(_imported(path, _tree(path)))
+        ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))  # what other machines still have
+
+
+def test_the_package_itself_imports_late() -> None:
+    tree = _tree(PACKAGE / "__init__.py")
+    at_import = ast.Module([node for node in tree.body if not isinstance(node, Function)], [])
+    assert not list(_imported(PACKAGE / "__init__.py", at_import))
+
+
+@pytest.mark.parametrize(
+    "path", [*_modules(PACKAGE, ROOT / "tests", ROOT / "benchmarks"), *SCRIPTS], ids=_name
+)
+def test_modules_are_of_one_idea(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_MODULE_LINES
+
+
+@pytest.mark.parametrize("path", _modules(PACKAGE, ROOT / "tests", ROOT / "benchmarks"), ids=_name)
+def test_functions_are_short(path: Path) -> None:
+    lengths = {function.name: _code_lines(function) for function in _functions(_tree(path))}
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_FUNCTION_LINES} == {}
+
+
+@pytest.mark.parametrize("path", _modules(PACKAGE), ids=_name)
+def test_everything_public_says_what_it_is_for(path: Path) -> None:
+    tree = _tree(path)
+    assert ast.get_docstring(tree), "the module has no docstring"
+    assert list(_undocumented(tree)) == []
