@@ -34,7 +34,7 @@ $(DEMO_VENV) $(DEV_VENV):
 	@rm -f $(@:%-$(PY_DIGEST)=%)-* && touch $@
 
 # The JupyterLab side, built from labextension/ and linked where this environment's JupyterLab looks.
-LAB_SOURCES := $(sort $(shell find labextension \( -name node_modules -o -name lib -o -name .yarn \) -prune \
+LAB_SOURCES := $(sort $(shell find labextension \( -name node_modules -o -name lib -o -name lib-test \) -prune \
 	-o -type f ! -name '*.tsbuildinfo' -print 2>/dev/null))
 LAB_DIGEST := $(call digest,$(LAB_SOURCES))
 LAB_STAMP := $(if $(wildcard labextension/package.json),runicorn_jupyter/labextension/.made-$(LAB_DIGEST))
@@ -47,7 +47,7 @@ $(NPM_STAMP):
 	@touch $@
 runicorn_jupyter/labextension/.made-$(LAB_DIGEST): $(NPM_STAMP)
 	@echo 'Building the JupyterLab side …' >&2
-	@cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent build:prod
+	@cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent build
 	@mkdir -p $(VENV)/share/jupyter/labextensions
 	@rm -rf $(VENV)/share/jupyter/labextensions/runicorn-jupyter
 	@ln -s $(CURDIR)/runicorn_jupyter/labextension $(VENV)/share/jupyter/labextensions/runicorn-jupyter
@@ -62,6 +62,7 @@ demo: lab
 
 test: dev
 	@scripts/system-packages.sh ssh sshd chromium nft ip tc
+	@$(if $(LAB_STAMP),cd labextension && npm test --silent,:)
 	@$(BIN)/python -m pytest $(ARGS)
 
 bench: dev
@@ -78,13 +79,14 @@ lint-types: $(DEV_VENV)
 	@$(BIN)/mypy
 
 lint-js: $(if $(LAB_STAMP),$(NPM_STAMP))
-	@$(if $(LAB_STAMP),cd labextension && npm run --silent lint:check,:)
+	@$(if $(LAB_STAMP),cd labextension && npm run --silent lint,:)
 
 format: $(DEV_VENV) $(if $(LAB_STAMP),$(NPM_STAMP))
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
-	@$(if $(LAB_STAMP),cd labextension && npm run --silent lint,:)
+	@$(if $(LAB_STAMP),cd labextension && npm run --silent format,:)
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build \
-		labextension/node_modules labextension/lib runicorn_jupyter/labextension
+		labextension/node_modules labextension/lib labextension/lib-test \
+		runicorn_jupyter/labextension runicorn_jupyter/static

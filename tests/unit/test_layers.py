@@ -22,8 +22,9 @@ LAYERS: dict[str, set[str]] = {
     "service": {"remote", "proxy", "ssh", *CONTRACT},
     "api": {"service", "remote", "proxy", "ssh", *CONTRACT},
     "extension": {"api", "service", "remote", "proxy", "ssh", *CONTRACT},
-    "client": set(),
-    "notebook": {"client"},
+    "discovery": set(),
+    "client": {"discovery"},
+    "notebook": {"client", "discovery"},
     "demo": set(),
     # Jupyter and IPython ask the package itself for its entry points: inside functions, so that nothing is
     # imported before it is used.
