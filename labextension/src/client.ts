@@ -1,0 +1,468 @@
+/**
+ * The client of Runicorn's remote API, for JavaScript: one ES module without dependencies.
+ *
+ * It is served at `{base_url}runicorn/client.js` and runs in pages and in Node 18 or newer. The
+ * methods, their arguments and their results are those of Runicorn's documented example class;
+ * the option objects, the other methods and `RunicornError` go beyond it.
+ */
+
+/** How to authenticate to the SSH server. */
+export type AuthMethod = 'key' | 'password' | 'agent';
+/** The life of an SSH connection. */
+export type ConnectionStatus = 'connecting' | 'connected' | 'reconnecting' | 'disconnected';
+/** The life of a viewer. */
+export type ViewerState = 'starting' | 'running' | 'reconnecting' | 'crashed' | 'stopped';
+/** The verdict of a health check. */
+export type Health = 'healthy' | 'degraded' | 'unhealthy';
+/** The result of a single check; `skip` where there is nothing to look at. */
+export type CheckResult = 'pass' | 'fail' | 'skip';
+
+/** The viewer that a connection holds. Times are RFC 3339. */
+export interface IViewer {
+  status: ViewerState;
+  url: string | null;
+  local_port: number | null;
+  remote_port: number | null;
+  pid: number | null;
+  env_name: string | null;
+  remote_root: string | null;
+  runicorn_version: string | null;
+  started_at: string | null;
+  uptime_seconds: number;
+  health: Health | null;
+}
+
+/** One entry of `listConnections`. */
+export interface IConnection {
+  connection_id: string;
+  host: string;
+  port: number;
+  username: string;
+  status: ConnectionStatus;
+  created_at: string;
+  connected_since: string | null;
+  reconnects: number;
+  viewer: IViewer | null;
+}
+
+/** The answer to `connect` and `answerChallenge`. */
+export interface IConnectResult {
+  success: true;
+  connection_id: string;
+  host: string;
+  port: number;
+  username: string;
+  status: ConnectionStatus;
+  server_info: { hostname: string | null; os: string | null; python_version: string | null };
+  created_at: string;
+}
+
+/** A Python environment of the remote host. */
+export interface IEnvironment {
+  name: string;
+  type: 'conda' | 'venv' | 'pyenv' | 'system';
+  python_version: string | null;
+  python_path: string;
+  prefix: string;
+  runicorn_installed: boolean;
+  runicorn_version: string | null;
+  storage_root: string | null;
+}
+
+/** A host key as a person compares it: the `details.host_key` of two errors. */
+export interface IHostKey {
+  host: string;
+  port: number;
+  key_type: string;
+  fingerprint_sha256: string;
+  public_key: string;
+  expected_fingerprint_sha256?: string | null;
+}
+
+/** A question of the SSH server, or of an encrypted key. */
+export interface IPrompt {
+  text: string;
+  echo: boolean;
+}
+
+/** An alias of the user's ssh config. */
+export interface IHostAlias {
+  alias: string;
+  hostname: string;
+  username: string;
+  port: number;
+  proxy_jump: string | null;
+}
+
+/** A saved connection; never holds a secret. */
+export interface IProfile {
+  name: string;
+  host: string;
+  username?: string | null;
+  port?: number;
+  auth_method?: AuthMethod;
+  private_key_path?: string | null;
+  timeout?: number;
+  env_name?: string | null;
+  remote_root?: string | null;
+}
+
+/** One entry of `listKnownHosts`. */
+export interface IKnownHost {
+  host: string;
+  port: number;
+  key_type: string;
+  fingerprint_sha256: string;
+  revoked: boolean;
+}
+
+/** The arguments of `connect`. */
+export interface IConnectOptions {
+  /** A host name, an address, or an alias of the user's ssh config. */
+  host: string;
+  /** Without one, the ssh config's, else the local user's. */
+  username?: string;
+  authMethod?: AuthMethod;
+  /** 22 leaves the choice to the ssh config. */
+  port?: number;
+  privateKeyPath?: string;
+  password?: string;
+  keyPassphrase?: string;
+  /** Seconds for all of connecting, 1 to 600. */
+  timeout?: number;
+  /** Aborts the request. */
+  signal?: AbortSignal;
+}
+
+/** The options of `startViewer`. */
+export interface IStartViewerOptions {
+  /** Absolute or `~/…`; without one, the environment's own storage root. */
+  remoteRoot?: string;
+  /** Whether front ends should show the viewer. */
+  autoOpen?: boolean;
+  /** Aborts the request. */
+  signal?: AbortSignal;
+}
+
+/** The options of the client itself. */
+export interface IClientOptions {
+  /** The Jupyter server's token; a page that is logged in by cookie needs none. */
+  token?: string;
+  /** A replacement of the global `fetch`. */
+  fetch?: typeof fetch;
+}
+
+type Answer<T> = T & { success: true };
+
+interface IRequest {
+  method?: 'GET' | 'POST' | 'DELETE';
+  query?: Record<string, string | number | boolean>;
+  body?: unknown;
+  signal?: AbortSignal;
+}
+
+/**
+ * A failed call.
+ *
+ * `code` is one of the API's error codes, or `server_unreachable` (no answer from the Jupyter
+ * server) or `unexpected_response` (an answer that is not of this API, as from a proxy).
+ */
+export class RunicornError extends Error {
+  /** The error's code, for programs. */
+  readonly code: string;
+  /** Facts for programs; which ones depends on the code. */
+  readonly details: Record<string, any>;
+  /** The HTTP status, or 0 where there was no answer. */
+  readonly status: number;
+
+  constructor(
+    code: string,
+    message: string,
+    options: { details?: Record<string, any> | null; status?: number; cause?: unknown } = {}
+  ) {
+    super(message);
+    this.name = 'RunicornError';
+    this.code = code;
+    this.details = options.details ?? {};
+    this.status = options.status ?? 0;
+    if (options.cause !== undefined) {
+      (this as { cause?: unknown }).cause = options.cause;
+    }
+  }
+}
+
+/** Connects to servers over SSH and shows their Runicorn viewers, through a Jupyter server. */
+export class RunicornRemoteClient {
+  /** The Jupyter server's URL, base path included, without a trailing slash. */
+  readonly baseUrl: string;
+
+  /**
+   * @param baseUrl - The Jupyter server's URL with its base path, as `http://host:8888/user/me`.
+   * @param options - The token, where one is needed.
+   */
+  constructor(baseUrl: string = 'http://localhost:23300', options: IClientOptions = {}) {
+    this.baseUrl = baseUrl.replace(/\/+$/, '');
+    this._token = options.token ?? '';
+    this._fetch = options.fetch ?? null;
+  }
+
+  /** Connect to a host. A new connection each time, to the same host too. */
+  async connect(options: IConnectOptions): Promise<IConnectResult> {
+    const { host, username, authMethod = 'key', port = 22, timeout, signal } = options;
+    const body: Record<string, unknown> = { host, port, username, auth_method: authMethod };
+    if (authMethod === 'key') {
+      if (options.privateKeyPath) {
+        body.private_key_path = options.privateKeyPath;
+      }
+      if (options.keyPassphrase) {
+        body.key_passphrase = options.keyPassphrase;
+      }
+    } else if (authMethod === 'password') {
+      if (!options.password) {
+        throw new Error('Password required');
+      }
+      body.password = options.password;
+    }
+    if (timeout) {
+      body.timeout = timeout;
+    }
+    return this._call('connect', { method: 'POST', body, signal });
+  }
+
+  /** Answer the prompts of an `authentication_required`, in their order. */
+  async answerChallenge(
+    challengeId: string,
+    responses: string[],
+    options: { signal?: AbortSignal } = {}
+  ): Promise<IConnectResult> {
+    return this._call(`connect/${encodeURIComponent(challengeId)}`, {
+      method: 'POST',
+      body: { responses },
+      signal: options.signal
+    });
+  }
+
+  /** Give up a challenge, and the connection it belongs to. */
+  async dropChallenge(challengeId: string): Promise<void> {
+    await this._call(`connect/${encodeURIComponent(challengeId)}`, { method: 'DELETE' });
+  }
+
+  /** List all connections. */
+  async listConnections(): Promise<IConnection[]> {
+    return (await this._call<{ connections: IConnection[] }>('connections')).connections;
+  }
+
+  /** Close a connection; its viewer ends too unless `cleanupViewer` is false. */
+  async disconnect(
+    connectionId: string,
+    cleanupViewer = true
+  ): Promise<Answer<{ message: string; connection_id: string }>> {
+    return this._call(`connections/${encodeURIComponent(connectionId)}`, {
+      method: 'DELETE',
+      query: { cleanup_viewer: cleanupViewer }
+    });
+  }
+
+  /** List the Python environments of the host. */
+  async listEnvironments(
+    connectionId: string,
+    filterType: 'all' | 'runicorn_only' = 'all'
+  ): Promise<IEnvironment[]> {
+    const answer = await this._call<{ environments: IEnvironment[] }>('environments', {
+      query: { connection_id: connectionId, filter: filterType }
+    });
+    return answer.environments;
+  }
+
+  /** Look for environments again; within a minute only if `forceRefresh` is set. */
+  async detectEnvironments(
+    connectionId: string,
+    forceRefresh = false
+  ): Promise<
+    Answer<{ message: string; environments_found: number; environments: IEnvironment[] }>
+  > {
+    return this._call('environments/detect', {
+      method: 'POST',
+      body: { connection_id: connectionId, force_refresh: forceRefresh }
+    });
+  }
+
+  /** Read the Runicorn configuration that an environment has. */
+  async getRemoteConfig(
+    connectionId: string,
+    envName: string
+  ): Promise<
+    Answer<{
+      config: Record<string, unknown> & { user_root_dir: string | null; viewer_port: number };
+      runicorn_version: string | null;
+    }>
+  > {
+    return this._call('config', { query: { connection_id: connectionId, env_name: envName } });
+  }
+
+  /** Start the viewer of an environment, or adopt one that runs already. */
+  async startViewer(
+    connectionId: string,
+    envName: string,
+    options: IStartViewerOptions = {}
+  ): Promise<Answer<{ message: string; viewer: IViewer }>> {
+    const { remoteRoot, autoOpen = true, signal } = options;
+    const body: Record<string, unknown> = {
+      connection_id: connectionId,
+      env_name: envName,
+      auto_open: autoOpen
+    };
+    if (remoteRoot) {
+      body.remote_root = remoteRoot;
+    }
+    return this._call('viewer/start', { method: 'POST', body, signal });
+  }
+
+  /** Stop the viewer; `cleanup` also removes its log and state on the host. */
+  async stopViewer(connectionId: string, cleanup = true): Promise<Answer<{ message: string }>> {
+    return this._call('viewer/stop', {
+      method: 'POST',
+      body: { connection_id: connectionId, cleanup }
+    });
+  }
+
+  /** Read the state of the viewer. */
+  async getViewerStatus(connectionId: string): Promise<Answer<{ viewer: IViewer }>> {
+    return this._call('viewer/status', { query: { connection_id: connectionId } });
+  }
+
+  /** Read the last lines that the viewer printed, oldest first. */
+  async getViewerLogs(connectionId: string, lines = 100): Promise<string[]> {
+    const answer = await this._call<{ logs: string[] }>('viewer/logs', {
+      query: { connection_id: connectionId, lines }
+    });
+    return answer.logs;
+  }
+
+  /** Check the connection, the viewer and the way to it. */
+  async healthCheck(connectionId: string): Promise<
+    Answer<{
+      health: Health;
+      checks: Record<'ssh_connection' | 'viewer_process' | 'tunnel_active', CheckResult>;
+    }>
+  > {
+    return this._call('health', { query: { connection_id: connectionId } });
+  }
+
+  /** Measure one SSH round trip, in milliseconds. */
+  async ping(connectionId: string): Promise<Answer<{ latency_ms: number; timestamp: string }>> {
+    return this._call('ping', { query: { connection_id: connectionId } });
+  }
+
+  /** List the aliases of the user's ssh config. */
+  async listHosts(): Promise<IHostAlias[]> {
+    return (await this._call<{ hosts: IHostAlias[] }>('hosts')).hosts;
+  }
+
+  /** List the saved connections. */
+  async listProfiles(): Promise<IProfile[]> {
+    return (await this._call<{ profiles: IProfile[] }>('profiles')).profiles;
+  }
+
+  /** Save a connection under its name. */
+  async saveProfile(profile: IProfile): Promise<void> {
+    await this._call('profiles', { method: 'POST', body: profile });
+  }
+
+  /** Forget a saved connection. */
+  async deleteProfile(name: string): Promise<void> {
+    await this._call('profiles', { method: 'DELETE', query: { name } });
+  }
+
+  /** List the host keys that the user trusts. */
+  async listKnownHosts(): Promise<IKnownHost[]> {
+    return (await this._call<{ known_hosts: IKnownHost[] }>('known-hosts')).known_hosts;
+  }
+
+  /** Trust a host key that a `host_key_unknown` offered. */
+  async acceptHostKey(key: Pick<IHostKey, 'host' | 'port' | 'public_key'>): Promise<void> {
+    const { host, port, public_key } = key;
+    await this._call('known-hosts', { method: 'POST', body: { host, port, public_key } });
+  }
+
+  /** Forget the keys of a host. */
+  async removeKnownHost(host: string, port = 22): Promise<void> {
+    await this._call('known-hosts', { method: 'DELETE', query: { host, port } });
+  }
+
+  private async _call<T>(route: string, request: IRequest = {}): Promise<Answer<T>> {
+    const query = request.query
+      ? '?' + new URLSearchParams(Object.entries(request.query).map(([k, v]) => [k, String(v)]))
+      : '';
+    const url = `${this.baseUrl}/api/remote/${route}${query}`;
+    const init: RequestInit = {
+      method: request.method ?? 'GET',
+      headers: this._headers(url, request.body !== undefined),
+      cache: 'no-store',
+      signal: request.signal
+    };
+    if (request.body !== undefined) {
+      init.body = JSON.stringify(request.body);
+    }
+    let response: Response;
+    let text: string;
+    try {
+      response = await (this._fetch ?? fetch)(url, init);
+      text = await response.text();
+    } catch (reason) {
+      if (request.signal?.aborted) {
+        throw reason;
+      }
+      throw new RunicornError('server_unreachable', 'The Jupyter server does not answer.', {
+        cause: reason
+      });
+    }
+    return RunicornRemoteClient._parse(response, text);
+  }
+
+  private _headers(url: string, hasBody: boolean): Record<string, string> {
+    const headers: Record<string, string> = { Accept: 'application/json' };
+    if (hasBody) {
+      headers['Content-Type'] = 'application/json';
+    }
+    if (this._token) {
+      headers.Authorization = `token ${this._token}`;
+    }
+    // Jupyter compares this header with its cookie; it is for no other origin to see.
+    if (typeof document !== 'undefined' && new URL(url, location.href).origin === location.origin) {
+      const xsrf = /(?:^|;\s*)_xsrf=([^;]*)/.exec(document.cookie)?.[1];
+      if (xsrf) {
+        headers['X-XSRFToken'] = xsrf;
+      }
+    }
+    return headers;
+  }
+
+  private static _parse<T>(response: Response, text: string): Answer<T> {
+    let data: any = null;
+    try {
+      data = JSON.parse(text);
+    } catch {
+      // Not of this API: said below, with the status.
+    }
+    if (response.ok && data?.success === true) {
+      return data;
+    }
+    if (typeof data?.error === 'string' && typeof data.message === 'string') {
+      throw new RunicornError(data.error, data.message, {
+        details: data.details,
+        status: response.status
+      });
+    }
+    throw new RunicornError(
+      'unexpected_response',
+      `The server answered ${response.status} ${response.statusText}`.trim() + '.',
+      { status: response.status }
+    );
+  }
+
+  private readonly _token: string;
+  private readonly _fetch: typeof fetch | null;
+}
+
+export default RunicornRemoteClient;
