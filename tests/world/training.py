@@ -1,0 +1,61 @@
+"""A training script as people write them, for any runicorn from 0.5 on; run by the tests, not imported.
+
+Its one argument is JSON: ``root``, ``count``, ``steps``, ``project``, ``live``. It prints the ids of its runs
+as JSON. With ``live`` the last run stays running: each line on stdin is a wish (``{"text": …}``
+or ``{"step": true}``), answered by ``ok``, and the end of stdin ends the run.
+"""
+
+import inspect
+import json
+import math
+import sys
+
+import runicorn
+
+
+def start(options, number):
+    """Open one run, by the arguments that this runicorn's ``init`` knows."""
+    name = "run-%d" % number
+    known = inspect.signature(runicorn.init).parameters
+    where = {"project": options["project"], "name": name}
+    if "path" in known:
+        where = {"path": options["project"] + "/" + name, "alias": name}
+    return runicorn.init(storage=options["root"], capture_env=False, **where)
+
+
+def log_step(run, step):
+    """Log what a training loop logs."""
+    run.log({"loss": math.exp(-step / 10.0), "accuracy": 1 - math.exp(-step / 10.0)}, step=step)
+
+
+def main():
+    """Write the runs; see the module's docstring."""
+    options = json.loads(sys.argv[1])
+    printed = sys.stdout
+    sys.stdout = sys.stderr  # runicorn's own messages are not the answer
+    runs = []
+    for number in range(options["count"]):
+        run = start(options, number)
+        for step in range(1, options["steps"] + 1):
+            log_step(run, step)
+        run.log_text("trained %d steps" % options["steps"])
+        run.summary({"best_accuracy": 0.9})
+        runs.append(run)
+        if not options["live"]:
+            run.finish()
+    print(json.dumps([run.id for run in runs]), file=printed, flush=True)
+    step = options["steps"]
+    for line in sys.stdin if options["live"] else ():
+        wish = json.loads(line)
+        if "text" in wish:
+            run.log_text(wish["text"])
+        else:
+            step += 1
+            log_step(run, step)
+        print("ok", file=printed, flush=True)
+    if options["live"]:
+        run.finish()
+
+
+if __name__ == "__main__":
+    main()
