@@ -17,8 +17,11 @@ from pydantic import (
     JsonValue,
     SecretStr,
     StringConstraints,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 AuthMethod = Literal["key", "password", "agent"]
 CheckResult = Literal["pass", "fail", "skip"]
@@ -88,17 +91,24 @@ class ConnectRequest(Request):
     auth_method: AuthMethod = Field("key", description="`key` tries the default identities too.")
     private_key_path: Text | None = Field(None, description="Use this private key and no other.")
     key_passphrase: SecretStr | None = Field(None, max_length=4096)
-    password: SecretStr | None = Field(None, max_length=4096)
+    password: SecretStr | None = Field(None, max_length=4096, validate_default=True)
     timeout: float = Field(30, ge=1, le=600, strict=True, description="Seconds for all of connecting.")
 
-    @model_validator(mode="after")
-    def _password_is_there(self) -> ConnectRequest:
-        if self.auth_method == "password" and self.password is None:
-            raise ValueError("password: is required when auth_method is 'password'")
-        return self
+    @field_validator("password")
+    @classmethod
+    def _password_is_there(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if password is None and info.data.get("auth_method") == "password":
+            raise PydanticCustomError("missing", "Field required when auth_method is 'password'")
+        return password
 
 
-class ChallengeAnswers(Request):
+class ChallengeQuery(Request):
+    """Names a challenge."""
+
+    challenge_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class ChallengeAnswerRequest(ChallengeQuery):
     """Answers to the prompts of an ``authentication_required``, in their order."""
 
     responses: list[Annotated[SecretStr, Field(max_length=4096)]] = Field(max_length=32)
@@ -117,7 +127,7 @@ class ConnectionQuery(Request):
     connection_id: ConnectionId
 
 
-class DisconnectQuery(Request):
+class DisconnectQuery(ConnectionQuery):
     """Options of ``DELETE connections/{id}``."""
 
     cleanup_viewer: QueryBool = True
@@ -308,6 +318,14 @@ class ConnectResponse(Success):
     status: ConnectionStatus
     server_info: ServerInfo
     created_at: datetime
+
+
+class ChallengeResponse(Success):
+    """Answer of ``GET connect/{challenge_id}``."""
+
+    challenge_id: str
+    instruction: str
+    prompts: list[Prompt]
 
 
 class ConnectionsResponse(Success):

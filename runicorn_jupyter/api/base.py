@@ -1,0 +1,144 @@
+"""The one handler behind every route of ``/api/remote``, and where errors become HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import APIHandler
+from tornado import web
+
+from runicorn_jupyter.api.origin import public_origin
+from runicorn_jupyter.api.requests import read_body, read_query
+from runicorn_jupyter.errors import Forbidden, InternalError, InvalidParameters, NotFound, RemoteError
+from runicorn_jupyter.models import ErrorResponse
+from runicorn_jupyter.service import Caller
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runicorn_jupyter.api.routes import Operation
+    from runicorn_jupyter.service import RemoteService
+
+AUTH_RESOURCE = "runicorn"
+REQUEST_ID_HEADER = "X-Request-Id"
+
+_FROM_STATUS: dict[int, type[RemoteError]] = {
+    400: InvalidParameters,
+    403: Forbidden,
+    404: NotFound,
+    405: NotFound,
+}
+
+
+class EnvelopeHandler(APIHandler):
+    """Gives every failure, Jupyter's own too, the envelope of ``API.md``."""
+
+    auth_resource = AUTH_RESOURCE
+
+    async def prepare(self) -> None:
+        """Refuse what Jupyter refuses; a foreign Origin is ``forbidden``, not missing."""
+        await super(APIHandler, self).prepare()
+        if not self.check_origin():
+            raise web.HTTPError(403, "Requests from other origins are not allowed.")
+
+    def check_xsrf_cookie(self) -> None:
+        """Say ``forbidden`` for a foreign Origin here too, where Jupyter says 404."""
+        try:
+            super().check_xsrf_cookie()
+        except web.HTTPError as exc:
+            raise web.HTTPError(403, exc.log_message) from exc
+
+    def get_login_url(self) -> NoReturn:
+        """Refuse instead of sending a program to the login page."""
+        raise web.HTTPError(403, "Log in to Jupyter first, or send its token.")
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Write the envelope; the only place where exceptions become HTTP answers."""
+        exc = kwargs.get("exc_info", (None, None, None))[1]
+        error = exc if isinstance(exc, RemoteError) else _from_http(status_code, exc)
+        self.set_status(error.status if isinstance(exc, RemoteError) else status_code)
+        body = ErrorResponse(error=error.code, message=error.message, details=error.details or None)
+        self.finish(body.model_dump_json(exclude_none=True))
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
+        """Log expected failures as a line, the unexpected with their traceback."""
+        if isinstance(value, RemoteError):
+            self.log.info("%s %s: %s (%s)", self.request.method, self.request.path, value.code, value.message)
+            return
+        super().log_exception(typ, value, tb)
+
+
+def _from_http(status_code: int, exc: BaseException | None) -> RemoteError:
+    kind = _FROM_STATUS.get(status_code, InternalError)
+    if kind is Forbidden and isinstance(exc, web.HTTPError) and exc.log_message:
+        return Forbidden(exc.log_message % exc.args if exc.args else exc.log_message)
+    messages: dict[type[RemoteError], str] = {
+        InvalidParameters: "The request is malformed.",
+        Forbidden: "Log in to Jupyter first, or send its token.",
+        NotFound: "There is no such route; openapi.json lists them.",
+        InternalError: "Something failed in the server; its log has the details.",
+    }
+    return kind(messages[kind])
+
+
+class RemoteHandler(EnvelopeHandler):
+    """Runs the operation that the route table has for this path and method."""
+
+    def initialize(self, service: RemoteService, operations: Mapping[str, Operation]) -> None:
+        """Take the operations of this path, by HTTP method."""
+        self._service = service
+        self._operations = operations
+
+    async def _run(self, **path_arguments: str) -> None:
+        method = self.request.method or ""
+        operation = self._operations.get(method)
+        if operation is None:
+            self.set_header("Allow", ", ".join(sorted(self._operations)))
+            raise web.HTTPError(405)
+        read = read_body if operation.reads_body else read_query
+        model = read(self.request, path_arguments, operation.request) if operation.request else None
+        answer = await operation.call(self._service, self._caller(), model)
+        self.finish(answer.model_dump_json())
+
+    def _caller(self) -> Caller:
+        request_id = self.request.headers.get(REQUEST_ID_HEADER, "")
+        if len(request_id) > 64 or not request_id.isascii() or not request_id.replace("-", "a").isalnum():
+            request_id = ""
+        return Caller(
+            user=self.current_user.username,
+            origin=public_origin(self.request, self.settings.get("runicorn_viewer_origin", "")),
+            request_id=request_id,
+        )
+
+    @web.authenticated
+    @authorized
+    async def get(self, **path_arguments: str) -> None:
+        """Answer a GET."""
+        await self._run(**path_arguments)
+
+    @web.authenticated
+    @authorized
+    async def post(self, **path_arguments: str) -> None:
+        """Answer a POST."""
+        await self._run(**path_arguments)
+
+    @web.authenticated
+    @authorized
+    async def delete(self, **path_arguments: str) -> None:
+        """Answer a DELETE."""
+        await self._run(**path_arguments)
+
+    put = patch = head = get  # type: ignore[assignment]  # answered 405 with Allow by _run
+
+
+class UnknownRouteHandler(EnvelopeHandler):
+    """Answers ``not_found`` below ``/api/remote`` where the table has no route."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer that nothing is here."""
+        raise web.HTTPError(404)
+
+    head = post = put = patch = delete = get  # type: ignore[assignment]

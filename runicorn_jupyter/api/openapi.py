@@ -1,0 +1,113 @@
+"""The OpenAPI 3.1 document, made from the route table and the pydantic models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic.json_schema import models_json_schema
+
+from runicorn_jupyter import __version__
+from runicorn_jupyter.errors import Forbidden, InternalError, InvalidParameters
+from runicorn_jupyter.models import ErrorResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pydantic import BaseModel
+
+    from runicorn_jupyter.api.routes import Operation
+
+ALWAYS = (InvalidParameters, Forbidden, InternalError)
+_REF = "#/components/schemas/{model}"
+
+
+def openapi_document(operations: Iterable[Operation], base_url: str) -> dict[str, Any]:
+    """Describe every route.
+
+    Parameters
+    ----------
+    operations
+        The route table.
+    base_url
+        The Jupyter server's ``base_url``, with slashes at both ends.
+    """
+    operations = list(operations)
+    models: dict[type[BaseModel], None] = {ErrorResponse: None}
+    for operation in operations:
+        models[operation.response] = None
+        if operation.request is not None:
+            models[operation.request] = None
+    refs, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
+    schemas = definitions["$defs"]
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault("/" + operation.path, {})[operation.method.lower()] = _describe(
+            operation, refs, schemas
+        )
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Runicorn remote viewer", "version": __version__},
+        "servers": [{"url": f"{base_url}api/remote"}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "apiKey", "in": "header", "name": "Authorization"}},
+        },
+        "security": [{"token": []}],
+    }
+
+
+def _describe(operation: Operation, refs: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "responses": {
+            "200": _json("Done.", refs[operation.response, "validation"]),
+            **_error_responses(operation, refs[ErrorResponse, "validation"]),
+        },
+    }
+    if operation.request is not None:
+        schema = schemas[operation.request.__name__]
+        parameters = [_parameter(name, "path", schema, required=True) for name in operation.path_arguments]
+        if operation.reads_body:
+            described["requestBody"] = {"required": True, **_content(_body_schema(operation, refs, schema))}
+        else:
+            parameters += [
+                _parameter(name, "query", schema, required=name in schema.get("required", []))
+                for name in schema["properties"]
+                if name not in operation.path_arguments
+            ]
+        if parameters:
+            described["parameters"] = parameters
+    return described
+
+
+def _body_schema(operation: Operation, refs: Any, schema: dict[str, Any]) -> dict[str, Any]:
+    if not operation.path_arguments:
+        return dict(refs[operation.request, "validation"])
+    return {
+        **schema,
+        "properties": {k: v for k, v in schema["properties"].items() if k not in operation.path_arguments},
+        "required": [name for name in schema.get("required", []) if name not in operation.path_arguments],
+    }
+
+
+def _parameter(name: str, place: str, schema: dict[str, Any], *, required: bool) -> dict[str, Any]:
+    return {"name": name, "in": place, "required": required, "schema": schema["properties"][name]}
+
+
+def _error_responses(operation: Operation, ref: dict[str, Any]) -> dict[str, Any]:
+    codes: dict[int, list[str]] = {}
+    for error in (*ALWAYS, *operation.errors):
+        codes.setdefault(error.status, []).append(error.code)
+    return {
+        str(status): _json(", ".join(dict.fromkeys(names)), ref) for status, names in sorted(codes.items())
+    }
+
+
+def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, **_content(schema)}
+
+
+def _content(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": schema}}}

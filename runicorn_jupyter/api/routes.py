@@ -1,0 +1,279 @@
+"""The table of routes: method, path, models, errors, and the service's method behind each."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.auth.decorator import authorized
+from tornado import web
+
+from runicorn_jupyter import errors as e
+from runicorn_jupyter import models as m
+from runicorn_jupyter.api.base import EnvelopeHandler, RemoteHandler, UnknownRouteHandler
+from runicorn_jupyter.api.openapi import openapi_document
+from runicorn_jupyter.service import RemoteService
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pydantic import BaseModel
+
+_NEEDS_CONNECTION: tuple[type[e.RemoteError], ...] = (e.ConnectionNotFound,)
+_NEEDS_SSH: tuple[type[e.RemoteError], ...] = (e.ConnectionNotFound, e.ConnectionLost, e.SshUnavailable)
+_CONNECTS: tuple[type[e.RemoteError], ...] = (
+    e.AuthenticationFailed,
+    e.AuthenticationRequired,
+    e.HostNotAllowed,
+    e.ConnectionTimeout,
+    e.HostKeyUnknown,
+    e.HostKeyChanged,
+    e.TooManyConnections,
+    e.SshUnavailable,
+)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path.
+
+    Parameters
+    ----------
+    method
+        The HTTP method.
+    path
+        Below ``/api/remote/``, with ``{name}`` for path arguments.
+    call
+        The method of `RemoteService`; takes the caller and the request's model.
+    request
+        The model of body or query, path arguments included; ``None`` if it takes nothing.
+    response
+        The model of the answer.
+    errors
+        What it raises beyond what every route can.
+    summary
+        One sentence for the OpenAPI document.
+    """
+
+    method: str
+    path: str
+    call: Callable[[RemoteService, Any, Any], Awaitable[BaseModel]]
+    request: type[BaseModel] | None
+    response: type[BaseModel]
+    summary: str
+    errors: tuple[type[e.RemoteError], ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """The operation's id: the name of the service's method."""
+        return self.call.__name__
+
+    @property
+    def reads_body(self) -> bool:
+        """Whether the request's model comes from a JSON body."""
+        return self.method == "POST"
+
+    @property
+    def path_arguments(self) -> list[str]:
+        """The names in braces in the path."""
+        return re.findall(r"\{(\w+)\}", self.path)
+
+
+_S = RemoteService
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "POST",
+        "connect",
+        _S.connect,
+        m.ConnectRequest,
+        m.ConnectResponse,
+        "Open an SSH connection.",
+        _CONNECTS,
+    ),
+    Operation(
+        "POST",
+        "connect/{challenge_id}",
+        _S.answer_challenge,
+        m.ChallengeAnswerRequest,
+        m.ConnectResponse,
+        "Answer what the server, or an encrypted key, asked for.",
+        (*_CONNECTS, e.NotFound),
+    ),
+    Operation(
+        "GET",
+        "connect/{challenge_id}",
+        _S.get_challenge,
+        m.ChallengeQuery,
+        m.ChallengeResponse,
+        "Read again what is asked for.",
+        (e.NotFound,),
+    ),
+    Operation(
+        "DELETE",
+        "connect/{challenge_id}",
+        _S.drop_challenge,
+        m.ChallengeQuery,
+        m.MessageResponse,
+        "Give up instead of answering.",
+        (e.NotFound,),
+    ),
+    Operation(
+        "GET", "connections", _S.list_connections, None, m.ConnectionsResponse, "List the connections."
+    ),
+    Operation(
+        "DELETE",
+        "connections/{connection_id}",
+        _S.disconnect,
+        m.DisconnectQuery,
+        m.DisconnectResponse,
+        "Close a connection.",
+        _NEEDS_CONNECTION,
+    ),
+    Operation(
+        "GET",
+        "environments",
+        _S.list_environments,
+        m.EnvironmentsQuery,
+        m.EnvironmentsResponse,
+        "List the remote's Python environments.",
+        _NEEDS_SSH,
+    ),
+    Operation(
+        "POST",
+        "environments/detect",
+        _S.detect_environments,
+        m.DetectRequest,
+        m.DetectResponse,
+        "Look for environments again.",
+        _NEEDS_SSH,
+    ),
+    Operation(
+        "GET",
+        "config",
+        _S.get_config,
+        m.ConfigQuery,
+        m.ConfigResponse,
+        "Read runicorn's configuration on the remote.",
+        (*_NEEDS_SSH, e.EnvironmentNotFound),
+    ),
+    Operation(
+        "POST",
+        "viewer/start",
+        _S.start_viewer,
+        m.ViewerStartRequest,
+        m.ViewerStartResponse,
+        "Start the remote's viewer, or adopt the one that runs.",
+        (
+            *_NEEDS_SSH,
+            e.EnvironmentNotFound,
+            e.ViewerAlreadyRunning,
+            e.RunicornNotInstalled,
+            e.ViewerStartFailed,
+        ),
+    ),
+    Operation(
+        "POST",
+        "viewer/stop",
+        _S.stop_viewer,
+        m.ViewerStopRequest,
+        m.MessageResponse,
+        "Stop the viewer.",
+        (*_NEEDS_SSH, e.ViewerNotRunning),
+    ),
+    Operation(
+        "GET",
+        "viewer/status",
+        _S.viewer_status,
+        m.ConnectionQuery,
+        m.ViewerStatusResponse,
+        "Say how the viewer is.",
+        _NEEDS_CONNECTION,
+    ),
+    Operation(
+        "GET",
+        "viewer/logs",
+        _S.viewer_logs,
+        m.LogsQuery,
+        m.LogsResponse,
+        "Read the viewer's log.",
+        (*_NEEDS_SSH, e.ViewerNotRunning),
+    ),
+    Operation(
+        "GET",
+        "health",
+        _S.health,
+        m.ConnectionQuery,
+        m.HealthResponse,
+        "Check connection, viewer and tunnel.",
+        _NEEDS_CONNECTION,
+    ),
+    Operation(
+        "GET", "ping", _S.ping, m.ConnectionQuery, m.PingResponse, "Time one SSH round trip.", _NEEDS_SSH
+    ),
+    Operation("GET", "hosts", _S.list_hosts, None, m.HostsResponse, "List the ssh config's aliases."),
+    Operation(
+        "GET", "known-hosts", _S.list_known_hosts, None, m.KnownHostsResponse, "List the known host keys."
+    ),
+    Operation(
+        "POST",
+        "known-hosts",
+        _S.accept_known_host,
+        m.KnownHostAccept,
+        m.MessageResponse,
+        "Trust exactly the key that was offered.",
+        (e.HostNotAllowed,),
+    ),
+    Operation(
+        "DELETE",
+        "known-hosts",
+        _S.remove_known_host,
+        m.KnownHostRemove,
+        m.MessageResponse,
+        "Forget a host's keys.",
+        (e.NotFound,),
+    ),
+    Operation("GET", "profiles", _S.list_profiles, None, m.ProfilesResponse, "List the saved connections."),
+    Operation("POST", "profiles", _S.save_profile, m.Profile, m.MessageResponse, "Save a connection."),
+    Operation(
+        "DELETE",
+        "profiles",
+        _S.delete_profile,
+        m.ProfileQuery,
+        m.MessageResponse,
+        "Delete a saved connection.",
+        (e.NotFound,),
+    ),
+)
+
+
+class OpenApiHandler(EnvelopeHandler):
+    """Serves ``openapi.json``."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer with the document for this server's ``base_url``."""
+        self.finish(openapi_document(OPERATIONS, self.base_url))
+
+
+def remote_handlers(service: RemoteService) -> list[tuple[str, type[web.RequestHandler], dict[str, Any]]]:
+    """Give Tornado's rules for ``/api/remote``, without the ``base_url``."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in OPERATIONS:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    rules: list[tuple[str, type[web.RequestHandler], dict[str, Any]]] = [
+        (rf"/api/remote/{_pattern(path)}", RemoteHandler, {"service": service, "operations": operations})
+        for path, operations in by_path.items()
+    ]
+    return [
+        *rules,
+        (r"/api/remote/openapi\.json", OpenApiHandler, {}),
+        (r"/api/remote(?:/.*)?", UnknownRouteHandler, {}),
+    ]
+
+
+def _pattern(path: str) -> str:
+    named = partial(re.sub, r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)")
+    return str(named(re.escape(path)))

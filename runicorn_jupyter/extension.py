@@ -1,0 +1,133 @@
+"""The Jupyter server extension: what an administrator can set, the routes, start and stop."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+from jupyter_server.extension.application import ExtensionApp
+from traitlets import Bool, CaselessStrEnum, Float, Integer, List, TraitError, Unicode, validate
+
+from runicorn_jupyter.api.client_js import client_handlers
+from runicorn_jupyter.api.events import EventSink
+from runicorn_jupyter.api.routes import remote_handlers
+from runicorn_jupyter.proxy import Capabilities, viewer_handlers
+from runicorn_jupyter.service import RemoteService, ServiceSettings
+from runicorn_jupyter.ssh.connection import Settings
+
+DEFAULT_PORT = 23300
+"""Runicorn's own port (its seed examples' default)."""
+
+
+class RunicornJupyter(ExtensionApp):
+    """Runicorn's remote viewer inside Jupyter."""
+
+    name = "runicorn_jupyter"
+    app_name = "Runicorn"
+    description = "Open the Runicorn viewer of the GPU servers you reach by SSH, inside Jupyter."
+    load_other_extensions = True
+    serverapp_config = {"port": DEFAULT_PORT}  # noqa: RUF012  # ExtensionApp's own convention
+    extension_url = "/lab" if find_spec("jupyterlab") else "/api/remote/openapi.json"
+
+    host_key_policy = CaselessStrEnum(
+        ["ask", "accept-new", "strict"],
+        default_value="ask",
+        config=True,
+        help="""What to do with a host whose key is in no known_hosts file: `ask` the person,
+        `accept-new` keys without asking, or refuse (`strict`). A changed key is always refused.""",
+    )
+    allowed_hosts = List(
+        Unicode(),
+        config=True,
+        help="""Patterns (`*.cluster.example`) or networks (`10.0.0.0/8`), optionally with `:port`, of
+        hosts that may be connected to, jump hosts included. Empty: any host.""",
+    )
+    config_commands = Bool(
+        True,
+        config=True,
+        help="""Whether the user's ssh config may run commands on this machine (`Match exec`,
+        `ProxyCommand`).""",
+    )
+    max_connections = Integer(64, min=1, config=True, help="How many SSH connections may be open at once.")
+    keepalive_seconds = Float(
+        15,
+        config=True,
+        help="""Seconds between two questions to an idle SSH server whether it is still there. Two unanswered
+        mean that the connection is down.""",
+    )
+    reconnect_for_seconds = Float(
+        3600, config=True, help="For how many seconds a connection that went down is tried again."
+    )
+    viewer_lease_seconds = Float(
+        900,
+        config=True,
+        help="""Seconds after which a viewer on a remote ends itself when nothing of this server has
+        reached it, so that nothing is left behind whatever dies.""",
+    )
+    viewer_origin = Unicode(
+        "",
+        config=True,
+        help="""`https://host[:port]` under which browsers reach this server, where it cannot know: behind a
+        proxy that ends TLS. Empty: what the browser's own request says.""",
+    )
+    asset_cache_mb = Float(
+        256,
+        config=True,
+        help="""Megabytes of viewers' static files to keep in memory, so that a second visit costs the
+        network nothing. 0 keeps none.""",
+    )
+
+    @validate("keepalive_seconds", "reconnect_for_seconds", "viewer_lease_seconds")
+    def _positive(self, proposal: Any) -> float:
+        if not proposal["value"] > 0:
+            raise TraitError(f"{proposal['trait'].name} must be a number of seconds above 0")
+        return float(proposal["value"])
+
+    @validate("asset_cache_mb")
+    def _not_negative(self, proposal: Any) -> float:
+        if not proposal["value"] >= 0:
+            raise TraitError("asset_cache_mb must not be below 0")
+        return float(proposal["value"])
+
+    def initialize_settings(self) -> None:
+        """Make the service, and tell the handlers where viewers' URLs begin."""
+        server = self.serverapp
+        if server is None:
+            raise RuntimeError("RunicornJupyter runs inside a Jupyter server")
+        self.capabilities = Capabilities()
+        self.service = RemoteService(
+            ServiceSettings(
+                connection=Settings(
+                    keepalive_seconds=self.keepalive_seconds,
+                    reconnect_for_seconds=self.reconnect_for_seconds,
+                    host_key_policy=self.host_key_policy,
+                ),
+                viewer_lease_seconds=self.viewer_lease_seconds,
+                max_connections=self.max_connections,
+                allowed_hosts=tuple(self.allowed_hosts),
+                config_commands=self.config_commands,
+                base_url=server.base_url,
+            ),
+            self.capabilities,
+            EventSink(server.event_logger),
+        )
+        self.settings["runicorn_viewer_origin"] = self.viewer_origin
+
+    def initialize_handlers(self) -> None:
+        """Add the routes of the API, the viewers and the JavaScript client."""
+        self.handlers.extend(remote_handlers(self.service))
+        self.handlers.extend(client_handlers())
+        self.handlers.extend(
+            viewer_handlers(
+                self.capabilities,
+                viewer_origin=self.viewer_origin,
+                asset_cache_bytes=int(self.asset_cache_mb * 1024 * 1024),
+            )
+        )
+
+    async def stop_extension(self) -> None:
+        """End viewers and connections before Jupyter stops."""
+        await self.service.close()
+
+
+main = RunicornJupyter.launch_instance

@@ -1,0 +1,237 @@
+"""One viewer as a connection holds it: its lease, its state, and its return after a cut."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from runicorn_jupyter import models
+from runicorn_jupyter.errors import ConnectionLost, RemoteError
+from runicorn_jupyter.remote.viewer import SECRET_HEADER, RemoteViewer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runicorn_jupyter.ssh.connection import Connection
+    from runicorn_jupyter.ssh.stream import Stream
+
+log = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+RENEWALS_PER_LEASE = 6
+"""Five renewals in a row may be lost before a lease runs out."""
+
+
+class ViewerHold:
+    """Holds the viewer of one connection until it is stopped or released.
+
+    Parameters
+    ----------
+    connection
+        The connection that the viewer is reached through.
+    environment
+        Whose Python it runs under.
+    root
+        The storage root; ``None`` leaves the choice to runicorn.
+    lease_seconds
+        Without a renewal for this long the viewer ends itself.
+    changed
+        Called on the event loop at each change of `state`.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        environment: models.Environment,
+        root: str | None,
+        *,
+        lease_seconds: float,
+        changed: Callable[[], None],
+    ) -> None:
+        self.connection = connection
+        self.environment = environment
+        self.root = root
+        self.state: models.ViewerState = "starting"
+        self.hung = False
+        self.last_log: list[str] = []
+        self._lease = lease_seconds
+        self._changed = changed
+        self._remote: RemoteViewer | None = None
+        self._attached_at = 0.0
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def remote(self) -> RemoteViewer:
+        """The process on the other side; only after `start`."""
+        if self._remote is None:
+            raise RuntimeError("the viewer was not started")
+        return self._remote
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this side still counts on the process."""
+        return self.state in ("starting", "running", "reconnecting")
+
+    @property
+    def secret_header(self) -> tuple[str, str]:
+        """The header that the viewer wants to see on each request."""
+        return SECRET_HEADER, self.remote.secret.get_secret_value()
+
+    @property
+    def uptime_seconds(self) -> float:
+        """How long the process has run, in seconds; 0 unless it does."""
+        if self._remote is None or self.state not in ("running", "reconnecting"):
+            return 0.0
+        return round(self._remote.uptime_seconds + time.monotonic() - self._attached_at, 3)
+
+    async def start(self, on_step: Callable[[str], None] | None = None) -> None:
+        """Start the viewer, or adopt the one that runs.
+
+        Raises
+        ------
+        RunicornNotInstalled
+            If the environment cannot import runicorn.
+        ViewerStartFailed
+            If it exited or never listened.
+        InvalidParameters
+            If the root is no existing directory.
+        """
+        self._attach(
+            await RemoteViewer.start(
+                self.connection, self.environment, self.root, lease_seconds=self._lease, on_step=on_step
+            )
+        )
+        self._keeper = asyncio.create_task(self._keep(), name=f"viewer of {self.connection.connection_id}")
+
+    async def open_stream(self) -> Stream:
+        """Open a fresh byte stream to the viewer's port."""
+        return await self.connection.open_tunnel(LOOPBACK, self.remote.port)
+
+    async def stop(self, *, cleanup: bool) -> None:
+        """End the viewer; the process goes once its last holder has left.
+
+        Parameters
+        ----------
+        cleanup
+            Also remove its log and state on the remote.
+        """
+        await self._end_keeper()
+        try:
+            await self.remote.stop(cleanup)
+        finally:
+            self._set("stopped")
+
+    async def release(self) -> None:
+        """Leave the process to its lease."""
+        await self._end_keeper()
+        await self.remote.release()
+        self._set("stopped")
+
+    async def abandon(self) -> None:
+        """Stop watching without a word to the remote, since it cannot be reached."""
+        await self._end_keeper()
+        self._set("stopped")
+
+    def describe(self, url: str | None, local_port: int | None) -> models.Viewer:
+        """Give the API's view of it."""
+        remote = self._remote
+        health: dict[str, models.Health] = {
+            "running": "degraded" if self.hung else "healthy",
+            "reconnecting": "degraded",
+            "crashed": "unhealthy",
+        }
+        return models.Viewer(
+            status=self.state,
+            url=url if self.state != "stopped" else None,
+            local_port=local_port if self.state != "stopped" else None,
+            remote_port=remote.port if remote else None,
+            pid=remote.pid if remote else None,
+            env_name=self.environment.name,
+            remote_root=remote.remote_root if remote else self.root,
+            runicorn_version=remote.runicorn_version if remote else self.environment.runicorn_version,
+            started_at=remote.started_at if remote else None,
+            uptime_seconds=self.uptime_seconds,
+            health=health.get(self.state),
+        )
+
+    def _attach(self, remote: RemoteViewer) -> None:
+        self._remote = remote
+        self._attached_at = time.monotonic()
+        self._set("running")
+
+    def _set(self, state: models.ViewerState) -> None:
+        if state != self.state:
+            self.state = state
+            self._changed()
+
+    async def _end_keeper(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+            self._keeper = None
+
+    async def _keep(self) -> None:
+        """Renew the lease and follow the process through cuts, until it is gone for good."""
+        restarted = False
+        while True:
+            with contextlib.suppress(ConnectionLost):
+                await self._watch()
+            if self.connection.status == "connected":
+                if await self.remote.check() != "crashed":
+                    continue
+                await self._crashed()
+                return
+            self._set("reconnecting")
+            if not await self.connection.wait_connected(None):
+                self._set("stopped")
+                return
+            try:
+                if await self.remote.reattach():
+                    self._attached_at = time.monotonic()
+                    self._set("running")
+                elif restarted:
+                    await self._crashed()
+                    return
+                else:
+                    restarted = True
+                    await self._restart()
+            except ConnectionLost:
+                continue
+            except RemoteError as exc:
+                log.warning("viewer of %s did not come back: %s", self.connection.connection_id, exc.message)
+                await self._crashed()
+                return
+
+    async def _restart(self) -> None:
+        log.info("viewer of %s is gone; starting it again", self.connection.connection_id)
+        self._attach(
+            await RemoteViewer.start(self.connection, self.environment, self.root, lease_seconds=self._lease)
+        )
+
+    async def _watch(self) -> None:
+        """Return when the process's end of an idle stream closes; renew the lease meanwhile."""
+        try:
+            stream = await self.open_stream()
+        except ConnectionRefusedError:
+            return
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(self._lease / RENEWALS_PER_LEASE):
+                        if not await stream.read(1):
+                            return
+                except TimeoutError:
+                    await self.remote.renew()
+        except OSError:
+            return
+        finally:
+            stream.close()
+
+    async def _crashed(self) -> None:
+        with contextlib.suppress(RemoteError, OSError):
+            self.last_log, _ = await self.remote.logs(100)
+        self._set("crashed")

@@ -1,0 +1,163 @@
+"""Opening connections: limits, ssh config, host keys that people accept, and their answers."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runicorn_jupyter.errors import HostKeyUnknown, HostNotAllowed, InvalidParameters, TooManyConnections
+from runicorn_jupyter.ssh import hosts
+from runicorn_jupyter.ssh.auth import Credentials, check_private_key
+from runicorn_jupyter.ssh.challenge import Challenges
+from runicorn_jupyter.ssh.connection import Connection
+from runicorn_jupyter.ssh.hostkeys import KnownHosts, OfferedKeys
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from runicorn_jupyter import models as m
+    from runicorn_jupyter.service.caller import Caller, Emit
+    from runicorn_jupyter.service.settings import ServiceSettings
+    from runicorn_jupyter.ssh.challenge import Ask
+
+DEFAULT_SSH_PORT = 22
+
+
+class Opener:
+    """Opens connections and remembers what was asked and offered on the way.
+
+    Parameters
+    ----------
+    settings
+        Limits and policies.
+    emit
+        Sends progress and challenges to the front ends.
+    """
+
+    def __init__(self, settings: ServiceSettings, emit: Emit) -> None:
+        self._settings = settings
+        self._emit = emit
+        self._opening = 0
+        self._offered = OfferedKeys()
+        self.challenges = Challenges(
+            lambda challenge_id: emit("challenge", challenge_id=challenge_id),
+        )
+
+    async def open(
+        self,
+        caller: Caller,
+        request: m.ConnectRequest,
+        already_open: int,
+        finish: Callable[[Connection], Awaitable[m.ConnectResponse]],
+    ) -> m.ConnectResponse:
+        """Open a connection and hand it to ``finish``.
+
+        Parameters
+        ----------
+        caller
+            Who wants it.
+        request
+            Where to and how.
+        already_open
+            How many connections there are, for the limit.
+        finish
+            Takes the open connection and makes the answer; closes it on failure.
+
+        Raises
+        ------
+        RemoteError
+            Whatever the errors of ``POST connect`` are in ``API.md``.
+        """
+        if already_open + self._opening >= self._settings.max_connections:
+            raise TooManyConnections(
+                f"{self._settings.max_connections} connections are open, the most that this server"
+                " allows; disconnect one first."
+            )
+        self._opening += 1
+
+        async def work(ask: Ask) -> m.ConnectResponse:
+            try:
+                return await finish(await self._connect(caller, request, ask))
+            finally:
+                self._opening -= 1
+
+        answer: m.ConnectResponse = await self.challenges.run(caller.user, work)
+        return answer
+
+    async def _connect(self, caller: Caller, request: m.ConnectRequest, ask: Ask) -> Connection:
+        credentials = _credentials(request)
+        await asyncio.to_thread(check_private_key, credentials)
+        target = await self._resolve(request.host, request.username, request.port)
+        connection_id = f"conn_{secrets.token_hex(4)}"
+
+        def on_step(step: str) -> None:
+            self._emit(
+                "progress",
+                connection_id=connection_id,
+                request_id=caller.request_id,
+                host=request.host,
+                step=step,
+            )
+
+        try:
+            return await Connection.open(
+                target,
+                credentials,
+                timeout=request.timeout,
+                settings=self._settings.connection,
+                ask=ask,
+                on_step=on_step,
+                connection_id=connection_id,
+            )
+        except HostKeyUnknown as exc:
+            self._offered.remember(exc.details["host_key"])
+            raise
+
+    async def _resolve(self, host: str, username: str | None, port: int) -> hosts.Target:
+        target = await asyncio.to_thread(
+            hosts.resolve,
+            host,
+            username=username,
+            port=None if port == DEFAULT_SSH_PORT else port,
+            run_commands=self._settings.config_commands,
+        )
+        patterns = self._settings.allowed_hosts
+        for hop in (target, *target.proxy_jump):
+            if patterns and not any(fnmatchcase(hop.hostname, pattern) for pattern in patterns):
+                raise HostNotAllowed(
+                    "The administrator of this server does not allow connections to this host."
+                )
+        return target
+
+    async def known_hosts(self, host: str | None = None, port: int = DEFAULT_SSH_PORT) -> KnownHosts:
+        """Give the known_hosts files that count for a host, or the default ones."""
+        target = await self._resolve(host or "localhost", None, port)
+        return KnownHosts(target.user_known_hosts, target.global_known_hosts)
+
+    async def accept_host_key(self, request: m.KnownHostAccept) -> None:
+        """Trust a key that a host really offered to this server.
+
+        Raises
+        ------
+        InvalidParameters
+            If it is any other key.
+        """
+        if not self._offered.was_offered(request.host, request.port, request.public_key):
+            raise InvalidParameters.for_field(
+                "public_key", "is not the key that this host offered; connect first, then accept its key"
+            )
+        known_hosts = await self.known_hosts(request.host, request.port)
+        await asyncio.to_thread(known_hosts.accept, request.host, request.port, request.public_key)
+
+
+def _credentials(request: m.ConnectRequest) -> Credentials:
+    path = request.private_key_path
+    return Credentials(
+        method=request.auth_method,
+        private_key_path=Path(path).expanduser() if path else None,
+        key_passphrase=request.key_passphrase,
+        password=request.password,
+    )

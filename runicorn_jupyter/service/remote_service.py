@@ -1,0 +1,247 @@
+"""RemoteService: one method for each route of ``/api/remote``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from runicorn_jupyter import models as m
+from runicorn_jupyter.errors import ConnectionNotFound, NotFound
+from runicorn_jupyter.service.opening import Opener
+from runicorn_jupyter.service.session import FRESH_SECONDS, Session
+from runicorn_jupyter.ssh import hosts
+from runicorn_jupyter.ssh.profiles import Profiles
+
+if TYPE_CHECKING:
+    from runicorn_jupyter.proxy.origin import Capabilities
+    from runicorn_jupyter.service.caller import Caller, Emit
+    from runicorn_jupyter.service.settings import ServiceSettings
+    from runicorn_jupyter.ssh.connection import Connection
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 10.0
+"""An orderly stop of Jupyter ends the viewers it holds within this time (API.md, "Viewers")."""
+
+
+class RemoteService:
+    """Owns the connections and does what the routes promise.
+
+    Every method takes the `Caller` and the route's request model, and returns its answer's model
+    or raises a `RemoteError`.
+
+    Parameters
+    ----------
+    settings
+        What the administrator set.
+    capabilities
+        The proxy's table of viewers.
+    emit
+        Sends an event to the front ends.
+    """
+
+    def __init__(self, settings: ServiceSettings, capabilities: Capabilities, emit: Emit) -> None:
+        self._settings = settings
+        self._capabilities = capabilities
+        self._emit = emit
+        self._sessions: dict[str, Session] = {}
+        self._opener = Opener(settings, emit)
+        self._profiles = Profiles()
+
+    # -- connections
+
+    async def connect(self, caller: Caller, request: m.ConnectRequest) -> m.ConnectResponse:
+        """Open a connection; each call makes a new one, under a new id."""
+
+        async def finish(connection: Connection) -> m.ConnectResponse:
+            return await self._admit(connection, request.host)
+
+        return await self._opener.open(caller, request, len(self._sessions), finish)
+
+    async def answer_challenge(self, caller: Caller, request: m.ChallengeAnswerRequest) -> m.ConnectResponse:
+        """Answer what authentication asked for; waits like `connect`."""
+        answer: m.ConnectResponse = await self._opener.challenges.answer(
+            request.challenge_id, caller.user, request.responses
+        )
+        return answer
+
+    async def get_challenge(self, caller: Caller, request: m.ChallengeQuery) -> m.ChallengeResponse:
+        """Give the prompts of an open challenge."""
+        return self._opener.challenges.get(request.challenge_id, caller.user).describe()
+
+    async def drop_challenge(self, caller: Caller, request: m.ChallengeQuery) -> m.MessageResponse:
+        """Decline to answer."""
+        self._opener.challenges.drop(request.challenge_id, caller.user)
+        return m.MessageResponse(message="The question was declined; nothing was connected.")
+
+    async def list_connections(self, caller: Caller, _: None) -> m.ConnectionsResponse:
+        """List all connections, whatever their status."""
+        connections = [
+            session.describe(caller, self._settings.base_url) for session in self._sessions.values()
+        ]
+        return m.ConnectionsResponse(connections=connections, total=len(connections))
+
+    async def disconnect(self, caller: Caller, request: m.DisconnectQuery) -> m.DisconnectResponse:
+        """Close a connection, and stop its viewer unless it is to stay."""
+        session = self._session(request)
+        del self._sessions[request.connection_id]
+        told = await session.close(cleanup_viewer=request.cleanup_viewer)
+        message = f"Disconnected from {session.host}."
+        if not told:
+            message += " It could not be reached; its viewer ends by itself when the lease is over."
+        return m.DisconnectResponse(message=message, connection_id=request.connection_id)
+
+    # -- environments
+
+    async def list_environments(self, caller: Caller, request: m.EnvironmentsQuery) -> m.EnvironmentsResponse:
+        """List the environments, from the cache where there is one."""
+        found = (await self._session(request).look()).environments
+        if request.filter == "runicorn_only":
+            found = [each for each in found if each.runicorn_installed]
+        return m.EnvironmentsResponse(environments=found, total=len(found))
+
+    async def detect_environments(self, caller: Caller, request: m.DetectRequest) -> m.DetectResponse:
+        """Look again, if forced to or if the list is older than a minute."""
+        older_than = 0.0 if request.force_refresh else FRESH_SECONDS
+        found = (await self._session(request).look(older_than=older_than)).environments
+        with_runicorn = sum(each.runicorn_installed for each in found)
+        return m.DetectResponse(
+            message=f"Found {len(found)} environments, {with_runicorn} with runicorn.",
+            environments_found=len(found),
+            environments=found,
+        )
+
+    async def get_config(self, caller: Caller, request: m.ConfigQuery) -> m.ConfigResponse:
+        """Read the remote user's runicorn configuration as it is now."""
+        session = self._session(request)
+        probe = await session.look(older_than=0.0)
+        environment = await session.environment(request.env_name)
+        return m.ConfigResponse(
+            config=m.RunicornConfig.model_validate(probe.config),
+            runicorn_version=environment.runicorn_version,
+        )
+
+    # -- viewer
+
+    async def start_viewer(self, caller: Caller, request: m.ViewerStartRequest) -> m.ViewerStartResponse:
+        """Start the viewer, or adopt the one that runs."""
+        session = self._session(request)
+        viewer = await session.start_viewer(
+            caller, request, self._settings.viewer_lease_seconds, self._settings.base_url
+        )
+        return m.ViewerStartResponse(
+            message=f"The viewer of {viewer.env_name} on {session.host} is running.", viewer=viewer
+        )
+
+    async def stop_viewer(self, caller: Caller, request: m.ViewerStopRequest) -> m.MessageResponse:
+        """Stop the viewer."""
+        session = self._session(request)
+        await session.stop_viewer(cleanup=request.cleanup)
+        return m.MessageResponse(message=f"The viewer on {session.host} was stopped.")
+
+    async def viewer_status(self, caller: Caller, request: m.ConnectionQuery) -> m.ViewerStatusResponse:
+        """Say how the viewer is; from memory while the connection is down."""
+        return m.ViewerStatusResponse(
+            viewer=self._session(request).describe_viewer(caller, self._settings.base_url)
+        )
+
+    async def viewer_logs(self, caller: Caller, request: m.LogsQuery) -> m.LogsResponse:
+        """Read the last lines of the viewer's log."""
+        logs, total = await self._session(request).logs(request.lines)
+        return m.LogsResponse(logs=logs, total_lines=total)
+
+    async def health(self, caller: Caller, request: m.ConnectionQuery) -> m.HealthResponse:
+        """Check the connection and its viewer now."""
+        return await self._session(request).health()
+
+    async def ping(self, caller: Caller, request: m.ConnectionQuery) -> m.PingResponse:
+        """Time one SSH round trip."""
+        seconds = await self._session(request).connection.ping()
+        return m.PingResponse(latency_ms=round(seconds * 1000, 3), timestamp=datetime.now(UTC))
+
+    # -- hosts and profiles
+
+    async def list_hosts(self, caller: Caller, _: None) -> m.HostsResponse:
+        """List the aliases of the user's ssh config."""
+        aliases = await asyncio.to_thread(hosts.list_aliases)
+        return m.HostsResponse(hosts=aliases, total=len(aliases))
+
+    async def list_known_hosts(self, caller: Caller, _: None) -> m.KnownHostsResponse:
+        """List the host keys on record."""
+        known_hosts = await self._opener.known_hosts()
+        found = await asyncio.to_thread(known_hosts.list)
+        return m.KnownHostsResponse(known_hosts=found, total=len(found))
+
+    async def accept_known_host(self, caller: Caller, request: m.KnownHostAccept) -> m.MessageResponse:
+        """Trust exactly the key that the host offered."""
+        await self._opener.accept_host_key(request)
+        return m.MessageResponse(message=f"The key of {request.host} is trusted from now on.")
+
+    async def remove_known_host(self, caller: Caller, request: m.KnownHostRemove) -> m.MessageResponse:
+        """Forget the keys of a host."""
+        known_hosts = await self._opener.known_hosts(request.host, request.port)
+        removed = await asyncio.to_thread(known_hosts.remove, request.host, request.port)
+        if not removed:
+            raise NotFound(f"No key of {request.host} is on record.")
+        return m.MessageResponse(message=f"Forgot {removed} key(s) of {request.host}.")
+
+    async def list_profiles(self, caller: Caller, _: None) -> m.ProfilesResponse:
+        """List the saved connections."""
+        found = await asyncio.to_thread(self._profiles.list)
+        return m.ProfilesResponse(profiles=found, total=len(found))
+
+    async def save_profile(self, caller: Caller, request: m.Profile) -> m.MessageResponse:
+        """Save a connection under its name, replacing one of that name."""
+        await asyncio.to_thread(self._profiles.save, request)
+        self._emit("profiles")
+        return m.MessageResponse(message=f"Saved {request.name}.")
+
+    async def delete_profile(self, caller: Caller, request: m.ProfileQuery) -> m.MessageResponse:
+        """Delete a saved connection."""
+        if not await asyncio.to_thread(self._profiles.delete, request.name):
+            raise NotFound(f"No saved connection is called {request.name}.")
+        self._emit("profiles")
+        return m.MessageResponse(message=f"Deleted {request.name}.")
+
+    # -- the end
+
+    async def close(self) -> None:
+        """End all viewers and connections, all at once; what takes too long is left to its lease."""
+        self._opener.challenges.close()
+        sessions, self._sessions = list(self._sessions.values()), {}
+        closing = [asyncio.create_task(session.close(cleanup_viewer=True)) for session in sessions]
+        if not closing:
+            return
+        done, late = await asyncio.wait(closing, timeout=STOP_SECONDS)
+        for task in late:
+            task.cancel()
+        for task in done:
+            if not task.cancelled() and (exc := task.exception()):
+                log.error("closing a connection failed", exc_info=exc)
+
+    async def _admit(self, connection: Connection, host: str) -> m.ConnectResponse:
+        session = Session(connection, host, self._capabilities, self._emit)
+        try:
+            server = (await session.look()).server
+        except BaseException:
+            await connection.close()
+            raise
+        self._sessions[connection.connection_id] = session
+        session.announce()
+        return m.ConnectResponse(
+            connection_id=connection.connection_id,
+            host=host,
+            port=connection.target.port,
+            username=connection.target.username,
+            status=connection.status,
+            server_info=server,
+            created_at=connection.created_at,
+        )
+
+    def _session(self, request: m.ConnectionQuery) -> Session:
+        session = self._sessions.get(request.connection_id)
+        if session is None:
+            raise ConnectionNotFound("There is no such connection; it may have been closed.")
+        return session

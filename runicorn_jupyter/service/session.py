@@ -1,0 +1,284 @@
+"""A connection with what is known through it: the remote's environments and the viewer it holds."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from runicorn_jupyter import models as m
+from runicorn_jupyter.errors import (
+    ConnectionLost,
+    RemoteError,
+    ViewerAlreadyRunning,
+    ViewerNotRunning,
+)
+from runicorn_jupyter.proxy.origin import Endpoint
+from runicorn_jupyter.remote import environments
+from runicorn_jupyter.remote.hold import ViewerHold
+from runicorn_jupyter.remote.probe import Probe, probe
+
+if TYPE_CHECKING:
+
+    from runicorn_jupyter.proxy.origin import Capabilities
+    from runicorn_jupyter.service.caller import Caller, Emit
+    from runicorn_jupyter.ssh.connection import Connection
+
+FRESH_SECONDS = 60.0
+"""``environments/detect`` probes again when the list is older (API.md, "Environments")."""
+
+
+class Session:
+    """One entry of ``GET connections``.
+
+    Parameters
+    ----------
+    connection
+        Open already.
+    host
+        As the request said it.
+    capabilities
+        Where viewers get their URLs.
+    emit
+        Sends events to the front ends.
+    """
+
+    def __init__(self, connection: Connection, host: str, capabilities: Capabilities, emit: Emit) -> None:
+        self.connection = connection
+        self.host = host
+        self._capabilities = capabilities
+        self._emit = emit
+        self._probe: Probe | None = None
+        self._probed_at = 0.0
+        self._probing = asyncio.Lock()
+        self._hold: ViewerHold | None = None
+        self._capability: str | None = None
+        self._unsubscribe = connection.subscribe(lambda _: self.announce())
+
+    @property
+    def connection_id(self) -> str:
+        """The connection's id."""
+        return self.connection.connection_id
+
+    def announce(self) -> None:
+        """Tell the front ends the connection's status."""
+        self._emit(
+            "connection", connection_id=self.connection_id, host=self.host, status=self.connection.status
+        )
+
+    # -- the remote and its environments
+
+    async def look(self, *, older_than: float = float("inf")) -> Probe:
+        """Give what the probe found, from the cache unless it is older than so many seconds."""
+        async with self._probing:
+            if self._probe is None or time.monotonic() - self._probed_at > older_than:
+                self._probe = await probe(self.connection)
+                self._probed_at = time.monotonic()
+                self._emit("environments", connection_id=self.connection_id)
+            return self._probe
+
+    async def environment(self, env_name: str) -> m.Environment:
+        """Find an environment by name, prefix or interpreter.
+
+        Raises
+        ------
+        EnvironmentNotFound
+            If none is called so.
+        """
+        found = await self.look()
+        return environments.find(found.environments, env_name)
+
+    # -- the viewer
+
+    async def start_viewer(
+        self, caller: Caller, request: m.ViewerStartRequest, lease_seconds: float, base_url: str
+    ) -> m.Viewer:
+        """Start the viewer, or adopt the one that runs for this environment and root.
+
+        Raises
+        ------
+        ViewerAlreadyRunning
+            If this connection holds one, for another environment too.
+        """
+        self._require_connected()
+        if self._hold is not None and self._hold.is_held:
+            raise ViewerAlreadyRunning(
+                "This connection has a viewer already; stop it first to start another.",
+                viewer=self.describe_viewer(caller, base_url).model_dump(mode="json"),
+            )
+        environment = await self.environment(request.env_name)
+        hold = ViewerHold(
+            self.connection,
+            environment,
+            request.remote_root or environment.storage_root,
+            lease_seconds=lease_seconds,
+            changed=self._viewer_changed,
+        )
+        self._revoke()
+        self._hold = hold
+
+        def on_step(step: str) -> None:
+            self._emit(
+                "progress",
+                connection_id=self.connection_id,
+                request_id=caller.request_id,
+                host=self.host,
+                env_name=environment.name,
+                step=step,
+            )
+
+        try:
+            await hold.start(on_step)
+        except BaseException:
+            if self._hold is hold:
+                self._hold = None
+            self._viewer_changed()
+            raise
+        self._capability = self._capabilities.issue(
+            Endpoint.of(hold, title=f"{self.host} · {environment.name}")
+        )
+        self._viewer_changed()
+        if request.auto_open:
+            self._emit(
+                "open_viewer",
+                connection_id=self.connection_id,
+                host=self.host,
+                env_name=environment.name,
+                remote_root=hold.remote.remote_root,
+            )
+        return self.describe_viewer(caller, base_url)
+
+    async def stop_viewer(self, *, cleanup: bool) -> None:
+        """Stop the viewer.
+
+        Raises
+        ------
+        ViewerNotRunning
+            If none is held.
+        """
+        hold = self._held()
+        self._require_connected()
+        self._revoke()
+        await hold.stop(cleanup=cleanup)
+        if cleanup:
+            self._hold = None
+
+    async def logs(self, lines: int) -> tuple[list[str], int]:
+        """Read the viewer's log, of a crashed or stopped one too."""
+        if self._hold is None:
+            raise ViewerNotRunning("This connection has no viewer; start one to see its log.")
+        self._require_connected()
+        return await self._hold.remote.logs(lines)
+
+    def describe_viewer(self, caller: Caller, base_url: str) -> m.Viewer:
+        """Give the viewer's state as the API shows it; `stopped` where there is none."""
+        if self._hold is None:
+            return m.Viewer(status="stopped")
+        if self._capability is None:
+            return self._hold.describe(None, None)
+        url = f"{caller.origin}{base_url}runicorn/v/{self._capability}/"
+        return self._hold.describe(url, caller.port)
+
+    def describe(self, caller: Caller, base_url: str) -> m.ConnectionInfo:
+        """Give this entry of ``GET connections``."""
+        viewer = self.describe_viewer(caller, base_url)
+        return m.ConnectionInfo(
+            connection_id=self.connection_id,
+            host=self.host,
+            port=self.connection.target.port,
+            username=self.connection.target.username,
+            status=self.connection.status,
+            created_at=self.connection.created_at,
+            connected_since=self.connection.connected_since,
+            reconnects=self.connection.reconnects,
+            viewer=None if viewer.status == "stopped" else viewer,
+        )
+
+    async def health(self) -> m.HealthResponse:
+        """Check connection, process and tunnel; from memory while the connection is down."""
+        hold = self._hold if self._hold is not None and self._hold.state != "stopped" else None
+        checks = await self._checks(hold)
+        if checks.ssh_connection == "fail":
+            health: m.Health = "unhealthy"
+        elif "fail" in (checks.viewer_process, checks.tunnel_active):
+            health = "degraded"
+        else:
+            health = "healthy"
+        return m.HealthResponse(health=health, checks=checks)
+
+    async def _checks(self, hold: ViewerHold | None) -> m.HealthChecks:
+        process: m.CheckResult = "skip" if hold is None else "fail"
+        tunnel = process
+        try:
+            self._require_connected()
+            await self.connection.ping()
+        except RemoteError:
+            if hold is not None and hold.state != "crashed":
+                process = "pass"
+            return m.HealthChecks(ssh_connection="fail", viewer_process=process, tunnel_active=tunnel)
+        if hold is not None and hold.state in ("running", "reconnecting"):
+            try:
+                state = await hold.remote.check()
+            except (RemoteError, OSError):
+                state = "hung"
+            hold.hung = state == "hung"
+            process = "fail" if state == "crashed" else "pass"
+            tunnel = "pass" if state == "running" else "fail"
+        return m.HealthChecks(ssh_connection="pass", viewer_process=process, tunnel_active=tunnel)
+
+    # -- the end
+
+    async def close(self, *, cleanup_viewer: bool) -> bool:
+        """Close the connection, and the viewer with it.
+
+        Returns
+        -------
+        bool
+            Whether the remote could be told; if not, the viewer ends by its lease.
+        """
+        told = True
+        self._revoke()
+        self._unsubscribe()
+        hold, self._hold = self._hold, None
+        try:
+            if hold is not None and hold.state not in ("stopped",):
+                told = await self._leave(hold, cleanup_viewer=cleanup_viewer)
+        finally:
+            await self.connection.close()
+            self._emit("closed", connection_id=self.connection_id, host=self.host)
+        return told
+
+    async def _leave(self, hold: ViewerHold, *, cleanup_viewer: bool) -> bool:
+        try:
+            self._require_connected()
+            await (hold.stop(cleanup=True) if cleanup_viewer else hold.release())
+        except (RemoteError, OSError):
+            await hold.abandon()
+            return False
+        return True
+
+    def _held(self) -> ViewerHold:
+        if self._hold is None or self._hold.state == "stopped":
+            raise ViewerNotRunning("This connection has no viewer; start one first.")
+        return self._hold
+
+    def _require_connected(self) -> None:
+        if self.connection.status != "connected":
+            raise ConnectionLost(
+                f"The SSH connection to {self.host} is {self.connection.status}; wait until it is back."
+            )
+
+    def _revoke(self) -> None:
+        if self._capability is not None:
+            self._capabilities.revoke(self._capability)
+            self._capability = None
+
+    def _viewer_changed(self) -> None:
+        hold = self._hold
+        self._emit(
+            "viewer",
+            connection_id=self.connection_id,
+            host=self.host,
+            status=hold.state if hold else "stopped",
+            env_name=hold.environment.name if hold else None,
+        )

@@ -1,0 +1,35 @@
+"""The traitlets that the service goes by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from runicorn_jupyter.ssh.connection import Settings
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """What an administrator can set.
+
+    Parameters
+    ----------
+    connection
+        Keep-alive, reconnecting and host key policy.
+    viewer_lease_seconds
+        A viewer ends itself when nobody renewed its lease for this long.
+    max_connections
+        How many connections may be open at once.
+    allowed_hosts
+        Patterns of hosts that may be connected to; empty allows all.
+    config_commands
+        Whether the ssh config may run commands (``Match exec``, ``ProxyCommand``).
+    base_url
+        The Jupyter server's, with slashes at both ends.
+    """
+
+    connection: Settings = field(default_factory=Settings)
+    viewer_lease_seconds: float = 900
+    max_connections: int = 64
+    allowed_hosts: tuple[str, ...] = ()
+    config_commands: bool = True
+    base_url: str = "/"
