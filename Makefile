@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
+.NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format bench clean dev lab lint-ruff lint-types lint-js
 help:
@@ -30,7 +31,9 @@ $(DEMO_VENV) $(DEV_VENV):
 	@PYTHON=$(PYTHON) scripts/system-packages.sh venv
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	@echo 'Installing runicorn-jupyter and what it needs into $(VENV) …' >&2
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[$(EXTRAS)]'
+	@# The JupyterLab side is not built by pip here, but below, in place.
+	@mkdir -p runicorn_jupyter/labextension runicorn_jupyter/static
+	@SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[$(EXTRAS)]'
 	@rm -f $(@:%-$(PY_DIGEST)=%)-* && touch $@
 
 # The JupyterLab side, built from labextension/ and linked where this environment's JupyterLab looks.
@@ -45,7 +48,7 @@ $(NPM_STAMP):
 	@cd labextension && if [ -e package-lock.json ]; then npm ci --no-audit --no-fund --loglevel=error; \
 		else npm install --no-audit --no-fund --loglevel=error; fi
 	@touch $@
-runicorn_jupyter/labextension/.made-$(LAB_DIGEST): $(NPM_STAMP)
+runicorn_jupyter/labextension/.made-$(LAB_DIGEST): $(NPM_STAMP) | $(VENV)
 	@echo 'Building the JupyterLab side …' >&2
 	@cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent build
 	@mkdir -p $(VENV)/share/jupyter/labextensions
