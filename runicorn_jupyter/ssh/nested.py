@@ -1,0 +1,76 @@
+"""A channel of one SSH connection as the wire below another: how a jump host is passed."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from runicorn_jupyter.ssh.channel import Channel
+from runicorn_jupyter.ssh.wire import READ_BYTES, Wire
+
+
+class ChannelWire(Wire):
+    """A wire over an open ``direct-tcpip`` channel.
+
+    Parameters
+    ----------
+    channel
+        The channel; owned from now on.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self._channel = channel
+        self._news = threading.Condition()
+        self._buffer = b""
+        self._offset = 0
+        channel.wake = self._wake
+        self._wake()  # for what came before
+
+    def getpeername(self) -> object:
+        """Return a placeholder: only the jump host knows the address."""
+        return ("unknown", 0)
+
+    def _wake(self) -> None:
+        with self._news:
+            self._news.notify_all()
+        self._arm()
+
+    def recv(self, size: int) -> bytes:
+        """Wait for bytes and return at most ``size`` of them; ``b""`` at the end."""
+        if self._offset >= len(self._buffer):
+            self._buffer, self._offset = self._receive(max(size, READ_BYTES)), 0
+        data = self._buffer[self._offset : self._offset + size]
+        self._offset += len(data)
+        return data
+
+    def _receive(self, size: int) -> bytes:
+        with self._news:
+            try:
+                while (data := self._channel.take(size)) is None:
+                    self._news.wait()
+            except ConnectionResetError:
+                return b""
+        self.progress_at = time.monotonic()
+        return data
+
+    def _send(self, data: memoryview) -> int:
+        return self._channel.put(data)
+
+    def _arm(self) -> None:
+        # Room may have come between the attempt and the queueing; after this try, any more wakes us.
+        try:
+            self._flush()
+        except EOFError:
+            self.close()
+
+    def close(self) -> None:
+        """End reading and writing at once; any thread, any number of times."""
+        self._closed = True
+        self._channel.close()  # wakes the reader
+        with self._out:
+            self._backlog.clear()
+            self.backlog_bytes = 0
+
+    def join(self, timeout: float) -> None:
+        """Return: this wire has no thread."""

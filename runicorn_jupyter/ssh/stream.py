@@ -1,0 +1,107 @@
+"""A channel as an asyncio stream of bytes: reads and writes that wait, and hold no more than a window."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+
+from runicorn_jupyter.errors import ConnectionLost
+from runicorn_jupyter.ssh.channel import Channel
+from runicorn_jupyter.ssh.link import Waiter
+
+SLICE_BYTES = 262144
+"""After so many bytes in one go, other tasks of the loop get their turn."""
+
+
+class Stream:
+    """Bytes in both directions.
+
+    One task may read while another writes. Nothing is buffered beyond the channel's window: who does not
+    read stops the sender.
+
+    Parameters
+    ----------
+    channel
+        An open channel; owned from now on.
+    waiter
+        Where its news come.
+    """
+
+    def __init__(self, channel: Channel, waiter: Waiter) -> None:
+        self._channel = channel
+        self._waiter = waiter
+        self._closed = False
+
+    def __del__(self) -> None:
+        if not self._closed:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+            self._channel.close()
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether it was closed here, or can take no more data."""
+        return self._closed or self._channel.closed
+
+    async def read(self, max_bytes: int = 262144) -> bytes:
+        """Wait for data.
+
+        Parameters
+        ----------
+        max_bytes
+            Return no more bytes than this.
+
+        Returns
+        -------
+        bytes
+            At least one byte, or ``b""`` at the end of the data.
+
+        Raises
+        ------
+        ConnectionLost
+            If the SSH connection ended before the data did.
+        """
+        try:
+            return await self._waiter.until(lambda: self._channel.take(max_bytes))
+        except ConnectionResetError as error:
+            raise lost() from error
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send all of ``data``; wait while the other side, or the line, takes no more.
+
+        Raises
+        ------
+        BrokenPipeError
+            If the stream is closed, here or on the other side.
+        ConnectionLost
+            If the SSH connection ended.
+        """
+        rest = memoryview(data).cast("B")
+        sent = 0
+        try:
+            while rest:
+                size = self._channel.put(rest)
+                rest = rest[size:]
+                sent += size
+                if not size:
+                    await self._waiter.wait()
+                    sent = 0
+                elif sent >= SLICE_BYTES:
+                    await asyncio.sleep(0)
+                    sent = 0
+        except ConnectionResetError as error:
+            raise lost() from error
+
+    def write_eof(self) -> None:
+        """Say that no more data is written; reading goes on."""
+        self._channel.end()
+
+    def close(self) -> None:
+        """Give it up at once, with all that was not read; any number of times."""
+        if not self._closed:
+            self._closed = True
+            self._channel.close()
+
+
+def lost() -> ConnectionLost:
+    """Make the error for an SSH connection that ended in the middle."""
+    return ConnectionLost("The SSH connection was lost and is being re-established; try again in a moment.")

@@ -1,0 +1,343 @@
+"""paramiko's Transport, tuned, with channels of our own: the one file that knows its private parts.
+
+What is changed and why (each was measured or seen, see DESIGN.md, "A connection"):
+
+- Sending never waits: the packetizer writes to a ``Wire``, and messages that may not be sent during a
+  key exchange are held and sent after it. In paramiko the transport's own thread waits there for
+  itself, and a re-key under load ends the connection after 30 s.
+- AES-GCM first where paramiko has it (4.0 and later), weak ciphers, MACs and hashes off.
+- The server decides when to re-key, the limits here only bound one that never does.
+- No timers: whoever connects has one deadline, closes the wire at it, and everything ends at once.
+- Channels are ``channel.Channel``; paramiko's own are for a thread each. Their numbers are used again, so
+  nothing grows with the number of channels a connection has had.
+
+Private names of paramiko used here (3.4 … 5.x; the tests run on both ends):
+``_channels``, ``channels_seen``, ``_channel_handler_table``, ``_next_channel``, ``_send_user_message``,
+``_parse_newkeys``, ``_parse_channel_open_success``, ``_parse_channel_open_failure``,
+``_parse_request_success``, ``_parse_request_failure``, ``_preferred_*``, ``clear_to_send`` and its lock,
+``completion_event``, ``auth_timeout``, ``start_handshake``.
+"""
+
+from __future__ import annotations
+
+import collections
+import heapq
+import logging
+import struct
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+import paramiko
+from paramiko.packet import Packetizer
+
+from runicorn_jupyter.ssh.channel import (
+    CLOSE,
+    DATA,
+    EOF,
+    EXTENDED_DATA,
+    FAILURE,
+    MAX_PACKET,
+    REQUEST,
+    SUCCESS,
+    WINDOW,
+    WINDOW_ADJUST,
+    Channel,
+)
+from runicorn_jupyter.ssh.wire import HIGH_WATER, Wire
+
+CHANNEL_OPEN, GLOBAL_REQUEST = 90, 80  # RFC 4250, section 4.1.2
+BANNER_LINE_BYTES = 8192
+
+_CIPHERS = (
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "aes128-ctr",
+    "aes192-ctr",
+    "aes256-ctr",
+)
+_MACS = (
+    "hmac-sha2-256-etm@openssh.com",
+    "hmac-sha2-512-etm@openssh.com",
+    "hmac-sha2-256",
+    "hmac-sha2-512",
+)
+
+_LOG_NAME = "runicorn_jupyter.ssh.paramiko"
+
+
+class _Quiet(logging.Filter):
+    """paramiko logs every refused connection as an error with a traceback; ours say it to the user."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno > logging.DEBUG:
+            record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+        return logging.getLogger(_LOG_NAME).isEnabledFor(logging.DEBUG)
+
+
+logging.getLogger(_LOG_NAME).addFilter(_Quiet())
+
+
+def _without_sha1(names: Iterable[str]) -> tuple[str, ...]:
+    weak = {"ssh-rsa", "ssh-dss"}
+    return tuple(name for name in names if name not in weak and not name.endswith("sha1"))
+
+
+class WirePacketizer(Packetizer):
+    """SSH packets over a ``Wire``."""
+
+    # OpenSSH re-keys each 2^32 cipher blocks (64 GiB) or 2^31 packets (RFC 4344, section 3): it comes first.
+    REKEY_PACKETS = 2**31
+    REKEY_BYTES = 2**37
+    REKEY_PACKETS_OVERFLOW_MAX = 2**31
+    REKEY_BYTES_OVERFLOW_MAX = 2**37
+
+    def __init__(self, wire: Any) -> None:
+        super().__init__(wire)
+        self._wire: Wire = wire
+
+    def write_all(self, out: Any) -> None:
+        """Send without waiting."""
+        self._wire.write(out)
+
+    def start_handshake(self, timeout: float) -> None:
+        """Start no timer thread: the caller of the handshake closes the wire at its own deadline."""
+
+    def readline(self, timeout: float) -> str:  # noqa: ARG002 – paramiko's signature
+        """Read one line before the key exchange, of bounded length and whatever encoding."""
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            byte = self._wire.recv(1)
+            if not byte:
+                raise EOFError
+            line += byte
+            if len(line) > BANNER_LINE_BYTES:
+                raise paramiko.SSHException("a line of the greeting is too long")
+        return line.decode("utf-8", "replace").rstrip("\r\n")
+
+
+class ChannelTable:
+    """The open channels by number; takes the place of paramiko's map, which forgets what is not held."""
+
+    def __init__(self) -> None:
+        self._channels: dict[int, Channel] = {}
+        self._free: list[int] = []
+
+    def number(self) -> int:
+        """Return the lowest free number."""
+        return heapq.heappop(self._free) if self._free else len(self._channels)
+
+    def put(self, number: int, channel: Channel) -> None:
+        """Register a channel."""
+        self._channels[number] = channel
+
+    def get(self, number: int) -> Channel | None:
+        """Look a channel up."""
+        return self._channels.get(number)
+
+    def delete(self, number: int) -> None:
+        """Free a number."""
+        if self._channels.pop(number, None) is not None:
+            heapq.heappush(self._free, number)
+
+    def values(self) -> list[Channel]:
+        """Return all channels."""
+        return list(self._channels.values())
+
+    def __len__(self) -> int:
+        return len(self._channels)
+
+
+class SshTransport(paramiko.Transport):
+    """One SSH connection over a wire; ``on_end`` is called from its thread when it is over.
+
+    Parameters
+    ----------
+    wire
+        What it talks over; closed with it.
+    on_end
+        Called once, from the transport's thread, after everything else.
+    """
+
+    _preferred_ciphers = tuple(c for c in _CIPHERS if c in paramiko.Transport._cipher_info)
+    _preferred_macs = tuple(m for m in _MACS if m in paramiko.Transport._mac_info)
+    _preferred_kex = _without_sha1(paramiko.Transport._preferred_kex)
+    _preferred_keys = _without_sha1(paramiko.Transport._preferred_keys)
+    _preferred_pubkeys = _without_sha1(paramiko.Transport._preferred_pubkeys)
+    _channel_handler_table: ClassVar[dict[int, Callable[[Any, paramiko.Message], None]]] = {
+        SUCCESS: Channel.on_success,
+        FAILURE: Channel.on_failure,
+        DATA: Channel.on_data,
+        EXTENDED_DATA: Channel.on_extended_data,
+        WINDOW_ADJUST: Channel.on_window_adjust,
+        REQUEST: Channel.on_request,
+        EOF: Channel.on_eof,
+        CLOSE: Channel.on_close,
+    }
+
+    def __init__(self, wire: Wire, on_end: Callable[[], None]) -> None:
+        super().__init__(wire, packetizer_class=WirePacketizer)  # type: ignore[arg-type]
+        self.set_log_channel(_LOG_NAME)
+        self.wire = wire
+        self.end_reason: BaseException | None = None
+        self._on_end = on_end
+        self._table = ChannelTable()
+        self._channels = self._table  # type: ignore[assignment]
+        self._held: collections.deque[paramiko.Message] = collections.deque()
+        self._waiting: set[Channel] = set()
+        self._answers: collections.deque[Callable[[], None]] = collections.deque()
+        self._over = False
+        self.auth_timeout = self.banner_timeout = 10**9  # the caller's deadline closes the wire
+        wire.on_room = self._room
+
+    # -- ending ---------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve until the end, then tell everyone."""
+        try:
+            super().run()
+        finally:
+            with self.lock:
+                self._over = True
+                channels = self._table.values()
+            self.end_reason = self.end_reason or self.saved_exception
+            self.wire.close()
+            for channel in channels:
+                channel.on_lost()
+            self._on_end()
+
+    def close(self) -> None:
+        """End it at once, from any thread; waits for nothing."""
+        self.active = False
+        self.packetizer.close()
+        self.wire.close()
+        for event in (self.completion_event, getattr(self.auth_handler, "auth_event", None)):
+            if event is not None:
+                event.set()
+
+    def stop_thread(self) -> None:
+        """End it at once (paramiko calls this at the end of the process)."""
+        self.close()
+
+    # -- sending --------------------------------------------------------------------------------
+
+    def _send_user_message(self, data: Any) -> None:
+        with self.clear_to_send_lock:
+            self._held.append(data)
+            self._send_held()
+
+    def _send_held(self) -> None:
+        while self._held and self.clear_to_send.is_set() and self.active:
+            self._send_message(self._held.popleft())
+
+    def send(self, payload: bytes) -> None:
+        """Send a message, now or after the key exchange that is under way; never waits."""
+        try:
+            self._send_user_message(paramiko.Message(payload))
+        except EOFError:
+            self.wire.close()  # the transport's thread ends now, and tells every channel
+
+    @property
+    def congested(self) -> bool:
+        """Whether data should wait: for the socket, or for a key exchange."""
+        return self.wire.backlog_bytes > HIGH_WATER or bool(self._held) or not self.clear_to_send.is_set()
+
+    def has_room(self, channel: Channel) -> bool:
+        """Tell whether data may be sent now; if not, the channel is woken when it may."""
+        if not self.congested:
+            return True
+        self._waiting.add(channel)
+        if self.congested:
+            return False
+        self._waiting.discard(channel)  # it ended between the two looks: no wake-up would come
+        return True
+
+    def _room(self) -> None:
+        while self._waiting:
+            try:
+                channel = self._waiting.pop()
+            except KeyError:  # another thread took the last one
+                return
+            channel.wake()
+
+    def _parse_newkeys(self, m: paramiko.Message) -> None:
+        super()._parse_newkeys(m)  # type: ignore[misc]
+        with self.clear_to_send_lock:
+            self._send_held()
+        self._room()
+
+    # -- channels -------------------------------------------------------------------------------
+
+    def open(self, kind: str, body: bytes, wake: Callable[[], None]) -> Channel:
+        """Ask for a channel; what comes of it is told by ``wake``.
+
+        Parameters
+        ----------
+        kind
+            RFC 4254's channel type.
+        body
+            What this type adds to the message.
+        wake
+            Called from any thread after each change of the channel.
+
+        Raises
+        ------
+        ConnectionResetError
+            If the transport has ended.
+        """
+        name = kind.encode()
+        with self.lock:
+            if self._over or not self.active:
+                raise ConnectionResetError("the SSH connection is closed")
+            number = self._table.number()
+            channel = Channel(self, number, wake)
+            self._table.put(number, channel)
+            self.channels_seen[number] = True
+        head = struct.pack(
+            f">BI{len(name)}sIII", CHANNEL_OPEN, len(name), name, number, WINDOW, MAX_PACKET
+        )
+        self.send(head + body)
+        return channel
+
+    def forget(self, channel: Channel) -> None:
+        """Free the channel's number."""
+        with self.lock:
+            self._table.delete(channel.number)
+        self._waiting.discard(channel)
+
+    @property
+    def open_channels(self) -> int:
+        """How many channels are open or being opened or closed."""
+        return len(self._table)
+
+    def _parse_channel_open_success(self, m: paramiko.Message) -> None:
+        number, remote, window, packet = m.get_int(), m.get_int(), m.get_int(), m.get_int()
+        channel = self._table.get(number)
+        if channel is None or channel.opened:
+            raise paramiko.SSHException("the server confirmed a channel that nobody asked for")
+        channel.on_open(remote, window, packet)
+
+    def _parse_channel_open_failure(self, m: paramiko.Message) -> None:
+        number, reason, text = m.get_int(), m.get_int(), m.get_string().decode("utf-8", "replace")
+        channel = self._table.get(number)
+        if channel is None or channel.opened:
+            raise paramiko.SSHException("the server refused a channel that nobody asked for")
+        self.forget(channel)
+        channel.on_open_failed(reason, text)
+
+    # -- global requests ------------------------------------------------------------------------
+
+    def ask(self, kind: str, answered: Callable[[], None]) -> None:
+        """Send a global request; any answer, yes or no, calls ``answered`` from the transport's thread.
+
+        RFC 4254, section 4: answers come in the order of the requests.
+        """
+        name = kind.encode()
+        with self.lock:
+            self._answers.append(answered)
+            self.send(struct.pack(f">BI{len(name)}sB", GLOBAL_REQUEST, len(name), name, 1))
+
+    def _parse_request_success(self, m: paramiko.Message) -> None:  # noqa: ARG002 – paramiko's signature
+        if self._answers:
+            self._answers.popleft()()
+
+    _parse_request_failure = _parse_request_success

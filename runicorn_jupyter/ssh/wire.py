@@ -1,0 +1,279 @@
+"""The bytes below an SSH transport: a reader that blocks, a writer that never does.
+
+paramiko sends from whatever thread has something to say and lets it wait for the socket, so
+one hung TCP connection stops every caller (measured: whatever their timeout). Here ``write``
+takes what the socket does not and hands it to a thread that waits in the caller's place; how much
+is waiting (``backlog_bytes``) is what the streams above heed. ``recv`` waits without a
+timeout, so an idle connection costs nothing, and ``close`` ends it from any thread.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import select
+import socket
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+READ_BYTES = 262144
+"""One read of the socket; paramiko alone would read twice for each packet (measured: 215 → 280 MiB/s)."""
+
+HIGH_WATER = 262144
+"""Streams stop writing while more bytes than this wait for the socket."""
+
+LOW_WATER = 65536
+"""Streams go on writing when no more bytes than this are left."""
+
+LIMIT = 64 * 2**20
+"""A peer that makes us answer more bytes than this without reading them is cut off."""
+
+
+class Wire(ABC):
+    """What is common to wires: the backlog, the closing, the signs of life.
+
+    Attributes
+    ----------
+    backlog_bytes
+        Bytes that were taken from the writer and not by the layer below.
+    progress_at
+        ``time.monotonic()`` of the last sign that the other side lives: something came, or something
+        that had to wait went out.
+    on_room
+        Called from any thread when the backlog has fallen to ``LOW_WATER``.
+    """
+
+    def __init__(self) -> None:
+        self.backlog_bytes = 0
+        self.progress_at = time.monotonic()
+        self.on_room: Callable[[], None] = _nothing
+        self._backlog: collections.deque[memoryview] = collections.deque()
+        self._out = threading.Lock()
+        self._closed = False  # Transport.stop_thread() looks at it
+
+    @abstractmethod
+    def recv(self, size: int) -> bytes:
+        """Wait for bytes and return at most ``size`` of them; ``b""`` at the end."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End reading and writing at once; any thread, any number of times."""
+
+    @abstractmethod
+    def join(self, timeout: float) -> None:
+        """Wait until no thread of this wire is left."""
+
+    @abstractmethod
+    def _send(self, data: memoryview) -> int:
+        """Give bytes to the layer below without waiting; return how many it took."""
+
+    @abstractmethod
+    def _arm(self) -> None:
+        """See that ``_flush`` is called when the layer below takes bytes again."""
+
+    def settimeout(self, _seconds: float | None) -> None:
+        """Do nothing: paramiko asks for a wake-up ten times a second, ``close`` makes it needless."""
+
+    def write(self, data: bytes) -> None:
+        """Send all of ``data``, now or as soon as the layer below takes it; never waits.
+
+        Raises
+        ------
+        EOFError
+            If the wire is closed or broken.
+        """
+        try:
+            with self._out:
+                if self._closed:
+                    raise EOFError
+                rest = memoryview(data)
+                if not self._backlog:
+                    rest = self._send_some(rest)
+                    if not rest:
+                        return
+                self._backlog.append(rest)
+                self.backlog_bytes += len(rest)
+                if self.backlog_bytes > LIMIT:
+                    raise EOFError
+        except EOFError:
+            self.close()  # so that the reader learns of it too
+            raise
+        self._arm()
+
+    def _send_some(self, rest: memoryview) -> memoryview:
+        while rest:
+            try:
+                sent = self._send(rest)
+            except OSError as error:
+                raise EOFError from error
+            if not sent:
+                break
+            rest = rest[sent:]
+        return rest
+
+    def _flush(self) -> None:
+        """Send what waits, as far as it goes."""
+        with self._out:
+            before = self.backlog_bytes
+            while self._backlog:
+                rest = self._send_some(self._backlog[0])
+                self.backlog_bytes -= len(self._backlog[0]) - len(rest)
+                if rest:
+                    self._backlog[0] = rest
+                    break
+                self._backlog.popleft()
+            moved = self.backlog_bytes < before
+            room = moved and self.backlog_bytes <= LOW_WATER
+        if moved:
+            self.progress_at = time.monotonic()
+        if room:
+            self.on_room()
+
+
+class SocketWire(Wire):
+    """A wire over a connected socket (TCP, or one end of a socket pair).
+
+    The socket is closed by whichever thread leaves it last: a file descriptor that another thread still
+    waits on must not be closed, its number would be given to someone else.
+
+    Parameters
+    ----------
+    sock
+        The socket; owned from now on.
+    name
+        Goes into the names of threads.
+    """
+
+    def __init__(self, sock: socket.socket, name: str = "ssh") -> None:
+        super().__init__()
+        sock.setblocking(False)
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._name = name
+        self._users = 0
+        self._guard = threading.Lock()
+        self._buffer = b""
+        self._offset = 0
+        self._news = threading.Condition(self._out)
+        self._writer: threading.Thread | None = None
+
+    def getpeername(self) -> object:
+        """Return the address of the other side."""
+        return self._sock.getpeername()
+
+    def _enter(self) -> bool:
+        with self._guard:
+            if self._closed:
+                return False
+            self._users += 1
+            return True
+
+    def _leave(self) -> None:
+        with self._guard:
+            self._users -= 1
+            if self._closed and not self._users:
+                self._sock.close()
+
+    def recv(self, size: int) -> bytes:
+        """Wait for bytes and return at most ``size`` of them; ``b""`` at the end."""
+        if self._offset >= len(self._buffer):
+            self._buffer, self._offset = self._receive(max(size, READ_BYTES)), 0
+        data = self._buffer[self._offset : self._offset + size]
+        self._offset += len(data)
+        return data
+
+    def _receive(self, size: int) -> bytes:
+        if not self._enter():
+            return b""
+        try:
+            while not self._closed:
+                try:
+                    data = self._sock.recv(size)
+                except (BlockingIOError, InterruptedError):
+                    wait_for(self._fd, write=False)
+                else:
+                    self.progress_at = time.monotonic()
+                    return data
+        finally:
+            self._leave()
+        return b""
+
+    def _send(self, data: memoryview) -> int:
+        if not self._enter():
+            raise BrokenPipeError
+        try:
+            return self._sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        finally:
+            self._leave()
+
+    def _arm(self) -> None:
+        with self._news:
+            if self._closed:
+                return
+            if self._writer is None:  # most connections never need one
+                self._writer = threading.Thread(target=self._write, name=f"{self._name}-writer", daemon=True)
+                self._writer.start()
+            self._news.notify()
+
+    def _write(self) -> None:
+        while True:
+            with self._news:
+                while not self._backlog and not self._closed:
+                    self._news.wait()
+            if not self._enter():
+                return
+            try:
+                wait_for(self._fd, write=True)
+                self._flush()
+            except EOFError:
+                self.close()
+            finally:
+                self._leave()
+
+    def close(self) -> None:
+        """End reading and writing at once; any thread, any number of times."""
+        with self._guard:
+            if self._closed:
+                return
+            self._closed = True
+            with contextlib.suppress(OSError):  # not connected any more: nothing to shut down
+                self._sock.shutdown(socket.SHUT_RDWR)
+            if not self._users:
+                self._sock.close()
+        with self._news:
+            self._backlog.clear()
+            self.backlog_bytes = 0
+            self._news.notify_all()
+
+    def join(self, timeout: float) -> None:
+        """Wait until the writer thread is gone."""
+        if self._writer is not None:
+            self._writer.join(timeout)
+
+
+def wait_for(fd: int, *, write: bool) -> None:
+    """Wait until a descriptor is readable or writable, closed by the peer or shut down.
+
+    Parameters
+    ----------
+    fd
+        An open descriptor, which the caller keeps open meanwhile.
+    write
+        Wait until it is writable instead of readable.
+    """
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(fd, select.POLLOUT if write else select.POLLIN)
+        poll.poll()
+    elif write:
+        select.select([], [fd], [fd])
+    else:
+        select.select([fd], [], [fd])
+
+
+def _nothing() -> None:
+    """Stand in for a callback that nobody has set."""
