@@ -1,0 +1,281 @@
+"""Where ``ssh HOST`` would go and how: a host as the user's ssh config resolves it."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import re
+import socket
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from runicorn_jupyter.errors import HostNotAllowed, InvalidParameters, SshUnavailable
+from runicorn_jupyter.models import HostAlias
+from runicorn_jupyter.ssh import openssh
+from runicorn_jupyter.ssh.tokens import ExpansionError, connection_tokens, expand, expand_percent
+
+__all__ = ["Target", "list_aliases", "resolve"]
+
+log = logging.getLogger(__name__)
+
+DEFAULT_PORT = 22
+_RESOLVE_SECONDS = 20.0
+_MAX_HOPS = 16
+_FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
+# What OpenSSH (9.6 and later) refuses in a host or user name, because a ProxyCommand or
+# "Match exec" may hand it to a shell: CVE-2023-51385.
+_SHELL_CHARACTERS = re.compile(r"[\s\x00-\x1f\x7f'`\"$\\;&<>|(){}]")
+_SHELL_CHARACTERS_USER = re.compile(r"[\x00-\x1f\x7f'`\";&<>|(){}]|\s-|\\$")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A host that is resolved: everything that connecting to it needs to know.
+
+    Attributes
+    ----------
+    asked
+        The host as the request said it.
+    hostname, port, username
+        Where to connect, and as whom.
+    identity_files, certificate_files
+        Private keys and certificates, in the order of the config; they need not exist.
+    identities_only
+        Offer only keys of ``identity_files``, even if the agent has more.
+    identity_agent
+        Path of the agent's socket; ``none`` for no agent; None for the environment's.
+    proxy_jump
+        The jump hosts, first hop first, each resolved by its own config and without jumps.
+    proxy_command
+        A command for the user's shell whose stdio is the connection; its tokens are expanded.
+    user_known_hosts, global_known_hosts
+        Host key files; new keys go to the first of the user's.
+    host_key_alias
+        The name under which the host's key is kept, if not its own.
+    connect_timeout
+        Seconds, if the config has one.
+    address_family
+        ``socket.AF_UNSPEC``, ``AF_INET`` or ``AF_INET6``.
+    preferred_authentications
+        Methods in order, if the config has them.
+    strict_host_key_checking
+        The config's own word: ``yes``, ``accept-new``, ``no`` or ``ask``.
+    hash_known_hosts
+        Whether names are hashed in new entries.
+    revoked_host_keys
+        Files of keys that are never accepted.
+    server_alive_interval
+        Seconds between keepalives, 0 if the config has none.
+    server_alive_count_max
+        How many may stay unanswered.
+    number_of_password_prompts
+        How often a person may get a password wrong.
+    bind_address
+        Local address to connect from, if the config has one.
+    notes
+        Sentences on what of the config is not honoured, for people.
+    """
+
+    asked: str
+    hostname: str
+    port: int
+    username: str
+    identity_files: tuple[Path, ...] = ()
+    identities_only: bool = False
+    identity_agent: str | None = None
+    certificate_files: tuple[Path, ...] = ()
+    proxy_jump: tuple[Target, ...] = ()
+    proxy_command: str | None = None
+    user_known_hosts: tuple[Path, ...] = ()
+    global_known_hosts: tuple[Path, ...] = ()
+    host_key_alias: str | None = None
+    connect_timeout: float | None = None
+    address_family: int = socket.AF_UNSPEC
+    preferred_authentications: tuple[str, ...] | None = None
+    strict_host_key_checking: str = "ask"
+    hash_known_hosts: bool = False
+    revoked_host_keys: tuple[Path, ...] = ()
+    server_alive_interval: float = 0
+    server_alive_count_max: int = 3
+    number_of_password_prompts: int = 3
+    bind_address: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def known_hosts_name(self) -> str:
+        """The name under which known_hosts files keep this host: ``host`` or ``[host]:port``."""
+        if self.host_key_alias is not None:
+            return self.host_key_alias.lower()
+        if self.port == DEFAULT_PORT:
+            return self.hostname.lower()
+        return f"[{self.hostname.lower()}]:{self.port}"
+
+
+def resolve(
+    host: str, *, username: str | None = None, port: int | None = None, run_commands: bool = True
+) -> Target:
+    """Resolve a host by the user's ssh config.
+
+    Blocks: call it in a thread.
+
+    Parameters
+    ----------
+    host
+        A name, address or alias; ``user@host`` and ``ssh://user@host:port`` work too.
+    username, port
+        What the request says, which wins over the config; None when it says nothing.
+    run_commands
+        Whether commands of the config may run: ``Match exec`` while resolving, and
+        ``ProxyCommand`` when connecting.
+
+    Raises
+    ------
+    InvalidParameters
+        The host or user name has characters that ssh refuses.
+    SshUnavailable
+        ssh refuses the config.
+    HostNotAllowed
+        The host needs a ``ProxyCommand`` and ``run_commands`` is false.
+    """
+    asked = host
+    host, username, port = _split_destination(host, username, port)
+    target = _resolve_chain(host, username, port, run_commands, ())
+    return replace(target, asked=asked)
+
+
+def list_aliases() -> list[HostAlias]:
+    """List the aliases of the user's ssh config, patterns left out."""
+    return []
+
+
+def _split_destination(
+    host: str, username: str | None, port: int | None
+) -> tuple[str, str | None, int | None]:
+    """Take apart what people write behind ``ssh``; what the request says itself wins."""
+    if host.lower().startswith("ssh://"):
+        host = host[6:].rstrip("/")
+        found = re.fullmatch(r"(.*?)(?::(\d{1,5}))?", host)
+        bracketed = re.fullmatch(r"(.*\[.*\])(?::(\d{1,5}))?", host)
+        found = bracketed or found
+        if found:
+            host = found[1]
+            port = port or (int(found[2]) if found[2] else None)
+    user, at, rest = host.rpartition("@")
+    if at:
+        host = rest
+        username = username or user
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    if not host or host.startswith("-") or _SHELL_CHARACTERS.search(host):
+        raise InvalidParameters.for_field("host", "has characters that no host name has.")
+    if username is not None and (
+        not username or username.startswith("-") or _SHELL_CHARACTERS_USER.search(username)
+    ):
+        raise InvalidParameters.for_field("username", "has characters that no user name has.")
+    return host, username, port
+
+
+def _resolve_chain(
+    host: str, username: str | None, port: int | None, run_commands: bool, above: tuple[str, ...]
+) -> Target:
+    """Resolve a host and the jump hosts before it."""
+    if len(above) > _MAX_HOPS:
+        raise SshUnavailable(f"The ssh config of {above[0]} jumps in a circle: {' → '.join(above[:6])} ….")
+    settings = _settings(host, username, port)
+    target, jump = _target(host, settings)
+    if jump is None:
+        return _without_commands(target, run_commands)
+    hops: list[Target] = []
+    for position, hop in enumerate(jump.split(",")):
+        hop_host, hop_user, hop_port = _split_destination(f"ssh://{hop.removeprefix('ssh://')}", None, None)
+        resolved = _resolve_chain(hop_host, hop_user, hop_port, run_commands, (*above, host))
+        if position == 0:
+            hops += resolved.proxy_jump
+        # ssh reaches later hops through the earlier ones (-J), which overrides their own proxies.
+        else:
+            resolved = replace(resolved, proxy_command=None)
+        hops.append(replace(resolved, proxy_jump=()))
+    return replace(target, proxy_jump=tuple(hops))
+
+
+def _without_commands(target: Target, run_commands: bool) -> Target:
+    if target.proxy_command is not None and not run_commands:
+        raise HostNotAllowed(
+            f"The ssh config reaches {target.asked} by a ProxyCommand, "
+            "and the administrator of this server has switched commands of ssh configs off."
+        )
+    return target
+
+
+def _settings(host: str, username: str | None, port: int | None) -> openssh.Settings:
+    ssh = openssh.find_ssh()
+    config = Path.home() / ".ssh" / "config"
+    return openssh.query(
+        ssh or "ssh",
+        host,
+        username=username,
+        port=port,
+        config=config if config.exists() else Path("/dev/null"),
+        timeout=_RESOLVE_SECONDS,
+    )
+
+
+def _target(host: str, settings: openssh.Settings) -> tuple[Target, str | None]:
+    """Turn ssh's answer into a target and its ProxyJump."""
+
+    def one(name: str) -> str | None:
+        values = settings.get(name)
+        return values[0] if values and values[0] not in ("", "none") else None
+
+    home = Path.home()
+    hostname = one("hostname") or host
+    port = int(one("port") or DEFAULT_PORT)
+    username = one("user") or getpass.getuser()
+    jump = one("proxyjump")
+    alias = one("hostkeyalias")
+    tokens = connection_tokens(
+        asked=host, hostname=hostname, port=port, username=username, alias=alias, jump=jump, home=home
+    )
+
+    def files(name: str) -> tuple[Path, ...]:
+        values = [value for value in settings.get(name, ()) if value and value.lower() != "none"]
+        return tuple(Path(expand(value, tokens, home)) for value in values)
+
+    def lists(name: str) -> tuple[Path, ...]:
+        return tuple(Path(part) for value in settings.get(name, ()) for part in value.split())
+
+    try:
+        command = one("proxycommand")
+        agent = settings.get("identityagent", [None])[0]
+        preferred = one("preferredauthentications")
+        target = Target(
+            asked=host,
+            hostname=hostname,
+            port=port,
+            username=username,
+            identity_files=files("identityfile"),
+            identities_only=one("identitiesonly") == "yes",
+            identity_agent=agent,
+            certificate_files=files("certificatefile"),
+            proxy_command=expand_percent(command, tokens) if command else None,
+            user_known_hosts=lists("userknownhostsfile"),
+            global_known_hosts=lists("globalknownhostsfile"),
+            host_key_alias=alias,
+            connect_timeout=float(one("connecttimeout") or 0) or None,
+            address_family=_FAMILIES.get(one("addressfamily") or "any", socket.AF_UNSPEC),
+            preferred_authentications=tuple(preferred.split(",")) if preferred else None,
+            strict_host_key_checking=_strictness(one("stricthostkeychecking")),
+            hash_known_hosts=one("hashknownhosts") == "yes",
+            revoked_host_keys=files("revokedhostkeys"),
+            server_alive_interval=float(one("serveraliveinterval") or 0),
+            server_alive_count_max=int(one("serveralivecountmax") or 3),
+            number_of_password_prompts=int(one("numberofpasswordprompts") or 3),
+            bind_address=one("bindaddress"),
+        )
+    except ExpansionError as exc:
+        raise SshUnavailable(f"The ssh config for {host} cannot be used: {exc}.") from exc
+    return target, jump
+
+
+def _strictness(word: str | None) -> str:
+    return {"true": "yes", "false": "no", "off": "no"}.get(word or "ask", word or "ask")

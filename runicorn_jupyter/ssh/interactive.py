@@ -1,0 +1,279 @@
+"""The methods ``keyboard-interactive`` (RFC 4256) and ``password`` (RFC 4252, 8), in any number of rounds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from paramiko.message import Message
+from pydantic import SecretStr
+
+from runicorn_jupyter.errors import AuthenticationFailed
+from runicorn_jupyter.models import Prompt
+from runicorn_jupyter.ssh.userauth import Failure, MethodMessage, Reply, Success, UserAuth
+
+__all__ = ["Answers", "Ask", "KeyboardInteractive", "Password"]
+
+Ask = Callable[[str, Sequence[Prompt]], Sequence[SecretStr]]
+"""Asks the person: an instruction and prompts in, one answer per prompt out.
+
+Blocks the worker thread that calls it; raises `AuthenticationFailed` or `ConnectionTimeout`
+when nobody answers.
+"""
+
+_MAX_ROUNDS = 32
+_MAX_PROMPTS = 32  # as many answers as the API takes
+_MAX_TEXT = 2048  # characters of a prompt or instruction that are shown
+
+# What asks for the account's password, in the languages that PAM is translated to most.
+_PASSWORD_WORDS = re.compile(
+    r"password|passwort|kennwort|mot de passe|contrase|senha|wachtwoord|l[öo]senord|has[łl]o|парол|"
+    r"密码|密碼|口令|パスワード|비밀번호|암호|şifre|parola",
+    re.IGNORECASE,
+)
+_ONE_TIME_WORDS = re.compile(
+    r"one[- ]?time|otp|token|verification|code|new |retype|again|einmal|动态|验证|二次", re.IGNORECASE
+)
+
+
+class Answers:
+    """The account's password as it is known so far, and the person behind `Ask`.
+
+    Parameters
+    ----------
+    who
+        ``USER@HOST``, for what people read.
+    password
+        What the request gave, or what was typed before.
+    ask
+        None when there is nobody to ask.
+    attempts
+        How often a person may get it wrong (ssh's ``NumberOfPasswordPrompts``).
+    """
+
+    def __init__(self, who: str, password: SecretStr | None, ask: Ask | None, attempts: int = 3) -> None:
+        self.who = who
+        self.password = password
+        self.given = password is not None
+        self.ask = ask
+        self.attempts = max(1, attempts)
+        self.typed: SecretStr | None = None
+
+    def request(self, instruction: str, prompts: Sequence[Prompt]) -> list[SecretStr]:
+        """Ask the person.
+
+        Raises
+        ------
+        AuthenticationFailed
+            There is nobody, or the number of answers is wrong.
+        """
+        if self.ask is None:
+            wanted = ", ".join(repr(prompt.text.strip()) for prompt in prompts) or "an answer"
+            raise AuthenticationFailed(
+                f"{self.who} asks for {wanted}, and nobody is here to answer: connect again.",
+                allowed_methods=["keyboard-interactive"],
+            )
+        answers = list(self.ask(instruction, prompts))
+        if len(answers) != len(prompts):
+            raise AuthenticationFailed(
+                f"{self.who} asked {len(prompts)} questions and got {len(answers)} answers: connect again.",
+                allowed_methods=["keyboard-interactive"],
+            )
+        return answers
+
+
+class KeyboardInteractive:
+    """Whatever the server asks, in as many rounds as it likes.
+
+    The account's password answers a hidden prompt that asks for a password, once; all else
+    goes to the person.
+
+    Parameters
+    ----------
+    session
+        The conversation with the server.
+    answers
+        The password, and the person.
+    """
+
+    name = "keyboard-interactive"
+
+    def __init__(self, session: UserAuth, answers: Answers) -> None:
+        self._session = session
+        self._answers = answers
+        self._attempts = 0
+        self._give_up = False
+        self.password_refused = False
+
+    def restart(self) -> None:
+        """Allow it again after a partial success."""
+        self._attempts = 0
+        self._give_up = False
+
+    def attempt(self) -> Reply | None:
+        """Go through one conversation.
+
+        Returns
+        -------
+        Reply or None
+            None when trying again makes no sense.
+
+        Raises
+        ------
+        AuthenticationFailed
+            Nobody can answer what the server asks.
+        TransportClosed
+            The connection ended.
+        """
+        if self._give_up or self._attempts >= self._answers.attempts:
+            return None
+        self._attempts += 1
+        reply = self._session.request(self.name, "", "")
+        used_password = asked_person = False
+        pending: list[str] = []
+        for _ in range(_MAX_ROUNDS):
+            if not isinstance(reply, MethodMessage):
+                break
+            instruction, prompts = _info_request(reply.body)
+            pending += [instruction] if instruction else []
+            if not prompts:
+                reply = self._session.respond([])
+                continue
+            responses, automatic = self._answer(" ".join(pending), prompts, used_password)
+            used_password |= automatic
+            asked_person |= not automatic
+            pending = []
+            reply = self._session.respond([response.get_secret_value() for response in responses])
+        if isinstance(reply, Failure) and not reply.partial:
+            self.password_refused |= used_password and not asked_person
+            self._give_up = not asked_person
+            if asked_person and not self._answers.given:
+                self._answers.password = None
+        return reply
+
+    def _answer(
+        self, instruction: str, prompts: list[Prompt], used_password: bool
+    ) -> tuple[list[SecretStr], bool]:
+        only = prompts[0] if len(prompts) == 1 else None
+        is_password = only is not None and not only.echo and _asks_for_password(only.text)
+        if is_password and self._answers.password is not None and not used_password:
+            return [self._answers.password], True
+        about = f"{self._answers.who} asks." if not instruction else f"{self._answers.who}: {instruction}"
+        responses = self._answers.request(about, prompts)
+        if is_password:
+            self._answers.typed = self._answers.password = responses[0]
+        return responses, False
+
+
+class Password:
+    """The ``password`` method, with the change of an expired one.
+
+    Parameters
+    ----------
+    session
+        The conversation with the server.
+    answers
+        The password, and the person.
+    """
+
+    name = "password"
+
+    def __init__(self, session: UserAuth, answers: Answers) -> None:
+        self._session = session
+        self._answers = answers
+        self._attempts = 0
+        self._given_tried = False
+        self.password_refused = False
+
+    def restart(self) -> None:
+        """Allow it again after a partial success."""
+        self._attempts = 0
+        self._given_tried = False
+
+    def attempt(self) -> Reply | None:
+        """Send the password.
+
+        Returns
+        -------
+        Reply or None
+            None when trying again makes no sense.
+
+        Raises
+        ------
+        AuthenticationFailed
+            Nobody can be asked, or the password expired and was not changed.
+        TransportClosed
+            The connection ended.
+        """
+        password = self._next_password()
+        if password is None:
+            return None
+        reply = self._session.request(self.name, False, password.get_secret_value())
+        changes = 0
+        while isinstance(reply, MethodMessage):
+            changes += 1
+            password, reply = self._change(password, reply.body, last=changes >= self._answers.attempts)
+        if isinstance(reply, Success) or (isinstance(reply, Failure) and reply.partial):
+            self._answers.typed = password
+        else:
+            self.password_refused = True
+        return reply
+
+    def _next_password(self) -> SecretStr | None:
+        if self._answers.password is not None and not self._given_tried:
+            self._given_tried = True
+            return self._answers.password
+        if self._answers.ask is None or self._answers.given or self._attempts >= self._answers.attempts:
+            return None
+        self._attempts += 1
+        again = "That was not it. " if self._attempts > 1 else ""
+        prompt = Prompt(text=f"{self._answers.who}'s password: ", echo=False)
+        return self._answers.request(f"{again}{self._answers.who} takes a password.", [prompt])[0]
+
+    def _change(self, old: SecretStr, request: Message, last: bool) -> tuple[SecretStr, Success | Failure]:
+        text = _clean(request.get_binary())
+        expired = f"The password of {self._answers.who} has expired and must be changed"
+        if self._answers.ask is None or last:
+            raise AuthenticationFailed(
+                f"{expired}: log in once with ssh to change it.", allowed_methods=["password"]
+            )
+        prompts = [
+            Prompt(text="New password: ", echo=False),
+            Prompt(text="Retype new password: ", echo=False),
+        ]
+        new, again = self._answers.request(f"{expired}. {text}".strip(), prompts)
+        if new.get_secret_value() != again.get_secret_value():
+            raise AuthenticationFailed(
+                f"{expired}; the two new passwords differed: connect again.", allowed_methods=["password"]
+            )
+        reply = self._session.request(self.name, True, old.get_secret_value(), new.get_secret_value())
+        if isinstance(reply, Success | Failure):
+            return new, reply
+        return self._change(old, reply.body if isinstance(reply, MethodMessage) else Message(), last=True)
+
+
+def _info_request(message: Message) -> tuple[str, list[Prompt]]:
+    name = _clean(message.get_binary())
+    instruction = _clean(message.get_binary())
+    message.get_binary()  # the language tag, which is deprecated
+    count = message.get_int()
+    if count > _MAX_PROMPTS:
+        raise AuthenticationFailed(
+            "The server asks more questions at once than anybody would answer.",
+            allowed_methods=["keyboard-interactive"],
+        )
+    prompts = []
+    for _ in range(count):
+        text = _clean(message.get_binary())
+        prompts.append(Prompt(text=text, echo=message.get_boolean()))
+    return " ".join(part for part in (name, instruction) if part), prompts
+
+
+def _clean(raw: bytes) -> str:
+    """Make a server's text safe to show: no control characters, bounded."""
+    text = raw.decode("utf-8", "replace")
+    return "".join(char if char.isprintable() else " " for char in text)[:_MAX_TEXT].strip()
+
+
+def _asks_for_password(text: str) -> bool:
+    return bool(_PASSWORD_WORDS.search(text)) and not _ONE_TIME_WORDS.search(text)

@@ -1,0 +1,105 @@
+"""OpenSSH's own reading of an ssh config, by ``ssh -G``: it *is* the semantics."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from runicorn_jupyter.errors import ConnectionTimeout, SshUnavailable
+
+__all__ = ["Settings", "find_ssh", "query"]
+
+log = logging.getLogger(__name__)
+
+Settings = dict[str, list[str]]
+"""Lower-case option name to its values, in the order of ``ssh -G``."""
+
+_MAX_OUTPUT = 1024 * 1024  # bytes; a real answer is 6 KiB
+
+
+def find_ssh() -> str | None:
+    """Return the path of OpenSSH's client, or None where there is none."""
+    return shutil.which("ssh")
+
+
+def query(
+    ssh: str,
+    host: str,
+    *,
+    username: str | None,
+    port: int | None,
+    config: Path | None,
+    timeout: float,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Ask ssh what it would do.
+
+    Parameters
+    ----------
+    ssh
+        The program.
+    host
+        As a person would write it behind ``ssh``.
+    username, port
+        As by ``-l`` and ``-p``; None leaves them to the config.
+    config
+        Read this file only (``-F``); None for ssh's own default files.
+    timeout
+        Seconds; the config may run commands (``Match exec``) and look names up.
+    environment
+        Of the program; None for ours.
+
+    Raises
+    ------
+    SshUnavailable
+        ssh refuses the config or the host; the message says what it said.
+    ConnectionTimeout
+        It did not answer in time.
+    """
+    command = [ssh, "-G"]
+    if config is not None:
+        command += ["-F", str(config)]
+    if username is not None:
+        command += ["-l", username]
+    if port is not None:
+        command += ["-p", str(port)]
+    command += ["--", host]
+    env = {**(os.environ if environment is None else environment), "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False, env=env
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise ConnectionTimeout(
+            f"Reading the ssh config for {host} took longer than {timeout:g} s; "
+            "look at its 'Match exec' and 'CanonicalizeHostname' lines."
+        ) from exc
+    except OSError as exc:
+        raise SshUnavailable("The ssh program could not be started to read the ssh config.") from exc
+    if done.returncode != 0:
+        raise SshUnavailable(f"ssh refuses your ssh config for {host}: {_complaint(done.stderr)}")
+    return _parse(done.stdout[:_MAX_OUTPUT].decode("utf-8", "surrogateescape"))
+
+
+def _parse(text: str) -> Settings:
+    settings: Settings = {}
+    for line in text.splitlines():
+        name, _, value = line.partition(" ")
+        if name:
+            settings.setdefault(name.lower(), []).append(value)
+    return settings
+
+
+def _complaint(stderr: bytes) -> str:
+    """The first thing that ssh complained of; the home folder shortened to ``~``."""
+    lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines()]
+    lines = [line for line in lines if line and not line.startswith("Pseudo-terminal")]
+    if not lines:
+        return "it gave no reason."
+    text = re.sub(r"[^\x20-\x7e]", "?", lines[0])[:300]
+    return text.replace(str(Path.home()), "~").rstrip(".") + "."
