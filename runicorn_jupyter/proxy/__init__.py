@@ -1,1 +1,6 @@
-"""The way from the browser to a remote viewer: HTTP and WebSockets, sandboxed."""
+"""The viewers' side of the server: HTTP and WebSockets from the browser to a remote viewer, and back."""
+
+from runicorn_jupyter.proxy.http import viewer_handlers
+from runicorn_jupyter.proxy.origin import Capabilities, Endpoint
+
+__all__ = ["Capabilities", "Endpoint", "viewer_handlers"]

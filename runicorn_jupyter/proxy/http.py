@@ -1,0 +1,368 @@
+"""The handler behind every viewer's URL: who may ask what, and the answers of the proxy's own."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import logging
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.auth.decorator import allow_unauthenticated
+from tornado.iostream import StreamClosedError
+from tornado.web import HTTPError, RequestHandler, stream_request_body
+
+from runicorn_jupyter.errors import ConnectionLost, RemoteError
+from runicorn_jupyter.proxy import pages
+from runicorn_jupyter.proxy.cache import AssetCache
+from runicorn_jupyter.proxy.headers import LeavesPrefix
+from runicorn_jupyter.proxy.html import UnsupportedHtml
+from runicorn_jupyter.proxy.limits import Limits
+from runicorn_jupyter.proxy.origin import CAPABILITY, Capabilities, Viewer
+from runicorn_jupyter.proxy.paths import RESERVED, BadPath, ForbiddenPath, check_path, check_query
+from runicorn_jupyter.proxy.policy import HOST, PREFLIGHT_HEADERS, security_headers
+from runicorn_jupyter.proxy.relay import Relay
+from runicorn_jupyter.proxy.storage import MAX_PATCH_BYTES, StorageRefused
+from runicorn_jupyter.proxy.websocket import is_websocket, relay_websocket
+from runicorn_jupyter.proxy.wire import BadResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+log = logging.getLogger(__name__)
+
+VIEWERS = "runicorn/v/"
+"""Below the base URL: where viewers live."""
+
+
+class Refused(Exception):
+    """The request ends here, with this status."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+@stream_request_body
+class ViewerHandler(RequestHandler):
+    """Passes a browser's requests to the viewer that the capability in its path stands for.
+
+    Jupyter's authentication plays no part: the page behind it has an opaque origin and so no cookie,
+    and the capability is the authorisation (DESIGN.md, "The viewer's origin").
+    """
+
+    def initialize(
+        self, capabilities: Capabilities, cache: AssetCache, limits: Limits, viewer_origin: str
+    ) -> None:
+        """Take what all requests share, and read which viewer this one is for."""
+        self.capabilities = capabilities
+        self.cache = cache
+        self.limits = limits
+        self.viewer: Viewer | None = None
+        self.relay: Relay | None = None
+        self.received = bytearray()
+        self._work: asyncio.Task[None] | None = None
+        root = self.settings.get("base_url", "/") + VIEWERS
+        capability, slash, rest = self.request.path.removeprefix(root).partition("/")
+        self.capability = capability if CAPABILITY.fullmatch(capability) else ""
+        self.tail = slash + rest
+        self.prefix = f"{root}{self.capability}/" if self.capability else root
+        host = self.request.host if HOST.fullmatch(self.request.host) else "invalid"
+        self.own_origin = viewer_origin.rstrip("/") or f"{self.request.protocol}://{host}"
+        self.security = security_headers(self.own_origin, self.prefix)
+        self.set_default_headers()
+
+    # -- what Tornado asks for
+
+    def set_default_headers(self) -> None:
+        """Put the policy on every answer, errors included."""
+        self.clear_header("Server")
+        for name, value in getattr(self, "security", {}).items():
+            self.set_header(name, value)
+
+    def check_xsrf_cookie(self) -> None:
+        """Let it pass: nothing here goes by cookies, so there is nothing to forge."""
+
+    def check_trusted_origin(self, origin: str) -> bool:
+        """Let it pass: a viewer's page is cross-origin to everything, by design."""
+        return True
+
+    def compute_etag(self) -> str | None:
+        """Make none: the viewer's own, or nothing."""
+        return None
+
+    async def prepare(self) -> None:
+        """Check the request; with a body, open the way for it before it is read."""
+        self._transforms = []  # nothing is compressed, or looked into, on the way
+        try:
+            self.target = self._check()
+        except Refused as refused:
+            self.refuse(refused.status, refused.code, refused.message)
+            return
+        if self._has_body and not self._is_reserved:
+            await self._guarded(self._start())
+
+    async def data_received(self, chunk: bytes) -> None:
+        """Pass a piece of the request's body on; returns when there is room for more."""
+        if self.relay is not None:
+            await self._guarded(self.relay.send(chunk))
+        elif self._is_reserved and len(self.received) <= MAX_PATCH_BYTES:
+            self.received += chunk
+
+    async def _any(self, *_: str) -> None:
+        if self._finished:
+            return
+        if self._is_reserved:
+            await self._guarded(self._own())
+        elif is_websocket(self.request) and self.viewer is not None:
+            await self._guarded(relay_websocket(self, self.viewer, self.target))
+        else:
+            await self._guarded(self._answer())
+
+    get = head = post = put = patch = delete = allow_unauthenticated(_any)
+
+    @allow_unauthenticated
+    def options(self, *_: str) -> None:
+        """Answer a preflight: a sandboxed page's requests are all cross-origin."""
+        if self._finished:
+            return
+        for name, value in PREFLIGHT_HEADERS.items():
+            self.set_header(name, value)
+        self.clear_header("Content-Type")
+        self.set_status(204)
+        self.finish()
+
+    def on_connection_close(self) -> None:
+        """Stop at once: the browser left."""
+        if self._work is not None:
+            self._work.cancel()
+
+    def on_finish(self) -> None:
+        """Give the connection to the viewer back."""
+        if self.relay is not None:
+            self.relay.close()
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer what nobody expected, without a word of why."""
+        self.refuse(status_code, "internal_error", "The viewer's proxy failed; see the Jupyter server's log.")
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Log without the URL, which holds the capability."""
+        if not isinstance(value, HTTPError):
+            log.error("%s failed", self.summary, exc_info=(typ, value, tb))
+
+    def _request_summary(self) -> str:
+        return self.summary
+
+    def _log(self) -> None:
+        status = self.get_status()
+        level = logging.DEBUG if status < 400 else logging.INFO if status < 500 else logging.WARNING
+        if log.isEnabledFor(level):
+            took = 1000 * (time.time() - self.request._start_time)
+            log.log(level, "%d %s (%s) %.2fms", status, self.summary, self.request.remote_ip, took)
+
+    # -- what it does
+
+    @property
+    def summary(self) -> str:
+        """Method and path for the log, without the capability and without the query."""
+        tail = re.sub(r"[^!-~]", "?", self.tail)
+        return f"{self.request.method} {self.settings.get('base_url', '/')}{VIEWERS}[capability]{tail}"
+
+    @property
+    def is_navigation(self) -> bool:
+        """Whether the answer becomes a page, rather than data of one.
+
+        Browsers say so where they hold the address for trustworthy (HTTPS, localhost); elsewhere what
+        a page fetches has an ``Origin``, its own being opaque, and a navigation has none.
+        """
+        headers = self.request.headers
+        destination = headers.get("Sec-Fetch-Dest")
+        if destination is not None:
+            return destination in ("document", "iframe", "frame", "embed", "object")
+        return "Origin" not in headers or "text/html" in headers.get("Accept", "")
+
+    @property
+    def _has_body(self) -> bool:
+        headers = self.request.headers
+        return "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0"
+
+    @property
+    def _is_reserved(self) -> bool:
+        return self.tail.startswith(RESERVED)
+
+    def _check(self) -> str:
+        """Check host, capability and path; give the target that the viewer shall see."""
+        if not HOST.fullmatch(self.request.host) or not self._host_allowed():
+            raise Refused(403, "forbidden", "This server does not answer to that host name.")
+        self.viewer = self.capabilities.viewer(self.capability)
+        if self.viewer is None:
+            raise Refused(404, "not_found", "This viewer is not there any more; open it again.")
+        if not self.tail:
+            self.set_header("Location", self.prefix)
+            raise Refused(302, "moved", "The viewer is at the address with a slash.")
+        try:
+            path = check_path(self.tail)
+            query = check_query(self.request.query)
+        except BadPath as exc:
+            raise Refused(400, "invalid_parameters", "The path of this address is not plain.") from exc
+        except ForbiddenPath as exc:
+            raise Refused(403, "forbidden", "The viewer's own SSH client is closed here.") from exc
+        return f"{path}?{query}" if query else path
+
+    def _host_allowed(self) -> bool:
+        """Jupyter's own check against DNS rebinding (``JupyterHandler.check_host``)."""
+        if self.settings.get("allow_remote_access", True):
+            return True
+        host = self.request.host.rpartition(":")[0] if ":" in self.request.host else self.request.host
+        host = host.removeprefix("[").removesuffix("]")
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host in self.settings.get("local_hostnames", ["localhost"])
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do a piece of work that ends when the browser leaves, and answer its failures."""
+        self._work = asyncio.ensure_future(work)
+        try:
+            await self._work
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            self._drop()
+        except StreamClosedError:
+            self._drop()
+        except (BadResponse, LeavesPrefix, UnsupportedHtml) as exc:
+            log.warning("%s: the viewer's answer was refused: %s", self.summary, exc)
+            self.fail(502, "bad_gateway", "The viewer's answer could not be passed on.")
+        except TimeoutError:
+            self.fail(504, "gateway_timeout", "The viewer did not answer in time.")
+        except RemoteError as exc:
+            self.fail(exc.status, exc.code, exc.message)
+        except OSError as exc:
+            log.info("%s: the viewer cannot be reached: %s", self.summary, exc)
+            self.fail(502, "bad_gateway", "Nothing answers where the viewer was.")
+        finally:
+            self._work = None
+
+    async def _start(self) -> None:
+        if self.viewer is None:
+            raise ConnectionLost("The viewer was stopped.")
+        self.relay = Relay(self, self.viewer)
+        await self.relay.open()
+
+    async def _answer(self) -> None:
+        if self.relay is None:
+            await self._start()
+        if self.relay is not None:
+            await self.relay.answer()
+
+    def _drop(self) -> None:
+        """Forget the browser, and the request to the viewer with it."""
+        if self.relay is not None:
+            self.relay.abort()
+        if not self._finished:
+            self.detach().close()
+
+    def fail(self, status: int, code: str, message: str) -> None:
+        """Answer with an error; where the answer has begun, break it off, lest it passes for whole."""
+        if self.relay is not None:
+            self.relay.abort()
+        if self._finished:
+            return
+        if self._headers_written:
+            self.detach().close()
+            return
+        self.refuse(status, code, message)
+
+    def refuse(self, status: int, code: str, message: str) -> None:
+        """Answer with an error, as a page to people and as JSON to programs."""
+        location = self._headers.get("Location")
+        self.clear()
+        self.set_status(status)
+        self.set_header("Cache-Control", "no-store")
+        if location is not None and status == 302:
+            self.set_header("Location", location)
+        if self.is_navigation and self.viewer is not None and code in ("connection_lost", "bad_gateway"):
+            self.set_header("Content-Type", "text/html; charset=utf-8")
+            heading = "Reconnecting…" if code == "connection_lost" else "The viewer does not answer"
+            text = f"{message} This page goes on by itself."
+            body = pages.waiting_page(
+                self.viewer.endpoint.title or "Runicorn", heading, text, self.prefix + RESERVED[1:] + "wait"
+            )
+        elif self.is_navigation and "text/html" in self.request.headers.get("Accept", ""):
+            self.set_header("Content-Type", "text/html; charset=utf-8")
+            body = pages.message_page("Runicorn", message, "")
+        else:
+            self.set_header("Content-Type", "application/json")
+            body = json.dumps({"success": False, "error": code, "message": message}).encode()
+        self.finish(body)
+
+    # -- the proxy's own paths
+
+    async def _own(self) -> None:
+        name = self.tail.removeprefix(RESERVED)
+        viewer = self.viewer
+        if viewer is None:
+            raise ConnectionLost("The viewer was stopped.")
+        if name == "storage" and self.request.method == "POST":
+            try:
+                viewer.endpoint.storage.patch(bytes(self.received))
+            except StorageRefused as exc:
+                self.refuse(413 if "bytes" in str(exc) else 400, "invalid_parameters", f"Not kept: {exc}.")
+                return
+            self.clear_header("Content-Type")
+            self.set_status(204)
+            self.finish()
+        elif name == "wait" and self.request.method == "GET":
+            state = await self._wait(viewer)
+            self.set_header("Cache-Control", "no-store")
+            self.set_header("Content-Type", "application/json")
+            self.finish(json.dumps({"state": state}))
+        else:
+            self.refuse(404, "not_found", "Nothing is there.")
+
+    async def _wait(self, viewer: Viewer) -> str:
+        """Wait until the viewer can be reached, and say whether it can."""
+        try:
+            await viewer.endpoint.wait_connected(self.limits.wait_seconds)
+            viewer.pool.release(await viewer.pool.acquire())
+        except ConnectionLost:
+            return "reconnecting"
+        except (OSError, RemoteError):
+            return "unreachable"
+        return "running"
+
+
+def viewer_handlers(
+    capabilities: Capabilities,
+    *,
+    viewer_origin: str = "",
+    asset_cache_bytes: int = 256 * 2**20,
+    limits: Limits | None = None,
+) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
+    """Give the viewers' rule, below the base URL, for Tornado.
+
+    Parameters
+    ----------
+    capabilities
+        The table of viewers.
+    viewer_origin
+        ``scheme://host[:port]`` that browsers reach this server by, where it cannot know.
+    asset_cache_bytes
+        The most that viewers' static files may take in memory.
+    limits
+        Times; default: DESIGN.md's.
+    """
+    shared = {
+        "capabilities": capabilities,
+        "cache": AssetCache(asset_cache_bytes),
+        "limits": limits or Limits(),
+        "viewer_origin": viewer_origin,
+    }
+    return [(r"/runicorn/v/.*", ViewerHandler, shared)]

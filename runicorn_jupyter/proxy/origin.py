@@ -1,0 +1,159 @@
+"""Which URL a viewer gets: capabilities, and the endpoints that they stand for."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from runicorn_jupyter.errors import ConnectionLost
+from runicorn_jupyter.proxy.pool import Pool
+from runicorn_jupyter.proxy.storage import ViewerStorage
+from runicorn_jupyter.proxy.wire import Stream
+
+CAPABILITY_BYTES = 16
+"""128 random bits: nobody guesses one (DESIGN.md, "The viewer's origin")."""
+
+CAPABILITY = re.compile(rf"[0-9a-f]{{{CAPABILITY_BYTES * 2}}}")
+"""What a capability looks like in a URL."""
+
+
+class ConnectionView(Protocol):
+    """What the proxy wants to know of a viewer's SSH connection."""
+
+    @property
+    def host_key_fingerprint(self) -> str:
+        """Which host it is, whatever it is called."""
+
+    async def wait_connected(self, seconds: float, /) -> bool | None:
+        """Return once it is connected; false, or an exception, where that was not in time."""
+
+
+class ViewerView(Protocol):
+    """What the proxy wants to know of a viewer that a connection holds."""
+
+    @property
+    def connection(self) -> ConnectionView:
+        """The connection that it is reached through."""
+
+    @property
+    def secret_header(self) -> tuple[str, str]:
+        """The header that the viewer wants to see on each request."""
+
+    async def open_stream(self) -> Stream:
+        """Open a fresh byte stream to the viewer's port."""
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """A remote viewer as the proxy reaches it.
+
+    Parameters
+    ----------
+    open_stream
+        Opens a fresh byte stream to the viewer's port. Raises `ConnectionLost` while the SSH
+        connection is down, and an `OSError` where nothing listens.
+    wait_connected
+        Waits for at most so many seconds until streams can be opened again, and raises
+        `ConnectionLost` where they cannot.
+    secret_header
+        Called for each request: name and value of the header that lets it in.
+    host_key
+        The cache partition: what one host sent is never shown as another's.
+    title
+        What people call it, as text.
+    storage
+        The page's ``localStorage``.
+    """
+
+    open_stream: Callable[[], Awaitable[Stream]]
+    wait_connected: Callable[[float], Awaitable[None]]
+    secret_header: Callable[[], tuple[str, str]]
+    host_key: str
+    title: str = ""
+    storage: ViewerStorage = field(default_factory=ViewerStorage)
+
+    @classmethod
+    def of(cls, viewer: ViewerView, *, title: str, storage: ViewerStorage | None = None) -> Endpoint:
+        """Make the endpoint of a viewer that a connection holds.
+
+        Parameters
+        ----------
+        viewer
+            The viewer; asked anew for each stream, so that it may move to another port.
+        title
+            What people call it.
+        storage
+            Where its ``localStorage`` lives; default: as long as the endpoint.
+        """
+
+        async def wait_connected(seconds: float) -> None:
+            try:
+                connected = await viewer.connection.wait_connected(seconds)
+            except TimeoutError:
+                connected = False
+            if connected is False:
+                raise ConnectionLost("The SSH connection is down and is being re-established.")
+
+        return cls(
+            open_stream=viewer.open_stream,
+            wait_connected=wait_connected,
+            secret_header=lambda: viewer.secret_header,
+            host_key=viewer.connection.host_key_fingerprint,
+            title=title,
+            storage=storage if storage is not None else ViewerStorage(),
+        )
+
+
+class Viewer:
+    """An endpoint with the streams that are open to it.
+
+    Parameters
+    ----------
+    endpoint
+        Where it is.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.pool = Pool(endpoint.open_stream)
+
+    def close(self) -> None:
+        """End every request that is under way; there will be no other."""
+        self.pool.close()
+
+
+class Capabilities:
+    """The table from capabilities to viewers; whoever holds a capability may use that viewer."""
+
+    def __init__(self) -> None:
+        self._viewers: dict[str, Viewer] = {}
+
+    def issue(self, endpoint: Endpoint) -> str:
+        """Make a capability for a viewer.
+
+        Returns
+        -------
+        str
+            32 lower-case hexadecimal digits. Never log it.
+        """
+        capability = secrets.token_hex(CAPABILITY_BYTES)
+        self._viewers[capability] = Viewer(endpoint)
+        return capability
+
+    def get(self, capability: str) -> Endpoint | None:
+        """Give the endpoint behind a capability, or ``None`` for a dead or unknown one."""
+        viewer = self.viewer(capability)
+        return viewer.endpoint if viewer is not None else None
+
+    def viewer(self, capability: str) -> Viewer | None:
+        """Give the viewer behind a capability, or ``None`` for a dead or unknown one."""
+        return self._viewers.get(capability)
+
+    def revoke(self, capability: str) -> None:
+        """End a capability: its streams close, and its URL is 404 from now on."""
+        viewer = self._viewers.pop(capability, None)
+        if viewer is not None:
+            viewer.close()

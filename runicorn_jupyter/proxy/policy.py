@@ -1,0 +1,79 @@
+"""What the browser lets a viewer's page do: the headers that stand on every answer below a capability."""
+
+from __future__ import annotations
+
+import re
+
+SANDBOX = "allow-scripts allow-forms allow-popups allow-downloads allow-modals"
+"""The sandbox's words; an iframe that shows a viewer carries the same ones as its attribute."""
+
+HOST = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*)|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+"""A ``Host`` that can stand in a policy: nothing in it ends a source or a directive."""
+
+_ORIGIN = re.compile(rf"(https?)://({HOST.pattern})")
+
+
+def content_security_policy(origin: str, prefix: str) -> str:
+    """Give the policy that keeps a viewer's page in an origin of its own.
+
+    Parameters
+    ----------
+    origin
+        ``scheme://host[:port]`` that the browser reached us by.
+    prefix
+        The viewer's path, with slashes at both ends.
+
+    Raises
+    ------
+    ValueError
+        If the origin is none.
+    """
+    matched = _ORIGIN.fullmatch(origin)
+    if matched is None:
+        raise ValueError("not an origin")
+    scheme, host = matched.groups()
+    http = f"{scheme}://{host}{prefix}"
+    web_socket = f"{'wss' if scheme == 'https' else 'ws'}://{host}{prefix}"
+    return (
+        f"sandbox {SANDBOX}; default-src 'none'; "
+        f"script-src {http} 'unsafe-inline' 'unsafe-eval' blob:; "
+        f"style-src {http} 'unsafe-inline'; img-src {http} data: blob:; font-src {http} data:; "
+        f"connect-src {http} {web_socket}; worker-src blob:; media-src {http} blob: data:; "
+        f"form-action {http}; base-uri 'none'; frame-src 'none'; frame-ancestors 'self'"
+    )
+
+
+def security_headers(origin: str, prefix: str) -> dict[str, str]:
+    """Give the headers of every answer below a capability, errors and 304 included.
+
+    The page's origin is opaque, so all it asks for is cross-origin: CORS lets anyone read who has
+    the capability, and never with credentials.
+    """
+    return {
+        "Content-Security-Policy": content_security_policy(origin, prefix),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Expose-Headers": "*",
+    }
+
+
+PREFLIGHT_HEADERS = {
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
+    "Access-Control-Allow-Headers": "*",
+    "Access-Control-Max-Age": "7200",
+}
+"""What a page may ask for. ``*`` does not cover ``Authorization``; 7200 s is Chromium's own bound."""
+
+
+def may_open_websocket(page_origin: str | None, own_origin: str) -> bool:
+    """Say whether a WebSocket may be opened from a page.
+
+    Parameters
+    ----------
+    page_origin
+        The request's ``Origin``. A viewer's page is sandboxed: ``null``. Programs send none.
+    own_origin
+        The origin that the browser reached us by.
+    """
+    return page_origin in (None, "null", own_origin)

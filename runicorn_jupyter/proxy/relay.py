@@ -1,0 +1,226 @@
+"""One request and its answer, passed between a browser and a viewer piece by piece."""
+
+from __future__ import annotations
+
+import asyncio
+from http.client import responses
+from typing import TYPE_CHECKING
+
+from runicorn_jupyter.errors import ConnectionLost
+from runicorn_jupyter.proxy import html
+from runicorn_jupyter.proxy.cache import IMMUTABLE, accepted_codings, is_hashed
+from runicorn_jupyter.proxy.headers import (
+    VIEWER_HOST,
+    request_headers,
+    response_headers,
+    rewrite_location,
+)
+from runicorn_jupyter.proxy.wire import (
+    SWITCHING_PROTOCOLS,
+    BadResponse,
+    ClosedEarly,
+    Head,
+    UpstreamConnection,
+)
+
+if TYPE_CHECKING:
+    from runicorn_jupyter.proxy.http import ViewerHandler
+    from runicorn_jupyter.proxy.origin import Viewer
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+"""Methods that may be sent again (RFC 9110, 9.2.1); ``OPTIONS`` never gets this far."""
+
+MAX_ATTEMPTS = 3
+"""How often such a request is sent when the connection breaks before an answer."""
+
+PAGE_CONNECTIONS = 6
+"""What a browser opens to one host at once, and so what a page will need."""
+
+
+class Relay:
+    """Passes one request to the viewer, and its answer back.
+
+    Parameters
+    ----------
+    handler
+        The browser's side.
+    viewer
+        The other side.
+    """
+
+    def __init__(self, handler: ViewerHandler, viewer: Viewer) -> None:
+        self._handler = handler
+        self._viewer = viewer
+        self._connection: UpstreamConnection | None = None
+        self._method = handler.request.method or "GET"
+        self._path = handler.tail
+        self._codings = accepted_codings(handler.request.headers.get("Accept-Encoding", ""))
+
+    async def open(self) -> None:
+        """Send the head of a request whose body follows."""
+        length = self._handler.request.headers.get("Content-Length")
+        await self._send_head(int(length) if length is not None else None, repeatable=False)
+
+    async def send(self, data: bytes) -> None:
+        """Send a piece of the body."""
+        await self._open.send_body(data)
+
+    async def answer(self) -> None:
+        """Wait for the viewer's answer and pass it on."""
+        if self._connection is None and self._from_cache():
+            return
+        head = await self._head()
+        if head.status == SWITCHING_PROTOCOLS:
+            raise BadResponse("it switched protocols unasked")
+        await self._pass_on(head)
+
+    def close(self) -> None:
+        """Give the connection back: kept if the answer was read to its end."""
+        if self._connection is not None:
+            self._viewer.pool.release(self._connection)
+            self._connection = None
+
+    def abort(self) -> None:
+        """Close the connection at once, so that the viewer stops working for nobody."""
+        if self._connection is not None:
+            self._connection.close()
+        self.close()
+
+    @property
+    def _open(self) -> UpstreamConnection:
+        if self._connection is None:
+            raise ConnectionLost("The viewer was stopped.")
+        return self._connection
+
+    # -- to the viewer
+
+    async def _send_head(self, content_length: int | None, *, repeatable: bool) -> UpstreamConnection:
+        connection = await self._acquire(repeatable=repeatable)
+        self._connection = connection
+        headers = [("host", VIEWER_HOST), *request_headers(self._handler.request.headers.get_all())]
+        headers.append(self._viewer.endpoint.secret_header())
+        await connection.send_head(self._method, self._handler.target, headers, content_length=content_length)
+        return connection
+
+    async def _acquire(self, *, repeatable: bool) -> UpstreamConnection:
+        """Get a connection; data requests wait for a lost SSH connection, pages say that it is lost."""
+        limits, pool = self._handler.limits, self._viewer.pool
+        async with asyncio.timeout(limits.first_byte_seconds + limits.held_seconds):
+            try:
+                return await pool.acquire(repeatable=repeatable)
+            except ConnectionLost:
+                if self._handler.is_navigation or pool.closed:
+                    raise
+            await self._viewer.endpoint.wait_connected(limits.held_seconds)
+            return await pool.acquire(repeatable=repeatable)
+
+    async def _head(self) -> Head:
+        limits = self._handler.limits
+        if self._connection is not None:
+            await self._connection.end_body()
+            async with asyncio.timeout(limits.first_byte_seconds):
+                return await self._connection.read_head()
+        repeatable = self._method in SAFE_METHODS
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            try:
+                connection = await self._send_head(0, repeatable=repeatable)
+                async with asyncio.timeout(limits.first_byte_seconds):
+                    return await connection.read_head()
+            except (ClosedEarly, ConnectionLost, ConnectionResetError, BrokenPipeError):
+                self.abort()
+                self._viewer.pool.drop_idle()
+                if not repeatable or attempt == MAX_ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    # -- to the browser
+
+    async def _pass_on(self, head: Head) -> None:
+        handler = self._handler
+        content_type = head.get("content-type")
+        attachment = (head.get("content-disposition") or "").lower().lstrip().startswith("attachment")
+        if html.is_html(content_type) and handler.is_navigation and not attachment and head.status != 206:
+            await self._pass_page(head)
+            return
+        self._set_head(head)
+        keep = self._method == "GET" and is_hashed(self._path)
+        if keep:
+            handler.set_header("Cache-Control", IMMUTABLE)
+            keep = handler.cache.takes(head.status, head.headers, head.content_length)
+        if head.content_length is not None and head.status not in (204, 304):
+            handler.set_header("Content-Length", str(head.content_length))
+        pieces: list[bytes] = []
+        while piece := await self._read():
+            if keep:
+                pieces.append(piece)
+            handler.write(piece)
+            if not self._open.body_buffered:
+                await self._flush()
+        if self._method == "HEAD":
+            await self._flush()
+        if keep:
+            handler.cache.put(
+                self._viewer.endpoint.host_key, self._path, self._codings, head.headers, b"".join(pieces)
+            )
+        self.close()
+        await handler.finish()
+
+    async def _pass_page(self, head: Head) -> None:
+        handler = self._handler
+        self._viewer.pool.warm(PAGE_CONNECTIONS)
+        if head.get("content-encoding") not in (None, "identity"):
+            raise BadResponse("an encoded page")
+        page = bytearray()
+        while piece := await self._read():
+            page += piece
+            if len(page) > html.MAX_HTML_BYTES:
+                raise BadResponse("a page larger than what is read whole")
+        self._set_head(head)
+        for name in ("Etag", "Last-Modified", "Accept-Ranges", "Expires", "Age"):
+            handler.clear_header(name)
+        handler.set_header("Cache-Control", "no-store")
+        items = self._viewer.endpoint.storage.items
+        body = html.rewrite(bytes(page), head.get("content-type") or "", handler.prefix, items)
+        self.close()
+        if self._method != "HEAD":
+            handler.write(body)
+        else:
+            await self._flush()
+        await handler.finish()
+
+    def _set_head(self, head: Head) -> None:
+        handler = self._handler
+        handler.set_status(head.status, responses.get(head.status, "Unknown"))
+        handler.set_header("Content-Type", "application/octet-stream")
+        for name, value in response_headers(head.headers):
+            handler.set_header(name, value)
+        location = head.get("location")
+        if location is not None:
+            handler.set_header("Location", rewrite_location(location, handler.prefix))
+        if head.get("cache-control") is None:
+            handler.set_header("Cache-Control", "private, no-cache")
+
+    async def _read(self) -> bytes:
+        connection = self._open
+        if connection.body_buffered:
+            return await connection.read_body()
+        async with asyncio.timeout(self._handler.limits.stall_seconds):
+            return await connection.read_body()
+
+    async def _flush(self) -> None:
+        """Wait until the browser has taken what was written: this is the back-pressure."""
+        await self._handler.flush()
+
+    def _from_cache(self) -> bool:
+        """Answer from the cache, if the file is there."""
+        handler = self._handler
+        if self._method != "GET" or "Range" in handler.request.headers or not is_hashed(self._path):
+            return False
+        asset = handler.cache.get(self._viewer.endpoint.host_key, self._path, self._codings)
+        if asset is None:
+            return False
+        for name, value in asset.headers:
+            handler.set_header(name, value)
+        handler.set_header("Cache-Control", IMMUTABLE)
+        handler.finish(asset.body)
+        return True

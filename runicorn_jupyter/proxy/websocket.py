@@ -1,0 +1,159 @@
+"""WebSockets: once both sides agreed, bytes in both directions."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+from tornado.iostream import IOStream, StreamClosedError
+
+from runicorn_jupyter.errors import RemoteError
+from runicorn_jupyter.proxy.headers import (
+    REQUEST_HEADERS,
+    VIEWER_HOST,
+    WEBSOCKET_REQUEST_HEADERS,
+    request_headers,
+)
+from runicorn_jupyter.proxy.policy import may_open_websocket
+from runicorn_jupyter.proxy.wire import SWITCHING_PROTOCOLS, BadResponse, Head, UpstreamConnection
+
+if TYPE_CHECKING:
+    from tornado.httputil import HTTPServerRequest
+
+    from runicorn_jupyter.proxy.http import ViewerHandler
+    from runicorn_jupyter.proxy.origin import Viewer
+
+GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""RFC 6455, 1.3."""
+
+PIECE_BYTES = 65536
+"""How much is taken from the browser at once."""
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def is_websocket(request: HTTPServerRequest) -> bool:
+    """Say whether a request asks for a WebSocket (RFC 6455, 4.2.1)."""
+    connection = {token.strip().lower() for token in request.headers.get("Connection", "").split(",")}
+    return (
+        request.method == "GET"
+        and request.headers.get("Upgrade", "").lower() == "websocket"
+        and "upgrade" in connection
+    )
+
+
+async def relay_websocket(handler: ViewerHandler, viewer: Viewer, target: str) -> None:
+    """Open the WebSocket at the viewer, agree to it here, and pass bytes until one side ends.
+
+    Parameters
+    ----------
+    handler
+        The browser's side; its capability and path are checked.
+    viewer
+        The other side.
+    target
+        Path and query.
+    """
+    origin = handler.request.headers.get("Origin")
+    if not may_open_websocket(origin, handler.own_origin):
+        handler.refuse(403, "forbidden", "A WebSocket opens from the viewer's own page only.")
+        return
+    key = handler.request.headers.get("Sec-WebSocket-Key", "")
+    if handler.request.headers.get("Sec-WebSocket-Version") != "13" or not _is_key(key):
+        handler.refuse(400, "invalid_parameters", "This is not a WebSocket of version 13.")
+        return
+    async with asyncio.timeout(handler.limits.first_byte_seconds):
+        connection = await viewer.pool.acquire(repeatable=False)
+    try:
+        async with asyncio.timeout(handler.limits.first_byte_seconds):
+            head = await _ask(handler, viewer, connection, target)
+        if head.status != SWITCHING_PROTOCOLS:
+            handler.refuse(
+                head.status if 400 <= head.status < 500 else 502,
+                "bad_gateway",
+                "The viewer did not open the WebSocket.",
+            )
+            return
+        answer = _agree(handler, head, key)
+        browser = handler.detach()
+        try:
+            await browser.write(answer)
+            await _pass_bytes(browser, connection)
+        finally:
+            browser.close()
+    finally:
+        connection.close()
+        viewer.pool.release(connection)
+
+
+async def _ask(handler: ViewerHandler, viewer: Viewer, connection: UpstreamConnection, target: str) -> Head:
+    allowed = (REQUEST_HEADERS | WEBSOCKET_REQUEST_HEADERS) - {"content-type", "content-encoding"}
+    headers = [
+        ("host", VIEWER_HOST),
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        *request_headers(handler.request.headers.get_all(), allowed),
+        viewer.endpoint.secret_header(),
+    ]
+    await connection.send_head("GET", target, headers)
+    return await connection.read_head()
+
+
+def _agree(handler: ViewerHandler, head: Head, key: str) -> bytes:
+    """Check the viewer's agreement as a client must (RFC 6455, 4.1), and make the browser's."""
+    accept = base64.b64encode(hashlib.sha1((key + GUID).encode(), usedforsecurity=False).digest()).decode()
+    if (head.get("upgrade") or "").lower() != "websocket" or head.get("sec-websocket-accept") != accept:
+        raise BadResponse("it agreed to something else")
+    lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
+    lines.append(f"Sec-WebSocket-Accept: {accept}")
+    protocol = head.get("sec-websocket-protocol")
+    if protocol is not None:
+        asked = handler.request.headers.get("Sec-WebSocket-Protocol", "")
+        if not _TOKEN.fullmatch(protocol) or protocol not in [token.strip() for token in asked.split(",")]:
+            raise BadResponse("it chose a protocol that nobody offered")
+        lines.append(f"Sec-WebSocket-Protocol: {protocol}")
+    extensions = head.get("sec-websocket-extensions")
+    if extensions is not None:
+        if "Sec-WebSocket-Extensions" not in handler.request.headers:
+            raise BadResponse("it chose an extension that nobody offered")
+        lines.append(f"Sec-WebSocket-Extensions: {extensions}")
+    lines.extend(f"{name}: {value}" for name, value in handler.security.items())
+    return "\r\n".join((*lines, "", "")).encode("latin-1")
+
+
+async def _pass_bytes(browser: IOStream, connection: UpstreamConnection) -> None:
+    """Pass bytes both ways until one side ends; each side is read only as fast as the other takes it."""
+
+    async def up() -> None:
+        try:
+            while True:
+                await connection.stream.write(await browser.read_bytes(PIECE_BYTES, partial=True))
+        except (StreamClosedError, OSError, RemoteError):
+            return
+
+    async def down() -> None:
+        try:
+            while data := await connection.read_raw():
+                await browser.write(data)
+        except (StreamClosedError, OSError, RemoteError):
+            return
+
+    directions = [asyncio.ensure_future(up()), asyncio.ensure_future(down())]
+    try:
+        await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        connection.close()
+        browser.close()
+        for direction in directions:
+            direction.cancel()
+        await asyncio.gather(*directions, return_exceptions=True)
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return len(base64.b64decode(key, validate=True)) == 16
+    except ValueError:
+        return False

@@ -1,0 +1,322 @@
+"""HTTP/1.1 as a client speaks it over any byte stream, strict about what it accepts.
+
+The parsing is httptools' (Node's llhttp), chosen by measurement: see docs/decisions.md, "HTTP over a
+channel". This module adds what a proxy needs: bounds, back-pressure, and no second opinion on framing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import httptools
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_HEAD_BYTES = 65536
+"""The most that all header lines of an answer may be together (as Tornado's default for requests)."""
+
+MAX_INTERIM_RESPONSES = 8
+"""How many 1xx answers may come before the real one."""
+
+READ_BYTES = 262144
+"""How much is read at once: what the SSH layer hands over in one piece."""
+
+SWITCHING_PROTOCOLS = 101
+_NO_BODY = frozenset({204, 304})
+
+
+class Stream(Protocol):
+    """A byte stream to a viewer: the SSH layer's, or any other."""
+
+    async def read(self, max_bytes: int = READ_BYTES) -> bytes:
+        """Give what there is, at least one byte; nothing at the end."""
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Send all of it; returns when there is room for more."""
+
+    def write_eof(self) -> None:
+        """Say that nothing more will be sent."""
+
+    def close(self) -> None:
+        """Close both directions at once; harmless when repeated."""
+
+
+class BadResponse(Exception):
+    """What came from the viewer is not an HTTP answer that can be passed on."""
+
+
+class ClosedEarly(BadResponse):
+    """The viewer closed the connection before the first byte of an answer."""
+
+
+@dataclass(slots=True)
+class Head:
+    """Status and headers of an answer; header names are lower-case."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    content_length: int | None
+    has_body: bool
+    ends_with_stream: bool
+    keep_alive: bool
+
+    def get(self, name: str) -> str | None:
+        """Give the first value of a header, by its lower-case name."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+class _Message:
+    """What httptools' parser calls: one answer as it arrives, with the interim ones before it."""
+
+    def __init__(self) -> None:
+        self.parser = httptools.HttpResponseParser(self)
+        self.status = 0
+        self.version = ""
+        self.keep_alive = False
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body: deque[bytes] = deque()
+        self.head_done = False
+        self.complete = False
+        self.excess = False
+        self._size = 0
+        self._interim = 0
+
+    def on_message_begin(self) -> None:
+        self.excess = self.complete
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._size += len(name) + len(value) + 4
+        if self._size > MAX_HEAD_BYTES:
+            raise BadResponse("headers are too large")
+        if not self.head_done:  # else they are trailers, which nobody here reads
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self.head_done:
+            return
+        # The parser forgets these once the message is complete.
+        self.status = self.parser.get_status_code()
+        self.version = self.parser.get_http_version()
+        self.keep_alive = self.parser.should_keep_alive()
+        if 100 <= self.status < 200 and self.status != SWITCHING_PROTOCOLS:
+            self.headers.clear()
+            self._interim += 1
+            if self._interim > MAX_INTERIM_RESPONSES:
+                raise BadResponse("too many interim answers")
+        else:
+            self.head_done = True
+
+    def on_body(self, data: bytes) -> None:
+        if not self.complete:
+            self.body.append(data)
+
+    def on_message_complete(self) -> None:
+        self.complete = self.head_done
+
+
+class UpstreamConnection:
+    """One keep-alive connection: requests one after the other.
+
+    Parameters
+    ----------
+    stream
+        Fresh. Closed by `close`, and by nothing else here.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.used = False
+        self.closed = False
+        self._method = ""
+        self._chunked = False
+        self._message = _Message()
+        self._head: Head | None = None
+        self._received = 0
+        self._done = True
+        self._waiting: asyncio.Task[bytes] | None = None
+
+    # -- the request
+
+    async def send_head(
+        self, method: str, target: str, headers: Iterable[tuple[str, str]], *, content_length: int | None = 0
+    ) -> None:
+        """Send the request line and the headers.
+
+        Parameters
+        ----------
+        method, target
+            Checked already: no white space, no control characters.
+        headers
+            Checked already, without ``Host``, ``Connection`` and framing.
+        content_length
+            Bytes of the body that follows; ``None`` sends it in chunks.
+        """
+        self._method = method
+        self._message = _Message()
+        self._head = None
+        self._received = 0
+        self._done = False
+        self._chunked = content_length is None
+        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
+        if content_length is None:
+            lines.append("transfer-encoding: chunked")
+        elif content_length or method not in ("GET", "HEAD", "OPTIONS", "DELETE"):
+            lines.append(f"content-length: {content_length}")
+        self.used = True
+        await self.stream.write("\r\n".join((*lines, "", "")).encode("latin-1"))
+
+    async def send_body(self, data: bytes) -> None:
+        """Send a piece of the body; returns when there is room for more."""
+        if self._chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        await self.stream.write(data)
+
+    async def end_body(self) -> None:
+        """Say that the body is complete."""
+        if self._chunked:
+            await self.stream.write(b"0\r\n\r\n")
+
+    # -- the answer
+
+    async def read_head(self) -> Head:
+        """Wait for status and headers; interim answers but 101 are skipped.
+
+        Raises
+        ------
+        ClosedEarly
+            If the connection closed before anything came.
+        BadResponse
+            If it is not HTTP/1, or framed in a way that two readers could read differently.
+        """
+        while not self._message.head_done:
+            if not await self._feed():
+                if not self._received:
+                    raise ClosedEarly("closed before an answer")
+                raise BadResponse("closed inside the headers")
+        self._head = self._check_head()
+        self._done = not self._head.has_body
+        return self._head
+
+    async def read_body(self) -> bytes:
+        """Give the next piece of the body; nothing at its end.
+
+        Raises
+        ------
+        BadResponse
+            If it ends early, or its framing is broken.
+        """
+        message = self._message
+        while not self._done:
+            if message.body:
+                return message.body.popleft()
+            if message.complete:
+                self._done = True
+            elif not await self._feed():
+                if self._head is None or not self._head.ends_with_stream:
+                    raise BadResponse("the body ended early")
+                self._done = True
+        return b""
+
+    @property
+    def body_buffered(self) -> bool:
+        """Whether all of the body has arrived, so that reading it cannot wait."""
+        return self._done or self._message.complete
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another request can follow on this connection."""
+        message = self._message
+        return (
+            not self.closed
+            and self._done
+            and self._head is not None
+            and self._head.keep_alive
+            and not message.excess
+            and not message.body
+        )
+
+    # -- between requests
+
+    def watch(self) -> asyncio.Task[bytes]:
+        """Read ahead while idle: whatever comes now, end or data, ends the connection.
+
+        The read is kept for the next answer, so nothing is cancelled and nothing lost.
+        """
+        if self._waiting is None:
+            self._waiting = asyncio.ensure_future(self.stream.read(READ_BYTES))
+        return self._waiting
+
+    @property
+    def stale(self) -> bool:
+        """Whether the other side closed it, or spoke unasked, while idle."""
+        return self.closed or (self._waiting is not None and self._waiting.done())
+
+    def close(self) -> None:
+        """Close the stream, in the middle of whatever is under way."""
+        if not self.closed:
+            self.closed = True
+            self.stream.close()
+            if self._waiting is not None:
+                self._waiting.cancel()
+
+    async def read_raw(self) -> bytes:
+        """After a 101: give bytes as they come; nothing at the end."""
+        if self._message.body:
+            return self._message.body.popleft()
+        return await self._read()
+
+    # -- inside
+
+    async def _read(self) -> bytes:
+        if self._waiting is None:
+            return await self.stream.read(READ_BYTES)
+        waiting = self._waiting
+        try:
+            return await waiting
+        finally:
+            self._waiting = None
+
+    async def _feed(self) -> bool:
+        """Read once and parse it; false at the end of the stream."""
+        data = await self._read()
+        if not data:
+            return False
+        self._received += len(data)
+        message = self._message
+        try:
+            message.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as exc:
+            message.body.append(data[exc.args[0] :])
+        except httptools.HttpParserError as exc:
+            if not message.complete:
+                raise BadResponse("not HTTP, or badly framed") from exc
+            message.excess = True
+        if not message.head_done and self._received > 2 * MAX_HEAD_BYTES:
+            raise BadResponse("headers are too large")
+        return True
+
+    def _check_head(self) -> Head:
+        message = self._message
+        if not 100 <= message.status <= 599 or message.version not in ("1.1", "1.0"):
+            raise BadResponse("an odd status or version")
+        headers = [
+            (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in message.headers
+        ]
+        lengths = [value for name, value in headers if name == "content-length"]
+        codings = [value.strip().lower() for name, value in headers if name == "transfer-encoding"]
+        if len(lengths) + len(codings) > 1 or codings not in ([], ["chunked"]):
+            raise BadResponse("framed twice, or in an unknown way")
+        has_body = self._method != "HEAD" and message.status >= 200 and message.status not in _NO_BODY
+        ends_with_stream = has_body and not lengths and not codings
+        return Head(
+            status=message.status,
+            headers=headers,
+            content_length=int(lengths[0]) if lengths else None,
+            has_body=has_body,
+            ends_with_stream=ends_with_stream,
+            keep_alive=message.keep_alive and not ends_with_stream and message.status >= 200,
+        )
