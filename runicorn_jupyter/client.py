@@ -155,7 +155,7 @@ class RunicornRemoteClient(ServerClient):
         return self._call(
             "DELETE",
             f"connections/{quote(connection_id, safe='')}",
-            params={"cleanup_viewer": "true" if cleanup_viewer else "false"},
+            params={"cleanup_viewer": cleanup_viewer},
         )
 
     # -- environments -----------------------------------------------------------------------------

@@ -79,16 +79,20 @@ class ServerClient:
     session: requests.Session
 
     @classmethod
-    def for_server(cls, server: Server) -> Self:
+    def for_server(cls, server: Server, *, request_id: str | None = None) -> Self:
         """Make a client of a server that `runicorn_jupyter.discovery` found.
 
         Parameters
         ----------
         server
             Where it is, with its token.
+        request_id
+            Comes back in the server's events about this client's requests.
         """
         client = cls.__new__(cls)
         client._use(server)
+        if request_id:
+            client.session.headers["X-Request-Id"] = request_id
         return client
 
     def _use(self, server: Server) -> None:

@@ -110,11 +110,12 @@ def normalise(url: str) -> tuple[str, str | None]:
     tuple
         The server's URL without a trailing slash, and the token of the query or None.
     """
-    parts = urlsplit(url.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    url = url.strip()
+    if not _is_http(url) or not urlsplit(url).hostname:
         raise ValueError(
             f"{url!r} is not the address of a Jupyter server; it begins with http:// or https://."
         )
+    parts = urlsplit(url)
     token = parse_qs(parts.query).get("token", [None])[0]
     path = parts.path.rstrip("/")
     for page in ("/lab", "/tree"):  # where Jupyter's own links lead
@@ -233,14 +234,14 @@ def _parent_pid(environ: Mapping[str, str]) -> int | None:
 def _from_hub(environ: Mapping[str, str]) -> Iterator[Server]:
     """Yield the single-user server that a JupyterHub started, by the variables it sets."""
     url, token = environ.get("JUPYTERHUB_SERVICE_URL"), environ.get("JUPYTERHUB_API_TOKEN")
-    if url and token and urlsplit(url).scheme in {"http", "https"}:
+    if url and token and _is_http(url):
         yield Server(url=_reachable(url), token=token, source="hub")
 
 
 def _from_environment(environ: Mapping[str, str], local: Iterable[Server]) -> Iterator[Server]:
     """Yield the server whose terminal this is: jupyter_server_terminals sets ``JUPYTER_SERVER_URL``."""
     url = environ.get("JUPYTER_SERVER_URL")
-    if not url or urlsplit(url).scheme not in {"http", "https"}:
+    if not url or not _is_http(url):
         return
     url = _reachable(url)
     same = next((server for server in local if _same_place(server.url, url)), None)
@@ -275,7 +276,7 @@ def _from_info(info: Any) -> Server | None:
     if not isinstance(info, dict):
         return None
     url, port, pid = info.get("url"), info.get("port"), info.get("pid")
-    if not isinstance(url, str) or urlsplit(url).scheme not in {"http", "https"}:
+    if not isinstance(url, str) or not _is_http(url):
         return None  # a UNIX socket, which requests cannot speak to
     if not isinstance(pid, int) or not isinstance(port, int) or not _is_alive(pid) or not _is_own_port(port):
         return None
@@ -292,6 +293,8 @@ def _is_alive(pid: int) -> bool:
 
         alive: bool = check_pid(pid)
         return alive
+    if pid <= 0:  # would mean a group of processes
+        return False
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, PermissionError, OverflowError):
@@ -316,6 +319,14 @@ def _is_own_port(port: int) -> bool:
                 if columns[3] == "0A" and int(columns[1].rpartition(":")[2], 16) == port:
                     owners.add(int(columns[7]))
     return owners <= {os.getuid()}
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and (parts.port is None or parts.port > 0)
+    except ValueError:  # not a URL at all
+        return False
 
 
 def _reachable(url: str) -> str:

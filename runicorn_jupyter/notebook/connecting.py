@@ -1,0 +1,130 @@
+"""Connecting with a person at hand: the questions that the API's answers ask for, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from runicorn_jupyter.client import ApiError, RunicornRemoteClient
+
+__all__ = ["Asker", "Declined", "connect", "way_forward"]
+
+_ROUNDS = 16
+"""Questions in one attempt at most: two for each of some jump hosts, and rounds of codes."""
+
+Work = Callable[[RunicornRemoteClient], dict[str, Any]]
+
+_HINTS = {
+    "connection_not_found": "%runicorn_connections lists the open ones.",
+    "environment_not_found": "%runicorn_envs lists them.",
+    "viewer_not_running": "%runicorn_viewer ENV starts one.",
+    "viewer_already_running": "%runicorn_stop ends it.",
+    "too_many_connections": "%runicorn_disconnect NAME closes one.",
+}
+
+
+class Declined(Exception):
+    """The person said no, or gave no answer."""
+
+
+class Asker(Protocol):
+    """Puts the questions to a person."""
+
+    def trust(self, host_key: dict[str, Any]) -> bool:
+        """Ask whether to trust an unknown host key (``details.host_key``)."""
+
+    def answer(self, instruction: str, prompts: Sequence[dict[str, Any]]) -> list[str] | None:
+        """Ask for codes or passphrases; ``None`` gives up."""
+
+
+def connect(run: Callable[[Work], dict[str, Any]], request: dict[str, Any], asker: Asker) -> dict[str, Any]:
+    """Connect, asking what has to be asked.
+
+    Parameters
+    ----------
+    run
+        Runs a call of the API, with progress or on a thread, and returns its answer.
+    request
+        The arguments of `RunicornRemoteClient.connect`.
+    asker
+        Puts the questions.
+
+    Returns
+    -------
+    dict
+        The answer of ``POST connect``.
+
+    Raises
+    ------
+    Declined
+        The person said no.
+    ApiError
+        Everything else that went wrong.
+    """
+
+    def first(client: RunicornRemoteClient) -> dict[str, Any]:
+        return client.connect(**request)
+
+    work: Work = first
+    for _ in range(_ROUNDS):
+        try:
+            return run(work)
+        except ApiError as exc:
+            if exc.code == "host_key_unknown" and "host_key" in exc.details:
+                run(_trusting(exc.details["host_key"], asker))
+                work = first
+            elif exc.code == "authentication_required" and "challenge_id" in exc.details:
+                work = _answering(exc.details, asker, run)
+            else:
+                raise
+    raise Declined("The server keeps asking; connect again to start over.")
+
+
+def _trusting(host_key: dict[str, Any], asker: Asker) -> Work:
+    if not asker.trust(host_key):
+        raise Declined(f"Not connected: the key of {host_key['host']} is not trusted.")
+
+    def accept(client: RunicornRemoteClient) -> dict[str, Any]:
+        return client.accept_host_key(host_key["host"], host_key["public_key"], host_key["port"])
+
+    return accept
+
+
+def _answering(details: dict[str, Any], asker: Asker, run: Callable[[Work], dict[str, Any]]) -> Work:
+    challenge_id: str = details["challenge_id"]
+
+    def cancel(client: RunicornRemoteClient) -> dict[str, Any]:
+        return client.cancel_challenge(challenge_id)
+
+    try:
+        answers = asker.answer(str(details.get("instruction") or ""), details.get("prompts") or [])
+    except BaseException:
+        run(cancel)
+        raise
+    if answers is None:
+        run(cancel)
+        raise Declined("Not connected: the question was not answered.")
+
+    def respond(client: RunicornRemoteClient) -> dict[str, Any]:
+        return client.answer_challenge(challenge_id, answers)
+
+    return respond
+
+
+def way_forward(error: ApiError, *, has_password: bool = False) -> str:
+    """Say in one line what went wrong and what to do next.
+
+    Parameters
+    ----------
+    error
+        What the API answered.
+    has_password
+        Whether a password was tried.
+    """
+    hint = _HINTS.get(error.code, "")
+    if error.code == "authentication_failed" and not has_password:
+        allowed = error.details.get("allowed_methods") or []
+        if {"password", "keyboard-interactive"} & set(allowed):
+            hint = "With --password you are asked for one; -i KEY names a key."
+    lines = " ".join(error.message.split())
+    return f"{lines} {hint}".strip()

@@ -1,0 +1,119 @@
+"""The Jupyter server of a kernel that has no other: loopback, this extension only, ends with the kernel.
+
+Run as ``python -m runicorn_jupyter.notebook.private_server`` by `runicorn_jupyter.notebook.server`.
+It reads one line of JSON from standard input, ``{"token": …, "parent": pid}``, prints one line,
+``{"url": …}``, once it answers, and ends when standard input closes or its parent is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+import tempfile
+import threading
+from typing import Any
+
+from jupyter_server.serverapp import ServerApp
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from traitlets.config import Config
+
+__all__ = ["main"]
+
+_STOP_SECONDS = 20.0
+"""Seconds for an orderly stop; API.md gives viewers 10 of them. The lease ends what is left."""
+
+_SECTION = "RunicornJupyter"
+
+
+class PrivateServer(ServerApp):
+    """A server that takes nothing from the user's configuration but this extension's own settings."""
+
+    def load_config_file(self, suppress_errors: bool = True) -> None:  # type: ignore[override]  # as JupyterApp's
+        """Keep the extension's section of the user's and the administrator's files, and drop the rest."""
+        for name in ("jupyter_config", "jupyter_server_config"):
+            for config, _ in self._load_config_files(name, path=self.config_file_paths, log=self.log):
+                if _SECTION in config:
+                    self.update_config(Config({_SECTION: config[_SECTION]}))
+
+
+def main() -> None:
+    """Serve until the parent is gone."""
+    order = json.loads(sys.stdin.buffer.readline())
+    with tempfile.TemporaryDirectory(prefix="runicorn-jupyter-") as folder:
+        app = _make(order["token"], folder)
+        listeners = bind_sockets(0, "127.0.0.1")
+        app.port = listeners[0].getsockname()[1]
+        server = HTTPServer(app.web_app)
+        server.add_sockets(listeners)
+        app.io_loop.add_callback(_watch, app, order["parent"])
+        app.io_loop.add_callback(_announce, app.port)
+        app.start()
+        server.stop()
+
+
+def _make(token: str, folder: str) -> PrivateServer:
+    config = Config()
+    config.ServerApp.update(
+        allow_root=True,
+        cookie_secret=secrets.token_bytes(32),
+        ip="127.0.0.1",
+        jpserver_extensions={"runicorn_jupyter": True},
+        no_browser_open_file=True,
+        open_browser=False,
+        reraise_server_extension_failures=True,  # without ours it is of no use
+        root_dir=folder,  # its contents API reaches nothing of the user's
+        terminals_enabled=False,
+    )
+    config.IdentityProvider.token = token
+    config.RunicornJupyter.frame_ancestors = ["vscode-webview:"]
+    app = PrivateServer.instance(config=config, runtime_dir=folder)
+    app.initialize(argv=[], find_extensions=False, new_httpserver=False)
+    return app
+
+
+def _announce(port: int) -> None:
+    sys.stdout.write(json.dumps({"url": f"http://127.0.0.1:{port}"}) + "\n")
+    sys.stdout.flush()
+    # The kernel reads no further; whatever prints later must not block on a full pipe.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+def _watch(app: PrivateServer, parent: int) -> None:
+    """Stop the server when the parent is gone, however it went.
+
+    Standard input is a pipe that the kernel alone holds open, so it ends with the kernel; but a
+    process that the kernel forked holds it open too. Linux therefore also watches the process
+    itself (``pidfd_open(2)``).
+    """
+    _when_readable(app, sys.stdin.fileno())
+    if hasattr(os, "pidfd_open"):
+        try:
+            _when_readable(app, os.pidfd_open(parent))
+        except ProcessLookupError:
+            _stop(app)
+    if os.name == "posix" and os.getppid() != parent:
+        _stop(app)
+
+
+def _when_readable(app: PrivateServer, descriptor: int) -> None:
+    def ready(fd: Any, _events: int) -> None:
+        app.io_loop.remove_handler(fd)
+        _stop(app)
+
+    app.io_loop.add_handler(descriptor, ready, app.io_loop.READ)
+
+
+def _stop(app: PrivateServer) -> None:
+    deadline = threading.Timer(_STOP_SECONDS, os._exit, args=(1,))
+    deadline.daemon = True
+    deadline.start()
+    app.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Long work in a cell: the step it is at, and an interrupt that lets go of it."""
+
+from __future__ import annotations
+
+import html
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import requests
+from IPython.display import display
+
+from runicorn_jupyter.client import RunicornRemoteClient
+from runicorn_jupyter.discovery import Server
+from runicorn_jupyter.notebook.events import Event, event_stream
+
+__all__ = ["run_with_progress", "step_text"]
+
+T = TypeVar("T")
+
+_SUBSCRIBE_SECONDS = 2.0
+"""Seconds to wait for the events' connection; without it the work runs all the same, unseen."""
+
+
+def step_text(step: str) -> str:
+    """Say a step's name in words.
+
+    Parameters
+    ----------
+    step
+        As an event names it, for example ``looking_around``.
+    """
+    return step.replace("_", " ").replace("-", " ").strip()
+
+
+@dataclass(frozen=True)
+class _Line:
+    title: str
+    text: str
+
+    def __repr__(self) -> str:
+        return f"{self.title}: {self.text}"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        title, text = html.escape(self.title), html.escape(self.text)
+        line = f'<div role="status"><b>{title}</b>: {text}</div>'
+        return {"text/plain": repr(self), "text/html": line}
+
+
+def run_with_progress(
+    server: Server,
+    title: str,
+    work: Callable[[RunicornRemoteClient], T],
+    *,
+    undo: Callable[[RunicornRemoteClient, T], Any] | None = None,
+) -> T:
+    """Run calls of the API on a thread and show the steps that the server's events report.
+
+    Parameters
+    ----------
+    server
+        The server to call.
+    title
+        What the line begins with, for example the host's name.
+    work
+        Takes a client and returns a result.
+    undo
+        What to do with a result that comes after the person interrupted the cell.
+
+    Returns
+    -------
+    object
+        What ``work`` returned.
+
+    Raises
+    ------
+    BaseException
+        What ``work`` raised; ``KeyboardInterrupt`` when the person interrupted.
+    """
+    request_id = uuid.uuid4().hex
+    messages: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+    abandoned = threading.Event()
+
+    def listen(event: Event) -> None:
+        if event.get("type") == "progress" and event.get("request_id") == request_id:
+            messages.put(("step", step_text(str(event.get("message") or event.get("step") or ""))))
+
+    def run() -> None:
+        with RunicornRemoteClient.for_server(server, request_id=request_id) as client:
+            try:
+                result = work(client)
+            except BaseException as exc:  # noqa: BLE001 - raised again in the cell's own thread
+                messages.put(("error", exc))
+                return
+            messages.put(("done", result))
+            if abandoned.is_set() and undo is not None:
+                with suppress(requests.RequestException):  # then it shows among the connections
+                    undo(client, result)
+
+    begun = time.monotonic()
+    line = display(_Line(title, "…"), display_id=True)
+    unsubscribe = event_stream(server).subscribe(listen, wait=_SUBSCRIBE_SECONDS)
+    threading.Thread(target=run, daemon=True, name="runicorn-call").start()
+    try:
+        while True:
+            kind, value = messages.get()
+            if kind == "step":
+                line.update(_Line(title, f"{value} …"))
+            elif kind == "error":
+                line.update(_Line(title, "failed"))
+                raise value
+            else:
+                line.update(_Line(title, f"done in {time.monotonic() - begun:.1f} s"))
+                result: T = value
+                return result
+    except KeyboardInterrupt:
+        abandoned.set()
+        line.update(_Line(title, "interrupted"))
+        raise
+    finally:
+        unsubscribe()

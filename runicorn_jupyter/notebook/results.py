@@ -1,0 +1,191 @@
+"""What the magics return: the API's own lists and dicts, with a table to look at."""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+__all__ = ["Connection", "Connections", "Environments", "Logs", "Status", "plain"]
+
+_MARK = {"healthy": "●", "degraded": "◐", "unhealthy": "○", "connected": "●", "running": "●"}
+
+
+def plain(value: object) -> str:
+    """Make text of a value that came from another machine: no control, escape or bidi characters.
+
+    Parameters
+    ----------
+    value
+        Anything; ``None`` is a dash.
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "".join(
+        char if char == "\t" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} else "\ufffd"
+        for char in str(value)
+    )
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    cells = [list(headers), *([plain(value) for value in row] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
+    lines = [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
+    return "\n".join(lines)
+
+
+def _html_table(
+    headers: Sequence[str], rows: Sequence[Sequence[object]], *, faded: Sequence[bool] = ()
+) -> str:
+    head = "".join(f'<th scope="col" style="text-align:left">{html.escape(name)}</th>' for name in headers)
+    body = []
+    for index, row in enumerate(rows):
+        style = ' style="opacity:.55"' if index < len(faded) and faded[index] else ""
+        cells = "".join(f'<td style="text-align:left">{html.escape(plain(value))}</td>' for value in row)
+        body.append(f"<tr{style}>{cells}</tr>")
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+
+
+class _Rows(list[dict[str, Any]]):
+    """A list of the API's dicts, shown as a table."""
+
+    columns: ClassVar[Mapping[str, str]] = {}
+    empty: ClassVar[str] = "Nothing."
+
+    def _cells(self) -> list[list[object]]:
+        return [[self._value(row, name) for name in self.columns] for row in self]
+
+    def _value(self, row: dict[str, Any], name: str) -> object:
+        return row.get(name)
+
+    def _faded(self) -> list[bool]:
+        return []
+
+    def __repr__(self) -> str:
+        return _table(list(self.columns.values()), self._cells()) if self else self.empty
+
+    def _repr_html_(self) -> str:
+        if not self:
+            return f"<p>{html.escape(self.empty)}</p>"
+        return _html_table(list(self.columns.values()), self._cells(), faded=self._faded())
+
+
+class Environments(_Rows):
+    """The Python environments of a remote; those without runicorn stand back."""
+
+    columns = {  # noqa: RUF012 - a constant table
+        "name": "Environment",
+        "type": "Type",
+        "python_version": "Python",
+        "runicorn_version": "Runicorn",
+        "storage_root": "Storage root",
+    }
+    empty = "No Python environment was found on the remote."
+
+    def _value(self, row: dict[str, Any], name: str) -> object:
+        if name == "runicorn_version" and not row.get("runicorn_installed"):
+            return "not installed"
+        return row.get(name)
+
+    def _faded(self) -> list[bool]:
+        return [not row.get("runicorn_installed") for row in self]
+
+    @property
+    def with_runicorn(self) -> Environments:
+        """Those that a viewer can run in."""
+        return Environments(row for row in self if row.get("runicorn_installed"))
+
+
+class Connections(_Rows):
+    """The open connections."""
+
+    columns = {  # noqa: RUF012 - a constant table
+        "name": "Name",
+        "host": "Host",
+        "username": "User name",
+        "status": "Status",
+        "viewer": "Viewer",
+        "connection_id": "Id",
+    }
+    empty = "No connection is open; %runicorn_connect HOST opens one."
+
+    def _value(self, row: dict[str, Any], name: str) -> object:
+        value = row.get(name)
+        if name == "viewer" and isinstance(value, dict):
+            return f"{value.get('status')} · {value.get('env_name')}"
+        return value
+
+
+class _Facts(dict[str, Any]):
+    """One of the API's dicts, shown as a table of two columns."""
+
+    def _facts(self) -> list[tuple[str, object]]:
+        return list(self.items())
+
+    def __repr__(self) -> str:
+        return _table(("", ""), self._facts()).lstrip("\n ")
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<tr><th scope="row" style="text-align:left">{html.escape(name)}</th>'
+            f'<td style="text-align:left">{html.escape(plain(value))}</td></tr>'
+            for name, value in self._facts()
+        )
+        return f"<table><tbody>{rows}</tbody></table>"
+
+
+class Connection(_Facts):
+    """A connection, as `RunicornRemoteClient.connect` or ``list_connections`` gives it."""
+
+    def _facts(self) -> list[tuple[str, object]]:
+        info = self.get("server_info") or {}
+        facts: list[tuple[str, object]] = [
+            ("Name", self.get("name")),
+            ("Host", f"{self['username']}@{self['host']}:{self['port']}"),
+            ("Status", _marked(self["status"])),
+        ]
+        if info.get("os"):
+            facts.append(("System", info["os"]))
+        facts.append(("Id", self["connection_id"]))
+        return facts
+
+
+class Status(_Facts):
+    """How a connection, its viewer and the tunnel between are."""
+
+    def _facts(self) -> list[tuple[str, object]]:
+        viewer, checks = self["viewer"], self["checks"]
+        facts: list[tuple[str, object]] = [
+            ("Host", f"{self['username']}@{self['host']}"),
+            ("Connection", _marked(self["status"])),
+            ("Viewer", _marked(viewer["status"])),
+            ("Health", _marked(self["health"])),
+        ]
+        if viewer["status"] != "stopped":
+            facts += [
+                ("Environment", viewer.get("env_name")),
+                ("Storage root", viewer.get("remote_root")),
+                ("Runs since", f"{float(viewer.get('uptime_seconds') or 0):.0f} s"),
+            ]
+        facts += [(name.replace("_", " ").capitalize(), result) for name, result in checks.items()]
+        return facts
+
+
+class Logs(list[str]):
+    """The last lines of a viewer's log, oldest first."""
+
+    def __repr__(self) -> str:
+        return "\n".join(plain(line) for line in self) if self else "The viewer has printed nothing."
+
+    def _repr_html_(self) -> str:
+        return f'<pre style="max-height:30em;overflow:auto" tabindex="0">{html.escape(repr(self))}</pre>'
+
+
+def _marked(word: str) -> str:
+    return f"{_MARK.get(word, '○')} {word}"

@@ -1,0 +1,156 @@
+"""What the magics of one kernel share: the server, the names of connections, and how they fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import requests
+from IPython.core.error import UsageError
+
+from runicorn_jupyter.client import ApiError, RunicornRemoteClient
+from runicorn_jupyter.discovery import Server
+from runicorn_jupyter.notebook.connecting import Declined, way_forward
+from runicorn_jupyter.notebook.progress import run_with_progress
+from runicorn_jupyter.notebook.server import PrivateServerFailed, current_server
+
+__all__ = ["NotebookSession", "one_line_errors"]
+
+T = TypeVar("T")
+
+
+@contextmanager
+def one_line_errors(*, has_password: bool = False) -> Iterator[None]:
+    """Turn what a call may raise into a ``UsageError``, which IPython shows as one line.
+
+    Parameters
+    ----------
+    has_password
+        Whether a password was tried, so that the hint does not suggest one.
+    """
+    try:
+        yield
+    except ApiError as exc:
+        raise UsageError(way_forward(exc, has_password=has_password)) from exc
+    except requests.exceptions.Timeout as exc:
+        raise UsageError("The Jupyter server did not answer in time; try again.") from exc
+    except (requests.exceptions.RequestException, PrivateServerFailed, Declined, ValueError) as exc:
+        raise UsageError(" ".join(str(exc).split())) from exc
+
+
+class NotebookSession:
+    """The server of this kernel and the names that the person gave to connections."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._server: Server | None = None
+        self._client: RunicornRemoteClient | None = None
+
+    @property
+    def server(self) -> Server:
+        """The server of this kernel, found or started at first use."""
+        server = current_server()
+        if server != self._server:
+            self._server, self._client = server, RunicornRemoteClient.for_server(server)
+        return server
+
+    @property
+    def client(self) -> RunicornRemoteClient:
+        """A client of `server`."""
+        server = self.server
+        if self._client is None:
+            self._client = RunicornRemoteClient.for_server(server)
+        return self._client
+
+    def run(
+        self,
+        title: str,
+        work: Callable[[RunicornRemoteClient], T],
+        *,
+        undo: Callable[[RunicornRemoteClient, T], Any] | None = None,
+    ) -> T:
+        """Run long work with progress; see `run_with_progress`."""
+        return run_with_progress(self.server, title, work, undo=undo)
+
+    def name(self, name: str, connection_id: str) -> None:
+        """Let ``name`` mean this connection.
+
+        Parameters
+        ----------
+        name
+            What the person will call it.
+        connection_id
+            From ``connect``.
+        """
+        self._names[name] = connection_id
+
+    def name_of(self, connection: dict[str, Any]) -> str:
+        """Return what the person calls a connection: its name, else its host.
+
+        Parameters
+        ----------
+        connection
+            As ``list_connections`` gives it.
+        """
+        names = [name for name, ident in self._names.items() if ident == connection["connection_id"]]
+        return names[0] if names else str(connection["host"])
+
+    def connections(self) -> list[dict[str, Any]]:
+        """List the open connections, each with its ``name``."""
+        return [{"name": self.name_of(entry), **entry} for entry in self.client.list_connections()]
+
+    def find(self, name: str | None) -> dict[str, Any]:
+        """Find the connection that the person means.
+
+        Parameters
+        ----------
+        name
+            A name, an id, or a host; ``None`` means the only one there is.
+
+        Raises
+        ------
+        UsageError
+            There is none, or it is not clear which.
+        """
+        connections = self.connections()
+        if name is None:
+            matching = connections
+        else:
+            ident = self._names.get(name, name)
+            matching = [entry for entry in connections if entry["connection_id"] == ident]
+            matching = matching or [entry for entry in connections if entry["host"] == name]
+        if len(matching) == 1:
+            return matching[0]
+        if not connections:
+            raise UsageError("No connection is open; %runicorn_connect HOST opens one.")
+        choices = ", ".join(_choice(entry) for entry in (matching or connections))
+        if not matching:
+            raise UsageError(f"No connection is called {name}; there are: {choices}.")
+        raise UsageError(f"Several connections are open; say which: {choices}.")
+
+    def reusable(self, request: dict[str, Any], name: str | None) -> dict[str, Any] | None:
+        """Find the open connection that a cell made when it ran before, so that it may run again.
+
+        Parameters
+        ----------
+        request
+            The arguments of ``connect``.
+        name
+            The name that the person gives it now, or ``None``.
+        """
+        for entry in self.connections():
+            named = entry["connection_id"] == self._names.get(name or request["host"])
+            same = (
+                entry["host"] == request["host"]
+                and request.get("username") in {None, entry["username"]}
+                and request.get("port", 22) in {22, entry["port"]}
+            )
+            if same and entry["status"] != "disconnected" and (named or name is None):
+                return entry
+        return None
+
+
+def _choice(connection: dict[str, Any]) -> str:
+    name, ident = connection["name"], connection["connection_id"]
+    return f"{name} ({ident})"
