@@ -1,0 +1,276 @@
+"""The demo's command: start the parts one after the other, wait, and end them all."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import os
+import re
+import secrets
+import signal
+import sys
+import time
+import webbrowser
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+
+from runicorn_jupyter.demo.environment import RUNICORN, DemoError, make_environment
+from runicorn_jupyter.demo.folders import ALIAS, NOTEBOOK, Folders, default_folder, neutral
+from runicorn_jupyter.demo.processes import MARK, end_marked, mark_of, stop
+from runicorn_jupyter.demo.ssh_server import DemoSshServer
+
+START_SECONDS = 60.0
+_ADDRESS = re.compile(rb"http://127\.0\.0\.1:\d+/(?=lab\?)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m runicorn_jupyter.demo",
+        description="An SSH server, training runs and JupyterLab on this machine, to try everything with. "
+        "Ctrl-C ends all of it. Your own ~/.ssh and Jupyter settings are neither read nor changed.",
+    )
+    parser.add_argument("--no-browser", action="store_true", help="print JupyterLab's URL, open nothing")
+    parser.add_argument("--dir", type=Path, default=None, help=f"where to keep it all ({default_folder()})")
+    parser.add_argument(
+        "--port", type=int, default=None, help="JupyterLab's port (8888, or the next free one)"
+    )
+    return parser
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # what this command prints is its face
+
+
+@contextlib.contextmanager
+def _step(label: str) -> Iterator[Callable[[str], None]]:
+    """Show a step while it is under way, with what it is at, and how long it took."""
+    start = time.monotonic()
+    live = sys.stdout.isatty()
+
+    def at(detail: str) -> None:
+        if live:
+            print(f"\r\x1b[K  … {label}: {detail}"[: 4 + 110], end="", flush=True)
+
+    if live:
+        at("starting")
+    yield at
+    _say(f"{chr(13) + chr(27) + '[K' if live else ''}  ✓ {label} ({time.monotonic() - start:.1f} s)")
+
+
+@contextlib.contextmanager
+def _alone(folders: Folders) -> Iterator[None]:
+    """Hold the folder for this process only."""
+    with (folders.root / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoError(
+                f"A demo is running in {folders.root} already; end it first, or choose another --dir."
+            ) from None
+        yield
+
+
+class Demo:
+    """The parts of a running demo.
+
+    Parameters
+    ----------
+    folders
+        Where everything lies.
+    port
+        JupyterLab's port; None takes 8888 or the next free one.
+    """
+
+    def __init__(self, folders: Folders, port: int | None = None) -> None:
+        self.folders = folders
+        self.url = ""
+        self._port = port
+        self._mark = mark_of(folders.root)
+        self._environment = {**neutral(os.environ), MARK: self._mark}
+        self._remote_environment = {**self._environment, "HOME": str(folders.remote_home)}
+        self._token = secrets.token_hex(24)
+        shell = os.environ.get("SHELL", "")
+        self._ssh = DemoSshServer(
+            folders.root,
+            folders.remote_home,
+            self._remote_environment,
+            shell=shell if os.access(shell, os.X_OK) else "/bin/sh",
+        )
+        self._training: asyncio.subprocess.Process | None = None
+        self._jupyter: asyncio.subprocess.Process | None = None
+        self._log_task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start all parts; JupyterLab answers at ``url`` when this returns.
+
+        Raises
+        ------
+        DemoError
+            If a part does not start; ``stop`` ends the others.
+        """
+        await end_marked(self._mark)  # what a demo that was killed has left
+        self.folders.begin()
+        with _step(f"A Python environment with {RUNICORN} (made once)") as at:
+            python = await make_environment(
+                self.folders.environment, {**os.environ, MARK: self._mark}, self.folders.log, at
+            )
+        with _step("Two finished training runs, and one that is logging now"):
+            await self._train(python)
+        with _step(f"An SSH server on this machine: {ALIAS}"):
+            await self._ssh.start()
+            self.folders.write_ssh_config(self._ssh.port, self._ssh.client_key, self._ssh.public_host_key)
+        with _step("JupyterLab"):
+            await self._start_jupyter()
+
+    async def _train(self, python: Path) -> None:
+        with self.folders.log.open("ab") as log:
+
+            async def training(what: str) -> asyncio.subprocess.Process:
+                return await asyncio.create_subprocess_exec(
+                    str(python),
+                    "training.py",
+                    what,
+                    cwd=self.folders.remote_home,
+                    env=self._remote_environment,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+
+            if await (await training("finished")).wait() != 0:
+                raise DemoError(f"The training script failed; what it printed is in {self.folders.log}.")
+            self._training = await training("live")
+
+    async def _start_jupyter(self) -> None:
+        options = [
+            "--no-browser",
+            f"--ServerApp.root_dir={self.folders.notebooks}",
+            "--ServerApp.ip=127.0.0.1",
+            "--LabApp.news_url=None",  # no question about news before the first click
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        ]
+        if self._port is not None:
+            options += [f"--ServerApp.port={self._port}", "--ServerApp.port_retries=0"]
+        if os.geteuid() == 0:
+            options.append("--allow-root")
+        self._jupyter = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            *options,
+            cwd=self.folders.notebooks,
+            env={
+                **self._environment,
+                "HOME": str(self.folders.home),
+                "JUPYTER_TOKEN": self._token,
+            },
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            limit=2**20,  # bytes of a line
+            start_new_session=True,
+        )
+        listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._log_task = asyncio.create_task(self._keep_log(self._jupyter, listening))
+        try:
+            base = await asyncio.wait_for(listening, START_SECONDS)
+        except TimeoutError:
+            raise DemoError(
+                f"JupyterLab did not start within {START_SECONDS:.0f} s; see {self.folders.jupyter_log}."
+            ) from None
+        if not base:
+            raise DemoError(f"JupyterLab did not start; why is in {self.folders.jupyter_log}.")
+        self.url = f"{base}lab/tree/{NOTEBOOK}?token={self._token}"
+
+    async def _keep_log(self, jupyter: asyncio.subprocess.Process, listening: asyncio.Future[str]) -> None:
+        """Write what JupyterLab prints to its log; tell where it listens, or "" if it has ended."""
+        assert jupyter.stdout is not None
+        with self.folders.jupyter_log.open("ab", buffering=0) as log:
+            async for line in jupyter.stdout:
+                log.write(line)
+                if not listening.done() and (address := _ADDRESS.search(line)):
+                    listening.set_result(address[0].decode())
+        await jupyter.wait()
+        if not listening.done():
+            listening.set_result("")
+
+    async def ended(self) -> None:
+        """Return when JupyterLab has ended, by itself or by a click on Shut Down."""
+        assert self._log_task is not None
+        await self._log_task
+
+    async def stop(self) -> None:
+        """End everything, viewers and trainings too, and leave no process behind."""
+        if self._jupyter is not None:
+            await stop(self._jupyter)
+        if self._training is not None:
+            await stop(self._training)
+        await self._ssh.stop()
+        await end_marked(self._mark)
+
+
+@contextlib.asynccontextmanager
+async def running(folders: Folders, port: int | None = None) -> AsyncIterator[Demo]:
+    """Run a demo as long as the block lasts.
+
+    Parameters
+    ----------
+    folders
+        Where everything lies.
+    port
+        JupyterLab's port; None takes 8888 or the next free one.
+    """
+    with _alone(folders):
+        demo = Demo(folders, port)
+        try:
+            await demo.start()
+            yield demo
+        finally:
+            await demo.stop()
+
+
+async def _run(options: argparse.Namespace) -> None:
+    folders = Folders(options.dir or default_folder())
+    task = asyncio.current_task()
+    assert task is not None
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        if not task.cancelling():  # once: ending is bounded in time, and has to be complete
+            _say("\nEnding everything …")
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, end)
+    _say(f"Starting the demo in {folders.root}")
+    async with running(folders, options.port) as demo:
+        _say(
+            f"\nOpen this{'' if options.no_browser else ', if your browser has not'}:\n\n    {demo.url}\n\n"
+            "and run the notebook's cells (Shift+Enter). Ctrl-C here ends everything."
+        )
+        if not options.no_browser:
+            await asyncio.to_thread(webbrowser.open, demo.url)
+        await demo.ended()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status.
+
+    Parameters
+    ----------
+    arguments
+        The command line after the program's name; default: the process's.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        asyncio.run(_run(options))
+    except asyncio.CancelledError:
+        pass  # Ctrl-C is how it is meant to end
+    except DemoError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    _say("Nothing is left running.")
+    return 0
