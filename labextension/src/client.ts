@@ -130,6 +130,8 @@ export interface IConnectOptions {
   keyPassphrase?: string;
   /** Seconds for all of connecting, 1 to 600. */
   timeout?: number;
+  /** Comes back in the progress events of this request: up to 64 letters, digits and dashes. */
+  requestId?: string;
   /** Aborts the request. */
   signal?: AbortSignal;
 }
@@ -140,6 +142,8 @@ export interface IStartViewerOptions {
   remoteRoot?: string;
   /** Whether front ends should show the viewer. */
   autoOpen?: boolean;
+  /** Comes back in the progress events of this request: up to 64 letters, digits and dashes. */
+  requestId?: string;
   /** Aborts the request. */
   signal?: AbortSignal;
 }
@@ -158,6 +162,7 @@ interface IRequest {
   method?: 'GET' | 'POST' | 'DELETE';
   query?: Record<string, string | number | boolean>;
   body?: unknown;
+  requestId?: string;
   signal?: AbortSignal;
 }
 
@@ -208,7 +213,7 @@ export class RunicornRemoteClient {
 
   /** Connect to a host. A new connection each time, to the same host too. */
   async connect(options: IConnectOptions): Promise<IConnectResult> {
-    const { host, username, authMethod = 'key', port = 22, timeout, signal } = options;
+    const { host, username, authMethod = 'key', port = 22, timeout, requestId, signal } = options;
     const body: Record<string, unknown> = { host, port, username, auth_method: authMethod };
     if (authMethod === 'key') {
       if (options.privateKeyPath) {
@@ -226,20 +231,27 @@ export class RunicornRemoteClient {
     if (timeout) {
       body.timeout = timeout;
     }
-    return this._call('connect', { method: 'POST', body, signal });
+    return this._call('connect', { method: 'POST', body, requestId, signal });
   }
 
   /** Answer the prompts of an `authentication_required`, in their order. */
   async answerChallenge(
     challengeId: string,
     responses: string[],
-    options: { signal?: AbortSignal } = {}
+    options: { requestId?: string; signal?: AbortSignal } = {}
   ): Promise<IConnectResult> {
     return this._call(`connect/${encodeURIComponent(challengeId)}`, {
+      ...options,
       method: 'POST',
-      body: { responses },
-      signal: options.signal
+      body: { responses }
     });
+  }
+
+  /** Read again what a challenge asks for. */
+  async getChallenge(
+    challengeId: string
+  ): Promise<Answer<{ challenge_id: string; instruction: string; prompts: IPrompt[] }>> {
+    return this._call(`connect/${encodeURIComponent(challengeId)}`);
   }
 
   /** Give up a challenge, and the connection it belongs to. */
@@ -306,7 +318,7 @@ export class RunicornRemoteClient {
     envName: string,
     options: IStartViewerOptions = {}
   ): Promise<Answer<{ message: string; viewer: IViewer }>> {
-    const { remoteRoot, autoOpen = true, signal } = options;
+    const { remoteRoot, autoOpen = true, requestId, signal } = options;
     const body: Record<string, unknown> = {
       connection_id: connectionId,
       env_name: envName,
@@ -315,7 +327,7 @@ export class RunicornRemoteClient {
     if (remoteRoot) {
       body.remote_root = remoteRoot;
     }
-    return this._call('viewer/start', { method: 'POST', body, signal });
+    return this._call('viewer/start', { method: 'POST', body, requestId, signal });
   }
 
   /** Stop the viewer; `cleanup` also removes its log and state on the host. */
@@ -397,7 +409,7 @@ export class RunicornRemoteClient {
     const url = `${this.baseUrl}/api/remote/${route}${query}`;
     const init: RequestInit = {
       method: request.method ?? 'GET',
-      headers: this._headers(url, request.body !== undefined),
+      headers: this._headers(url, request),
       cache: 'no-store',
       signal: request.signal
     };
@@ -420,10 +432,13 @@ export class RunicornRemoteClient {
     return RunicornRemoteClient._parse(response, text);
   }
 
-  private _headers(url: string, hasBody: boolean): Record<string, string> {
+  private _headers(url: string, request: IRequest): Record<string, string> {
     const headers: Record<string, string> = { Accept: 'application/json' };
-    if (hasBody) {
+    if (request.body !== undefined) {
       headers['Content-Type'] = 'application/json';
+    }
+    if (request.requestId) {
+      headers['X-Request-Id'] = request.requestId;
     }
     if (this._token) {
       headers.Authorization = `token ${this._token}`;

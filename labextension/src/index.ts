@@ -1,10 +1,100 @@
-import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+/** The plugins. Everything of the application is optional, so Notebook 7 gets what it has room for. */
 
-const plugin: JupyterFrontEndPlugin<void> = {
-  id: 'runicorn-jupyter:plugin',
-  description: "Runicorn's remote viewer: connect to servers over SSH and see their runs.",
+import {
+  ILabShell,
+  ILayoutRestorer,
+  type JupyterFrontEnd,
+  type JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import { ICommandPalette } from '@jupyterlab/apputils';
+import { ILauncher } from '@jupyterlab/launcher';
+import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { IStatusBar } from '@jupyterlab/statusbar';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+
+import { RunicornRemoteClient } from './client.js';
+import { Commands } from './commands.js';
+import { DialogQuestions } from './dialogs.js';
+import { followEvents } from './events.js';
+import { RemoteFlow } from './flow.js';
+import { IRunicorn, Runicorn, type ISettings } from './model.js';
+import { RunicornPanel } from './panel/Panel.js';
+import { createRendererFactory } from './renderer.js';
+import { loadSettings } from './settings.js';
+import { RemoteStore } from './state.js';
+import { StatusItem } from './status.js';
+import { CommandIDs, DOMAIN, PANEL_ID, PLUGIN_ID } from './tokens.js';
+
+const plugin: JupyterFrontEndPlugin<Runicorn> = {
+  id: PLUGIN_ID,
+  description: 'Connects to servers over SSH and shows their Runicorn viewers.',
   autoStart: true,
-  activate: (_app: JupyterFrontEnd) => undefined
+  provides: IRunicorn,
+  optional: [ITranslator, ISettingRegistry],
+  activate: (
+    app: JupyterFrontEnd,
+    translator: ITranslator | null,
+    registry: ISettingRegistry | null
+  ): Runicorn => {
+    const trans = (translator ?? nullTranslator).load(DOMAIN);
+    const { serverSettings } = app.serviceManager;
+    const client = new RunicornRemoteClient(serverSettings.baseUrl, {
+      token: serverSettings.token
+    });
+    const store = new RemoteStore(client);
+    const questions = new DialogQuestions(trans);
+    const flow = new RemoteFlow(client, store, questions);
+    const runicorn = new Runicorn(client, store, flow, questions, trans);
+    if (registry) {
+      loadSettings(registry, trans, (values: Partial<ISettings>) => runicorn.applySettings(values));
+    }
+    // Its socket's opening reads the connections; neither delays the application's start.
+    void app.started.then(() => {
+      followEvents(store, serverSettings);
+      return store.readSuggestions();
+    });
+    return runicorn;
+  }
 };
 
-export default [plugin];
+const views: JupyterFrontEndPlugin<void> = {
+  id: 'runicorn-jupyter:views',
+  description: 'The panel, the commands, the tabs and the notebook outputs of Runicorn.',
+  autoStart: true,
+  requires: [IRunicorn],
+  optional: [
+    ILabShell,
+    ILayoutRestorer,
+    ICommandPalette,
+    ILauncher,
+    IStatusBar,
+    IRenderMimeRegistry
+  ],
+  activate: (
+    app: JupyterFrontEnd,
+    runicorn: Runicorn,
+    labShell: ILabShell | null,
+    restorer: ILayoutRestorer | null,
+    palette: ICommandPalette | null,
+    launcher: ILauncher | null,
+    statusBar: IStatusBar | null,
+    rendermime: IRenderMimeRegistry | null
+  ): void => {
+    const commands = new Commands({ app, runicorn, labShell, palette, restorer });
+    const panel = new RunicornPanel(runicorn, id => commands.openConnection(id));
+    app.shell.add(panel, 'left', { rank: 650, type: 'Runicorn' });
+    restorer?.add(panel, PANEL_ID);
+    launcher?.add({ command: CommandIDs.showPanel, args: { isLauncher: true }, rank: 5 });
+    rendermime?.addFactory(createRendererFactory(runicorn, commands.showPanel));
+    statusBar?.registerStatusItem('runicorn-jupyter:status', {
+      item: new StatusItem(runicorn, commands.showPanel),
+      align: 'left',
+      rank: 20,
+      isActive: () => runicorn.settings.showStatus,
+      activeStateChanged: runicorn.settingsChanged
+    });
+  }
+};
+
+export default [plugin, views];

@@ -1,0 +1,281 @@
+/** The commands, and the tabs that they open. */
+
+import type { ILabShell, ILayoutRestorer, JupyterFrontEnd } from '@jupyterlab/application';
+import {
+  Dialog,
+  InputDialog,
+  showDialog,
+  WidgetTracker,
+  type ICommandPalette
+} from '@jupyterlab/apputils';
+import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+
+import type { IConnection } from './client.js';
+import { Declined } from './flow.js';
+import { runicornIcon } from './icons.js';
+import type { Runicorn } from './model.js';
+import {
+  CommandIDs,
+  coordinateOf,
+  keyOf,
+  PANEL_ID,
+  readCoordinate,
+  type ICoordinate
+} from './tokens.js';
+import { ViewerTab } from './viewer/tab.js';
+import { viewOf } from './viewer/view.js';
+import { errorWords } from './words.js';
+
+/** What the commands need of the application. */
+export interface ICommandOptions {
+  app: JupyterFrontEnd;
+  runicorn: Runicorn;
+  /** Null in Notebook 7, where viewers get a browser tab of their own. */
+  labShell: ILabShell | null;
+  palette: ICommandPalette | null;
+  restorer: ILayoutRestorer | null;
+}
+
+type Args = ReadonlyPartialJSONObject;
+
+/** Registers the commands and keeps the viewers' tabs. */
+export class Commands {
+  constructor(options: ICommandOptions) {
+    this._options = options;
+    const { runicorn, restorer } = options;
+    this._addPanelCommands();
+    this._addConnectionCommands();
+    this._addViewerCommands();
+    this._addToMenus();
+    if (restorer) {
+      void restorer.restore(this._tabs, {
+        command: CommandIDs.openViewer,
+        args: tab => ({ ...tab.content.at }),
+        name: tab => keyOf(tab.content.at)
+      });
+    }
+    runicorn.store.eventReceived.connect((store, event) => {
+      if (event.type === 'open_viewer' && event.connection_id && runicorn.settings.autoOpen) {
+        const id = event.connection_id;
+        void store.refresh().then(() => this.openConnection(id));
+      }
+    });
+  }
+
+  /** Show the side panel. */
+  readonly showPanel = (): void => {
+    this._options.app.shell.activateById(PANEL_ID);
+  };
+
+  /** Show the viewer that a connection holds. */
+  openConnection(connectionId: string): void {
+    const connection = this._options.runicorn.store.connection(connectionId);
+    if (connection?.viewer) {
+      this.openAt(coordinateOf(connection));
+    }
+  }
+
+  /** Show the viewer at a place: in its tab, or in a browser tab where there are none. */
+  openAt(at: ICoordinate): void {
+    const { app, runicorn, labShell } = this._options;
+    if (labShell === null) {
+      this._openExternally(at);
+      return;
+    }
+    let tab = this._tabs.find(other => keyOf(other.content.at) === keyOf(at));
+    if (!tab) {
+      tab = new ViewerTab(runicorn, at, this.showPanel);
+      void this._tabs.add(tab);
+      app.shell.add(tab, 'main');
+    }
+    app.shell.activateById(tab.id);
+  }
+
+  private _addPanelCommands(): void {
+    const { app, runicorn } = this._options;
+    const { trans, store } = runicorn;
+    app.commands.addCommand(CommandIDs.showPanel, {
+      label: args => (args.isLauncher ? trans.__('Runicorn') : trans.__('Show Runicorn')),
+      caption: trans.__('See the training runs on your servers'),
+      icon: args => (args.isPalette ? undefined : runicornIcon),
+      execute: this.showPanel
+    });
+    app.commands.addCommand(CommandIDs.refresh, {
+      label: trans.__('Refresh the Connections'),
+      execute: async () => {
+        await Promise.all([store.refresh(), store.readSuggestions()]);
+      }
+    });
+  }
+
+  private _addConnectionCommands(): void {
+    const { app, runicorn } = this._options;
+    const { trans, store, flow, client } = runicorn;
+    app.commands.addCommand(CommandIDs.connect, {
+      label: trans.__('Connect to a Server…'),
+      caption: trans.__('Connect to a server by SSH'),
+      execute: async (args: Args) => {
+        const at = readCoordinate(args);
+        if (at === null) {
+          runicorn.draft({});
+          this.showPanel();
+          return;
+        }
+        await this._report(() =>
+          flow.connect({
+            host: at.host,
+            username: at.username ?? undefined,
+            port: at.port ?? undefined,
+            timeout: runicorn.settings.timeout
+          })
+        );
+      }
+    });
+    app.commands.addCommand(CommandIDs.disconnect, {
+      label: trans.__('Disconnect…'),
+      isEnabled: () => store.connections.length > 0,
+      execute: async (args: Args) => {
+        const connection = await this._choose(args, trans.__('Disconnect'), store.connections);
+        if (connection) {
+          await this._report(() => client.disconnect(connection.connection_id));
+          await store.refresh();
+        }
+      }
+    });
+  }
+
+  private _addViewerCommands(): void {
+    const { app, runicorn } = this._options;
+    const { trans, store, client } = runicorn;
+    const withViewer = (): IConnection[] => store.connections.filter(item => item.viewer !== null);
+    app.commands.addCommand(CommandIDs.openViewer, {
+      label: trans.__('Open Viewer…'),
+      caption: trans.__('Show the viewer of a connection'),
+      execute: async (args: Args) => {
+        const at = readCoordinate(args);
+        if (at) {
+          this.openAt(at);
+          return;
+        }
+        const connection = await this._choose(args, trans.__('Open viewer'), withViewer());
+        if (connection) {
+          this.openConnection(connection.connection_id);
+        } else {
+          this.showPanel();
+        }
+      }
+    });
+    app.commands.addCommand(CommandIDs.stopViewer, {
+      label: trans.__('Stop Viewer…'),
+      isEnabled: () => withViewer().length > 0,
+      execute: async (args: Args) => {
+        const connection = await this._choose(args, trans.__('Stop viewer'), withViewer());
+        if (connection) {
+          await this._report(() => client.stopViewer(connection.connection_id));
+          await store.refresh();
+        }
+      }
+    });
+    app.commands.addCommand(CommandIDs.openExternally, {
+      label: trans.__('Open Viewer in a Browser Tab'),
+      isEnabled: () => this._current() !== null || withViewer().length > 0,
+      execute: async (args: Args) => {
+        const at = readCoordinate(args) ?? this._current()?.content.at;
+        if (at) {
+          this._openExternally(at);
+          return;
+        }
+        const connection = await this._choose(args, trans.__('Open viewer'), withViewer());
+        if (connection) {
+          this._openExternally(coordinateOf(connection));
+        }
+      }
+    });
+    app.commands.addCommand(CommandIDs.reloadViewer, {
+      label: trans.__('Reload Viewer'),
+      isEnabled: () => this._current() !== null,
+      execute: () => this._current()?.content.reload()
+    });
+  }
+
+  private _addToMenus(): void {
+    const { app, runicorn, palette, labShell } = this._options;
+    const { trans, store } = runicorn;
+    const category = trans.__('Runicorn');
+    const tabCommands: string[] = [CommandIDs.reloadViewer];
+    for (const command of Object.values(CommandIDs)) {
+      if (labShell !== null || !tabCommands.includes(command)) {
+        palette?.addItem({ command, category, args: { isPalette: true } });
+      }
+    }
+    for (const command of [CommandIDs.openExternally, CommandIDs.reloadViewer]) {
+      app.contextMenu.addItem({ command, selector: '.lm-TabBar-tab.rj-Tab', rank: 5 });
+    }
+    store.changed.connect(() => {
+      app.commands.notifyCommandChanged(CommandIDs.disconnect);
+      app.commands.notifyCommandChanged(CommandIDs.stopViewer);
+      app.commands.notifyCommandChanged(CommandIDs.openExternally);
+    });
+  }
+
+  /** The tab that was pressed for a menu, else the current one. */
+  private _current(): ViewerTab | null {
+    const pressed = this._options.app.contextMenuHitTest(node => 'rjViewer' in node.dataset);
+    const id = pressed?.dataset.rjViewer;
+    return this._tabs.find(tab => tab.id === id) ?? this._tabs.currentWidget;
+  }
+
+  private _openExternally(at: ICoordinate): void {
+    const { runicorn } = this._options;
+    const view = viewOf(runicorn.store, at);
+    if ('url' in view && view.url) {
+      window.open(view.url, '_blank', 'noopener');
+    } else {
+      this.showPanel();
+    }
+  }
+
+  /** The connection that a command is about; asks only where there are several. */
+  private async _choose(
+    args: Args,
+    label: string,
+    connections: readonly IConnection[]
+  ): Promise<IConnection | null> {
+    const named = connections.find(item => item.connection_id === args.connection_id);
+    if (named || args.connection_id || connections.length < 2) {
+      return named ?? (args.connection_id ? null : (connections[0] ?? null));
+    }
+    const { trans } = this._options.runicorn;
+    const items = connections.map(
+      (item, index) =>
+        `${index + 1}. ${item.username}@${item.host}${item.viewer?.env_name ? ` · ${item.viewer.env_name}` : ''}`
+    );
+    const result = await InputDialog.getItem({
+      title: trans.__('Which connection?'),
+      items,
+      okLabel: label
+    });
+    return result.button.accept && result.value
+      ? (connections[items.indexOf(result.value)] ?? null)
+      : null;
+  }
+
+  private async _report(work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+    } catch (reason) {
+      if (reason instanceof Declined) {
+        return;
+      }
+      const words = errorWords(this._options.runicorn.trans, reason);
+      await showDialog({
+        title: words.title,
+        body: [words.hint, words.detail].filter(Boolean).join('\n\n'),
+        buttons: [Dialog.okButton()]
+      });
+    }
+  }
+
+  private readonly _options: ICommandOptions;
+  private readonly _tabs = new WidgetTracker<ViewerTab>({ namespace: 'runicorn-viewer' });
+}

@@ -1,0 +1,131 @@
+/** The questions of `flow.ts` as JupyterLab's dialogs. */
+
+import { Dialog, ReactWidget, showDialog } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import React from 'react';
+
+import type { IHostKey, IPrompt, IViewer } from './client.js';
+import type { IQuestions } from './flow.js';
+import type { ICoordinate } from './tokens.js';
+
+/** The body of a challenge: one field a prompt. */
+class PromptBody extends ReactWidget {
+  constructor(instruction: string, prompts: IPrompt[]) {
+    super();
+    this.addClass('rj-Dialog');
+    this._instruction = instruction;
+    this._prompts = prompts;
+  }
+
+  getValue(): string[] {
+    return Array.from(this.node.querySelectorAll('input'), input => input.value);
+  }
+
+  override render(): JSX.Element {
+    return (
+      <>
+        {this._instruction && <p className="rj-pre">{this._instruction}</p>}
+        {this._prompts.map((prompt, index) => (
+          <label key={index} className="rj-Field">
+            <span>{prompt.text.trim().replace(/:$/, '')}</span>
+            <input
+              className="jp-mod-styled"
+              type={prompt.echo ? 'text' : 'password'}
+              autoComplete={prompt.echo ? 'off' : 'one-time-code'}
+              spellCheck={false}
+            />
+          </label>
+        ))}
+      </>
+    );
+  }
+
+  private readonly _instruction: string;
+  private readonly _prompts: IPrompt[];
+}
+
+/** Asks with modal dialogs; what changes nothing is always the default. */
+export class DialogQuestions implements IQuestions {
+  constructor(trans: TranslationBundle) {
+    this._trans = trans;
+  }
+
+  async trustHostKey(key: IHostKey): Promise<boolean> {
+    const trans = this._trans;
+    const where = key.port === 22 ? key.host : `${key.host}:${key.port}`;
+    const result = await showDialog({
+      title: trans.__('Is this really %1?', where),
+      body: (
+        <div className="rj-Dialog">
+          <p>
+            {trans.__(
+              'You connect to this server for the first time. Its key has this fingerprint; compare it with what its administrator gave you.'
+            )}
+          </p>
+          <dl className="rj-Facts">
+            <dt>{trans.__('Fingerprint')}</dt>
+            <dd>
+              <code className="rj-Fingerprint">{key.fingerprint_sha256}</code>
+            </dd>
+            <dt>{trans.__('Type of key')}</dt>
+            <dd>{key.key_type}</dd>
+          </dl>
+        </div>
+      ),
+      buttons: [
+        Dialog.cancelButton({ label: trans.__("Don't connect") }),
+        Dialog.warnButton({ label: trans.__('Trust and connect') })
+      ],
+      defaultButton: 0
+    });
+    return result.button.accept;
+  }
+
+  async forgetHostKey(key: IHostKey): Promise<boolean> {
+    const trans = this._trans;
+    const result = await showDialog({
+      title: trans.__('Forget the known key of %1?', key.host),
+      body: trans.__(
+        'Do this only if you know why the key changed. You will be shown the new fingerprint to compare.'
+      ),
+      buttons: [
+        Dialog.cancelButton({ label: trans.__('Keep it') }),
+        Dialog.warnButton({ label: trans.__('Forget the key') })
+      ],
+      defaultButton: 0
+    });
+    return result.button.accept;
+  }
+
+  async answer(host: string, instruction: string, prompts: IPrompt[]): Promise<string[] | null> {
+    const trans = this._trans;
+    const result = await showDialog<string[]>({
+      title: trans.__('%1 asks', host),
+      body: new PromptBody(instruction, prompts),
+      buttons: [
+        Dialog.cancelButton({ label: trans.__('Cancel') }),
+        Dialog.okButton({ label: trans.__('Continue') })
+      ],
+      focusNodeSelector: 'input'
+    });
+    return result.button.accept ? (result.value ?? []) : null;
+  }
+
+  async replaceViewer(running: IViewer, wanted: ICoordinate): Promise<boolean> {
+    const trans = this._trans;
+    const result = await showDialog({
+      title: trans.__('Show %1 instead?', wanted.env_name ?? ''),
+      body: trans.__(
+        'This connection shows the viewer of %1. It will be stopped; the training runs themselves are not touched.',
+        running.env_name ?? ''
+      ),
+      buttons: [
+        Dialog.cancelButton({ label: trans.__('Keep it') }),
+        Dialog.okButton({ label: trans.__('Stop it and open') })
+      ]
+    });
+    return result.button.accept;
+  }
+
+  private readonly _trans: TranslationBundle;
+}

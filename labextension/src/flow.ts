@@ -1,0 +1,250 @@
+/**
+ * Connecting and opening as a person experiences them: several requests with questions between.
+ *
+ * Everything that needs a person is behind `IQuestions`, so the same flow serves the panel, the
+ * commands and the notebook outputs, and is tested without any of them.
+ */
+
+import { Signal, type ISignal } from '@lumino/signaling';
+
+import {
+  RunicornError,
+  type IConnectOptions,
+  type IConnectResult,
+  type IHostKey,
+  type IPrompt,
+  type IViewer,
+  type RunicornRemoteClient
+} from './client.js';
+import type { IRemoteEvent, RemoteStore } from './state.js';
+import { holdsViewer, type ICoordinate } from './tokens.js';
+
+/** What a person is asked. A declined question is null or false. */
+export interface IQuestions {
+  /** Whether to trust the key of a host seen for the first time. */
+  trustHostKey(key: IHostKey): Promise<boolean>;
+  /** The answers to what the server, or an encrypted key, asks for. */
+  answer(host: string, instruction: string, prompts: IPrompt[]): Promise<string[] | null>;
+  /** Whether to stop the running viewer for another one. */
+  replaceViewer(running: IViewer, wanted: ICoordinate): Promise<boolean>;
+}
+
+/** A connecting under way in this page. */
+export interface IAttempt {
+  /** The request id that its progress events carry. */
+  readonly id: string;
+  readonly host: string;
+  readonly startedAt: Date;
+  /** Whether it waits for the person. */
+  asking: boolean;
+  /** Give up. */
+  cancel(): void;
+}
+
+/** The person said no, or cancelled. */
+export class Declined extends Error {
+  constructor() {
+    super('Cancelled.');
+    this.name = 'Declined';
+  }
+}
+
+/** A new id for a request, as the API takes it. */
+export function newRequestId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** Connects and starts viewers, asking where the server wants to know more. */
+export class RemoteFlow {
+  constructor(client: RunicornRemoteClient, store: RemoteStore, questions: IQuestions) {
+    this._client = client;
+    this._store = store;
+    this._questions = questions;
+    store.eventReceived.connect(this._onEvent, this);
+  }
+
+  /** Emitted when an attempt begins, asks or ends. */
+  get attemptsChanged(): ISignal<this, void> {
+    return this._attemptsChanged;
+  }
+
+  /** What is being connected from this page. */
+  get attempts(): readonly IAttempt[] {
+    return this._attempts;
+  }
+
+  /**
+   * Connect, asking about an unknown host key and whatever the server wants to know.
+   *
+   * @throws Declined - if the person said no or cancelled.
+   * @throws RunicornError - if the server refused.
+   */
+  async connect(options: IConnectOptions): Promise<IConnectResult> {
+    const controller = new AbortController();
+    const attempt: IAttempt = {
+      id: newRequestId(),
+      host: options.host,
+      startedAt: new Date(),
+      asking: false,
+      cancel: () => controller.abort()
+    };
+    this._attempts = [...this._attempts, attempt];
+    this._attemptsChanged.emit();
+    try {
+      const request = { ...options, requestId: attempt.id, signal: controller.signal };
+      const result = await this._withHostKey(attempt, () => this._client.connect(request), {
+        requestId: attempt.id,
+        signal: controller.signal
+      });
+      await this._store.refresh();
+      return result;
+    } catch (reason) {
+      throw controller.signal.aborted ? new Declined() : reason;
+    } finally {
+      this._attempts = this._attempts.filter(other => other !== attempt);
+      this._store.clearStep(attempt.id);
+      this._attemptsChanged.emit();
+    }
+  }
+
+  /**
+   * Make sure that a connection shows a viewer, and have the front ends show it.
+   *
+   * The running one is used where it is the wanted one; another is replaced if the person agrees.
+   *
+   * @throws Declined - if the person would rather keep the running one.
+   * @throws RunicornError - if it can't be started.
+   */
+  async startViewer(
+    connectionId: string,
+    envName: string,
+    options: { remoteRoot?: string; autoOpen?: boolean } = {}
+  ): Promise<IViewer> {
+    const start = async (): Promise<IViewer> =>
+      (await this._client.startViewer(connectionId, envName, options)).viewer;
+    try {
+      return await start();
+    } catch (reason) {
+      if (!(reason instanceof RunicornError) || reason.code !== 'viewer_already_running') {
+        throw reason;
+      }
+      const running = reason.details.viewer as IViewer;
+      const wanted = { host: '', env_name: envName, remote_root: options.remoteRoot ?? null };
+      const connection = this._store.connection(connectionId);
+      if (
+        connection &&
+        running.status !== 'crashed' &&
+        holdsViewer({ ...connection, viewer: running }, { ...wanted, host: connection.host })
+      ) {
+        return running;
+      }
+      if (running.status !== 'crashed' && !(await this._questions.replaceViewer(running, wanted))) {
+        throw new Declined();
+      }
+      await this._client.stopViewer(connectionId);
+      return await start();
+    } finally {
+      this._store.clearStep(connectionId);
+      await this._store.refresh();
+    }
+  }
+
+  private async _withHostKey(
+    attempt: IAttempt,
+    connect: () => Promise<IConnectResult>,
+    options: { requestId: string; signal: AbortSignal }
+  ): Promise<IConnectResult> {
+    for (;;) {
+      try {
+        return await this._withChallenges(attempt, connect, options);
+      } catch (reason) {
+        if (!(reason instanceof RunicornError) || reason.code !== 'host_key_unknown') {
+          throw reason;
+        }
+        const key = reason.details.host_key as IHostKey;
+        if (!(await this._asking(attempt, () => this._questions.trustHostKey(key)))) {
+          throw new Declined();
+        }
+        // A host behind jump hosts has several keys, each of which is asked about in turn.
+        await this._client.acceptHostKey(key);
+      }
+    }
+  }
+
+  private async _withChallenges(
+    attempt: IAttempt,
+    connect: () => Promise<IConnectResult>,
+    options: { requestId: string; signal: AbortSignal }
+  ): Promise<IConnectResult> {
+    let next = connect;
+    for (;;) {
+      try {
+        return await next();
+      } catch (reason) {
+        if (!(reason instanceof RunicornError) || reason.code !== 'authentication_required') {
+          throw reason;
+        }
+        const { challenge_id: id, instruction, prompts } = reason.details;
+        const answers = await this._asking(attempt, () =>
+          this._questions.answer(attempt.host, instruction ?? '', prompts)
+        );
+        if (answers === null || options.signal.aborted) {
+          await this._drop(id);
+          throw new Declined();
+        }
+        next = () => this._client.answerChallenge(id, answers, options);
+      }
+    }
+  }
+
+  private async _asking<T>(attempt: IAttempt, ask: () => Promise<T>): Promise<T> {
+    attempt.asking = true;
+    this._attemptsChanged.emit();
+    try {
+      return await ask();
+    } finally {
+      attempt.asking = false;
+      this._attemptsChanged.emit();
+    }
+  }
+
+  private async _drop(challengeId: string): Promise<void> {
+    try {
+      await this._client.dropChallenge(challengeId);
+    } catch (reason) {
+      // It may have expired or been answered elsewhere, which comes to the same.
+      if (!(reason instanceof RunicornError) || reason.code !== 'not_found') {
+        throw reason;
+      }
+    }
+  }
+
+  /** A connection that is being re-established asks; nobody's request waits for the answer. */
+  private async _onEvent(_: RemoteStore, event: IRemoteEvent): Promise<void> {
+    const id = event.challenge_id;
+    if (event.type !== 'challenge' || !id || event.request_id || !event.connection_id) {
+      return;
+    }
+    const connection = this._store.connection(event.connection_id);
+    if (!connection) {
+      return;
+    }
+    try {
+      const { instruction, prompts } = await this._client.getChallenge(id);
+      const answers = await this._questions.answer(connection.host, instruction, prompts);
+      await (answers === null ? this._drop(id) : this._client.answerChallenge(id, answers));
+    } catch (reason) {
+      // The connection's own state tells how it went; what's left is a question answered elsewhere.
+      if (!(reason instanceof RunicornError)) {
+        throw reason;
+      }
+    }
+  }
+
+  private readonly _client: RunicornRemoteClient;
+  private readonly _store: RemoteStore;
+  private readonly _questions: IQuestions;
+  private readonly _attemptsChanged = new Signal<this, void>(this);
+  private _attempts: readonly IAttempt[] = [];
+}

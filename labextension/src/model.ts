@@ -1,0 +1,86 @@
+/** What our plugins share. */
+
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { Token } from '@lumino/coreutils';
+import { Signal, type ISignal } from '@lumino/signaling';
+
+import type { AuthMethod, RunicornRemoteClient } from './client.js';
+import type { DialogQuestions } from './dialogs.js';
+import type { RemoteFlow } from './flow.js';
+import type { RemoteStore } from './state.js';
+
+/** The person's settings, as `schema/plugin.json` has them. */
+export interface ISettings {
+  autoOpen: boolean;
+  authMethod: AuthMethod;
+  timeout: number;
+  logLines: number;
+  showStatus: boolean;
+}
+
+/** The defaults; a test compares them with the schema's. */
+export const DEFAULT_SETTINGS: ISettings = {
+  autoOpen: true,
+  authMethod: 'key',
+  timeout: 30,
+  logLines: 200,
+  showStatus: true
+};
+
+/** What the panel's form starts with. */
+export interface IFormDraft {
+  host: string;
+  username: string;
+  authMethod: AuthMethod;
+  port: string;
+  privateKeyPath: string;
+  timeout: string;
+  saveAs: string;
+}
+
+/** Everything that the plugins share. */
+export class Runicorn {
+  constructor(
+    readonly client: RunicornRemoteClient,
+    readonly store: RemoteStore,
+    readonly flow: RemoteFlow,
+    readonly questions: DialogQuestions,
+    readonly trans: TranslationBundle
+  ) {}
+
+  /** Emitted when the settings changed. */
+  get settingsChanged(): ISignal<this, void> {
+    return this._settingsChanged;
+  }
+
+  /** Emitted to have the panel's form filled with something. */
+  get drafted(): ISignal<this, Partial<IFormDraft>> {
+    return this._drafted;
+  }
+
+  /** The person's settings. */
+  get settings(): ISettings {
+    return this._settings;
+  }
+
+  /** Take over changed settings. */
+  applySettings(values: Partial<ISettings>): void {
+    this._settings = { ...DEFAULT_SETTINGS, ...values };
+    this._settingsChanged.emit();
+  }
+
+  /** Fill the panel's form. */
+  draft(values: Partial<IFormDraft>): void {
+    this._drafted.emit(values);
+  }
+
+  private readonly _settingsChanged = new Signal<this, void>(this);
+  private readonly _drafted = new Signal<this, Partial<IFormDraft>>(this);
+  private _settings: ISettings = DEFAULT_SETTINGS;
+}
+
+/** Gives the other plugins the shared parts. */
+export const IRunicorn = new Token<Runicorn>(
+  'runicorn-jupyter:IRunicorn',
+  'The connections and viewers of Runicorn.'
+);

@@ -1,0 +1,174 @@
+/** Small parts that the panel, the tabs and the outputs have in common. */
+
+import { checkIcon, copyIcon } from '@jupyterlab/ui-components';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import React from 'react';
+
+import type { Runicorn } from '../model.js';
+import { errorWords, type IErrorWords, type Remedy } from '../words.js';
+import type { IHostKey, RunicornError } from '../client.js';
+
+/** Gives the panel's parts what they share. */
+export const RunicornContext = React.createContext<Runicorn | null>(null);
+
+/** What the plugins share, and a render whenever the state changes. */
+export function useRunicorn(): Runicorn {
+  const runicorn = React.useContext(RunicornContext);
+  if (runicorn === null) {
+    throw new Error('RunicornContext is missing.');
+  }
+  const [, render] = React.useReducer((count: number) => count + 1, 0);
+  React.useEffect(() => {
+    const signals = [
+      runicorn.store.changed,
+      runicorn.flow.attemptsChanged,
+      runicorn.settingsChanged
+    ];
+    signals.forEach(signal => signal.connect(render));
+    // What happened between the rendering and now.
+    render();
+    return () => signals.forEach(signal => signal.disconnect(render));
+  }, [runicorn]);
+  return runicorn;
+}
+
+/** Copies a text; says so where it was pressed. */
+export function CopyButton(props: {
+  text: string;
+  label: string;
+  trans: TranslationBundle;
+}): JSX.Element {
+  const { text, label, trans } = props;
+  const [copied, setCopied] = React.useState(false);
+  return (
+    <button
+      type="button"
+      className="rj-IconButton"
+      aria-label={label}
+      title={copied ? trans.__('Copied') : label}
+      onClick={() => {
+        void navigator.clipboard.writeText(text).then(() => setCopied(true));
+      }}
+      onBlur={() => setCopied(false)}
+      onMouseLeave={() => setCopied(false)}
+    >
+      {copied ? <checkIcon.react tag="span" /> : <copyIcon.react tag="span" />}
+      <span className="rj-VisuallyHidden" role="status">
+        {copied ? trans.__('Copied') : ''}
+      </span>
+    </button>
+  );
+}
+
+/** A command line to copy. */
+export function CommandLine(props: { command: string; trans: TranslationBundle }): JSX.Element {
+  return (
+    <div className="rj-CommandLine">
+      <code>{props.command}</code>
+      <CopyButton
+        text={props.command}
+        label={props.trans.__('Copy the command')}
+        trans={props.trans}
+      />
+    </div>
+  );
+}
+
+/** The label of a remedy's button; null where it is no button. */
+function remedyLabel(trans: TranslationBundle, remedy: Remedy): string | null {
+  switch (remedy) {
+    case 'retry':
+      return trans.__('Try again');
+    case 'password':
+      return trans.__('Use a password');
+    case 'forget-key':
+      return trans.__('Forget the known key…');
+    case 'detect':
+      return trans.__('Look again');
+    case 'reload-page':
+      return trans.__('Reload the page');
+    case 'refresh':
+      return trans.__('Refresh');
+    default:
+      return null;
+  }
+}
+
+/** An error in words, with what can be done about it. */
+export function ErrorNote(props: {
+  reason: unknown;
+  trans: TranslationBundle;
+  remedies?: Partial<Record<Remedy, () => void>>;
+  pip?: string;
+  onDismiss?: () => void;
+}): JSX.Element {
+  const { reason, trans, remedies = {}, pip, onDismiss } = props;
+  const words = errorWords(trans, reason);
+  const buttons = words.remedies.filter(
+    remedy => remedies[remedy] && remedyLabel(trans, remedy) !== null
+  );
+  return (
+    <div className="rj-Error" role="alert">
+      <strong>{words.title}</strong>
+      {words.hint && <p>{words.hint}</p>}
+      {words.remedies.includes('copy-pip') && pip && <CommandLine command={pip} trans={trans} />}
+      <ErrorFacts words={words} reason={reason} trans={trans} />
+      {(buttons.length > 0 || onDismiss) && (
+        <div className="rj-Actions">
+          {buttons.map(remedy => (
+            <button
+              key={remedy}
+              type="button"
+              className="rj-Button"
+              onClick={() => remedies[remedy]?.()}
+            >
+              {remedyLabel(trans, remedy)}
+            </button>
+          ))}
+          {onDismiss && (
+            <button type="button" className="rj-Button rj-mod-quiet" onClick={onDismiss}>
+              {trans.__('Dismiss')}
+            </button>
+          )}
+        </div>
+      )}
+    </div>
+  );
+}
+
+function ErrorFacts(props: {
+  words: IErrorWords;
+  reason: unknown;
+  trans: TranslationBundle;
+}): JSX.Element {
+  const { words, trans } = props;
+  const details = (props.reason as RunicornError).details ?? {};
+  const key = details.host_key as IHostKey | undefined;
+  const log = Array.isArray(details.log) ? details.log.join('\n') : '';
+  return (
+    <>
+      {key && (
+        <dl className="rj-Facts">
+          {key.expected_fingerprint_sha256 && (
+            <>
+              <dt>{trans.__('Known fingerprint')}</dt>
+              <dd>
+                <code className="rj-Fingerprint">{key.expected_fingerprint_sha256}</code>
+              </dd>
+            </>
+          )}
+          <dt>{trans.__('Fingerprint now')}</dt>
+          <dd>
+            <code className="rj-Fingerprint">{key.fingerprint_sha256}</code>
+          </dd>
+        </dl>
+      )}
+      {log && <pre className="rj-Log">{log}</pre>}
+      {words.detail && (
+        <p className="rj-Error-detail" lang="en">
+          {words.detail}
+        </p>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,53 @@
+/** The person's settings, with their titles in the person's language. */
+
+import type { ISettingRegistry } from '@jupyterlab/settingregistry';
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+import type { ISettings } from './model.js';
+import { PLUGIN_ID } from './tokens.js';
+
+const TRANSLATED = new Set(['title', 'description']);
+
+/**
+ * Translate the titles and descriptions of a schema.
+ *
+ * Jupyter's server does so only for packages whose words are in a language pack.
+ */
+export function translateSchema(schema: unknown, trans: TranslationBundle): unknown {
+  if (Array.isArray(schema)) {
+    return schema.map(item => translateSchema(item, trans));
+  }
+  if (typeof schema !== 'object' || schema === null) {
+    return schema;
+  }
+  return Object.fromEntries(
+    Object.entries(schema).map(([key, value]) => [
+      key,
+      TRANSLATED.has(key) && typeof value === 'string'
+        ? trans._p('schema', value)
+        : translateSchema(value, trans)
+    ])
+  );
+}
+
+/** Read the settings, and follow their changes. */
+export function loadSettings(
+  registry: ISettingRegistry,
+  trans: TranslationBundle,
+  apply: (values: Partial<ISettings>) => void
+): void {
+  registry.transform(PLUGIN_ID, {
+    fetch: plugin => ({
+      ...plugin,
+      schema: translateSchema(plugin.schema, trans) as ISettingRegistry.ISchema
+    })
+  });
+  registry.load(PLUGIN_ID).then(
+    settings => {
+      const update = (): void => apply(settings.composite as Partial<ISettings>);
+      settings.changed.connect(update);
+      update();
+    },
+    (reason: unknown) => console.warn('The settings of Runicorn could not be read.', reason)
+  );
+}

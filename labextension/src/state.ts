@@ -1,0 +1,298 @@
+/**
+ * What the front end knows of the server: kept up to date by events, never by polling.
+ *
+ * An event only says what changed; the state is then read again through the API, so the page
+ * shows what the server says and nothing else. Bursts of events cost one read.
+ */
+
+import { Signal, type ISignal } from '@lumino/signaling';
+
+import type {
+  IConnection,
+  IEnvironment,
+  IHostAlias,
+  IProfile,
+  RunicornRemoteClient
+} from './client.js';
+import { holdsViewer, isAtHost, type ICoordinate } from './tokens.js';
+
+/** An event of the server, as its schema has it. */
+export interface IRemoteEvent {
+  type:
+    | 'connection'
+    | 'viewer'
+    | 'progress'
+    | 'challenge'
+    | 'open_viewer'
+    | 'closed'
+    | 'environments'
+    | 'profiles';
+  connection_id?: string;
+  request_id?: string;
+  challenge_id?: string;
+  step?: string;
+  status?: string;
+  message?: string;
+  host?: string;
+  env_name?: string;
+  remote_root?: string;
+}
+
+/** The step that long work has reached. */
+export interface IStep {
+  /** The server's word for the step, or ''. */
+  step: string;
+  /** The server's sentence about it, or ''. */
+  message: string;
+}
+
+/** A measured round trip. */
+export interface ILatency {
+  ms: number;
+  at: Date;
+}
+
+/** The environments of a connection: not asked for, being read, known, or why not. */
+export interface IEnvironmentList {
+  loading: boolean;
+  list: readonly IEnvironment[] | null;
+  error: unknown;
+}
+
+type StoreClient = Pick<
+  RunicornRemoteClient,
+  | 'listConnections'
+  | 'listEnvironments'
+  | 'detectEnvironments'
+  | 'listHosts'
+  | 'listProfiles'
+  | 'ping'
+>;
+
+/** The state that panels, tabs and outputs show. */
+export class RemoteStore {
+  constructor(client: StoreClient) {
+    this._client = client;
+  }
+
+  /** Emitted after anything changed. */
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  /** Emitted for each event of the server, after the state took note of it. */
+  get eventReceived(): ISignal<this, IRemoteEvent> {
+    return this._eventReceived;
+  }
+
+  /** All connections, as the server last said. */
+  get connections(): readonly IConnection[] {
+    return this._connections;
+  }
+
+  /** Whether the connections were read at least once. */
+  get isLoaded(): boolean {
+    return this._loaded;
+  }
+
+  /** Why the last reading of the connections failed, or null. */
+  get error(): unknown {
+    return this._error;
+  }
+
+  /** The aliases of the ssh config. */
+  get hosts(): readonly IHostAlias[] {
+    return this._hosts;
+  }
+
+  /** The saved connections. */
+  get profiles(): readonly IProfile[] {
+    return this._profiles;
+  }
+
+  /** Find a connection by its id. */
+  connection(id: string): IConnection | undefined {
+    return this._connections.find(connection => connection.connection_id === id);
+  }
+
+  /**
+   * Find the connection for a viewer: one that holds it, else one to its host.
+   *
+   * Among several a connected one wins.
+   */
+  find(at: ICoordinate): IConnection | undefined {
+    const best = (list: IConnection[]): IConnection | undefined =>
+      list.find(connection => connection.status === 'connected') ?? list[0];
+    return (
+      best(this._connections.filter(connection => holdsViewer(connection, at))) ??
+      best(
+        this._connections.filter(
+          connection => isAtHost(connection, at) && connection.status !== 'disconnected'
+        )
+      )
+    );
+  }
+
+  /** The step that work under this connection or request id has reached. */
+  step(id: string): IStep | undefined {
+    return this._steps.get(id);
+  }
+
+  /** Forget the step of finished work. */
+  clearStep(id: string): void {
+    if (this._steps.delete(id)) {
+      this._changed.emit();
+    }
+  }
+
+  /** The last measured latency of a connection. */
+  latency(id: string): ILatency | undefined {
+    return this._latencies.get(id);
+  }
+
+  /** The environments of a connection, as far as they are known. */
+  environments(id: string): IEnvironmentList {
+    return this._environments.get(id) ?? { loading: false, list: null, error: null };
+  }
+
+  /** Take note of an event of the server. */
+  handleEvent(event: IRemoteEvent): void {
+    const id = event.connection_id;
+    switch (event.type) {
+      case 'progress':
+        for (const key of [event.request_id, id]) {
+          if (key) {
+            this._steps.set(key, { step: event.step ?? '', message: event.message ?? '' });
+          }
+        }
+        this._changed.emit();
+        break;
+      case 'environments':
+        if (id && this._environments.has(id)) {
+          void this.readEnvironments(id);
+        }
+        break;
+      case 'profiles':
+        void this.readSuggestions();
+        break;
+      case 'challenge':
+        break;
+      default:
+        if (id && (event.type === 'closed' || event.status === 'connected')) {
+          this._steps.delete(id);
+        }
+        void this.refresh();
+    }
+    this._eventReceived.emit(event);
+  }
+
+  /**
+   * Read the connections again.
+   *
+   * Calls during a reading share one further reading, which begins after it.
+   */
+  refresh(): Promise<void> {
+    if (this._reading) {
+      this._next ??= this._reading.then(() => {
+        this._next = null;
+        return this.refresh();
+      });
+      return this._next;
+    }
+    this._reading = this._read().finally(() => {
+      this._reading = null;
+    });
+    return this._reading;
+  }
+
+  /** Read aliases and profiles again. */
+  async readSuggestions(): Promise<void> {
+    const [hosts, profiles] = await Promise.allSettled([
+      this._client.listHosts(),
+      this._client.listProfiles()
+    ]);
+    // Suggestions help with typing; without them the form works as well.
+    if (hosts.status === 'fulfilled') {
+      this._hosts = hosts.value;
+    }
+    if (profiles.status === 'fulfilled') {
+      this._profiles = profiles.value;
+    }
+    this._changed.emit();
+  }
+
+  /** Read the environments of a connection; `detect` looks for them anew. */
+  async readEnvironments(id: string, detect = false): Promise<void> {
+    const before = this.environments(id);
+    if (before.loading) {
+      return;
+    }
+    this._setEnvironments(id, { ...before, loading: true, error: null });
+    try {
+      const list = detect
+        ? (await this._client.detectEnvironments(id, true)).environments
+        : await this._client.listEnvironments(id);
+      this._setEnvironments(id, { loading: false, list, error: null });
+    } catch (error) {
+      this._setEnvironments(id, { ...before, loading: false, error });
+    } finally {
+      this.clearStep(id);
+    }
+  }
+
+  /** Measure the latency of a connection. */
+  async measure(id: string): Promise<void> {
+    try {
+      const { latency_ms } = await this._client.ping(id);
+      this._latencies.set(id, { ms: latency_ms, at: new Date() });
+    } catch {
+      // A connection that went down says so by an event; an old figure would mislead.
+      this._latencies.delete(id);
+    }
+    this._changed.emit();
+  }
+
+  private async _read(): Promise<void> {
+    try {
+      const before = new Map(this._connections.map(item => [item.connection_id, item]));
+      this._connections = await this._client.listConnections();
+      this._loaded = true;
+      this._error = null;
+      const ids = new Set(this._connections.map(item => item.connection_id));
+      for (const map of [this._environments, this._latencies]) {
+        for (const id of [...map.keys()].filter(key => !ids.has(key))) {
+          map.delete(id);
+        }
+      }
+      for (const { connection_id: id, status } of this._connections) {
+        if (status !== 'connected') {
+          this._latencies.delete(id);
+        } else if (before.get(id)?.status !== 'connected') {
+          void this.measure(id);
+        }
+      }
+    } catch (error) {
+      this._error = error;
+    }
+    this._changed.emit();
+  }
+
+  private _setEnvironments(id: string, value: IEnvironmentList): void {
+    this._environments.set(id, value);
+    this._changed.emit();
+  }
+
+  private readonly _client: StoreClient;
+  private readonly _changed = new Signal<this, void>(this);
+  private readonly _eventReceived = new Signal<this, IRemoteEvent>(this);
+  private readonly _steps = new Map<string, IStep>();
+  private readonly _latencies = new Map<string, ILatency>();
+  private readonly _environments = new Map<string, IEnvironmentList>();
+  private _connections: readonly IConnection[] = [];
+  private _hosts: readonly IHostAlias[] = [];
+  private _profiles: readonly IProfile[] = [];
+  private _loaded = false;
+  private _error: unknown = null;
+  private _reading: Promise<void> | null = null;
+  private _next: Promise<void> | null = null;
+}

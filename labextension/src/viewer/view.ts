@@ -1,0 +1,51 @@
+/** What a viewer's tab or output has to show: a pure function of the state. */
+
+import type { IConnection } from '../client.js';
+import type { RemoteStore } from '../state.js';
+import { holdsViewer, type ICoordinate } from '../tokens.js';
+
+/** What to show. */
+export type View =
+  /** The state is not known yet. */
+  | { kind: 'waiting' }
+  /** Nobody is connected to the host. */
+  | { kind: 'absent' }
+  /** The connection is being made. */
+  | { kind: 'connecting'; connection: IConnection }
+  /** Connected, but this viewer is not running. */
+  | { kind: 'idle'; connection: IConnection }
+  /** The viewer is about to run. */
+  | { kind: 'starting'; connection: IConnection }
+  /** The viewer is there. */
+  | { kind: 'running'; connection: IConnection; url: string }
+  /** It will be there again. */
+  | { kind: 'reconnecting'; connection: IConnection; url: string | null }
+  /** Its process is gone. */
+  | { kind: 'crashed'; connection: IConnection };
+
+/** Say what to show for the viewer at a place. */
+export function viewOf(store: Pick<RemoteStore, 'find' | 'isLoaded'>, at: ICoordinate): View {
+  const connection = store.find(at);
+  if (!connection) {
+    return store.isLoaded ? { kind: 'absent' } : { kind: 'waiting' };
+  }
+  const viewer = holdsViewer(connection, at) ? connection.viewer : null;
+  if (connection.status === 'disconnected') {
+    return { kind: 'absent' };
+  }
+  if (connection.status === 'connecting') {
+    return { kind: 'connecting', connection };
+  }
+  if (connection.status === 'reconnecting' || viewer?.status === 'reconnecting') {
+    return { kind: 'reconnecting', connection, url: viewer?.url ?? null };
+  }
+  if (viewer === null) {
+    return { kind: 'idle', connection };
+  }
+  if (viewer.status === 'crashed') {
+    return { kind: 'crashed', connection };
+  }
+  return viewer.url !== null && viewer.status === 'running'
+    ? { kind: 'running', connection, url: viewer.url }
+    : { kind: 'starting', connection };
+}

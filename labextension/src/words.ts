@@ -1,0 +1,287 @@
+/** The words people see for the codes and states of the API. */
+
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+import { RunicornError, type ConnectionStatus, type ViewerState } from './client.js';
+import { Declined } from './flow.js';
+import type { IStep } from './state.js';
+
+/** What to offer beside an error. */
+export type Remedy =
+  'retry' | 'password' | 'forget-key' | 'copy-pip' | 'detect' | 'logs' | 'reload-page' | 'refresh';
+
+/** An error in words. */
+export interface IErrorWords {
+  /** What happened. */
+  title: string;
+  /** The way forward. */
+  hint: string;
+  /** What the server said beyond that, in English, or ''. */
+  detail: string;
+  /** What can be done at once. */
+  remedies: Remedy[];
+}
+
+type Entry = [title: string, hint: string, ...remedies: Remedy[]];
+
+/** Say an error in the person's language, with a way forward. */
+export function errorWords(trans: TranslationBundle, reason: unknown): IErrorWords {
+  if (reason instanceof Declined) {
+    return { title: trans.__('Cancelled.'), hint: '', detail: '', remedies: [] };
+  }
+  const code = reason instanceof RunicornError ? reason.code : 'internal_error';
+  const message = reason instanceof Error ? reason.message : String(reason);
+  const [title, hint, ...remedies] = (connectionEntry(trans, code) ??
+    remoteEntry(trans, code) ??
+    serverEntry(trans, code)) as Entry;
+  return {
+    title,
+    hint,
+    detail: QUIET.has(code) ? '' : message,
+    remedies: remedies.filter(remedy => remedy !== 'password' || takesPassword(reason))
+  };
+}
+
+/** Codes whose own words say all that the server's sentence would. */
+const QUIET = new Set([
+  'server_unreachable',
+  'connection_not_found',
+  'viewer_not_running',
+  'connection_lost'
+]);
+
+function takesPassword(reason: unknown): boolean {
+  const methods = (reason as RunicornError).details?.allowed_methods;
+  return (
+    !Array.isArray(methods) ||
+    methods.includes('password') ||
+    methods.includes('keyboard-interactive')
+  );
+}
+
+function connectionEntry(trans: TranslationBundle, code: string): Entry | null {
+  switch (code) {
+    case 'authentication_failed':
+      return [
+        trans.__('The server did not accept you.'),
+        trans.__('Check the user name, and the key or password; they may be for another account.'),
+        'password'
+      ];
+    case 'authentication_required':
+      return [
+        trans.__('The server wants to know more.'),
+        trans.__('Connect again and answer its question.'),
+        'retry'
+      ];
+    case 'connection_timeout':
+      return [
+        trans.__('The server did not answer in time.'),
+        trans.__(
+          'Check the host name and port, and whether you need a VPN; a slow network needs a longer timeout.'
+        ),
+        'retry'
+      ];
+    case 'ssh_unavailable':
+      return [
+        trans.__('The server cannot be reached by SSH.'),
+        trans.__('Check the host name and port, and that an SSH server runs there.'),
+        'retry'
+      ];
+    case 'connection_lost':
+      return [
+        trans.__('The connection is down.'),
+        trans.__('It is being re-established; this works again as soon as it is back.')
+      ];
+    case 'host_key_unknown':
+      return [
+        trans.__('The identity of this server is not known yet.'),
+        trans.__('Connect again and compare its fingerprint.'),
+        'retry'
+      ];
+    case 'host_key_changed':
+      return [
+        trans.__('The identity of this server has changed.'),
+        trans.__(
+          'It may have been installed anew, or someone may be intercepting the connection. Ask its administrator before you go on.'
+        ),
+        'forget-key'
+      ];
+    case 'host_not_allowed':
+      return [
+        trans.__('Connections to this host are not allowed here.'),
+        trans.__('The administrator of this Jupyter server decides which hosts are.')
+      ];
+    case 'too_many_connections':
+      return [
+        trans.__('There are too many connections.'),
+        trans.__('Disconnect one that you no longer need, then try again.')
+      ];
+    case 'connection_not_found':
+      return [
+        trans.__('This connection is closed.'),
+        trans.__('Connect to the host again.'),
+        'refresh'
+      ];
+    default:
+      return null;
+  }
+}
+
+function remoteEntry(trans: TranslationBundle, code: string): Entry | null {
+  switch (code) {
+    case 'runicorn_not_installed':
+      return [
+        trans.__('Runicorn cannot be used in this environment.'),
+        trans.__('Install it there with this command, then look for environments again.'),
+        'copy-pip',
+        'detect'
+      ];
+    case 'environment_not_found':
+      return [
+        trans.__('The environment is not there any more.'),
+        trans.__('Look for environments again, and choose another one.'),
+        'detect'
+      ];
+    case 'viewer_start_failed':
+      return [
+        trans.__('The viewer did not start.'),
+        trans.__('Its last words are below; they usually tell why.'),
+        'retry'
+      ];
+    case 'viewer_already_running':
+      return [
+        trans.__('This connection shows another viewer already.'),
+        trans.__('Stop that viewer first.')
+      ];
+    case 'viewer_not_running':
+      return [trans.__('No viewer is running.'), trans.__('Choose an environment and open it.')];
+    default:
+      return null;
+  }
+}
+
+function serverEntry(trans: TranslationBundle, code: string): Entry {
+  switch (code) {
+    case 'invalid_parameters':
+      return [
+        trans.__('Something in the form is not right.'),
+        trans.__('Correct it and try again.')
+      ];
+    case 'not_found':
+      return [trans.__('This is not there any more.'), trans.__('Try again.'), 'refresh'];
+    case 'forbidden':
+      return [
+        trans.__('You are logged out of Jupyter.'),
+        trans.__('Reload the page to log in again.'),
+        'reload-page'
+      ];
+    case 'server_unreachable':
+      return [
+        trans.__('The Jupyter server does not answer.'),
+        trans.__('Check that it is running, and your network.'),
+        'refresh'
+      ];
+    case 'unexpected_response':
+      return [
+        trans.__('The answer did not come from Runicorn.'),
+        trans.__('The server extension may be switched off, or a proxy is in the way.'),
+        'refresh'
+      ];
+    default:
+      return [
+        trans.__('Something failed in the Jupyter server.'),
+        trans.__('Its log has the details.'),
+        'retry'
+      ];
+  }
+}
+
+/** Say the status of a connection. */
+export function connectionWord(trans: TranslationBundle, status: ConnectionStatus): string {
+  switch (status) {
+    case 'connecting':
+      return trans.__('Connecting…');
+    case 'connected':
+      return trans.__('Connected');
+    case 'reconnecting':
+      return trans.__('Reconnecting…');
+    default:
+      return trans.__('Not connected');
+  }
+}
+
+/** Say the state of a viewer. */
+export function viewerWord(trans: TranslationBundle, state: ViewerState): string {
+  switch (state) {
+    case 'starting':
+      return trans.__('Starting…');
+    case 'running':
+      return trans.__('Running');
+    case 'reconnecting':
+      return trans.__('Reconnecting…');
+    case 'crashed':
+      return trans.__('Ended unexpectedly');
+    default:
+      return trans.__('Stopped');
+  }
+}
+
+/** Say the step that long work is at; a step we have no words for as the server puts it. */
+export function stepWord(trans: TranslationBundle, step: IStep | undefined): string {
+  switch (step?.step) {
+    case undefined:
+      return trans.__('Connecting…');
+    case 'resolve':
+      return trans.__('Reading the SSH configuration…');
+    case 'tcp':
+    case 'connect':
+      return trans.__('Reaching the server…');
+    case 'handshake':
+      return trans.__('Agreeing on encryption…');
+    case 'host_key':
+      return trans.__("Checking the server's identity…");
+    case 'authenticate':
+    case 'auth':
+      return trans.__('Logging in…');
+    case 'probe':
+      return trans.__('Looking for environments…');
+    case 'adopt':
+      return trans.__('Looking for a running viewer…');
+    case 'boot':
+    case 'start':
+      return trans.__('Starting the viewer…');
+    case 'ready':
+      return trans.__('Almost there…');
+    default:
+      return step?.message || trans.__('Working…');
+  }
+}
+
+/** Say a latency in milliseconds, with as many digits as mean something. */
+export function latencyWord(trans: TranslationBundle, ms: number): string {
+  return trans.__('%1 ms', ms < 10 ? ms.toFixed(1) : String(Math.round(ms)));
+}
+
+/** Say how long something has lasted, roughly. */
+export function durationWord(trans: TranslationBundle, seconds: number): string {
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 1) {
+    return trans.__('less than a minute');
+  }
+  if (minutes < 60) {
+    return trans._n('%1 minute', '%1 minutes', minutes);
+  }
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) {
+    return trans._n('%1 hour', '%1 hours', hours);
+  }
+  return trans._n('%1 day', '%1 days', Math.floor(hours / 24));
+}
+
+/** The command that installs Runicorn into an environment. */
+export function pipCommand(pythonPath: string): string {
+  const quoted = /^[\w@%+=:,./~-]+$/.test(pythonPath)
+    ? pythonPath
+    : `'${pythonPath.replace(/'/g, `'\\''`)}'`;
+  return `${quoted} -m pip install runicorn`;
+}
