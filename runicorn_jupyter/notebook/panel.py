@@ -1,0 +1,368 @@
+"""``RunicornPanel``: the whole job in a notebook without a line of code."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import uuid
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ipywidgets as widgets
+import requests
+from IPython.core.error import UsageError
+from IPython.core.getipython import get_ipython
+
+from runicorn_jupyter.client import RunicornRemoteClient
+from runicorn_jupyter.notebook import connecting
+from runicorn_jupyter.notebook.display import RunicornViewer, forgets_widgets, frame_widget
+from runicorn_jupyter.notebook.events import Event, event_stream
+from runicorn_jupyter.notebook.panel_form import ConnectForm, Question, StatusLine, ViewerForm, show
+from runicorn_jupyter.notebook.progress import step_text
+from runicorn_jupyter.notebook.results import Environments, Logs, plain
+from runicorn_jupyter.notebook.session import NotebookSession, one_line_errors
+
+__all__ = ["RunicornPanel"]
+
+_ANSWER_SECONDS = 120.0
+"""Seconds for a person to answer: as long as the server keeps a challenge open (API.md)."""
+
+_NEW = ""
+"""The value of "New connection" among the connections' ids."""
+
+_LOG_LINES = 200
+
+
+class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """Connect to a server, choose an environment, see its viewer, and leave again.
+
+    It shows the connections of the Jupyter server, whoever made them, and follows the server's
+    events; after a restart of the kernel a new panel finds them again.
+
+    Parameters
+    ----------
+    session
+        What the magics of this kernel share; default: a new one.
+    """
+
+    def __init__(self, session: NotebookSession | None = None) -> None:
+        self._session = session or NotebookSession()
+        self._lock = threading.RLock()
+        self._connections: dict[str, dict[str, Any]] = {}
+        self._environments: dict[str, Environments] = {}
+        self._profiles: dict[str, dict[str, Any]] = {}
+        self._shown: tuple[object, ...] | None = None
+        self._request_id = ""
+        self.status = StatusLine()
+        self.connections = widgets.Dropdown(
+            description="Connection",
+            options=[("New connection …", _NEW)],
+            style={"description_width": "7.5em"},
+            layout=widgets.Layout(width="min(100%, 36em)"),
+        )
+        self.form, self.actions, self.question = ConnectForm(), ViewerForm(), Question()
+        self.viewer = widgets.VBox([])
+        self.logs = widgets.HTML()
+        super().__init__(
+            [self.connections, self.form, self.actions, self.question, self.status, self.logs, self.viewer]
+        )
+        self._wire()
+        self._refresh = _Latest(weakref.WeakMethod(self._read))
+        self._unsubscribe = event_stream(self._session.server).subscribe(_weakly(self._heard))
+        weakref.finalize(self, _end, self._unsubscribe, self._refresh.stop)
+        self._offer()
+        self._read()
+
+    def close(self) -> None:
+        """Take the panel away; the connections stay."""
+        _end(self._unsubscribe, self._refresh.stop)
+        super().close()
+
+    def _wire(self) -> None:
+        clicks: list[tuple[widgets.Button, Callable[[], None]]] = [
+            (self.form.button, self._connect),
+            (self.actions.open, self._open),
+            (self.actions.stop, self._stop),
+            (self.actions.look, self._look),
+            (self.actions.logs, self._show_logs),
+            (self.actions.disconnect, self._disconnect),
+        ]
+        for button, action in clicks:
+            button.on_click(lambda _button, action=action: action())
+        self.connections.observe(lambda _change: self._work("", self._visit), "value")
+        self.form.host.observe(self._host_chosen, "value")
+
+    # -- what is there ----------------------------------------------------------------------------
+
+    def _offer(self) -> None:
+        """Offer the aliases of the ssh config and the saved connections as hosts."""
+        with one_line_errors():
+            client = self._session.client
+            aliases = [entry["alias"] for entry in client.hosts()]
+            self._profiles = {entry["name"]: entry for entry in client.profiles()}
+        self.form.host.options = tuple(dict.fromkeys([*self._profiles, *aliases]))
+
+    def _host_chosen(self, change: dict[str, Any]) -> None:
+        profile = self._profiles.get(change["new"])
+        if profile is not None and profile["host"] != change["new"]:
+            self.form.fill(profile)
+
+    def _heard(self, event: Event) -> None:
+        """Take an event, on the events' thread."""
+        kind = event.get("type")
+        if kind == "progress":
+            if self._request_id and event.get("request_id") == self._request_id:
+                self.status.say(f"{step_text(str(event.get('message') or event.get('step') or ''))} …")
+        else:
+            self._refresh.ask()
+
+    def _read(self) -> None:
+        """Read the connections again and draw what changed."""
+        try:
+            found = self._session.connections()
+        except requests.RequestException as exc:
+            self.status.say(str(exc), error=True)
+            return
+        with self._lock:
+            self._connections = {entry["connection_id"]: entry for entry in found}
+            self._draw_connections()
+            self._draw()
+
+    def _draw_connections(self) -> None:
+        chosen = self.connections.value
+        options = [("New connection …", _NEW)]
+        for ident, entry in self._connections.items():
+            label = f"{entry['name']} · {entry['username']}@{entry['host']} · {entry['status']}"
+            options.append((plain(label), ident))
+        if tuple(options) == tuple(self.connections.options):
+            return
+        first = not self.connections.options or self._shown is None
+        self.connections.options = options
+        if chosen in self._connections:
+            self.connections.value = chosen
+        elif first and self._connections:
+            self.connections.value = next(iter(self._connections))
+
+    @property
+    def _current(self) -> dict[str, Any] | None:
+        return self._connections.get(self.connections.value)
+
+    def _draw(self) -> None:
+        current = self._current
+        show(self.form, current is None)
+        show(self.actions, current is not None)
+        viewer = (current or {}).get("viewer")
+        self.actions.stop.disabled = viewer is None
+        self._draw_viewer(current, viewer)
+        if current is None:
+            self.logs.value = ""
+            return
+        environments = self._environments.get(current["connection_id"])
+        if environments is not None:
+            self._draw_environments(environments)
+        if not self._request_id:
+            state = f"; viewer {viewer['status']} in {viewer['env_name']}" if viewer else ""
+            self.status.say(f"{current['username']}@{current['host']}: {current['status']}{state}.")
+
+    def _draw_environments(self, environments: Environments) -> None:
+        self.actions.table.value = environments._repr_html_()
+        options = [
+            (
+                plain(f"{e['name']} · Python {e['python_version']} · Runicorn {e['runicorn_version']}"),
+                e["name"],
+            )
+            for e in environments.with_runicorn
+        ]
+        if tuple(options) != tuple(self.actions.environment.options):
+            self.actions.environment.options = options
+        self.actions.open.disabled = not options
+
+    def _draw_viewer(self, current: dict[str, Any] | None, viewer: dict[str, Any] | None) -> None:
+        live = viewer is not None and viewer["status"] in {"running", "reconnecting"}
+        key: tuple[object, ...] = ()
+        if current is not None and viewer is not None and live:
+            key = (current["connection_id"], viewer["env_name"], viewer["remote_root"], viewer["started_at"])
+        if key == self._shown:
+            return
+        self._shown = key
+        if not key or current is None:
+            self.viewer.children = ()
+            return
+        drawn = RunicornViewer(self._session.client, current)
+        if forgets_widgets(get_ipython()):
+            self.viewer.children = (frame_widget(drawn),)
+            return
+        output = widgets.Output()
+        output.append_display_data(drawn)
+        self.viewer.children = (output,)
+
+    # -- what a person does -----------------------------------------------------------------------
+
+    def _work(self, title: str, work: Callable[[RunicornRemoteClient], None]) -> None:
+        """Do something on a thread of its own, so that the kernel and the panel stay free."""
+        with self._lock:
+            if self._request_id:
+                if title:
+                    self.status.say("One thing at a time: the last one is still under way.")
+                return
+            self._request_id = uuid.uuid4().hex
+        if title:
+            self.status.say(f"{title} …")
+        self._enable(False)
+        threading.Thread(target=self._run, args=(work,), daemon=True, name="runicorn-panel").start()
+
+    def _run(self, work: Callable[[RunicornRemoteClient], None]) -> None:
+        failure = ""
+        server, request_id = self._session.server, self._request_id
+        try:
+            with one_line_errors(), RunicornRemoteClient.for_server(server, request_id=request_id) as client:
+                work(client)
+        except UsageError as exc:
+            failure = str(exc)
+        finally:
+            self._request_id = ""
+            self._enable(True)
+        self._read()
+        if failure:
+            self.status.say(failure, error=True)
+
+    def _enable(self, enabled: bool) -> None:
+        for button in (self.form.button, self.actions.open, self.actions.look, self.actions.disconnect):
+            button.disabled = not enabled
+
+    def _connect(self) -> None:
+        request = self.form.take()
+        if not request["host"]:
+            self.status.say("Say which host to connect to.", error=True)
+            return
+
+        def work(client: RunicornRemoteClient) -> None:
+            answer = connecting.connect(lambda step: step(client), request, self)
+            ident = answer["connection_id"]
+            self._session.name(request["host"], ident)
+            self._environments[ident] = Environments(client.list_environments(ident))
+            self._read()
+            self.connections.value = ident
+
+        self._work(f"Connecting to {request['host']}", work)
+
+    def _visit(self, client: RunicornRemoteClient) -> None:
+        current = self._current
+        if current is not None and current["connection_id"] not in self._environments:
+            ident = current["connection_id"]
+            self._environments[ident] = Environments(client.list_environments(ident))
+
+    def _look(self) -> None:
+        ident = self.connections.value
+
+        def work(client: RunicornRemoteClient) -> None:
+            found = client.detect_environments(ident, force_refresh=True)["environments"]
+            self._environments[ident] = Environments(found)
+
+        self._work("Looking for environments", work)
+
+    def _open(self) -> None:
+        ident, env, root = (
+            self.connections.value,
+            self.actions.environment.value,
+            self.actions.root.value.strip(),
+        )
+        if env is None:
+            self.status.say(
+                "No environment has runicorn; install it there with pip and look again.", error=True
+            )
+            return
+        self._work(
+            f"Starting the viewer in {env}", lambda c: _ignore(c.start_viewer(ident, env, root, False))
+        )
+
+    def _stop(self) -> None:
+        ident = self.connections.value
+        self._work("Stopping the viewer", lambda client: _ignore(client.stop_viewer(ident)))
+
+    def _disconnect(self) -> None:
+        ident = self.connections.value
+        self._work("Disconnecting", lambda client: _ignore(client.disconnect(ident)))
+
+    def _show_logs(self) -> None:
+        ident = self.connections.value
+
+        def work(client: RunicornRemoteClient) -> None:
+            lines = Logs(client.get_viewer_logs(ident, _LOG_LINES))
+            self.logs.value = f"<details open><summary>Logs</summary>{lines._repr_html_()}</details>"
+
+        self._work("Reading the logs", work)
+
+    # -- questions (the Asker protocol), on the work's thread ---------------------------------------
+
+    def trust(self, host_key: dict[str, Any]) -> bool:
+        """Ask whether to trust an unknown host key."""
+        text = (
+            f"The host {host_key['host']}, port {host_key['port']}, is not known. Its key is\n"
+            f"{host_key['key_type']} {host_key['fingerprint_sha256']}\n"
+            "Compare it with what the server's owner says."
+        )
+        return self._ask(text, [], yes="Trust this key", no="Do not connect") is not None
+
+    def answer(self, instruction: str, prompts: Sequence[dict[str, Any]]) -> list[str] | None:
+        """Ask for codes or passphrases."""
+        fields = [(plain(p.get("text", "")).strip() or "Answer:", bool(p.get("echo"))) for p in prompts]
+        return self._ask(instruction or "The server asks:", fields, yes="Answer", no="Give up")
+
+    def _ask(self, text: str, fields: list[tuple[str, bool]], *, yes: str, no: str) -> list[str] | None:
+        answers: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
+        self.question.ask(text, fields, yes=yes, no=no, done=answers.put)
+        try:
+            return answers.get(timeout=_ANSWER_SECONDS)
+        except queue.Empty:
+            self.question.clear()
+            return None
+
+
+class _Latest:
+    """Runs one function on a thread, again after each time it is asked, never twice at once."""
+
+    def __init__(self, function: weakref.WeakMethod[Callable[[], None]]) -> None:
+        self._function = function
+        self._asked = threading.Event()
+        self._stopped = False
+        threading.Thread(target=self._run, daemon=True, name="runicorn-panel-refresh").start()
+
+    def ask(self) -> None:
+        """Ask for one more run after now."""
+        self._asked.set()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped = True
+        self._asked.set()
+
+    def _run(self) -> None:
+        while self._asked.wait() and not self._stopped:
+            self._asked.clear()
+            function = self._function()
+            if function is None:
+                return
+            function()
+            del function
+
+
+def _weakly(method: Callable[[Event], None]) -> Callable[[Event], None]:
+    reference = weakref.WeakMethod(method)
+
+    def call(event: Event) -> None:
+        function = reference()
+        if function is not None:
+            function(event)
+
+    return call
+
+
+def _end(*functions: Callable[[], None]) -> None:
+    for function in functions:
+        function()
+
+
+def _ignore(_answer: object) -> None:
+    """Drop an answer that the next reading tells anyway."""

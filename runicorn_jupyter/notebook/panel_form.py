@@ -1,0 +1,191 @@
+"""The panel's widgets: what it looks like, without what it does."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ipywidgets as widgets
+
+from runicorn_jupyter.notebook.results import plain
+
+__all__ = ["ConnectForm", "Question", "StatusLine", "ViewerForm", "show"]
+
+_FIELD = {"description_width": "7.5em"}
+_WIDE = widgets.Layout(width="min(100%, 36em)")
+
+KEY, KEY_FILE, PASSWORD = "Key or agent", "This key file", "Password"
+
+
+def show(widget: widgets.Widget, visible: bool) -> None:
+    """Show or hide a widget, for the keyboard and screen readers too.
+
+    Parameters
+    ----------
+    widget
+        The widget.
+    visible
+        Whether to show it.
+    """
+    widget.layout.display = None if visible else "none"
+
+
+class StatusLine(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
+    """One line that screen readers read out when it changes; an error interrupts them."""
+
+    def say(self, text: str, *, error: bool = False) -> None:
+        """Show plain text.
+
+        Parameters
+        ----------
+        text
+            The sentence; it is escaped.
+        error
+            Whether something went wrong.
+        """
+        role = 'role="alert" style="color:var(--jp-error-color1,#b71c1c)"' if error else 'role="status"'
+        self.value = f"<div {role}>{html_escape(text)}</div>"
+
+
+def html_escape(text: str) -> str:
+    """Escape text that came from elsewhere, and drop what could hide or reorder it."""
+    return html.escape(plain(text))
+
+
+class ConnectForm(widgets.VBox):  # type: ignore[misc]
+    """Where to connect and how to authenticate."""
+
+    def __init__(self) -> None:
+        text = {"style": _FIELD, "layout": _WIDE}
+        self.host = widgets.Combobox(
+            description="Host",
+            placeholder="name, address, alias or saved connection",
+            ensure_option=False,
+            **text,
+        )
+        self.username = widgets.Text(description="User name", placeholder="as the ssh config says", **text)
+        self.port = widgets.BoundedIntText(description="Port", value=22, min=1, max=65535, **text)
+        self.auth = widgets.Dropdown(description="Sign in with", options=[KEY, KEY_FILE, PASSWORD], **text)
+        self.key = widgets.Text(description="Private key", placeholder="~/.ssh/id_ed25519", **text)
+        self.secret = widgets.Password(description="Password", **text)
+        self.button = widgets.Button(description="Connect", button_style="primary")
+        self.auth.observe(lambda _change: self._show_fields(), "value")
+        self._show_fields()
+        super().__init__(
+            [self.host, self.username, self.port, self.auth, self.key, self.secret, self.button],
+        )
+
+    def _show_fields(self) -> None:
+        show(self.key, self.auth.value == KEY_FILE)
+        show(self.secret, self.auth.value == PASSWORD)
+
+    def fill(self, profile: dict[str, Any]) -> None:
+        """Take over a saved connection.
+
+        Parameters
+        ----------
+        profile
+            As the API lists it.
+        """
+        self.host.value = profile["host"]
+        self.username.value = profile.get("username") or ""
+        self.port.value = profile.get("port") or 22
+        self.key.value = profile.get("private_key_path") or ""
+        password = profile.get("auth_method") == "password"
+        self.auth.value = PASSWORD if password else (KEY_FILE if self.key.value else KEY)
+
+    def take(self) -> dict[str, Any]:
+        """Return the arguments of ``connect``, and forget the password: widget state can be saved."""
+        request: dict[str, Any] = {
+            "host": self.host.value.strip(),
+            "username": self.username.value.strip() or None,
+            "port": self.port.value,
+        }
+        if self.auth.value == PASSWORD:
+            request |= {"auth_method": "password", "password": self.secret.value}
+        elif self.auth.value == KEY_FILE and self.key.value.strip():
+            request["private_key_path"] = self.key.value.strip()
+        self.secret.value = ""
+        return request
+
+
+class ViewerForm(widgets.VBox):  # type: ignore[misc]
+    """What to do with a connection."""
+
+    def __init__(self) -> None:
+        self.table = widgets.HTML()
+        self.environment = widgets.Dropdown(description="Environment", options=[], style=_FIELD, layout=_WIDE)
+        self.root = widgets.Text(
+            description="Storage root", placeholder="as that environment has it", style=_FIELD, layout=_WIDE
+        )
+        self.open = widgets.Button(description="Open viewer", button_style="primary")
+        self.stop = widgets.Button(description="Stop viewer")
+        self.look = widgets.Button(description="Look again", tooltip="Look for environments again")
+        self.logs = widgets.Button(description="Logs", tooltip="Show what the viewer printed")
+        self.disconnect = widgets.Button(description="Disconnect", button_style="warning")
+        buttons = [self.open, self.stop, self.logs, self.look, self.disconnect]
+        row = widgets.HBox(buttons, layout=widgets.Layout(flex_flow="row wrap"))
+        super().__init__([self.table, self.environment, self.root, row])
+
+
+class Question(widgets.VBox):  # type: ignore[misc]
+    """Something that only the person can answer; empty while nothing is asked."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        show(self, False)
+
+    def ask(
+        self,
+        text: str,
+        fields: Sequence[tuple[str, bool]],
+        *,
+        yes: str,
+        no: str,
+        done: Callable[[list[str] | None], None],
+    ) -> None:
+        """Show the question; ``done`` gets the answers, or ``None``.
+
+        Parameters
+        ----------
+        text
+            What is asked; it is escaped.
+        fields
+            For each answer its label, and whether what is typed may show.
+        yes, no
+            The buttons' labels.
+        done
+            Called once, from the kernel's main thread.
+        """
+        line = widgets.HTML(f'<div role="alert" style="white-space:pre-wrap">{html_escape_lines(text)}</div>')
+        inputs = [
+            (widgets.Text if visible else widgets.Password)(description=label, style=_FIELD, layout=_WIDE)
+            for label, visible in fields
+        ]
+        refuse, accept = widgets.Button(description=no), widgets.Button(description=yes)
+
+        def finish(answers: list[str] | None) -> None:
+            for field in inputs:
+                field.value = ""
+            self.clear()
+            done(answers)
+
+        accept.on_click(lambda _button: finish([field.value for field in inputs]))
+        refuse.on_click(lambda _button: finish(None))
+        # The safe answer comes first, so that the keyboard meets it first.
+        buttons = [accept, refuse] if fields else [refuse, accept]
+        self.children = (line, *inputs, widgets.HBox(buttons))
+        show(self, True)
+
+    def clear(self) -> None:
+        """Ask nothing any more."""
+        children, self.children = self.children, ()
+        for child in children:
+            child.close()
+        show(self, False)
+
+
+def html_escape_lines(text: str) -> str:
+    """Escape text of several lines."""
+    return "\n".join(html_escape(line) for line in text.split("\n"))
