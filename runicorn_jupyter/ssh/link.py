@@ -181,6 +181,10 @@ class Link:
         """Open a TCP connection from the server to ``host``:``port`` (RFC 4254, section 7.2)."""
         return await self.open_channel("direct-tcpip", tcp_body(host, port))
 
+    def probe(self) -> None:
+        """Have the server say something; whether it does shows in ``progress_at``."""
+        self.transport.ask("keepalive@openssh.com", lambda: None)
+
     async def ping(self) -> float:
         """Cross the whole path once and return how long it took, in seconds; the caller bounds the time.
 
@@ -205,7 +209,7 @@ class Link:
         return time.perf_counter() - begun
 
 
-class ChannelRefused(Exception):  # noqa: N818 – it names what happened
+class ChannelRefused(Exception):
     """The server did not open a channel.
 
     Parameters

@@ -94,6 +94,7 @@ class WirePacketizer(Packetizer):
     def __init__(self, wire: Any) -> None:
         super().__init__(wire)
         self._wire: Wire = wire
+        self.greeting: list[str] = []
 
     def write_all(self, out: Any) -> None:
         """Send without waiting."""
@@ -102,17 +103,22 @@ class WirePacketizer(Packetizer):
     def start_handshake(self, timeout: float) -> None:
         """Start no timer thread: the caller of the handshake closes the wire at its own deadline."""
 
-    def readline(self, timeout: float) -> str:  # noqa: ARG002 – paramiko's signature
+    def readline(self, timeout: float) -> str:
         """Read one line before the key exchange, of bounded length and whatever encoding."""
         line = bytearray()
-        while not line.endswith(b"\n"):
-            byte = self._wire.recv(1)
-            if not byte:
-                raise EOFError
-            line += byte
-            if len(line) > BANNER_LINE_BYTES:
-                raise paramiko.SSHException("a line of the greeting is too long")
-        return line.decode("utf-8", "replace").rstrip("\r\n")
+        try:
+            while not line.endswith(b"\n"):
+                byte = self._wire.recv(1)
+                if not byte:
+                    raise EOFError
+                line += byte
+                if len(line) > BANNER_LINE_BYTES:
+                    raise paramiko.SSHException("a line of the greeting is too long")
+        finally:
+            text = line.decode("utf-8", "replace").rstrip("\r\n")
+            if text:
+                self.greeting.append(text)
+        return text
 
 
 class ChannelTable:
@@ -147,6 +153,9 @@ class ChannelTable:
         return len(self._channels)
 
 
+_PARAMIKO: Any = paramiko.Transport  # with its private names, which type stubs leave out
+
+
 class SshTransport(paramiko.Transport):
     """One SSH connection over a wire; ``on_end`` is called from its thread when it is over.
 
@@ -158,11 +167,11 @@ class SshTransport(paramiko.Transport):
         Called once, from the transport's thread, after everything else.
     """
 
-    _preferred_ciphers = tuple(c for c in _CIPHERS if c in paramiko.Transport._cipher_info)
-    _preferred_macs = tuple(m for m in _MACS if m in paramiko.Transport._mac_info)
-    _preferred_kex = _without_sha1(paramiko.Transport._preferred_kex)
-    _preferred_keys = _without_sha1(paramiko.Transport._preferred_keys)
-    _preferred_pubkeys = _without_sha1(paramiko.Transport._preferred_pubkeys)
+    _preferred_ciphers = tuple(c for c in _CIPHERS if c in _PARAMIKO._cipher_info)
+    _preferred_macs = tuple(m for m in _MACS if m in _PARAMIKO._mac_info)
+    _preferred_kex = _without_sha1(_PARAMIKO._preferred_kex)
+    _preferred_keys = _without_sha1(_PARAMIKO._preferred_keys)
+    _preferred_pubkeys = _without_sha1(_PARAMIKO._preferred_pubkeys)
     _channel_handler_table: ClassVar[dict[int, Callable[[Any, paramiko.Message], None]]] = {
         SUCCESS: Channel.on_success,
         FAILURE: Channel.on_failure,
@@ -175,7 +184,7 @@ class SshTransport(paramiko.Transport):
     }
 
     def __init__(self, wire: Wire, on_end: Callable[[], None]) -> None:
-        super().__init__(wire, packetizer_class=WirePacketizer)  # type: ignore[arg-type]
+        super().__init__(wire, packetizer_class=WirePacketizer)
         self.set_log_channel(_LOG_NAME)
         self.wire = wire
         self.end_reason: BaseException | None = None
@@ -186,8 +195,20 @@ class SshTransport(paramiko.Transport):
         self._waiting: set[Channel] = set()
         self._answers: collections.deque[Callable[[], None]] = collections.deque()
         self._over = False
+        self.host_key_algorithms: tuple[str, ...] = ()
         self.auth_timeout = self.banner_timeout = 10**9  # the caller's deadline closes the wire
         wire.on_room = self._room
+
+    @property
+    def greeting(self) -> list[str]:
+        """What the server said before the key exchange, line by line."""
+        packetizer: Any = self.packetizer
+        return list(packetizer.greeting)
+
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        """Host key algorithms, those of the keys on record first."""
+        return self.host_key_algorithms or tuple(super().preferred_keys)
 
     # -- ending ---------------------------------------------------------------------------------
 
@@ -210,9 +231,10 @@ class SshTransport(paramiko.Transport):
         self.active = False
         self.packetizer.close()
         self.wire.close()
-        for event in (self.completion_event, getattr(self.auth_handler, "auth_event", None)):
-            if event is not None:
-                event.set()
+        if self.completion_event is not None:
+            self.completion_event.set()
+        if self.auth_handler is not None:
+            self.auth_handler.abort()
 
     def stop_thread(self) -> None:
         """End it at once (paramiko calls this at the end of the process)."""
@@ -227,7 +249,7 @@ class SshTransport(paramiko.Transport):
 
     def _send_held(self) -> None:
         while self._held and self.clear_to_send.is_set() and self.active:
-            self._send_message(self._held.popleft())
+            _PARAMIKO._send_message(self, self._held.popleft())
 
     def send(self, payload: bytes) -> None:
         """Send a message, now or after the key exchange that is under way; never waits."""
@@ -292,9 +314,7 @@ class SshTransport(paramiko.Transport):
             channel = Channel(self, number, wake)
             self._table.put(number, channel)
             self.channels_seen[number] = True
-        head = struct.pack(
-            f">BI{len(name)}sIII", CHANNEL_OPEN, len(name), name, number, WINDOW, MAX_PACKET
-        )
+        head = struct.pack(f">BI{len(name)}sIII", CHANNEL_OPEN, len(name), name, number, WINDOW, MAX_PACKET)
         self.send(head + body)
         return channel
 
@@ -336,7 +356,7 @@ class SshTransport(paramiko.Transport):
             self._answers.append(answered)
             self.send(struct.pack(f">BI{len(name)}sB", GLOBAL_REQUEST, len(name), name, 1))
 
-    def _parse_request_success(self, m: paramiko.Message) -> None:  # noqa: ARG002 – paramiko's signature
+    def _parse_request_success(self, m: paramiko.Message) -> None:
         if self._answers:
             self._answers.popleft()()
 

@@ -1,0 +1,113 @@
+"""One command on the remote: its input, its output within bounds, its status."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+from runicorn_jupyter.errors import ConnectionTimeout, InternalError
+from runicorn_jupyter.ssh.channel import Channel
+from runicorn_jupyter.ssh.link import Waiter
+from runicorn_jupyter.ssh.sessions import Sessions, execute
+from runicorn_jupyter.ssh.stream import Stream
+
+CHUNK_BYTES = 262144
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a command left.
+
+    Attributes
+    ----------
+    exit_status
+        Its status; None if a signal ended it, or the server did not say.
+    stdout, stderr
+        All of its output.
+    exit_signal
+        The name of the signal that ended it, without ``SIG``.
+    """
+
+    exit_status: int | None
+    stdout: bytes
+    stderr: bytes
+    exit_signal: str | None = None
+
+
+async def run(
+    sessions: Sessions,
+    command: str,
+    stdin: bytes,
+    timeout: float,
+    max_output: int,
+) -> Completed:
+    """Run a command and wait for its end.
+
+    Parameters
+    ----------
+    sessions
+        Where it runs.
+    command
+        Text for the user's login shell.
+    stdin
+        Its input; followed by the end of input.
+    timeout
+        Seconds for all of it; the channel is closed then.
+    max_output
+        Bytes of output and error output together.
+
+    Raises
+    ------
+    ConnectionTimeout
+        If it did not end in time.
+    InternalError
+        If it printed more.
+    SshUnavailable
+        If the server does not run it.
+    ConnectionResetError
+        If the link ended.
+    """
+    try:
+        async with asyncio.timeout(timeout), sessions.session() as (channel, waiter):
+            await execute(channel, waiter, command)
+            return await _communicate(channel, waiter, stdin, max_output)
+    except TimeoutError as error:
+        raise ConnectionTimeout(f"A command on the remote did not end within {timeout:g} seconds.") from error
+
+
+async def _communicate(channel: Channel, waiter: Waiter, stdin: bytes, max_output: int) -> Completed:
+    stream = Stream(channel, waiter)
+    feeding = asyncio.create_task(_feed(stream, stdin), name="ssh-stdin")
+    output: dict[bool, list[bytes]] = {False: [], True: []}
+    size = 0
+
+    def some() -> tuple[bytes | None, bytes | None] | None:
+        news = channel.take(CHUNK_BYTES), channel.take_errors(CHUNK_BYTES)
+        return None if news == (None, None) else news
+
+    try:
+        while (news := await waiter.until(some)) != (b"", b""):
+            for is_error, data in enumerate(news):
+                output[bool(is_error)].append(data or b"")
+                size += len(data or b"")
+            if size > max_output:
+                raise InternalError(f"A command on the remote printed more than {max_output} bytes.")
+        # The status may follow the end of the output.
+        await waiter.until(lambda: True if channel.exit_status is not None or channel.closed else None)
+        if channel.lost and channel.exit_status is None:
+            raise ConnectionResetError("the SSH connection was lost")
+    finally:
+        feeding.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await feeding
+        stream.close()
+    return Completed(
+        channel.exit_status, b"".join(output[False]), b"".join(output[True]), channel.exit_signal
+    )
+
+
+async def _feed(stream: Stream, data: bytes) -> None:
+    with contextlib.suppress(OSError):  # a command need not read its input
+        await stream.write(data)
+        stream.write_eof()

@@ -1,0 +1,400 @@
+"""One SSH connection that stays: commands, tunnels, and the way back after it was lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from runicorn_jupyter.errors import ConnectionLost, ConnectionTimeout, RemoteError, SshUnavailable
+from runicorn_jupyter.models import ConnectionStatus
+from runicorn_jupyter.ssh import command as commands
+from runicorn_jupyter.ssh.auth import Ask, Credentials
+from runicorn_jupyter.ssh.channel import CONNECT_FAILED, PROHIBITED, UNKNOWN_TYPE
+from runicorn_jupyter.ssh.command import Completed
+from runicorn_jupyter.ssh.dial import Dialled, Dialler, Step
+from runicorn_jupyter.ssh.hostkeys import Policy
+from runicorn_jupyter.ssh.link import ChannelRefused
+from runicorn_jupyter.ssh.reconnect import Reconnector
+from runicorn_jupyter.ssh.relay import open_relay
+from runicorn_jupyter.ssh.sessions import Sessions
+from runicorn_jupyter.ssh.stream import Stream, lost
+from runicorn_jupyter.ssh.watchdog import watch
+
+if TYPE_CHECKING:
+    from runicorn_jupyter.ssh.hosts import Target
+
+log = logging.getLogger(__name__)
+
+RECONNECT_TCP_SECONDS = 5.0
+"""An attempt to come back gives up on TCP after this long; see `Dialler`."""
+
+MAX_OUTPUT = 8 * 2**20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an administrator can set for connections.
+
+    Attributes
+    ----------
+    keepalive_seconds
+        A dead peer is noticed within four thirds of this.
+    reconnect_for_seconds
+        Give up on a lost connection after this long.
+    reconnect_delay_max
+        The longest pause between attempts, seconds.
+    host_key_policy
+        ``ask``, ``accept-new`` or ``strict``.
+    """
+
+    keepalive_seconds: float = 15.0
+    reconnect_for_seconds: float = 3600.0
+    reconnect_delay_max: float = 30.0
+    host_key_policy: Policy = "ask"
+
+
+class Connection:
+    """An SSH connection; made by ``open``, and ended by ``close`` only.
+
+    Attributes
+    ----------
+    connection_id
+        As given.
+    target
+        The resolved host.
+    status
+        ``connected``, ``reconnecting`` or ``disconnected`` (for good).
+    created_at, connected_since
+        When it was made, and when it was last established; UTC.
+    reconnects
+        How often it was re-established.
+    host_key_fingerprint
+        ``SHA256:…`` of the host key it saw last: the host's identity.
+    last_error
+        Why it is down; None while it is up.
+    reconnect_delay_max
+        The longest pause between attempts, seconds; may be lowered at any time.
+    relay_python
+        The remote's interpreter for tunnels where its sshd forwards none.
+    """
+
+    def __init__(self, connection_id: str, dialler: Dialler, dialled: Dialled, settings: Settings) -> None:
+        self.connection_id = connection_id
+        self.target = dialler.target
+        self.status: ConnectionStatus = "connected"
+        self.created_at = self.connected_since = datetime.now(UTC)
+        self.reconnects = 0
+        self.host_key_fingerprint = dialled.host_key_fingerprint
+        self.last_error: RemoteError | None = None
+        self.reconnect_delay_max = settings.reconnect_delay_max
+        self.relay_python = "python3"
+        self._settings = settings
+        self._dialler = dialler
+        self._timeout = 30.0
+        self._keepalive = settings.keepalive_seconds
+        self._link = dialled.link
+        self._sessions = Sessions(dialled.link)
+        self._forwarding = True
+        self._subscribers: list[Callable[[Connection], None]] = []
+        self._changed = asyncio.Event()
+        self._reconnector: Reconnector | None = None
+        self._keeper = asyncio.create_task(self._keep(), name=f"keep {connection_id}")
+
+    @classmethod
+    async def open(
+        cls,
+        target: Target,
+        credentials: Credentials,
+        *,
+        timeout: float,  # noqa: ASYNC109 – bounds more than the awaiting: threads and sockets end with it
+        settings: Settings | None = None,
+        ask: Ask | None = None,
+        on_step: Step | None = None,
+        connection_id: str,
+    ) -> Connection:
+        """Connect, check the host's key and authenticate.
+
+        Parameters
+        ----------
+        target
+            The resolved host.
+        credentials
+            How to authenticate; kept in memory for reconnecting.
+        timeout
+            Seconds for everything but a person's answers.
+        settings
+            Keepalive, reconnecting and host key policy.
+        ask
+            Called in a worker thread when the server, or a key, asks for something.
+        on_step
+            Called on the loop with a word for what is being done.
+        connection_id
+            Its name from now on.
+
+        Raises
+        ------
+        ConnectionTimeout
+            If ``timeout`` is over.
+        SshUnavailable
+            If there is no way to an SSH server.
+        HostKeyUnknown, HostKeyChanged
+            As the policy and known_hosts say.
+        AuthenticationFailed
+            If a server on the way refuses the credentials.
+        """
+        settings = settings or Settings()
+        keepalive = settings.keepalive_seconds
+        if target.server_alive_interval:
+            keepalive = min(keepalive, target.server_alive_interval)
+        dialler = Dialler(target, credentials, settings.host_key_policy, ask, keepalive)
+        dialled = await dialler.dial(timeout, on_step)
+        connection = cls(connection_id, dialler, dialled, settings)
+        connection._timeout = timeout
+        connection._keepalive = keepalive
+        return connection
+
+    # -- using it -------------------------------------------------------------------------------
+
+    async def run(
+        self,
+        command: str,
+        *,
+        stdin: bytes = b"",
+        timeout: float = 30,  # noqa: ASYNC109 – also closes the channel
+        max_output: int = MAX_OUTPUT,
+    ) -> Completed:
+        """Run a command in the user's login shell and wait for its end.
+
+        Parameters
+        ----------
+        command
+            Its text; a fixed one, data goes to ``stdin``.
+        stdin
+            Its input.
+        timeout
+            Seconds for all of it.
+        max_output
+            Bytes that it may print, output and error output together.
+
+        Raises
+        ------
+        ConnectionTimeout
+            If it did not end in time.
+        ConnectionLost
+            If the connection is down, or went down.
+        SshUnavailable
+            If the server does not run commands.
+        InternalError
+            If it printed more.
+        """
+        with self._using():
+            return await commands.run(self._sessions, command, stdin, timeout, max_output)
+
+    async def open_tunnel(self, host: str, port: int, *, timeout: float = 15) -> Stream:  # noqa: ASYNC109
+        """Open a TCP connection from the remote.
+
+        Where its sshd allows no forwarding, a relay on a command's stdio takes its place.
+
+        Parameters
+        ----------
+        host, port
+            Where to, as seen from the remote.
+        timeout
+            Seconds for opening it.
+
+        Raises
+        ------
+        ConnectionRefusedError
+            If nothing listens there.
+        ConnectionLost
+            If the connection is down, or went down.
+        SshUnavailable
+            If neither forwarding nor a relay is possible.
+        ConnectionTimeout
+            If it is not open in time.
+        """
+        with self._using():
+            try:
+                async with asyncio.timeout(timeout):
+                    if self._forwarding:
+                        try:
+                            return Stream(*await self._link.open_tcp(host, port))
+                        except ChannelRefused as refused:
+                            self._cannot_forward(refused, port)
+                    return await open_relay(self._sessions, host, port, timeout, self.relay_python)
+            except TimeoutError as error:
+                raise ConnectionTimeout(
+                    f"The tunnel to port {port} did not open within {timeout:g} seconds."
+                ) from error
+
+    def _cannot_forward(self, refused: ChannelRefused, port: int) -> None:
+        if refused.reason == CONNECT_FAILED:
+            raise ConnectionRefusedError(f"nothing listens on port {port} there") from refused
+        if refused.reason not in (PROHIBITED, UNKNOWN_TYPE):
+            raise SshUnavailable("The SSH server has no room for another tunnel.") from refused
+        log.info("%s allows no forwarding; using a relay", self.target.asked)
+        self._forwarding = False
+
+    async def ping(self, timeout: float = 10) -> float:  # noqa: ASYNC109
+        """Cross the whole path once.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait for the answer.
+
+        Returns
+        -------
+        float
+            Seconds that it took.
+
+        Raises
+        ------
+        ConnectionLost
+            If the connection is down, or no answer came.
+        """
+        with self._using():
+            try:
+                async with asyncio.timeout(timeout):
+                    return await self._link.ping()
+            except TimeoutError as error:
+                raise ConnectionLost(f"The SSH server did not answer within {timeout:g} seconds.") from error
+
+    @contextlib.contextmanager
+    def _using(self) -> Iterator[None]:
+        if self.status != "connected" or not self._link.alive:
+            self.hurry()
+            raise self._down()
+        try:
+            yield
+        except ConnectionResetError as error:
+            raise lost() from error
+
+    def _down(self) -> ConnectionLost:
+        if self.status == "disconnected":
+            why = f": {self.last_error.message}" if self.last_error else "."
+            return ConnectionLost(f"The SSH connection to {self.target.asked} has ended{why}")
+        return lost()
+
+    def hurry(self) -> None:
+        """Say that somebody waits: while it is down, the next attempt comes within a second."""
+        if self._reconnector is not None:
+            self._reconnector.hurry()
+
+    async def wait_connected(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109
+        """Wait until it is connected.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait; None waits as long as there is hope.
+
+        Returns
+        -------
+        bool
+            Whether it is connected; False only if it has ended for good.
+
+        Raises
+        ------
+        ConnectionLost
+            If it is not connected within ``timeout``.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while self.status not in ("connected", "disconnected"):
+                    self.hurry()
+                    await self._changed.wait()
+        except TimeoutError as error:
+            raise self._down() from error
+        return self.status == "connected"
+
+    def subscribe(self, callback: Callable[[Connection], None]) -> Callable[[], None]:
+        """Have ``callback`` called, on the loop, at each change of status.
+
+        Returns
+        -------
+        Callable
+            Ends the subscription.
+        """
+        self._subscribers.append(callback)
+
+        def unsubscribe() -> None:
+            with contextlib.suppress(ValueError):
+                self._subscribers.remove(callback)
+
+        return unsubscribe
+
+    async def close(self) -> None:
+        """End it for good; returns when no thread and no descriptor of it is left. Any number of times."""
+        self._keeper.cancel()
+        self._link.close()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._keeper
+        await self._link.wait_closed()
+        self.last_error = None
+        self._set("disconnected")
+        self._subscribers.clear()
+
+    # -- keeping it -----------------------------------------------------------------------------
+
+    def _set(self, status: ConnectionStatus) -> None:
+        if status == self.status:
+            return
+        self.status = status
+        self._changed.set()
+        self._changed = asyncio.Event()
+        for callback in list(self._subscribers):
+            try:
+                callback(self)
+            except Exception:
+                log.exception("a subscriber of %s failed", self.connection_id)
+
+    async def _keep(self) -> None:
+        while True:
+            end = await watch(self._link, self._keepalive)
+            log.info("%s: the connection to %s is %s", self.connection_id, self.target.asked, end)
+            self.last_error = lost()
+            self._reconnector = Reconnector(
+                self._attempt, self._settings.reconnect_for_seconds, lambda: self.reconnect_delay_max
+            )
+            self._set("reconnecting")
+            try:
+                await self._link.wait_closed()
+                self._take(await self._reconnector.run())
+            except RemoteError as error:
+                log.warning("%s: %s", self.connection_id, error.message)
+                self.last_error = error
+                self._set("disconnected")
+                return
+            finally:
+                self._reconnector = None
+
+    async def _attempt(self) -> Dialled:
+        return await self._redialler.dial(self._timeout)
+
+    @property
+    def _redialler(self) -> Dialler:
+        given = self._dialler
+        return Dialler(
+            given.target,
+            given.credentials,
+            given.policy,
+            given.ask,
+            given.keepalive_seconds,
+            RECONNECT_TCP_SECONDS,
+        )
+
+    def _take(self, dialled: Dialled) -> None:
+        self._link = dialled.link
+        self._sessions = Sessions(dialled.link)
+        self._forwarding = True
+        self.host_key_fingerprint = dialled.host_key_fingerprint
+        self.connected_since = datetime.now(UTC)
+        self.reconnects += 1
+        self.last_error = None
+        self._set("connected")

@@ -1,0 +1,89 @@
+"""A ``ProxyCommand``'s standard input and output as the wire below an SSH transport."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+
+from runicorn_jupyter.errors import SshUnavailable
+from runicorn_jupyter.ssh.wire import SocketWire
+
+TAIL_BYTES = 2048
+"""How much of what the command printed is kept, to say why it failed."""
+
+
+class CommandWire(SocketWire):
+    """A wire to a process, which is ended with it; made by ``start``."""
+
+    def __init__(self, sock: socket.socket, process: asyncio.subprocess.Process) -> None:
+        super().__init__(sock, "ssh-proxy-command")
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+        self._tail = b""
+        self._drain = self._loop.create_task(self._collect(), name="ssh-proxy-command")
+
+    @classmethod
+    async def start(cls, command: str) -> CommandWire:
+        """Start the command in the user's shell, as ssh does.
+
+        Parameters
+        ----------
+        command
+            Text of the ssh config, its tokens expanded.
+
+        Raises
+        ------
+        SshUnavailable
+            If there is no way to start it.
+        """
+        if os.name != "posix":
+            raise SshUnavailable("ProxyCommand is not supported on this system; use ProxyJump instead.")
+        shell = os.environ.get("SHELL") or "/bin/sh"
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    shell,
+                    "-c",
+                    f"exec {command}",
+                    stdin=theirs,
+                    stdout=theirs,
+                    stderr=asyncio.subprocess.PIPE,
+                    start_new_session=True,
+                )
+        except BaseException as error:
+            ours.close()
+            if isinstance(error, OSError):
+                raise SshUnavailable(
+                    "The ProxyCommand of the ssh config could not be started; check it and $SHELL."
+                ) from error
+            raise
+        return cls(ours, process)
+
+    @property
+    def said(self) -> str:
+        """The last line that the command printed to its standard error."""
+        lines = self._tail.decode("utf-8", "replace").split("\n")
+        last = next((line for line in reversed(lines) if line.strip()), "")
+        return "".join(letter for letter in last if letter.isprintable()).strip()[:200]
+
+    async def _collect(self) -> None:
+        while self._process.stderr and (data := await self._process.stderr.read(4096)):
+            self._tail = (self._tail + data)[-TAIL_BYTES:]
+        await self._process.wait()
+
+    def close(self) -> None:
+        """End reading and writing at once, and the process."""
+        super().close()
+        try:
+            self._loop.call_soon_threadsafe(self._stop)
+        except RuntimeError:  # the loop is closed; nobody else will
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)

@@ -1,0 +1,107 @@
+"""A TCP connection to an SSH server: every address gets its chance, and a dead peer is noticed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from typing import TYPE_CHECKING
+
+import aiohappyeyeballs
+
+from runicorn_jupyter.errors import ConnectionTimeout, RemoteError, SshUnavailable
+from runicorn_jupyter.ssh.worker import run_in_thread
+
+if TYPE_CHECKING:
+    from runicorn_jupyter.ssh.hosts import Target
+
+HAPPY_EYEBALLS_DELAY = 0.25
+"""Seconds until the next address is tried beside the last (RFC 8305, section 8)."""
+
+NOT_SENT_BYTES = 131072
+"""What the kernel may hold unsent: more would only delay keepalives and hide a stalled line."""
+
+
+async def connect(
+    target: Target, keepalive_seconds: float, limit_seconds: float | None = None
+) -> socket.socket:
+    """Connect to where ``target`` leads.
+
+    Parameters
+    ----------
+    target
+        The first hop.
+    keepalive_seconds
+        The kernel's own probes begin after this long, and give up after twice as long.
+    limit_seconds
+        Give up after this long; None leaves it to the system, ``ConnectTimeout`` and the caller.
+
+    Returns
+    -------
+    socket.socket
+        Non-blocking, tuned.
+
+    Raises
+    ------
+    SshUnavailable
+        If the name cannot be resolved, or no address answers.
+    ConnectionTimeout
+        If the system, or ``ConnectTimeout`` of the ssh config, gives up.
+    """
+    addresses = await _resolve(target.hostname, target.port, target.address_family, target.hostname)
+    local = None
+    if target.bind_address:
+        local = await _resolve(target.bind_address, 0, target.address_family, target.bind_address)
+    limits = [seconds for seconds in (target.connect_timeout, limit_seconds) if seconds]
+    try:
+        async with asyncio.timeout(min(limits, default=None)):
+            sock = await aiohappyeyeballs.start_connection(
+                addresses, local_addr_infos=local, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY
+            )
+    except OSError as error:
+        raise _explain(error, target) from error
+    tune(sock, keepalive_seconds)
+    return sock
+
+
+async def _resolve(
+    name: str, port: int, family: int, shown: str
+) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+    try:
+        found = await run_in_thread(socket.getaddrinfo, name, port, family, socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise SshUnavailable(
+            f"The host name {shown} could not be resolved: check its spelling and the network."
+        ) from error
+    return found  # type: ignore[return-value]
+
+
+def _explain(error: OSError, target: Target) -> RemoteError:
+    where = f"{target.hostname} port {target.port}"
+    if isinstance(error, TimeoutError) or error.errno == errno.ETIMEDOUT:
+        return ConnectionTimeout(f"{where} did not answer in time: check the network, or a VPN or firewall.")
+    if error.errno == errno.ECONNREFUSED:
+        return SshUnavailable(f"{where} refused the connection: no SSH server listens there.")
+    if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+        return SshUnavailable(f"{where} cannot be reached from here: check the network or the VPN.")
+    reason = error.strerror or "the system gave no reason"
+    return SshUnavailable(f"The connection to {where} failed: {reason}.")
+
+
+def tune(sock: socket.socket, keepalive_seconds: float) -> None:
+    """Set what makes the socket quick and its death visible, as far as the system knows it."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    seconds = max(1, round(keepalive_seconds))
+    options = {
+        "TCP_KEEPIDLE": seconds,
+        "TCP_KEEPINTVL": max(1, seconds // 3),
+        "TCP_KEEPCNT": 3,
+        "TCP_USER_TIMEOUT": round(2000 * keepalive_seconds),  # milliseconds
+        "TCP_NOTSENT_LOWAT": NOT_SENT_BYTES,
+    }
+    for name, value in options.items():
+        if hasattr(socket, name):
+            with contextlib.suppress(OSError):  # an option less: the watchdog does not need them
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

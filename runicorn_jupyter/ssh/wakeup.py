@@ -1,0 +1,50 @@
+"""Noticing that the machine was asleep, or this process stopped: what was connected then is in doubt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+GAP_SECONDS = 2.0
+"""Shorter gaps are ordinary load."""
+
+
+def _boot_time() -> float:
+    """Return seconds of a clock that goes on while the machine sleeps; the wall clock where there is none."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.time()
+
+
+class WakeUp:
+    """Compares how long a wait took with how long it was meant to take.
+
+    Parameters
+    ----------
+    monotonic, sleepless
+        Clocks, in seconds: one that may stand still while the machine sleeps, and one that does not.
+    """
+
+    def __init__(
+        self,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleepless: Callable[[], float] = _boot_time,
+    ) -> None:
+        self._monotonic = monotonic
+        self._sleepless = sleepless
+        self._expected = 0.0
+        self._offset = 0.0
+        self.expect(0.0)
+
+    def expect(self, seconds: float) -> None:
+        """Say, before waiting, how long the wait should take at most."""
+        now = self._monotonic()
+        self._expected = now + seconds
+        self._offset = self._sleepless() - now
+
+    def happened(self) -> bool:
+        """Tell, after waiting, whether it took much longer than it should have."""
+        now = self._monotonic()
+        late = now - self._expected
+        slept = abs(self._sleepless() - now - self._offset)
+        return max(late, slept) > GAP_SECONDS

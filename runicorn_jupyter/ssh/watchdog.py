@@ -1,0 +1,63 @@
+"""Noticing that the other side is gone, which TCP alone may take a quarter of an hour to tell."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Literal
+
+from runicorn_jupyter.ssh.link import Link
+from runicorn_jupyter.ssh.wakeup import WakeUp
+
+UNANSWERED = 2
+"""So many keepalives without any sign of life mean that the connection is dead."""
+
+End = Literal["closed", "dead"]
+
+
+async def watch(link: Link, keepalive_seconds: float, wakeup: WakeUp | None = None) -> End:
+    """Return when the link has ended; end it when the other side gives no sign of life any more.
+
+    After two thirds of ``keepalive_seconds`` without a sign of life a keepalive is sent that the server
+    must answer, a third later another one, and a third after that the link is dead: 20 s for the default
+    of 15. Any byte that comes counts, and so does one that had to wait and went out, so a line that is
+    slow and full is not taken for a dead one. After a sleep the question is put at once.
+
+    Parameters
+    ----------
+    link
+        What to watch.
+    keepalive_seconds
+        The interval.
+    wakeup
+        Tells that the machine was asleep; for tests.
+
+    Returns
+    -------
+    str
+        ``closed`` if the link ended by itself, ``dead`` if this ended it.
+    """
+    third = keepalive_seconds / 3
+    wakeup = wakeup or WakeUp()
+    asked_at, asked = 0.0, 0
+    while not link.ended.done():
+        now = time.monotonic()
+        if link.progress_at > asked_at:
+            asked = 0
+        due = asked_at + asked * third if asked else link.progress_at + 2 * third
+        if wakeup.happened():
+            asked_at, asked = now, 1
+            link.probe()
+        elif now >= due:
+            if asked == UNANSWERED:
+                link.close()
+                await link.ended
+                return "dead"
+            asked_at = asked_at if asked else now
+            asked += 1
+            link.probe()
+        due = asked_at + asked * third if asked else due
+        wait = min(third, max(0.0, due - time.monotonic()))
+        wakeup.expect(wait)
+        await asyncio.wait([link.ended], timeout=wait)
+    return "closed"
