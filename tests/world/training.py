@@ -15,7 +15,7 @@ import runicorn
 
 def start(options, number):
     """Open one run, by the arguments that this runicorn's ``init`` knows."""
-    name = "run-%d" % number
+    name = f"run-{number}"
     known = inspect.signature(runicorn.init).parameters
     where = {"project": options["project"], "name": name}
     if "path" in known:
@@ -38,7 +38,7 @@ def main():
         run = start(options, number)
         for step in range(1, options["steps"] + 1):
             log_step(run, step)
-        run.log_text("trained %d steps" % options["steps"])
+        run.log_text(f"trained {options['steps']} steps")
         run.summary({"best_accuracy": 0.9})
         runs.append(run)
         if not options["live"]:

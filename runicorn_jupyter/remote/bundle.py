@@ -1,0 +1,99 @@
+"""How code of ours gets to the other side and runs there, with nothing of anybody's on a command line.
+
+The command is fixed. Its first line of stdin is the interpreter's path, in octal escapes, so that neither a
+login shell nor a strange path matters; what follows is read by the interpreter: the length of a
+compressed program, and the program, which holds our modules and its configuration.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import zlib
+from importlib import resources
+from typing import Any
+
+__all__ = ["COMMAND", "SHELL", "python_input", "shell_input"]
+
+# No quote, dollar, backslash, newline or exclamation mark, so that it stands in quotes for any shell. The
+# current folder leaves the path of imports first: what lies in a home is not meant as a module.
+_LOADER = (
+    "import sys,zlib;del sys.path[0];b=sys.stdin.buffer;exec(zlib.decompress(b.read(int(b.readline()))))"
+)
+# `read` takes one byte at a time (POSIX), so the rest of stdin is left to the interpreter.
+COMMAND = 'exec /bin/sh -c \'IFS= read -r e && p=$(printf %b. "$e") && exec "${p%.}" -c "' + _LOADER + "\"'"
+
+SHELL = "exec /bin/sh -s"
+
+_MODULES = ("lease", "ownership", "viewer_boot", "viewer_gzip", "viewer_guard", "viewer_process")
+_PACKAGE = "runicorn_jupyter.remote"
+# Compiles a module when it is imported: who only finds a running viewer needs few of them. It stands first,
+# so that an installed runicorn-jupyter of another version is not mistaken for this one.
+_START = """
+import importlib.machinery, json, sys
+class Sent:
+    def find_spec(self, name, path=None, target=None):
+        if name in SOURCES:
+            return importlib.machinery.ModuleSpec(name, self, is_package=name in PACKAGES)
+    def create_module(self, spec):
+        pass
+    def exec_module(self, module):
+        exec(compile(SOURCES[module.__name__], module.__name__, "exec"), module.__dict__)
+sys.meta_path.insert(0, Sent())
+from runicorn_jupyter.remote.viewer_boot import main
+main(json.loads(CONFIG))
+"""
+
+
+@functools.cache
+def _program() -> str:
+    folder = resources.files(_PACKAGE)
+    packages = {"runicorn_jupyter": "", _PACKAGE: ""}
+    modules = {f"{_PACKAGE}.{n}": folder.joinpath(f"{n}.py").read_text(encoding="utf-8") for n in _MODULES}
+    return f"SOURCES = {packages | modules!r}\nPACKAGES = {tuple(packages)!r}\n{_START}"
+
+
+def python_input(python_path: str, config: dict[str, Any]) -> bytes:
+    """Return the stdin for ``COMMAND`` that runs the viewer's boot.
+
+    Parameters
+    ----------
+    python_path
+        The interpreter, as the probe found it.
+    config
+        What ``viewer_boot.main`` takes; JSON-serialisable.
+    """
+    program = f"CONFIG = {json.dumps(config)!r}\n{_program()}"
+    packed = zlib.compress(program.encode("utf-8"), 9)
+    return _octal(python_path) + b"\n%d\n" % len(packed) + packed
+
+
+def shell_input(script: str, **variables: str) -> bytes:
+    """Return the stdin for ``SHELL`` that runs one of our scripts.
+
+    Parameters
+    ----------
+    script
+        Its file's name.
+    variables
+        What is assigned before it; any text without NUL, never read as anything but text.
+    """
+    lines = [
+        name.encode("ascii")
+        + b"=$(printf %b. '"
+        + _octal(value)
+        + b"'); "
+        + b"%s=${%s%%.}\n" % (name.encode(), name.encode())
+        for name, value in variables.items()
+    ]
+    return b"".join(lines) + _script(script)
+
+
+@functools.cache
+def _script(name: str) -> bytes:
+    return resources.files(_PACKAGE).joinpath(name).read_bytes()
+
+
+def _octal(text: str) -> bytes:
+    """Return a text as the octal escapes that printf's ``%b`` reads (POSIX), in plain ASCII."""
+    return "".join(f"\\0{byte:03o}" for byte in text.encode("utf-8", "surrogateescape")).encode("ascii")

@@ -1,0 +1,157 @@
+"""How a holder talks to its viewer: small JSON exchanges over the tunnel, and the proof before the secret."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import secrets
+from typing import TYPE_CHECKING, Any, Protocol
+
+import httptools
+
+from runicorn_jupyter.remote.viewer_guard import CONTROL_PATH, SECRET_HEADER, proof
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from pydantic import SecretStr
+
+__all__ = ["Control", "NotTheViewer"]
+
+MAX_ANSWER_BYTES = 262144
+ANSWER_SECONDS = 5.0
+"""A viewer whose event loop turns answers in a few milliseconds and a round trip; after this it hangs."""
+
+
+class Stream(Protocol):
+    """What this needs of ``ssh.stream.Stream``."""
+
+    async def read(self, max_bytes: int = ...) -> bytes:
+        """See there."""
+
+    async def write(self, data: bytes) -> None:
+        """See there."""
+
+    def close(self) -> None:
+        """See there."""
+
+
+class NotTheViewer(ConnectionError):
+    """What listens there has not proven to be our viewer, or does not talk as it does."""
+
+
+class Control:
+    """One stream to the viewer, for exchanges one after the other.
+
+    Parameters
+    ----------
+    stream
+        A fresh tunnel to the viewer's port; closed on leaving the ``async with``.
+    port
+        The port that it leads to.
+    secret
+        The viewer's.
+    timeout
+        Seconds for each exchange.
+    """
+
+    def __init__(self, stream: Stream, port: int, secret: SecretStr, timeout: float = ANSWER_SECONDS) -> None:
+        self._stream = stream
+        self._port = port
+        self._secret = secret
+        self._timeout = timeout
+
+    async def __aenter__(self) -> Control:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close()
+
+    async def prove(self) -> None:
+        """Let the viewer prove that it knows the secret, without telling it.
+
+        Raises
+        ------
+        NotTheViewer
+            If it cannot.
+        TimeoutError
+            If it does not answer.
+        """
+        asked = secrets.token_hex(16)
+        answer = await self._exchange("prove", {"nonce": asked}, with_secret=False)
+        expected = proof(self._secret.get_secret_value(), asked, str(answer.get("nonce")), self._port)
+        if not hmac.compare_digest(str(answer.get("proof")).encode("utf-8", "replace"), expected.encode()):
+            raise NotTheViewer("what listens there does not know the secret")
+
+    async def ask(self, action: str, **body: Any) -> dict[str, Any]:
+        """Do one of the viewer's actions (see ``viewer_guard``) and return its answer.
+
+        Raises
+        ------
+        NotTheViewer
+            If the answer is no such viewer's.
+        TimeoutError
+            If there is none within the time.
+        """
+        return await self._exchange(action, body, with_secret=True)
+
+    async def _exchange(self, action: str, body: dict[str, Any], *, with_secret: bool) -> dict[str, Any]:
+        data = json.dumps(body).encode()
+        head = [f"POST {CONTROL_PATH}{action} HTTP/1.1", "Host: viewer", "Content-Type: application/json"]
+        if with_secret:
+            head.append(f"{SECRET_HEADER}: {self._secret.get_secret_value()}")
+        head += [f"Content-Length: {len(data)}", "\r\n"]
+        answer = _Answer()
+        async with asyncio.timeout(self._timeout):
+            await self._stream.write("\r\n".join(head).encode() + data)
+            while not answer.complete:
+                answer.feed(await self._stream.read(65536))
+        if answer.status != 200:
+            raise NotTheViewer(f"the viewer refuses {action!r} with status {answer.status}")
+        return answer.value()
+
+
+class _Answer:
+    """One HTTP answer as it comes; the parser calls ``on_…``."""
+
+    def __init__(self) -> None:
+        self.complete = False
+        self.status = 0
+        self._body = bytearray()
+        self._received = 0
+        self._parser = httptools.HttpResponseParser(self)
+
+    def feed(self, data: bytes) -> None:
+        self._received += len(data)
+        if not data or self._received > MAX_ANSWER_BYTES:
+            raise NotTheViewer(
+                "the answer does not end" if data else "the connection was closed without an answer"
+            )
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            raise NotTheViewer("what listens there does not speak HTTP") from error
+
+    def on_body(self, data: bytes) -> None:
+        self._body += data
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+        self.status = self._parser.get_status_code()
+
+    def value(self) -> dict[str, Any]:
+        """Return the JSON object that came."""
+        return _json_object(bytes(self._body))
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except ValueError as error:
+        raise NotTheViewer("the answer is not JSON") from error
+    if not isinstance(value, dict):
+        raise NotTheViewer("the answer is not an object")
+    return value

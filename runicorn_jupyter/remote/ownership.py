@@ -1,0 +1,324 @@
+"""Whose a running viewer is, and where that is written down. Runs on the remote (Python >= 3.8, POSIX).
+
+A viewer is one per host, boot, user, environment and root. Its *state file* says which
+process it is, where it listens and what secret it knows. The file is 0600 in a 0700 folder
+of its own, made without following links, replaced atomically, and believed only if it belongs to
+us. A process is known by its id *and* its start time, so that a reused id never counts.
+
+Homes are shared among the nodes of a cluster: the folder is named by host and boot, and what
+stands in one of another host is never touched.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import signal
+import stat
+import time
+from typing import Any, Dict, Iterator, NamedTuple, Optional
+
+__all__ = ["MAX_STATE_BYTES", "Folder", "Machine", "candidates", "is_alive", "open_folder", "start_time"]
+
+FOLDER = "runicorn-jupyter"
+MAX_STATE_BYTES = 65536
+# Only folders of ours in them are used, with a name that nobody can guess.
+_TEMPORARY = ("/var/tmp", "/dev/shm")  # noqa: S108
+_NOFOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
+# What says "not here, try the next folder" rather than "something is wrong".
+_UNUSABLE = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.ELOOP,
+    errno.EEXIST,
+    errno.EIO,
+    errno.ESTALE,
+}
+
+
+class Machine(NamedTuple):
+    """The host and its boot: what a process id means something within."""
+
+    host: str
+    boot: str
+    uid: int
+
+    @classmethod
+    def here(cls) -> "Machine":
+        """Return the machine that this runs on."""
+        try:
+            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+                boot = file.read().strip()
+        except OSError:
+            # macOS has the one, the BSDs have the other.
+            boot = _output("sysctl", "-n", "kern.bootsessionuuid") or _output("sysctl", "-n", "kern.boottime")
+            boot = hashlib.sha256(boot.encode()).hexdigest()[:32]
+        return cls(os.uname().nodename, boot, os.geteuid())
+
+    @property
+    def folder(self) -> str:
+        """The name of this machine's folder among those of the machines that share a home."""
+        host = "".join(c if c.isalnum() or c in "-." else "_" for c in self.host)[:64]
+        return f"{host}.{self.boot[:36]}"
+
+
+def _output(*command: str) -> str:
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+        )
+    except OSError:
+        return ""
+    return done.stdout.decode("utf-8", "replace").strip()
+
+
+def start_time(pid: int) -> Optional[str]:
+    """Return when a process started, as this machine's kernel says it; None if there is no such process.
+
+    The source is field 22 of Linux's ``/proc/PID/stat`` (see proc(5)), elsewhere ``ps -o lstart``.
+    A zombie is no process.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        return None if fields[0] in (b"Z", b"X") else fields[19].decode("ascii")
+    except (OSError, IndexError):
+        if os.path.exists("/proc/self/stat"):
+            return None
+    return " ".join(_output("env", "LC_ALL=C", "ps", "-o", "lstart=", "-p", str(pid)).split()) or None
+
+
+def is_alive(state: Dict[str, Any], machine: Machine) -> bool:
+    """Tell whether a state describes a process of this machine, boot and user that still runs."""
+    return (
+        state.get("host") == machine.host
+        and state.get("boot") == machine.boot
+        and state.get("uid") == machine.uid
+        and start_time(state["pid"]) == state.get("start_time")
+    )
+
+
+def candidates(environ: Dict[str, str]) -> Iterator[str]:
+    """Yield the folders that may hold our state, the best first; the last ones are new or ours already.
+
+    A home that cannot be written to (read-only, full, absent) leaves the runtime folder of the session, then
+    a folder of ours with a name nobody can guess in a place for temporary files.
+    """
+    home = os.path.expanduser("~")
+    base = environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state")
+    if os.path.isabs(base):
+        yield os.path.join(base, FOLDER)
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    if os.path.isabs(runtime):
+        yield os.path.join(runtime, FOLDER)
+    import tempfile
+
+    for place in dict.fromkeys([tempfile.gettempdir(), *_TEMPORARY]):
+        try:
+            names = sorted(name for name in os.listdir(place) if name.startswith(FOLDER + "-"))
+        except OSError:
+            continue
+        for name in names:
+            found = os.lstat(os.path.join(place, name))
+            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
+                yield os.path.join(place, name)
+        try:
+            yield tempfile.mkdtemp(prefix=FOLDER + "-", dir=place)
+        except OSError:
+            continue
+
+
+def open_folder(environ: Dict[str, str], machine: Machine) -> "Folder":
+    """Return the first folder that is private, ours and can be written to.
+
+    Raises
+    ------
+    OSError
+        If there is none: of the first that was tried.
+    """
+    problem: Optional[OSError] = None
+    for path in candidates(environ):
+        try:
+            folder = Folder(os.path.join(path, machine.folder), machine)
+        except OSError as error:
+            if error.errno not in _UNUSABLE:
+                raise
+            problem = problem or error
+        else:
+            return folder
+    raise problem or OSError(errno.EROFS, "no folder can be written to")
+
+
+class Folder:
+    """This machine's private folder of state files, held open so that it cannot be exchanged.
+
+    Parameters
+    ----------
+    path
+        Made with mode 0700 if it is not there.
+    machine
+        Whose states are believed.
+
+    Raises
+    ------
+    OSError
+        If it is a link, not ours, or cannot be written to.
+    """
+
+    def __init__(self, path: str, machine: Machine) -> None:
+        self.path = path
+        self.machine = machine
+        parent = os.path.dirname(path)
+        os.makedirs(os.path.dirname(parent), exist_ok=True)
+        for one in (parent, path):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(one, 0o700)
+            self._fd = os.open(one, os.O_RDONLY | os.O_DIRECTORY | _NOFOLLOW)
+            found = os.fstat(self._fd)
+            if found.st_uid != machine.uid:
+                os.close(self._fd)
+                raise OSError(errno.EPERM, "belongs to somebody else", one)
+            if stat.S_IMODE(found.st_mode) & 0o077:
+                os.fchmod(self._fd, 0o700)
+            if one is parent:
+                os.close(self._fd)
+        try:
+            # Says whether there is room as well as leave: a full disk makes empty files gladly.
+            self._replace(f".writable-{os.getpid()}", b"1")
+            os.unlink(f".writable-{os.getpid()}", dir_fd=self._fd)
+        except OSError:
+            os.close(self._fd)
+            raise
+
+    def lock(self, key: str, seconds: float) -> int:
+        """Wait for the lock of a viewer's start; return its descriptor, to be closed to let go.
+
+        Raises
+        ------
+        TimeoutError
+            If somebody else has held it for ``seconds``.
+        """
+
+        def give_up(_signum: int, _frame: Any) -> None:
+            raise TimeoutError
+
+        before = signal.signal(signal.SIGALRM, give_up)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            while True:
+                descriptor = self._lock_once(f"{key}.lock")
+                if descriptor is not None:
+                    return descriptor
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    def _lock_once(self, name: str) -> Optional[int]:
+        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | _NOFOLLOW, 0o600, dir_fd=self._fd)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # Whoever cleaned up has removed the file that we waited for: then this lock locks nothing.
+            if os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_ino == os.fstat(descriptor).st_ino:
+                return descriptor
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        return None
+
+    def open_log(self, key: str) -> int:
+        """Return a descriptor that appends to a new log; that of the viewer before is kept as ``.log.1``."""
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(f"{key}.log", f"{key}.log.1", src_dir_fd=self._fd, dst_dir_fd=self._fd)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | _NOFOLLOW
+        return os.open(f"{key}.log", flags, 0o600, dir_fd=self._fd)
+
+    def read(self, key: str) -> Optional[Dict[str, Any]]:
+        """Return what a state file says, or None if there is none that may be believed."""
+        try:
+            descriptor = os.open(f"{key}.json", os.O_RDONLY | os.O_NONBLOCK | _NOFOLLOW, dir_fd=self._fd)
+        except OSError:
+            return None
+        with open(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            private = stat.S_ISREG(found.st_mode) and not stat.S_IMODE(found.st_mode) & 0o077
+            if not private or found.st_uid != self.machine.uid or found.st_size > MAX_STATE_BYTES:
+                return None
+            text = file.read(MAX_STATE_BYTES)
+        try:
+            state = json.loads(text.decode("utf-8"))
+        except ValueError:
+            return None
+        expected = {"pid": int, "port": int, "secret": str, "start_time": str}
+        if not isinstance(state, dict) or not all(isinstance(state.get(k), t) for k, t in expected.items()):
+            return None
+        return state
+
+    def running(self, key: str) -> Optional[Dict[str, Any]]:
+        """Return the state of the viewer of this key if its process runs."""
+        state = self.read(key)
+        return state if state is not None and is_alive(state, self.machine) else None
+
+    def write(self, key: str, state: Dict[str, Any]) -> None:
+        """Put down a viewer's state, all or nothing."""
+        self._replace(f"{key}.json", json.dumps(state).encode("utf-8") + b"\n")
+
+    def _replace(self, name: str, content: bytes) -> None:
+        partial = f"{name}.{os.getpid()}.new"
+        descriptor = os.open(
+            partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o600, dir_fd=self._fd
+        )
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(content)
+            os.rename(partial, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+        except BaseException:
+            os.unlink(partial, dir_fd=self._fd)
+            raise
+
+    def forget(self, key: str, pid: int, cleanup: bool) -> None:
+        """Remove a viewer's state, if it is still that of this process.
+
+        Parameters
+        ----------
+        key
+            The viewer's.
+        pid
+            Whose state it must be.
+        cleanup
+            Remove its logs too, and the folders that are empty then.
+        """
+        state = self.read(key)
+        if state is not None and state["pid"] != pid:
+            return
+        for suffix in [".json", *([".log", ".log.1", ".lock"] if cleanup else [])]:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(key + suffix, dir_fd=self._fd)
+        if cleanup:
+            for path in (self.path, os.path.dirname(self.path)):
+                try:
+                    os.rmdir(path)
+                except OSError:
+                    break
+
+    def prune(self) -> None:
+        """Remove what viewers left that had no chance to: of an earlier boot, or of a host long unseen."""
+        import shutil
+
+        base, own = os.path.split(self.path)
+        for name in os.listdir(base):
+            path = os.path.join(base, name)
+            days = 1 if name.rpartition(".")[0] == own.rpartition(".")[0] else 30
+            if name != own and os.lstat(path).st_mtime < time.time() - days * 86400:
+                shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,50 @@
+"""What the other side says of a running viewer, looked at before it is believed."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
+
+__all__ = ["RunningViewer", "parse_state", "plain_text"]
+
+Line = Annotated[str, StringConstraints(max_length=4096)]
+# Escape sequences of terminals (ECMA-48: CSI, OSC and the like), then what else does not print, but for tabs.
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
+_UNPRINTED = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def plain_text(text: str) -> str:
+    """Return a line without what would do more than be read: escapes, controls, changes of direction."""
+    return _UNPRINTED.sub("", _ESCAPES.sub("", text))
+
+
+class RunningViewer(BaseModel):
+    """The state file of a viewer (see ``ownership``); what else stands in it is of no interest here."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    host: Line
+    boot: Line
+    pid: int = Field(gt=1, lt=2**31)
+    start_time: Line
+    port: int = Field(gt=0, lt=65536)
+    secret: SecretStr = Field(min_length=16, max_length=256)
+    prefix: Line
+    root: Line | None
+    asked_root: Line | None = None
+    runicorn_version: Annotated[str, StringConstraints(max_length=100)] | None
+    folder: Annotated[str, StringConstraints(max_length=4096, pattern=r"^/[^\x00\r\n]*$")]
+    key: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")]
+    adopted: bool = True
+
+
+def parse_state(value: Any) -> RunningViewer | None:
+    """Return the state if it is of the form, else None."""
+    try:
+        return RunningViewer.model_validate(value)
+    except ValidationError:
+        return None

@@ -1,0 +1,396 @@
+"""A viewer on the remote, as one holder sees it: start or adopt, renew, look after, leave."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import deque
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from runicorn_jupyter.errors import (
+    EnvironmentNotFound,
+    InvalidParameters,
+    RemoteError,
+    RunicornNotInstalled,
+    SshUnavailable,
+    ViewerStartFailed,
+)
+from runicorn_jupyter.remote.bundle import COMMAND, SHELL, python_input, shell_input
+from runicorn_jupyter.remote.control import Control, NotTheViewer
+from runicorn_jupyter.remote.siblings import client_name, dead_holders, live
+from runicorn_jupyter.remote.state import RunningViewer, parse_state, plain_text
+from runicorn_jupyter.remote.viewer_guard import SECRET_HEADER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pydantic import SecretStr
+
+    from runicorn_jupyter.models import Environment
+    from runicorn_jupyter.ssh.connection import Connection
+
+__all__ = ["LOOPBACK", "SECRET_HEADER", "RemoteViewer"]
+
+LOOPBACK = "127.0.0.1"
+START_SECONDS = 120.0
+"""Reading an environment from a cold network file system takes a minute."""
+LOCK_SECONDS = 100.0
+STOP_SECONDS = 4
+"""What a viewer that was asked to end gets before it is told by a signal."""
+SCRIPT_SECONDS = 30.0
+ATTEMPTS = 3
+
+
+class RemoteViewer:
+    """One holder's view of a viewer; made by ``start``.
+
+    Attributes
+    ----------
+    adopted
+        Whether it ran before.
+    started_at
+        By this machine's clock.
+    remote_root
+        The storage root that runicorn uses.
+    uptime_seconds
+        When it was last asked.
+    """
+
+    def __init__(self, connection: Connection, environment: Environment, lease_seconds: float) -> None:
+        self.env_name = environment.name
+        self.adopted = False
+        self.uptime_seconds = 0.0
+        self.started_at = datetime.now(UTC)
+        self.remote_root: str | None = None
+        self.runicorn_version: str | None = None
+        self._connection = connection
+        self._environment = environment
+        self._lease = lease_seconds
+        self._name = secrets.token_hex(16)
+        self._others = 0
+        self._state: RunningViewer | None = None
+        live[self._name] = self
+
+    @property
+    def _running(self) -> RunningViewer:
+        if self._state is None:
+            raise RuntimeError("the viewer was not started")
+        return self._state
+
+    @property
+    def pid(self) -> int:
+        """The process id on the remote."""
+        return self._running.pid
+
+    @property
+    def port(self) -> int:
+        """The port of the remote's 127.0.0.1."""
+        return self._running.port
+
+    @property
+    def secret(self) -> SecretStr:
+        """The value of ``SECRET_HEADER`` without which it refuses every request."""
+        return self._running.secret
+
+    @classmethod
+    async def start(
+        cls,
+        connection: Connection,
+        environment: Environment,
+        root: str | None,
+        *,
+        lease_seconds: float,
+        on_step: Callable[[str], None] | None = None,
+        running: Sequence[RunningViewer] = (),
+    ) -> RemoteViewer:
+        """Adopt the viewer of this environment and root, or start one.
+
+        Parameters
+        ----------
+        connection
+            Which leads to the remote.
+        environment
+            Of the probe's list.
+        root
+            Storage root, absolute or ``~/…``; ``None`` leaves the choice to runicorn.
+        lease_seconds
+            It ends itself when it has not been renewed for so long.
+        on_step
+            Told what happens now, in a word or two.
+        running
+            What a probe found; one of them that fits is adopted without another command.
+
+        Raises
+        ------
+        InvalidParameters
+            If the root is no folder there.
+        RunicornNotInstalled
+            If the environment cannot import runicorn.
+        ViewerStartFailed
+            If it ended or never listened; ``details.log`` holds its last lines.
+        EnvironmentNotFound
+            If the interpreter is no longer there.
+        SshUnavailable
+            If the remote runs no command or forwards no connection.
+        ConnectionLost
+            If the connection is down.
+        """
+        viewer = cls(connection, environment, lease_seconds)
+        tell = on_step or (lambda _step: None)
+        known = [v for v in running if v.prefix == environment.prefix and root in (v.root, v.asked_root)]
+        for state in known:
+            tell("adopting")
+            if await viewer._attach(state.model_copy(update={"adopted": True})) == "attached":
+                return viewer
+        hung: list[int] = []
+        for _ in range(ATTEMPTS):
+            tell("starting")
+            state = await viewer._boot(root, hung)
+            tell("attaching")
+            outcome = await viewer._attach(state)
+            if outcome == "attached":
+                return viewer
+            if outcome == "silent":
+                # Somebody's, perhaps; it is left alone, and one beside it serves us.
+                hung.append(state.pid)
+        raise ViewerStartFailed("The viewer ended again and again while it was being started; see its log.")
+
+    async def _boot(self, root: str | None, ignored: list[int]) -> RunningViewer:
+        """Run the boot under the environment's Python; it finds the running viewer or starts one."""
+        mark = secrets.token_hex(16)
+        config = {
+            "marker": mark,
+            "root": root,
+            "holder": self._name,
+            "client": client_name(),
+            "lease_seconds": self._lease,
+            "lock_seconds": LOCK_SECONDS,
+            "ignored": ignored,
+        }
+        done = await self._connection.run(
+            COMMAND, stdin=python_input(self._environment.python_path, config), timeout=START_SECONDS
+        )
+        answer = _answer_after(done.stdout, mark)
+        if answer is None:
+            raise _no_answer(done.exit_status, done.stderr, self._environment)
+        if "error" in answer:
+            raise _boot_error(answer, self._environment)
+        state = parse_state(answer)
+        if state is None:
+            raise ViewerStartFailed("The remote's answer about its viewer cannot be understood.")
+        return state
+
+    async def _attach(self, state: RunningViewer) -> Literal["attached", "gone", "silent"]:
+        """Claim a viewer, once it has proven to be it."""
+        try:
+            stream = await self._connection.open_tunnel(LOOPBACK, state.port)
+            async with Control(stream, state.port, state.secret) as control:
+                if state.adopted:
+                    await control.prove()
+                info = await control.ask(
+                    "renew", holder=self._name, lease_seconds=self._lease, client=client_name()
+                )
+                if info.get("ending") is True:
+                    return "gone"
+                dead = dead_holders(_holders(info))
+                if dead:
+                    info = await control.ask("drop", holders=dead)
+        except TimeoutError:
+            return "silent"
+        except (ConnectionRefusedError, NotTheViewer):
+            return "gone"
+        except SshUnavailable:
+            self._state = state
+            await self.stop(cleanup=True)
+            raise
+        self._state, self.adopted = state, state.adopted
+        self._note(info)
+        return "attached"
+
+    def _note(self, info: dict[str, Any]) -> None:
+        uptime, root, version = info.get("uptime_seconds"), info.get("root"), info.get("runicorn_version")
+        if isinstance(uptime, int | float):
+            self.uptime_seconds = max(0.0, min(float(uptime), 1e9))
+            self.started_at = datetime.now(UTC) - timedelta(seconds=self.uptime_seconds)
+        self.remote_root = root[:4096] if isinstance(root, str) else None
+        self.runicorn_version = plain_text(version)[:100] if isinstance(version, str) else None
+        self._others = len(set(_holders(info)) - {self._name})
+
+    async def _ask(self, action: str, **body: Any) -> dict[str, Any]:
+        """Exchange once, with a viewer that proves itself first: ports are used again by others."""
+        state = self._running
+        stream = await self._connection.open_tunnel(LOOPBACK, state.port)
+        async with Control(stream, state.port, state.secret) as control:
+            await control.prove()
+            return await control.ask(action, **body)
+
+    async def renew(self) -> None:
+        """Prolong the lease by its whole length from now.
+
+        Raises
+        ------
+        ConnectionRefusedError
+            If the viewer is gone.
+        TimeoutError
+            If it does not answer.
+        ConnectionLost
+            If the connection is down.
+        """
+        try:
+            info = await self._ask(
+                "renew", holder=self._name, lease_seconds=self._lease, client=client_name()
+            )
+        except NotTheViewer as error:
+            raise ConnectionRefusedError(str(error)) from error
+        self._note(info)
+
+    async def check(self) -> Literal["running", "crashed", "hung"]:
+        """Tell how the viewer is; ``crashed`` only if its process is gone.
+
+        Raises
+        ------
+        ConnectionLost
+            If the connection is down.
+        """
+        try:
+            self._note(await self._ask("info"))
+        except (ConnectionRefusedError, NotTheViewer, TimeoutError):
+            return "hung" if await self._script("check") == ["alive"] else "crashed"
+        return "running"
+
+    async def reattach(self) -> bool:
+        """After a reconnect: tell whether the same viewer is still there, and renew its lease.
+
+        A viewer that hangs is there. One that is about to end is not.
+        """
+        outcome = await self._attach(self._running.model_copy(update={"adopted": True}))
+        if outcome == "silent":
+            return await self._script("check") == ["alive"]
+        return outcome == "attached"
+
+    async def logs(self, lines: int) -> tuple[list[str], int]:
+        """Read the end of the viewer's log, which is there after a crash as well.
+
+        Parameters
+        ----------
+        lines
+            How many at most.
+
+        Returns
+        -------
+        tuple
+            The lines, oldest first, as plain text; and how many the log has.
+        """
+        total, *rest = await self._script("log", lines=lines) or ["none"]
+        if not total.strip().isdecimal():
+            return [], 0
+        return list(deque(map(plain_text, rest), lines)), int(total)
+
+    async def stop(self, cleanup: bool) -> bool:
+        """Leave; the viewer ends unless others hold it, and then this returns when its process is gone.
+
+        Parameters
+        ----------
+        cleanup
+            Also remove its log and state.
+
+        Returns
+        -------
+        bool
+            Whether it has ended.
+        """
+        live.pop(self._name, None)
+        try:
+            info = await self._ask("leave", holder=self._name, stop=True, cleanup=cleanup)
+        except (ConnectionRefusedError, NotTheViewer, SshUnavailable):
+            grace = 0
+        except TimeoutError:
+            # It hangs. What others hold is not ours to kill.
+            if self._others:
+                return False
+            grace = 0
+        else:
+            if info.get("ending") is not True:
+                return False
+            grace = STOP_SECONDS
+        return await self._script("end", grace=grace, cleanup=cleanup) == ["gone"]
+
+    async def release(self) -> None:
+        """Leave the viewer to what remains of its lease."""
+        live.pop(self._name, None)
+        try:
+            await self._ask("leave", holder=self._name, stop=False, cleanup=False)
+        except (OSError, NotTheViewer):
+            return
+
+    async def _script(
+        self, action: str, *, lines: int = 0, grace: int = 0, cleanup: bool = False
+    ) -> list[str]:
+        """Run one action of ``process.sh`` and return the lines of its answer."""
+        state, mark = self._running, secrets.token_hex(16)
+        done = await self._connection.run(
+            SHELL,
+            stdin=shell_input(
+                "process.sh",
+                mark=mark,
+                action=action,
+                pid=str(state.pid),
+                start=state.start_time,
+                folder=state.folder,
+                key=state.key,
+                lines=str(lines),
+                grace=str(grace),
+                cleanup="yes" if cleanup else "no",
+            ),
+            timeout=SCRIPT_SECONDS,
+        )
+        _, found, answer = done.stdout.decode("utf-8", "replace").partition(f"\n{mark}\n")
+        if not found:
+            raise SshUnavailable("The server does not run commands for this account.")
+        return answer.splitlines()
+
+
+def _holders(info: dict[str, Any]) -> dict[str, Any]:
+    holders = info.get("holders")
+    return holders if isinstance(holders, dict) else {}
+
+
+def _answer_after(output: bytes, mark: str) -> dict[str, Any] | None:
+    """Return the answer that follows the mark, whatever a noisy shell printed before and after it."""
+    for line in output.decode("utf-8", "replace").splitlines():
+        if line.startswith(mark + " "):
+            try:
+                value = json.loads(line.removeprefix(mark))
+            except ValueError:
+                return None
+            return value if isinstance(value, dict) else None
+    return None
+
+
+def _lines(value: Any) -> list[str]:
+    return [plain_text(str(line))[:2000] for line in value[-50:]] if isinstance(value, list) else []
+
+
+def _boot_error(answer: dict[str, Any], environment: Environment) -> RemoteError:
+    message = plain_text(str(answer.get("message", "")))[:1000] or "The viewer did not start."
+    log = _lines(answer.get("log"))
+    if answer["error"] == "invalid_parameters":
+        return InvalidParameters.for_field("remote_root", message)
+    if answer["error"] == "runicorn_not_installed":
+        command = f"{environment.python_path} -m pip install runicorn"
+        return RunicornNotInstalled(
+            f"{message} Install it on the remote with: {plain_text(command)}", log=log
+        )
+    return ViewerStartFailed(message, log=log)
+
+
+def _no_answer(status: int | None, stderr: bytes, environment: Environment) -> RemoteError:
+    """Say why the boot did not answer at all."""
+    said = _lines(stderr.decode("utf-8", "replace").splitlines())
+    if status in (126, 127):
+        name = plain_text(environment.python_path)
+        return EnvironmentNotFound(f"{name} cannot be run on the remote any more; detect environments again.")
+    if status == 0:
+        return SshUnavailable("The server does not run commands for this account.")
+    return ViewerStartFailed("The environment's Python ended before it could start the viewer.", log=said)
