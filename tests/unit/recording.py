@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,6 +33,7 @@ class Recorder:
     answers: dict[str, tuple[int, Any, dict[str, str]]] = field(default_factory=dict)
     default: tuple[int, Any, dict[str, str]] = (200, {"success": True}, {})
     token: str | None = None
+    hooks: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def answer(self, path: str, body: Any, status: int = 200, **headers: str) -> None:
         """Answer ``path`` with this from now on; a dict goes as JSON, bytes as they are."""
@@ -41,6 +42,10 @@ class Recorder:
             body,
             {name.replace("_", "-"): value for name, value in headers.items()},
         )
+
+    def on(self, path: str, hook: Callable[[], None]) -> None:
+        """Call ``hook`` each time that ``path`` is asked for."""
+        self.hooks[path] = hook
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -55,6 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.recorder.asked.append(
             Asked(self.command, parts.path, parse_qs(parts.query, keep_blank_values=True), body, headers)
         )
+        self.recorder.hooks.get(parts.path, lambda: None)()
         status, answer, extra = self.recorder.answers.get(parts.path, self.recorder.default)
         if self.recorder.token is not None and headers.get("authorization") != f"token {self.recorder.token}":
             status, answer, extra = 403, {"message": "Forbidden", "reason": None}, {}

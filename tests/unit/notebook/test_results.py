@@ -1,0 +1,113 @@
+"""What the magics return: the API's own data, with a table in which text from afar stays text."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from runicorn_jupyter.notebook.results import Connection, Connections, Environments, Logs, Status, plain
+
+ENVIRONMENTS = [
+    {
+        "name": "pytorch",
+        "type": "conda",
+        "python_version": "3.11.4",
+        "runicorn_installed": True,
+        "runicorn_version": "0.7.2",
+        "storage_root": "/data/runs",
+    },
+    {
+        "name": "<img src=x onerror=alert(1)>",
+        "type": "venv",
+        "python_version": None,
+        "runicorn_installed": False,
+        "runicorn_version": None,
+        "storage_root": None,
+    },
+]
+
+
+def test_environments_are_a_list_of_the_apis_dicts() -> None:
+    found = Environments(ENVIRONMENTS)
+    assert found == ENVIRONMENTS
+    assert json.loads(json.dumps(found)) == ENVIRONMENTS
+    assert [entry["name"] for entry in found.with_runicorn] == ["pytorch"]
+
+
+def test_environments_as_text_are_aligned_and_say_what_is_missing() -> None:
+    lines = repr(Environments(ENVIRONMENTS)).splitlines()
+    assert lines[0].split() == ["Environment", "Type", "Python", "Runicorn", "Storage", "root"]
+    assert "0.7.2" in lines[1]
+    assert "not installed" in lines[2]
+    assert lines[1].index("conda") == lines[2].index("venv")
+
+
+def test_environments_as_html_escape_names_and_fade_those_without_runicorn() -> None:
+    table = Environments(ENVIRONMENTS)._repr_html_()
+    assert "<img" not in table
+    assert "&lt;img src=x onerror=alert(1)&gt;" in table
+    assert table.count("opacity") == 1
+    assert table.count('scope="col"') == 5
+
+
+@pytest.mark.parametrize("kind", [Environments, Connections])
+def test_an_empty_list_says_what_to_do(kind: type[Environments]) -> None:
+    assert repr(kind()).endswith(".")
+    assert kind()._repr_html_().startswith("<p>")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain ü 中", "plain ü 中"),
+        ("red \x1b[31m", "red \ufffd[31m"),
+        ("title \x1b]0;x\x07", "title \ufffd]0;x\ufffd"),
+        ("bidi \u202eexe.txt", "bidi \ufffdexe.txt"),
+        ("zero\u200bwidth", "zero\ufffdwidth"),
+        ("two\nlines", "two\ufffdlines"),
+        (None, "–"),
+        (True, "yes"),
+    ],
+)
+def test_text_from_afar_is_text(text: object, expected: str) -> None:
+    assert plain(text) == expected
+
+
+def test_a_connection_shows_where_it_is() -> None:
+    shown = Connection(
+        connection_id="conn_12345678",
+        name="lab",
+        host="gpu<1>",
+        port=22,
+        username="me",
+        status="connected",
+        server_info={"os": "Debian"},
+    )
+    assert "me@gpu<1>:22" in repr(shown)
+    assert "conn_12345678" in repr(shown)
+    assert "me@gpu&lt;1&gt;:22" in shown._repr_html_()
+    assert shown["connection_id"] == "conn_12345678"
+
+
+def test_a_status_shows_health_and_never_the_url() -> None:
+    status = Status(
+        host="gpu1",
+        username="me",
+        status="connected",
+        health="degraded",
+        viewer={"status": "crashed", "env_name": "a", "remote_root": "/r", "uptime_seconds": 7.2},
+        checks={"ssh_connection": "pass", "viewer_process": "fail", "tunnel_active": "skip"},
+    )
+    for shown in (repr(status), status._repr_html_()):
+        assert "degraded" in shown
+        assert "crashed" in shown
+        assert "Viewer process" in shown
+
+
+def test_logs_are_lines_without_terminal_codes() -> None:
+    logs = Logs(["INFO one", "\x1b[31m<b>two</b>"])
+    assert logs == ["INFO one", "\x1b[31m<b>two</b>"]
+    assert repr(logs) == "INFO one\n\ufffd[31m<b>two</b>"
+    assert "&lt;b&gt;two" in logs._repr_html_()
+    assert repr(Logs()).endswith(".")
