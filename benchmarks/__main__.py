@@ -1,0 +1,40 @@
+"""``make bench``: ask every question, or those that are named; print a table, write the results."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.harness import Answer, table, write_results
+from benchmarks.world import World
+
+QUESTIONS = ["connecting", "detecting", "small_answers", "downloads", "latency", "stalled", "slow_line"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status: 0 even where a target is missed, for that is an answer."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("questions", nargs="*", metavar="QUESTION", help=f"of {', '.join(QUESTIONS)}")
+    options = parser.parse_args(arguments)
+    unknown = set(options.questions) - set(QUESTIONS)
+    if unknown:
+        parser.error(f"no such question: {', '.join(sorted(unknown))}")
+    answers: list[Answer] = []
+    with tempfile.TemporaryDirectory(prefix="runicorn-bench-") as folder, World(Path(folder)) as world:
+        for name in options.questions or QUESTIONS:
+            start = time.monotonic()
+            print(f"{name} …", end=" ", flush=True)
+            answers += importlib.import_module(f"benchmarks.{name}").run(world)
+            print(f"{time.monotonic() - start:.0f} s", flush=True)
+    print(f"\n{table(answers)}\n")
+    write_results(answers)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

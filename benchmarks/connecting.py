@@ -1,0 +1,66 @@
+"""From nothing to the first answer of the viewer, cold and by adopting one that runs."""
+
+from __future__ import annotations
+
+from benchmarks.harness import OURS, Answer, interleave, stopwatch, until
+from benchmarks.world import World, answers
+
+BY_HAND = "ssh -L + runicorn viewer"
+FORWARD = "ssh -L to a running one"
+
+
+def _ours(world: World) -> float:
+    with stopwatch() as elapsed:
+        connection_id = world.connect()
+        viewer = world.start_viewer(connection_id)
+        assert answers(viewer["url"] + "api/health")
+    world.disconnect(connection_id)
+    return elapsed()
+
+
+def _by_hand(world: World) -> float:
+    with stopwatch() as elapsed, world.by_hand() as url:
+        until(lambda: answers(url + "api/health"), BY_HAND)
+        return elapsed()
+
+
+def cold(world: World, rounds: int = 7) -> Answer:
+    """Connect, start a viewer and get its first answer, when nothing runs."""
+    _ours(world), _by_hand(world)  # what the disk has to be asked for once is in memory for both
+    samples = interleave({OURS: lambda: _ours(world), BY_HAND: lambda: _by_hand(world)}, rounds)
+    return Answer("connect + start + first answer", samples, "ms", at_most=1.0)
+
+
+def adopting(world: World, rounds: int = 9) -> list[Answer]:
+    """The same when the viewer runs already; and of it, the start alone."""
+    remote_port = world.viewer["remote_port"]
+    starts: list[float] = []
+
+    def ours() -> float:
+        with stopwatch() as elapsed:
+            connection_id = world.connect()
+            with stopwatch() as start:
+                viewer = world.start_viewer(connection_id)
+            assert viewer["remote_port"] == remote_port
+            assert answers(viewer["url"] + "api/health")
+        world.disconnect(connection_id)
+        starts.append(start())
+        return elapsed()
+
+    def forward() -> float:
+        with stopwatch() as elapsed, world.forwarded(remote_port) as port:
+            assert answers(f"http://127.0.0.1:{port}/api/health", world.secret)
+            return elapsed()
+
+    ours(), forward()
+    starts.clear()
+    samples = interleave({OURS: ours, FORWARD: forward}, rounds)
+    return [
+        Answer("connect + adopt + first answer", samples, "ms"),
+        Answer("start that adopts a running viewer", {OURS: starts}, "ms", bound=100),
+    ]
+
+
+def run(world: World) -> list[Answer]:
+    """Answer the questions of this module."""
+    return [cold(world), *adopting(world)]

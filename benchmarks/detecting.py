@@ -1,0 +1,39 @@
+"""How long it takes to know which of a dozen environments have runicorn."""
+
+from __future__ import annotations
+
+import subprocess
+
+from benchmarks.harness import OURS, Answer, interleave, stopwatch
+from benchmarks.world import ENVIRONMENT, World, link_tree
+
+COUNT = 12
+EACH = "ssh, one python each"
+_ASK = "import importlib.metadata as m, sys; print(sys.prefix, sys.version_info[:2], m.version('runicorn'))"
+
+
+def run(world: World, rounds: int = 9) -> list[Answer]:
+    """Answer the question of this module."""
+    folder = world.sshd.home / ".virtualenvs"
+    for number in range(2, COUNT + 1):
+        if not (folder / f"train-{number}").exists():
+            link_tree(folder / ENVIRONMENT, folder / f"train-{number}")
+    connection_id = world.connect()
+
+    def ours() -> float:
+        with stopwatch() as elapsed:
+            answer = world.api("POST", "environments/detect", connection_id=connection_id, force_refresh=True)
+        found = [one for one in answer["environments"] if one["runicorn_installed"]]
+        assert len(found) >= COUNT, found
+        return elapsed()
+
+    def each() -> float:
+        command = f'for python in {folder}/*/bin/python; do "$python" -c "{_ASK}"; done'
+        with stopwatch() as elapsed:
+            done = subprocess.run(world.ssh(command=command), check=True, stdout=subprocess.PIPE, text=True)
+        assert len(done.stdout.splitlines()) == COUNT, done.stdout
+        return elapsed()
+
+    samples = interleave({OURS: ours, EACH: each}, rounds)
+    world.disconnect(connection_id)
+    return [Answer(f"detect {COUNT} environments", samples, "ms", bound=100)]

@@ -1,0 +1,110 @@
+"""Over a slow line: how soon the list of runs can be used in a browser, on the first and the second visit.
+
+A line of 50 ms and 20 Mbit/s lies between ssh and sshd, for us and for the peer alike. Each first visit is
+made by a browser and a Jupyter server that have never seen the viewer; the second by the same two.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from benchmarks.connecting import BY_HAND
+from benchmarks.harness import OURS, Answer, Samples, stopwatch, until
+from benchmarks.world import World, answers
+from tests.world.browser import start_chromium
+
+RTT_MS = 50
+MBIT_S = 20
+SLOW_ALIAS = "gpu-far-away"
+RUN_IN_LIST = "table tbody tr:has-text('run-')"
+
+
+@contextmanager
+def _line(world: World) -> Iterator[None]:
+    """Put the line before the sshd, under a host name of its own."""
+    options = {"port": world.sshd.port, "rtt_ms": RTT_MS, "mbit_s": MBIT_S}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.relay", json.dumps(options)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        with world.home.known_hosts.open("a") as file:
+            file.write(f"[127.0.0.1]:{port} {world.sshd.host_key}\n")
+        world.home.host(SLOW_ALIAS, world.sshd, Port=port)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def _browser() -> Iterator[Browser]:
+    """Start a Chromium that has seen nothing yet; end it with the block."""
+    with tempfile.TemporaryDirectory(prefix="runicorn-bench-browser-", ignore_cleanup_errors=True) as profile:
+        chromium = start_chromium(Path(profile))
+        try:
+            with sync_playwright() as playwright:
+                yield playwright.chromium.connect_over_cdp(chromium.endpoint)
+        finally:
+            chromium.process.terminate()
+            chromium.process.wait(20)
+
+
+def _visit(browser: Browser, url: str) -> float:
+    """Open the viewer in a new tab; return the ms until a run stands in the list."""
+    page = browser.contexts[0].new_page()
+    with stopwatch() as elapsed:
+        page.goto(url, wait_until="commit")
+        page.locator(RUN_IN_LIST).first.wait_for(timeout=60_000)
+    page.close()
+    return elapsed()
+
+
+def _ours(world: World) -> tuple[float, float]:
+    server = world.start_jupyter()
+    try:
+        connection_id = world.connect(server, SLOW_ALIAS)
+        url = world.start_viewer(connection_id, server)["url"]
+        with _browser() as browser:
+            visits = _visit(browser, url), _visit(browser, url)
+        world.disconnect(connection_id, server)
+        return visits
+    finally:
+        server.stop()
+
+
+def _by_hand(world: World) -> tuple[float, float]:
+    with world.by_hand(SLOW_ALIAS) as url:
+        until(lambda: answers(url + "api/health"), BY_HAND, tick=0.05)
+        with _browser() as browser:
+            return _visit(browser, url), _visit(browser, url)
+
+
+def run(world: World, rounds: int = 3) -> list[Answer]:
+    """Answer the questions of this module."""
+    first: Samples = {OURS: [], "ssh -L": []}
+    second: Samples = {OURS: [], "ssh -L": []}
+    with _line(world):
+        for _ in range(rounds):
+            for name, visits in ((OURS, _ours(world)), ("ssh -L", _by_hand(world))):
+                first[name].append(visits[0])
+                second[name].append(visits[1])
+    line = f"{RTT_MS} ms, {MBIT_S} Mbit/s"
+    against_first = {
+        OURS: second[OURS],
+        "ssh -L, first visit": first["ssh -L"],
+        "ssh -L, second": second["ssh -L"],
+    }
+    return [
+        Answer(f"run list usable, slow line ({line}), first visit", first, "ms", at_most=0.6),
+        Answer("the same, second visit", against_first, "ms", at_most=0.3),
+    ]

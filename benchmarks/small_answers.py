@@ -1,0 +1,29 @@
+"""Small JSON answers of one viewer by three ways: how many a second, and how soon one comes."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from benchmarks import load
+from benchmarks.harness import OURS, Answer, interleave
+from benchmarks.world import World
+
+PATH = "api/health"
+CLIENTS = 8
+SECONDS = 3.0
+
+
+def run(world: World, rounds: int = 5) -> list[Answer]:
+    """Answer the questions of this module."""
+
+    def measure(name: str, clients: int, figure: str) -> float:
+        url, headers = world.ways[name]
+        return load.run("requests", url=url + PATH, headers=headers, clients=clients, seconds=SECONDS)[figure]
+
+    rates = interleave({name: partial(measure, name, CLIENTS, "per_second") for name in world.ways}, rounds)
+    single = interleave({name: partial(measure, name, 1, "p50_ms") for name in world.ways}, rounds)
+    assert next(iter(rates)) == OURS
+    return [
+        Answer(f"small answers, {CLIENTS} clients", rates, "/s", "higher", at_least=2.0),
+        Answer("one small answer, p50", single, "ms", at_most=1.0),
+    ]
