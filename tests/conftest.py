@@ -2,6 +2,9 @@
 
 pytest_plugins = [
     "tests.world.sshd",
+    "tests.world.relay",
+    "tests.world.peers",
+    "tests.world.connections",
     "tests.world.environments",
     "tests.world.jupyter",
     "tests.world.browser",

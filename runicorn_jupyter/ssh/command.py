@@ -39,7 +39,7 @@ async def run(
     sessions: Sessions,
     command: str,
     stdin: bytes,
-    timeout: float,
+    timeout: float,  # noqa: ASYNC109 – closes the channel too
     max_output: int,
 ) -> Completed:
     """Run a command and wait for its end.

@@ -102,7 +102,7 @@ class Connection:
         self._forwarding = True
         self._subscribers: list[Callable[[Connection], None]] = []
         self._changed = asyncio.Event()
-        self._reconnector: Reconnector | None = None
+        self._reconnector: Reconnector[Dialled] | None = None
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {connection_id}")
 
     @classmethod

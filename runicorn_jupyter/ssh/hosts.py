@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
+import os
 import re
 import socket
 from dataclasses import dataclass, replace
@@ -12,7 +12,9 @@ from pathlib import Path
 from runicorn_jupyter.errors import HostNotAllowed, InvalidParameters, SshUnavailable
 from runicorn_jupyter.models import HostAlias
 from runicorn_jupyter.ssh import openssh
-from runicorn_jupyter.ssh.tokens import ExpansionError, connection_tokens, expand, expand_percent
+from runicorn_jupyter.ssh.evaluate import evaluate
+from runicorn_jupyter.ssh.relocate import config_view, read_config
+from runicorn_jupyter.ssh.tokens import ExpansionError, connection_tokens, expand, expand_percent, local_user
 
 __all__ = ["Target", "list_aliases", "resolve"]
 
@@ -21,6 +23,7 @@ log = logging.getLogger(__name__)
 DEFAULT_PORT = 22
 _RESOLVE_SECONDS = 20.0
 _MAX_HOPS = 16
+_MAX_ALIASES = 2000
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 # What OpenSSH (9.6 and later) refuses in a host or user name, because a ProxyCommand or
 # "Match exec" may hand it to a shell: CVE-2023-51385.
@@ -144,8 +147,39 @@ def resolve(
 
 
 def list_aliases() -> list[HostAlias]:
-    """List the aliases of the user's ssh config, patterns left out."""
-    return []
+    """List the aliases of the user's ssh config: Include followed, patterns left out.
+
+    Blocks: call it in a thread. Runs no command and asks no network.
+
+    Raises
+    ------
+    SshUnavailable
+        ssh would refuse the config.
+    """
+    home = Path.home()
+    files = read_config(home)
+    names: dict[str, None] = {}
+    for file in files:
+        for line in file.walk():
+            if line.keyword == "host":
+                names.update((name, None) for name in line.arguments if not re.search(r"[*?!]", name))
+    aliases = []
+    for name in list(names)[:_MAX_ALIASES]:
+        try:
+            settings = evaluate(files, name, username=None, port=None, home=home, run_commands=False)
+        except SshUnavailable as exc:
+            log.warning("ssh config: %s is not listed: %s", name, exc.message)
+            continue
+        aliases.append(
+            HostAlias(
+                alias=name,
+                hostname=settings["hostname"][0],
+                username=settings["user"][0],
+                port=int(settings["port"][0]),
+                proxy_jump=settings.get("proxyjump", [None])[0],
+            )
+        )
+    return aliases
 
 
 def _split_destination(
@@ -181,8 +215,8 @@ def _resolve_chain(
     """Resolve a host and the jump hosts before it."""
     if len(above) > _MAX_HOPS:
         raise SshUnavailable(f"The ssh config of {above[0]} jumps in a circle: {' → '.join(above[:6])} ….")
-    settings = _settings(host, username, port)
-    target, jump = _target(host, settings)
+    settings, notes = _settings(host, username, port, run_commands)
+    target, jump = _target(host, settings, notes)
     if jump is None:
         return _without_commands(target, run_commands)
     hops: list[Target] = []
@@ -207,60 +241,81 @@ def _without_commands(target: Target, run_commands: bool) -> Target:
     return target
 
 
-def _settings(host: str, username: str | None, port: int | None) -> openssh.Settings:
+def _settings(
+    host: str, username: str | None, port: int | None, run_commands: bool
+) -> tuple[openssh.Settings, tuple[str, ...]]:
+    """Ask ssh, or work it out where there is none; with notes on what that leaves out."""
+    home = Path.home()
     ssh = openssh.find_ssh()
-    config = Path.home() / ".ssh" / "config"
-    return openssh.query(
-        ssh or "ssh",
-        host,
-        username=username,
-        port=port,
-        config=config if config.exists() else Path("/dev/null"),
-        timeout=_RESOLVE_SECONDS,
+    if ssh is not None:
+        try:
+            with config_view(home, run_commands) as view:
+                settings = openssh.query(
+                    ssh,
+                    host,
+                    username=username,
+                    port=port,
+                    config=view.path,
+                    timeout=_RESOLVE_SECONDS,
+                    explain=view.explain,
+                )
+        except openssh.NoSuchLocalUser:
+            log.info("ssh does not run for a user that the user database does not know")
+        else:
+            return settings, ()
+    settings = evaluate(
+        read_config(home), host, username=username, port=port, home=home, run_commands=run_commands
+    )
+    return settings, ("OpenSSH's client was not found: the ssh config was read without it.",)
+
+
+def tokens_of(settings: openssh.Settings, host: str) -> dict[str, str]:
+    """Return the ``%`` tokens for a host's settings."""
+    return connection_tokens(
+        asked=host,
+        hostname=_one(settings, "hostname") or host,
+        port=int(_one(settings, "port") or DEFAULT_PORT),
+        username=_one(settings, "user") or local_user(),
+        alias=_one(settings, "hostkeyalias"),
+        jump=_one(settings, "proxyjump"),
+        home=Path.home(),
     )
 
 
-def _target(host: str, settings: openssh.Settings) -> tuple[Target, str | None]:
+def _one(settings: openssh.Settings, name: str) -> str | None:
+    values = settings.get(name)
+    return values[0] if values and values[0].lower() not in ("", "none") else None
+
+
+def _target(host: str, settings: openssh.Settings, notes: tuple[str, ...]) -> tuple[Target, str | None]:
     """Turn ssh's answer into a target and its ProxyJump."""
 
     def one(name: str) -> str | None:
-        values = settings.get(name)
-        return values[0] if values and values[0] not in ("", "none") else None
+        return _one(settings, name)
 
     home = Path.home()
-    hostname = one("hostname") or host
-    port = int(one("port") or DEFAULT_PORT)
-    username = one("user") or getpass.getuser()
-    jump = one("proxyjump")
-    alias = one("hostkeyalias")
-    tokens = connection_tokens(
-        asked=host, hostname=hostname, port=port, username=username, alias=alias, jump=jump, home=home
-    )
+    tokens = tokens_of(settings, host)
 
     def files(name: str) -> tuple[Path, ...]:
         values = [value for value in settings.get(name, ()) if value and value.lower() != "none"]
-        return tuple(Path(expand(value, tokens, home)) for value in values)
-
-    def lists(name: str) -> tuple[Path, ...]:
-        return tuple(Path(part) for value in settings.get(name, ()) for part in value.split())
+        return tuple(Path(expand(part, tokens, home)) for value in values for part in _paths(name, value))
 
     try:
         command = one("proxycommand")
-        agent = settings.get("identityagent", [None])[0]
         preferred = one("preferredauthentications")
         target = Target(
             asked=host,
-            hostname=hostname,
-            port=port,
-            username=username,
+            hostname=tokens["h"],
+            port=int(tokens["p"]),
+            username=tokens["r"],
             identity_files=files("identityfile"),
             identities_only=one("identitiesonly") == "yes",
-            identity_agent=agent,
+            identity_agent=_agent(settings, tokens, home),
             certificate_files=files("certificatefile"),
             proxy_command=expand_percent(command, tokens) if command else None,
-            user_known_hosts=lists("userknownhostsfile"),
-            global_known_hosts=lists("globalknownhostsfile"),
-            host_key_alias=alias,
+            user_known_hosts=files("userknownhostsfile"),
+            global_known_hosts=files("globalknownhostsfile"),
+            host_key_alias=one("hostkeyalias"),
             connect_timeout=float(one("connecttimeout") or 0) or None,
             address_family=_FAMILIES.get(one("addressfamily") or "any", socket.AF_UNSPEC),
             preferred_authentications=tuple(preferred.split(",")) if preferred else None,
@@ -271,10 +326,46 @@ def _target(host: str, settings: openssh.Settings) -> tuple[Target, str | None]:
             server_alive_count_max=int(one("serveralivecountmax") or 3),
             number_of_password_prompts=int(one("numberofpasswordprompts") or 3),
             bind_address=one("bindaddress"),
+            notes=(*notes, *_not_honoured(settings)),
         )
+        jump = one("proxyjump")
+        jump = expand_percent(jump, tokens) if jump else None
     except ExpansionError as exc:
         raise SshUnavailable(f"The ssh config for {host} cannot be used: {exc}.") from exc
     return target, jump
+
+
+def _paths(name: str, value: str) -> list[str]:
+    """Take apart what ``ssh -G`` prints in one line: a word that begins no path belongs to the last one."""
+    if name not in ("userknownhostsfile", "globalknownhostsfile", "revokedhostkeys"):
+        return [value]
+    paths: list[str] = []
+    for word in value.split(" "):
+        if paths and not (word.startswith(("/", "~")) or Path(word).is_absolute()):
+            paths[-1] += f" {word}"
+        else:
+            paths.append(word)
+    return paths
+
+
+def _agent(settings: openssh.Settings, tokens: dict[str, str], home: Path) -> str | None:
+    """IdentityAgent: a socket, ``none``, or None for the environment's."""
+    value = settings.get("identityagent", ["SSH_AUTH_SOCK"])[0]
+    if value == "SSH_AUTH_SOCK":
+        return None
+    if value.startswith("$") and not value.startswith("${"):
+        return os.environ.get(value[1:]) or "none"
+    return value if value.lower() == "none" else expand(value, tokens, home)
+
+
+def _not_honoured(settings: openssh.Settings) -> list[str]:
+    notes = []
+    if settings.get("proxyusefdpass", ["no"])[0] == "yes":
+        notes.append("ProxyUseFDPass is not supported.")
+    for name, shown in (("knownhostscommand", "KnownHostsCommand"), ("pkcs11provider", "PKCS11Provider")):
+        if settings.get(name, ["none"])[0].lower() != "none":
+            notes.append(f"{shown} of the ssh config is not run.")
+    return notes
 
 
 def _strictness(word: str | None) -> str:

@@ -7,12 +7,12 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from runicorn_jupyter.errors import ConnectionTimeout, SshUnavailable
 
-__all__ = ["Settings", "find_ssh", "query"]
+__all__ = ["NoSuchLocalUser", "Settings", "find_ssh", "query"]
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +20,10 @@ Settings = dict[str, list[str]]
 """Lower-case option name to its values, in the order of ``ssh -G``."""
 
 _MAX_OUTPUT = 1024 * 1024  # bytes; a real answer is 6 KiB
+
+
+class NoSuchLocalUser(Exception):
+    """This process's user id is not in the user database, as in some containers."""
 
 
 def find_ssh() -> str | None:
@@ -35,7 +39,7 @@ def query(
     port: int | None,
     config: Path | None,
     timeout: float,
-    environment: Mapping[str, str] | None = None,
+    explain: Callable[[str], str] = str,
 ) -> Settings:
     """Ask ssh what it would do.
 
@@ -51,11 +55,13 @@ def query(
         Read this file only (``-F``); None for ssh's own default files.
     timeout
         Seconds; the config may run commands (``Match exec``) and look names up.
-    environment
-        Of the program; None for ours.
+    explain
+        Rewrites what ssh says of a config that is refused.
 
     Raises
     ------
+    NoSuchLocalUser
+        The user database does not know us, and ssh does not run for such.
     SshUnavailable
         ssh refuses the config or the host; the message says what it said.
     ConnectionTimeout
@@ -69,7 +75,7 @@ def query(
     if port is not None:
         command += ["-p", str(port)]
     command += ["--", host]
-    env = {**(os.environ if environment is None else environment), "LC_ALL": "C"}
+    env = {**os.environ, "LC_ALL": "C"}
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False, env=env
@@ -82,7 +88,10 @@ def query(
     except OSError as exc:
         raise SshUnavailable("The ssh program could not be started to read the ssh config.") from exc
     if done.returncode != 0:
-        raise SshUnavailable(f"ssh refuses your ssh config for {host}: {_complaint(done.stderr)}")
+        complaint = _complaint(explain(done.stderr.decode("utf-8", "replace")))
+        if complaint.startswith("No user exists for uid"):
+            raise NoSuchLocalUser(complaint)
+        raise SshUnavailable(f"ssh refuses your ssh config for {host}: {complaint}")
     return _parse(done.stdout[:_MAX_OUTPUT].decode("utf-8", "surrogateescape"))
 
 
@@ -95,11 +104,11 @@ def _parse(text: str) -> Settings:
     return settings
 
 
-def _complaint(stderr: bytes) -> str:
+def _complaint(stderr: str) -> str:
     """The first thing that ssh complained of; the home folder shortened to ``~``."""
-    lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines()]
+    lines = [line.strip() for line in stderr.splitlines()]
     lines = [line for line in lines if line and not line.startswith("Pseudo-terminal")]
     if not lines:
         return "it gave no reason."
-    text = re.sub(r"[^\x20-\x7e]", "?", lines[0])[:300]
-    return text.replace(str(Path.home()), "~").rstrip(".") + "."
+    text = lines[0].replace(str(Path.home()), "~")
+    return re.sub(r"[^\x20-\x7e]", "?", text)[:300].rstrip(".") + "."

@@ -49,8 +49,8 @@ class CommandWire(SocketWire):
                     shell,
                     "-c",
                     f"exec {command}",
-                    stdin=theirs,
-                    stdout=theirs,
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
                     stderr=asyncio.subprocess.PIPE,
                     start_new_session=True,
                 )

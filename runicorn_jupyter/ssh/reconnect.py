@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from runicorn_jupyter.errors import (
     AuthenticationFailed,
@@ -62,7 +62,7 @@ def delay(elapsed: float, longest: float, chance: Callable[[], float] = random.r
     return min(steady, longest) * (0.75 + 0.25 * chance())
 
 
-class Reconnector:
+class Reconnector(Generic[T]):
     """Tries until it works, for as long as it is worth it.
 
     Parameters

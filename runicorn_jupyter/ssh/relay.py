@@ -75,7 +75,7 @@ async def open_relay(
     sessions: Sessions,
     host: str,
     port: int,
-    timeout: float,
+    timeout: float,  # noqa: ASYNC109 – closes the channel too
     python: str = "python3",
 ) -> Stream:
     """Connect to ``host``:``port`` as seen from the remote; the caller bounds the time.

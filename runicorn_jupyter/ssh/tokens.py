@@ -10,13 +10,29 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["ExpansionError", "connection_tokens", "expand", "expand_percent", "expand_tilde"]
+__all__ = [
+    "ExpansionError",
+    "connection_tokens",
+    "expand",
+    "expand_percent",
+    "expand_tilde",
+    "expand_variables",
+    "local_user",
+]
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
 class ExpansionError(ValueError):
     """A token or variable that ssh would refuse; the text says which."""
+
+
+def local_user() -> str:
+    """Return the local user's name, also where the user database has none for this user id."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid()) if hasattr(os, "getuid") else "user"
 
 
 def connection_tokens(
@@ -51,7 +67,7 @@ def connection_tokens(
         "n": asked,
         "p": str(port),
         "r": username,
-        "u": getpass.getuser(),
+        "u": local_user(),
     }
 
 
@@ -100,6 +116,11 @@ def expand_percent(text: str, tokens: Mapping[str, str]) -> str:
         else:
             raise ExpansionError(f"unknown token %{key}" if key else "a lone % at the end")
     return "".join(result)
+
+
+def expand_variables(text: str) -> str:
+    """Expand ``${NAME}`` from the environment; one that is not set stays as it is."""
+    return _VARIABLE.sub(lambda found: os.environ.get(found[1], found[0]), text)
 
 
 def expand(text: str, tokens: Mapping[str, str], home: Path) -> str:

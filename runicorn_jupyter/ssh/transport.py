@@ -184,13 +184,13 @@ class SshTransport(paramiko.Transport):
     }
 
     def __init__(self, wire: Wire, on_end: Callable[[], None]) -> None:
-        super().__init__(wire, packetizer_class=WirePacketizer)
+        super().__init__(wire, packetizer_class=WirePacketizer)  # type: ignore[arg-type]
         self.set_log_channel(_LOG_NAME)
         self.wire = wire
         self.end_reason: BaseException | None = None
         self._on_end = on_end
         self._table = ChannelTable()
-        self._channels = self._table  # type: ignore[assignment]
+        self._channels = self._table
         self._held: collections.deque[paramiko.Message] = collections.deque()
         self._waiting: set[Channel] = set()
         self._answers: collections.deque[Callable[[], None]] = collections.deque()
