@@ -1,0 +1,441 @@
+"""What ``ssh HOST`` would do: our resolution beside OpenSSH's own, over a corpus of configs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from runicorn_jupyter.errors import HostNotAllowed, InvalidParameters, SshUnavailable
+from runicorn_jupyter.ssh import evaluate as evaluator
+from runicorn_jupyter.ssh import hosts, openssh
+from runicorn_jupyter.ssh.patterns import matches, matches_list
+from runicorn_jupyter.ssh.relocate import config_view, read_config
+from runicorn_jupyter.ssh.sshconfig import parse_line, quote
+from tests.world.sshd import can_relocate
+
+CORPUS = Path(__file__).parents[2] / "data" / "ssh_config"
+FILES = sorted(path.name for path in CORPUS.iterdir() if path.is_file())
+pytestmark = pytest.mark.skipif(shutil.which("ssh") is None, reason="needs OpenSSH's client")
+
+# What evaluate.py works out; the rest of `ssh -G` plays no part in connecting.
+EVALUATED = (
+    *("user", "hostname", "port", "addressfamily", "identityfile", "certificatefile", "identitiesonly"),
+    *("identityagent", "proxyjump", "proxycommand", "userknownhostsfile", "globalknownhostsfile"),
+    *("hostkeyalias", "connecttimeout", "preferredauthentications", "stricthostkeychecking"),
+    *("hashknownhosts", "revokedhostkeys", "serveraliveinterval", "serveralivecountmax"),
+    *("numberofpasswordprompts", "bindaddress"),
+)
+SSH_DEFAULTS = {
+    "addressfamily": "any",
+    "identitiesonly": "no",
+    "connecttimeout": "none",
+    "stricthostkeychecking": "ask",
+    "hashknownhosts": "no",
+    "serveraliveinterval": "0",
+    "serveralivecountmax": "3",
+    "numberofpasswordprompts": "3",
+}
+# Refused for a whole list of known option names, or for a value of a block that does not apply:
+# without ssh we do not refuse what we need not understand.
+ONLY_SSH_REFUSES = {"bad-option", "bad-option-elsewhere", "extra-argument", "match-bad-word"}
+
+_ENTER = 'mount --bind "$1" /etc/passwd && shift && exec "$@"'
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own, which only ``$HOME`` knows of."""
+    path = tmp_path / "home"
+    (path / ".ssh").mkdir(parents=True, mode=0o700)
+    monkeypatch.setenv("HOME", str(path))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return path
+
+
+def write_config(home: Path, text: str) -> None:
+    config = home / ".ssh" / "config"
+    config.write_text(text)
+    config.chmod(0o600)
+
+
+def use_corpus_file(home: Path, name: str) -> list[str]:
+    """Make a file of the corpus the user's config; return the hosts to ask for."""
+    data = (CORPUS / name).read_bytes()
+    (home / ".ssh" / "config").write_bytes(data)
+    (home / ".ssh" / "config").chmod(0o600)
+    shutil.copytree(CORPUS / "include", home / ".ssh" / "include")
+    for path in (home / ".ssh" / "include").rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    return data.splitlines()[0].decode().removeprefix("# asked: ").replace('"y z"', "").split()
+
+
+def ssh_with_home(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ssh in a world where the user database has our home: the truth, no option of ours in it."""
+    lines = [line.split(":") for line in Path("/etc/passwd").read_text().splitlines() if line]
+    for line in lines:
+        if line[2] == str(os.getuid()):
+            line[5] = str(home)
+    passwd = home / "passwd"
+    passwd.write_text("".join(":".join(line) + "\n" for line in lines))
+    command = ["unshare", "--mount", "sh", "-c", _ENTER, "sh", str(passwd), "ssh", *arguments]
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        errors="surrogateescape",
+    )
+
+
+def parsed(text: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        name, _, value = line.partition(" ")
+        found.setdefault(name.lower(), []).append(value)
+    return found
+
+
+def split(asked: str) -> tuple[str, str | None]:
+    user, at, host = asked.rpartition("@")
+    return host, user if at else None
+
+
+@pytest.mark.skipif(not can_relocate(), reason="needs root to give ssh another home")
+@pytest.mark.parametrize("name", FILES)
+def test_the_corpus_resolves_as_ssh_itself_does(home: Path, name: str) -> None:
+    for asked in use_corpus_file(home, name):
+        truth = ssh_with_home(home, "-G", asked)
+        if truth.returncode != 0:
+            check_refused(home, name, asked)
+        else:
+            check_resolved(home, asked, parsed(truth.stdout))
+
+
+def check_refused(home: Path, name: str, asked: str) -> None:
+    with pytest.raises(SshUnavailable, match="ssh config") as refused:
+        hosts.resolve(asked)
+    assert "runicorn-ssh-" not in refused.value.message
+    if name.partition("-")[2] not in ONLY_SSH_REFUSES:
+        with pytest.raises(SshUnavailable):
+            work_out(home, asked)
+
+
+def check_resolved(home: Path, asked: str, expected: dict[str, list[str]]) -> None:
+    # By ssh, with our copy of the config: each and every line of -G.
+    host, user = split(asked)
+    with config_view(home, run_commands=True) as view:
+        ours = openssh.query("ssh", host, username=user, port=None, config=view.path, timeout=20)
+    for printed in (ours, expected):
+        # Its default follows from whether the files are named, and our copy of the config names them.
+        del printed["updatehostkeys"]
+        for key in ("identityfile", "certificatefile", "globalknownhostsfile"):  # raw in -G
+            values = printed.get(key, [])
+            printed[key] = [value.replace("~/", f"{home}/").replace("%d/", f"{home}/") for value in values]
+    assert ours == expected
+
+    # Without ssh: all that connecting needs.
+    evaluated = work_out(home, asked)
+    for key in EVALUATED:
+        assert hosts_view(evaluated, key, home) == hosts_view(expected, key, home), key
+
+    target = hosts.resolve(asked)
+    assert target.asked == asked
+    assert target.hostname == expected["hostname"][0]
+    assert target.username == expected["user"][0]
+    assert target.port == int(expected["port"][0])
+    assert len(target.proxy_jump) >= ("proxyjump" in expected)
+
+
+def work_out(home: Path, asked: str) -> dict[str, list[str]]:
+    host, user = split(asked)
+    files = read_config(home)
+    return evaluator.evaluate(files, host, username=user, port=None, home=home, run_commands=True)
+
+
+def hosts_view(printed: dict[str, list[str]], key: str, home: Path) -> object:
+    """A value as resolve() sees it: file names expanded, defaults filled in."""
+    values = printed.get(key, [SSH_DEFAULTS[key]] if key in SSH_DEFAULTS else [])
+    if values in (["none"], []):
+        return []
+    if key in (
+        "identityfile",
+        "certificatefile",
+        "userknownhostsfile",
+        "globalknownhostsfile",
+        "identityagent",
+    ):
+        tokens = hosts.tokens_of(printed, printed["host"][0])
+        expanded = [hosts.expand(value, tokens, home) for value in values]
+        return " ".join(expanded) if key.endswith("hostsfile") else expanded
+    if key == "proxyjump":
+        return [value.replace("[", "").replace("]", "").replace("ssh://", "") for value in values]
+    return values
+
+
+@pytest.fixture
+def without_openssh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openssh, "find_ssh", lambda: None)
+
+
+def test_a_host_without_config_is_itself(home: Path) -> None:
+    target = hosts.resolve("gpu.example")
+    assert (target.hostname, target.port, target.username) == ("gpu.example", 22, "root")
+    assert home / ".ssh" / "id_ed25519" in target.identity_files
+    assert target.user_known_hosts == (home / ".ssh" / "known_hosts", home / ".ssh" / "known_hosts2")
+    assert target.proxy_jump == ()
+    assert target.known_hosts_name == "gpu.example"
+
+
+def test_what_the_request_says_wins(home: Path) -> None:
+    write_config(home, "Host gpu\n  HostName 10.0.0.1\n  User config\n  Port 2222\n")
+    target = hosts.resolve("gpu", username="request", port=2022)
+    assert (target.username, target.port) == ("request", 2022)
+    assert target.known_hosts_name == "[10.0.0.1]:2022"
+
+
+def test_destinations_as_people_write_them(home: Path) -> None:
+    write_config(home, "Host gpu\n  HostName 10.0.0.1\n")
+    for asked, expected in {
+        "bob@gpu": ("10.0.0.1", "bob", 22),
+        "ssh://bob@gpu:2200": ("10.0.0.1", "bob", 2200),
+        "ssh://[2001:db8::7]:2200/": ("2001:db8::7", "root", 2200),
+        "[::1]": ("::1", "root", 22),
+        "first@realm@gpu": ("10.0.0.1", "first@realm", 22),
+    }.items():
+        target = hosts.resolve(asked)
+        assert (target.hostname, target.username, target.port) == expected
+        assert target.asked == asked
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["-oProxyCommand=x", "a b", "a;b", "$(id)", "`id`", "a|b", "a\nb", "", "a'b", "x@-y", "ssh://", "a\\b"],
+)
+def test_a_host_that_could_mean_something_to_a_shell_is_refused(home: Path, bad: str) -> None:
+    with pytest.raises(InvalidParameters) as refused:
+        hosts.resolve(bad)
+    assert refused.value.details["errors"][0]["field"] == "host"
+
+
+@pytest.mark.parametrize("bad", ["-l", "a;b", "a`id`", "a -x", "a\x00", "a$(x)"])
+def test_a_user_that_could_mean_something_to_a_shell_is_refused(home: Path, bad: str) -> None:
+    with pytest.raises(InvalidParameters) as refused:
+        hosts.resolve("gpu", username=bad)
+    assert refused.value.details["errors"][0]["field"] == "username"
+
+
+def test_jump_hosts_each_have_their_own_config(home: Path) -> None:
+    write_config(
+        home,
+        "Host gpu\n  ProxyJump mid,carol@last:2300\n"
+        "Host mid\n  HostName 10.0.0.2\n  User mike\n  ProxyJump outer\n  UserKnownHostsFile ~/.ssh/kh_mid\n"
+        "Host outer\n  HostName 10.0.0.1\n  Port 2201\n  ProxyCommand nc %h %p\n  IdentityFile ~/.ssh/outer\n"
+        "Host last\n  HostName 10.0.0.3\n  User ignored\n  Port 23\n  ProxyJump nowhere\n",
+    )
+    outer, mid, last = hosts.resolve("gpu").proxy_jump
+    assert (outer.hostname, outer.port, outer.proxy_command) == ("10.0.0.1", 2201, "nc 10.0.0.1 2201")
+    assert outer.identity_files == (home / ".ssh" / "outer",)
+    assert (mid.hostname, mid.username) == ("10.0.0.2", "mike")
+    assert mid.user_known_hosts == (home / ".ssh" / "kh_mid",)
+    assert (last.hostname, last.username, last.port) == ("10.0.0.3", "carol", 2300)
+    assert all(hop.proxy_jump == () for hop in (outer, mid, last))
+
+
+def test_jump_hosts_in_a_circle_are_refused(home: Path) -> None:
+    write_config(home, "Host a\n  ProxyJump b\nHost b\n  ProxyJump a\n")
+    with pytest.raises(SshUnavailable, match="circle"):
+        hosts.resolve("a")
+
+
+def test_a_host_that_is_its_own_jump_host_is_refused_as_ssh_does(home: Path) -> None:
+    write_config(home, "Host *\n  ProxyJump bastion\n")
+    with pytest.raises(SshUnavailable, match="jumphost loop"):
+        hosts.resolve("bastion")
+
+
+def test_an_administrator_can_switch_commands_off(home: Path, tmp_path: Path) -> None:
+    witness = tmp_path / "ran"
+    write_config(
+        home,
+        f'Match host gpu exec "touch {witness}"\n  User matched\n'
+        f'Match !exec "touch {witness}; false"\n  Port 1\n'
+        "Host proxied\n  ProxyCommand nc %h %p\nHost behind\n  ProxyJump proxied\nHost *\n  User plain\n",
+    )
+    assert hosts.resolve("gpu", run_commands=False).username == "plain"
+    assert hosts.resolve("gpu", run_commands=False).port == 22
+    assert not witness.exists()
+    for name in ("proxied", "behind"):
+        with pytest.raises(HostNotAllowed, match="ProxyCommand"):
+            hosts.resolve(name, run_commands=False)
+    assert hosts.resolve("gpu").username == "matched"
+    assert witness.exists()
+
+
+@pytest.mark.parametrize(
+    "line", ['"exec" true', 'ex"ec" true', "!exec true", "host gpu EXEC true", "host=gpu exec=true"]
+)
+def test_no_spelling_of_exec_gets_through(home: Path, tmp_path: Path, line: str) -> None:
+    witness = tmp_path / "ran"
+    command = f'"touch {witness}"'
+    write_config(home, f"Match {line.replace('true', command)}\n  User matched\n")
+    try:
+        hosts.resolve("gpu", run_commands=False)
+    except SshUnavailable:
+        assert "host=gpu" in line  # only newer versions of ssh know that form
+    assert not witness.exists()
+
+
+def test_listing_aliases_follows_includes_and_leaves_patterns_out(home: Path, tmp_path: Path) -> None:
+    witness = tmp_path / "ran"
+    (home / ".ssh" / "work.d").mkdir()
+    (home / ".ssh" / "work.d" / "lab").write_text("Host lab\n  HostName lab.example\n  ProxyJump gate\n")
+    write_config(
+        home,
+        "Include work.d/*\nHost gpu1 gpu? !gpu9 gpu2\n  User alice\n  Port 2222\n"
+        f'Match exec "touch {witness}"\n  User nobody\nHost *\n  User plain\n',
+    )
+    listed = {alias.alias: alias for alias in hosts.list_aliases()}
+    assert list(listed) == ["lab", "gpu1", "gpu2"]
+    assert (listed["lab"].hostname, listed["lab"].proxy_jump) == ("lab.example", "gate")
+    assert (listed["gpu2"].username, listed["gpu2"].port) == ("alice", 2222)
+    assert not witness.exists()
+
+
+def test_no_config_lists_no_aliases(home: Path) -> None:
+    assert hosts.list_aliases() == []
+
+
+def test_a_config_that_others_may_write_is_refused(home: Path) -> None:
+    write_config(home, "Host gpu\n  User alice\n")
+    (home / ".ssh" / "config").chmod(0o666)
+    with pytest.raises(SshUnavailable, match=r"bad owner or permissions on ~/\.ssh/config"):
+        hosts.resolve("gpu")
+
+
+def test_the_complaint_names_the_users_file_and_line(home: Path) -> None:
+    write_config(home, "Host gpu\n  User alice\n  Colour red\n")
+    with pytest.raises(SshUnavailable) as refused:
+        hosts.resolve("gpu")
+    assert "~/.ssh/config: line 3: Bad configuration option: colour" in refused.value.message
+
+
+def test_agents_that_the_config_names(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_AGENT", "/run/mine")
+    write_config(
+        home,
+        "Host a\n  IdentityAgent $MY_AGENT\nHost b\n  IdentityAgent $NOT_SET_ANYWHERE\n"
+        "Host c\n  IdentityAgent SSH_AUTH_SOCK\nHost e\n  IdentityAgent none\n"
+        'Host f\n  IdentityAgent "~/agent sock"\n',
+    )
+    assert [hosts.resolve(name).identity_agent for name in "abcef"] == [
+        *("/run/mine", "none", None, "none"),
+        str(home / "agent sock"),
+    ]
+
+
+def test_known_hosts_files_with_spaces_are_told_apart(home: Path) -> None:
+    write_config(home, 'Host x\n  UserKnownHostsFile "~/.ssh/known hosts" ~/.ssh/second "/a b/c d"\n')
+    assert hosts.resolve("x").user_known_hosts == (
+        *(home / ".ssh" / "known hosts", home / ".ssh" / "second"),
+        Path("/a b/c d"),
+    )
+
+
+def test_what_is_not_honoured_is_said(home: Path) -> None:
+    write_config(
+        home, "Host x\n  ProxyCommand nc %h %p\n  ProxyUseFDPass yes\n  KnownHostsCommand /bin/true\n"
+    )
+    notes = " ".join(hosts.resolve("x").notes)
+    assert "ProxyUseFDPass" in notes
+    assert "KnownHostsCommand" in notes
+
+
+@pytest.mark.usefixtures("without_openssh")
+def test_without_openssh_the_config_still_counts(home: Path) -> None:
+    write_config(home, "Include more\nHost gpu\n  ProxyJump gate\n  IdentityFile ~/.ssh/gpu\n")
+    (home / ".ssh" / "more").write_text("Host gate\n  User gatekeeper\n")
+    target = hosts.resolve("gpu")
+    assert target.identity_files == (home / ".ssh" / "gpu",)
+    assert target.proxy_jump[0].username == "gatekeeper"
+    assert "OpenSSH" in target.notes[0]
+
+
+def test_a_user_id_that_nobody_knows_does_not_need_ssh(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "ssh"
+    program.write_text('#!/bin/sh\necho "No user exists for uid 1000730000" >&2\nexit 255\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(openssh, "find_ssh", lambda: str(program))
+    write_config(home, "Host gpu\n  HostName 10.0.0.9\n")
+    assert hosts.resolve("gpu").hostname == "10.0.0.9"
+
+
+def test_a_config_that_takes_for_ever_ends(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from runicorn_jupyter.errors import ConnectionTimeout
+
+    monkeypatch.setattr(hosts, "_RESOLVE_SECONDS", 0.2)
+    write_config(home, 'Match exec "sleep 5"\n  User x\n')
+    with pytest.raises(ConnectionTimeout, match="Match exec"):
+        hosts.resolve("gpu")
+
+
+@given(st.text(max_size=80))
+@settings(max_examples=300, deadline=None)
+def test_any_line_is_read_or_refused(text: str) -> None:
+    try:
+        line = parse_line(text)
+    except ValueError:
+        return
+    if line is not None:
+        assert line.keyword
+        assert line.keyword == line.keyword.lower()
+
+
+@given(st.lists(st.text(st.characters(blacklist_characters="\0\n", blacklist_categories=["Cs"])), min_size=1))
+def test_quoting_survives_reading(arguments: list[str]) -> None:
+    line = parse_line("IdentityFile " + " ".join(quote(argument) for argument in arguments))
+    assert line is not None
+    assert line.arguments == tuple(arguments)
+
+
+@given(st.text("ab*?", max_size=12), st.text("ab", max_size=12))
+def test_patterns_match_as_the_shell_does(pattern: str, text: str) -> None:
+    import fnmatch
+
+    assert matches(text, pattern) == fnmatch.fnmatchcase(text, pattern)
+
+
+def test_a_pattern_made_to_be_slow_is_not() -> None:
+    assert not matches("a" * 2000, "*a" * 200 + "b")
+
+
+def test_lists_of_patterns() -> None:
+    assert matches_list("gpu1", "gpu*,!gpu9")
+    assert not matches_list("gpu9", "gpu*,!gpu9")
+    assert not matches_list("gpu9", "!gpu8")
+
+
+@given(body=st.text(st.sampled_from("Host Mtch!*?\"'\\=#~%$ {}\n\t/alUserPIncud"), max_size=200))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_config_breaks_the_reader(home: Path, body: str) -> None:
+    write_config(home, body)
+    try:
+        files = read_config(home)
+        evaluator.evaluate(files, "gpu", username=None, port=None, home=home, run_commands=False)
+    except SshUnavailable:
+        return
+
+
+def test_importing_needs_no_openssh() -> None:
+    code = "import runicorn_jupyter.ssh.hosts"
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PATH": ""}, check=False)
+    assert done.returncode == 0
