@@ -13,8 +13,9 @@ from runicorn_jupyter.errors import ConnectionLost, RemoteError
 from runicorn_jupyter.remote.viewer import SECRET_HEADER, RemoteViewer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from runicorn_jupyter.remote.state import RunningViewer
     from runicorn_jupyter.ssh.connection import Connection
     from runicorn_jupyter.ssh.stream import Stream
 
@@ -87,8 +88,17 @@ class ViewerHold:
             return 0.0
         return round(self._remote.uptime_seconds + time.monotonic() - self._attached_at, 3)
 
-    async def start(self, on_step: Callable[[str], None] | None = None) -> None:
+    async def start(
+        self, on_step: Callable[[str], None] | None = None, running: Sequence[RunningViewer] = ()
+    ) -> None:
         """Start the viewer, or adopt the one that runs.
+
+        Parameters
+        ----------
+        on_step
+            Told each step that the work reaches.
+        running
+            What a probe found; one of them that fits is adopted without another command.
 
         Raises
         ------
@@ -99,9 +109,18 @@ class ViewerHold:
         InvalidParameters
             If the root is no existing directory.
         """
+        self.connection.relay_python = self.environment.python_path
+        self.connection.reconnect_delay_max = min(
+            self.connection.reconnect_delay_max, self._lease / RENEWALS_PER_LEASE
+        )
         self._attach(
             await RemoteViewer.start(
-                self.connection, self.environment, self.root, lease_seconds=self._lease, on_step=on_step
+                self.connection,
+                self.environment,
+                self.root,
+                lease_seconds=self._lease,
+                on_step=on_step,
+                running=running,
             )
         )
         self._keeper = asyncio.create_task(self._keep(), name=f"viewer of {self.connection.connection_id}")
@@ -180,16 +199,15 @@ class ViewerHold:
         while True:
             with contextlib.suppress(ConnectionLost):
                 await self._watch()
-            if self.connection.status == "connected":
-                if await self.remote.check() != "crashed":
-                    continue
-                await self._crashed()
-                return
-            self._set("reconnecting")
-            if not await self.connection.wait_connected(None):
-                self._set("stopped")
-                return
             try:
+                if self.connection.status == "connected":
+                    if not await self._lives():
+                        return
+                    continue
+                self._set("reconnecting")
+                if not await self.connection.wait_connected(None):
+                    self._set("stopped")
+                    return
                 if await self.remote.reattach():
                     self._attached_at = time.monotonic()
                     self._set("running")
@@ -205,6 +223,21 @@ class ViewerHold:
                 log.warning("viewer of %s did not come back: %s", self.connection.connection_id, exc.message)
                 await self._crashed()
                 return
+
+    async def _lives(self) -> bool:
+        """Look at a process that closed its stream, or did not answer, while the connection is up."""
+        state = await self.remote.check()
+        if state == "crashed":
+            await self._crashed()
+            return False
+        self.note_hung(state == "hung")
+        return True
+
+    def note_hung(self, hung: bool) -> None:
+        """Take down whether the process answers; a hung one is told, and never killed for it."""
+        if hung != self.hung:
+            self.hung = hung
+            self._changed()
 
     async def _restart(self) -> None:
         log.info("viewer of %s is gone; starting it again", self.connection.connection_id)

@@ -13,7 +13,7 @@ from runicorn_jupyter.ssh import hosts
 from runicorn_jupyter.ssh.auth import Credentials, check_private_key
 from runicorn_jupyter.ssh.challenge import Challenges
 from runicorn_jupyter.ssh.connection import Connection
-from runicorn_jupyter.ssh.hostkeys import KnownHosts, OfferedKeys
+from runicorn_jupyter.ssh.hostkeys import KnownHosts, OfferedKeys, split_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -132,10 +132,9 @@ class Opener:
                 )
         return target
 
-    async def known_hosts(self, host: str | None = None, port: int = DEFAULT_SSH_PORT) -> KnownHosts:
-        """Give the known_hosts files that count for a host, or the default ones."""
-        target = await self._resolve(host or "localhost", None, port)
-        return KnownHosts(target.user_known_hosts, target.global_known_hosts)
+    async def known_hosts(self) -> KnownHosts:
+        """Give the known_hosts files that count where the config says nothing else."""
+        return _known_hosts(await self._resolve("localhost", None, DEFAULT_SSH_PORT))
 
     async def accept_host_key(self, request: m.KnownHostAccept) -> None:
         """Trust a key that a host really offered to this server.
@@ -149,8 +148,19 @@ class Opener:
             raise InvalidParameters.for_field(
                 "public_key", "is not the key that this host offered; connect first, then accept its key"
             )
-        known_hosts = await self.known_hosts(request.host, request.port)
-        await asyncio.to_thread(known_hosts.accept, request.host, request.port, request.public_key)
+        target = await self._resolve(request.host, None, request.port)
+        host, port = split_name(target.known_hosts_name)
+        await asyncio.to_thread(_known_hosts(target).accept, host, port, request.public_key)
+
+    async def forget_host_keys(self, request: m.KnownHostRemove) -> int:
+        """Remove a host's keys from the user's files; give how many lines went."""
+        target = await self._resolve(request.host, None, request.port)
+        host, port = split_name(target.known_hosts_name)
+        return await asyncio.to_thread(_known_hosts(target).remove, host, port)
+
+
+def _known_hosts(target: hosts.Target) -> KnownHosts:
+    return KnownHosts(target.user_known_hosts, target.global_known_hosts, hash_names=target.hash_known_hosts)
 
 
 def _credentials(request: m.ConnectRequest) -> Credentials:

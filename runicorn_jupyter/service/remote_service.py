@@ -181,8 +181,7 @@ class RemoteService:
 
     async def remove_known_host(self, caller: Caller, request: m.KnownHostRemove) -> m.MessageResponse:
         """Forget the keys of a host."""
-        known_hosts = await self._opener.known_hosts(request.host, request.port)
-        removed = await asyncio.to_thread(known_hosts.remove, request.host, request.port)
+        removed = await self._opener.forget_host_keys(request)
         if not removed:
             raise NotFound(f"No key of {request.host} is on record.")
         return m.MessageResponse(message=f"Forgot {removed} key(s) of {request.host}.")

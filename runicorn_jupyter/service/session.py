@@ -19,7 +19,6 @@ from runicorn_jupyter.remote.hold import ViewerHold
 from runicorn_jupyter.remote.probe import Probe, probe
 
 if TYPE_CHECKING:
-
     from runicorn_jupyter.proxy.origin import Capabilities
     from runicorn_jupyter.service.caller import Caller, Emit
     from runicorn_jupyter.ssh.connection import Connection
@@ -106,7 +105,8 @@ class Session:
                 "This connection has a viewer already; stop it first to start another.",
                 viewer=self.describe_viewer(caller, base_url).model_dump(mode="json"),
             )
-        environment = await self.environment(request.env_name)
+        found = await self.look()
+        environment = environments.find(found.environments, request.env_name)
         hold = ViewerHold(
             self.connection,
             environment,
@@ -128,7 +128,7 @@ class Session:
             )
 
         try:
-            await hold.start(on_step)
+            await hold.start(on_step, found.viewers)
         except BaseException:
             if self._hold is hold:
                 self._hold = None
@@ -221,7 +221,7 @@ class Session:
                 state = await hold.remote.check()
             except (RemoteError, OSError):
                 state = "hung"
-            hold.hung = state == "hung"
+            hold.note_hung(state == "hung")
             process = "fail" if state == "crashed" else "pass"
             tunnel = "pass" if state == "running" else "fail"
         return m.HealthChecks(ssh_connection="pass", viewer_process=process, tunnel_active=tunnel)

@@ -115,7 +115,7 @@ class KnownHosts:
         """List the record for people."""
         found = []
         for entry in self._entries():
-            host, port = _split_name(entry.names)
+            host, port = split_name(entry.names)
             found.append(
                 KnownHost(
                     host=host,
@@ -256,7 +256,8 @@ def _parse_public_key(public_key: str) -> bytes:
     return blob
 
 
-def _split_name(names: str) -> tuple[str, int]:
+def split_name(names: str) -> tuple[str, int]:
+    """Take the first of a line's names apart: ``[host]:port`` or ``host``, whose port is 22."""
     first = names.partition(",")[0]
     host, bracket, port = first.removeprefix("[").rpartition("]:")
     if first.startswith("[") and bracket and port.isdigit():

@@ -1,0 +1,314 @@
+"""Every row of API.md's table of errors, provoked for real."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.api.conftest import World, add_environments
+from tests.world.environments import build
+from tests.world.jupyter import JupyterServer
+from tests.world.sshd import Sshd, SshHome, make_key
+
+
+def failed(answer: requests.Response, status: int, code: str) -> dict[str, Any]:
+    """Check the envelope and give its details."""
+    body = answer.json()
+    assert (answer.status_code, body["success"], body["error"]) == (status, False, code), body
+    assert body["message"].endswith((".", "`")) or ": " in body["message"], body["message"]
+    assert "Traceback" not in answer.text
+    assert set(body) <= {"success", "error", "message", "details"}
+    details: dict[str, Any] = body.get("details", {})
+    return details
+
+
+def fields(details: dict[str, Any]) -> list[str]:
+    return [error["field"] for error in details["errors"]]
+
+
+def test_invalid_parameters_names_the_field(world: World) -> None:
+    details = failed(world.jupyter.post("connect", host="gpu1", port="22"), 400, "invalid_parameters")
+    assert fields(details) == ["port"]
+
+
+@pytest.mark.parametrize("content", ["missing", "folder", "text", "huge", "public"])
+def test_a_private_key_path_that_is_no_readable_private_key(
+    world: World, tmp_path: Path, content: str
+) -> None:
+    path = tmp_path / content
+    if content == "folder":
+        path.mkdir()
+    elif content == "text":
+        path.write_text("not a key")
+    elif content == "huge":
+        path.write_bytes(b"x" * (64 * 1024 + 1))
+    elif content == "public":
+        path = Path(f"{make_key(tmp_path / 'pair')}.pub")
+    answer = world.jupyter.post("connect", host="127.0.0.1", port=1, private_key_path=str(path))
+    assert fields(failed(answer, 400, "invalid_parameters")) == ["private_key_path"]
+
+
+def test_authentication_failed_says_what_the_server_takes(world: World, tmp_path: Path) -> None:
+    key = make_key(tmp_path / "stranger")
+    details = failed(
+        world.jupyter.post("connect", host="gpu1", private_key_path=str(key)), 401, "authentication_failed"
+    )
+    assert "publickey" in details["allowed_methods"]
+
+
+def test_authentication_required_and_answered(world: World, tmp_path: Path) -> None:
+    key = make_key(tmp_path / "locked", passphrase="open sesame")
+    with world.sshd.authorized_keys.open("a") as file:
+        file.write(Path(f"{key}.pub").read_text())
+    answer = world.jupyter.post("connect", host="gpu1", private_key_path=str(key))
+    details = failed(answer, 401, "authentication_required")
+    assert details["prompts"][0]["echo"] is False
+    answered = world.jupyter.post(f"connect/{details['challenge_id']}", responses=["open sesame"])
+    assert answered.json()["status"] == "connected", answered.text
+    again = world.jupyter.post(f"connect/{details['challenge_id']}", responses=["open sesame"])
+    failed(again, 404, "not_found")
+
+
+def test_declining_a_challenge(world: World, tmp_path: Path) -> None:
+    key = make_key(tmp_path / "locked", passphrase="open sesame")
+    details = failed(
+        world.jupyter.post("connect", host="gpu1", private_key_path=str(key)), 401, "authentication_required"
+    )
+    path = f"connect/{details['challenge_id']}"
+    assert world.jupyter.get(path).json()["prompts"] == details["prompts"]
+    assert world.jupyter.delete(path).json()["success"]
+    failed(world.jupyter.get(path), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "connections/conn_00000000"),
+        ("GET", "environments?connection_id=conn_00000000"),
+        ("GET", "viewer/status?connection_id=conn_00000000"),
+        ("GET", "viewer/logs?connection_id=conn_00000000"),
+        ("GET", "health?connection_id=conn_00000000"),
+        ("GET", "ping?connection_id=conn_00000000"),
+        ("GET", "config?connection_id=conn_00000000&env_name=x"),
+    ],
+)
+def test_connection_not_found(world: World, method: str, path: str) -> None:
+    failed(world.jupyter.request(method, path), 404, "connection_not_found")
+
+
+@pytest.mark.parametrize("route", ["environments/detect", "viewer/start", "viewer/stop"])
+def test_connection_not_found_for_a_body(world: World, route: str) -> None:
+    more = {"env_name": "x"} if route == "viewer/start" else {}
+    failed(world.jupyter.post(route, connection_id="conn_00000000", **more), 404, "connection_not_found")
+
+
+def test_environment_not_found(world: World) -> None:
+    connection_id = world.connect()
+    failed(
+        world.jupyter.post("viewer/start", connection_id=connection_id, env_name="no such"),
+        404,
+        "environment_not_found",
+    )
+    failed(
+        world.jupyter.get("config", connection_id=connection_id, env_name="; id"),
+        404,
+        "environment_not_found",
+    )
+
+
+def test_viewer_not_running(world: World) -> None:
+    connection_id = world.connect()
+    failed(world.jupyter.post("viewer/stop", connection_id=connection_id), 404, "viewer_not_running")
+    failed(world.jupyter.get("viewer/logs", connection_id=connection_id), 404, "viewer_not_running")
+
+
+def test_not_found_and_wrong_method(world: World) -> None:
+    failed(world.jupyter.get("no/such/route"), 404, "not_found")
+    answer = world.jupyter.request("PUT", "connections")
+    failed(answer, 405, "not_found")
+    assert answer.headers["Allow"] == "GET"
+
+
+def test_connection_timeout_of_a_server_that_accepts_and_says_nothing(world: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        answer = world.jupyter.post("connect", host="127.0.0.1", port=silent.getsockname()[1], timeout=1)
+        failed(answer, 408, "connection_timeout")
+
+
+def test_host_key_unknown_then_accepted(world: World, make_sshd: Callable[..., Sshd]) -> None:
+    stranger = make_sshd()
+    world.home.host("stranger", stranger)
+    details = failed(world.jupyter.post("connect", host="stranger"), 409, "host_key_unknown")
+    offered = details["host_key"]
+    assert offered["public_key"] == stranger.host_key
+    assert offered["port"] == stranger.port
+    printed = subprocess.run(
+        ["ssh-keygen", "-lf", f"{stranger.host_key_path}.pub"], capture_output=True, text=True, check=True
+    ).stdout
+    assert offered["fingerprint_sha256"] in printed
+
+    other = make_key(stranger.root / "other")
+    forged = " ".join(Path(f"{other}.pub").read_text().split()[:2])
+    accept = {"host": offered["host"], "port": offered["port"]}
+    wrong = world.jupyter.post("known-hosts", **accept, public_key=forged)
+    assert fields(failed(wrong, 400, "invalid_parameters")) == ["public_key"]
+    accepted = world.jupyter.post("known-hosts", **accept, public_key=offered["public_key"])
+    assert accepted.status_code == 200, accepted.text
+    world.connect("stranger")
+
+
+def test_host_key_changed_is_refused_with_both_fingerprints(
+    world: World, make_sshd: Callable[..., Sshd]
+) -> None:
+    changing = make_sshd()
+    world.home.host("changing", changing)
+    world.home.trust(changing)
+    old = changing.host_key
+    changing.stop()
+    changing.new_host_key()
+    changing.start()
+    details = failed(world.jupyter.post("connect", host="changing"), 409, "host_key_changed")["host_key"]
+    assert details["public_key"] == changing.host_key != old
+    assert details["expected_fingerprint_sha256"] != details["fingerprint_sha256"]
+    accept = world.jupyter.post(
+        "known-hosts", host=details["host"], port=details["port"], public_key=details["public_key"]
+    )
+    failed(accept, 400, "invalid_parameters")
+    assert "Accepted" not in changing.log
+    assert "userauth" not in changing.log
+
+
+def test_viewer_already_running_says_which(world: World) -> None:
+    connection_id = world.connect()
+    viewer = world.start(connection_id, "rc072")
+    answer = world.jupyter.post("viewer/start", connection_id=connection_id, env_name="rc060")
+    details = failed(answer, 409, "viewer_already_running")
+    assert details["viewer"]["pid"] == viewer["pid"]
+
+
+def test_runicorn_not_installed_has_the_pip_command(world: World) -> None:
+    connection_id = world.connect()
+    answer = world.jupyter.post("viewer/start", connection_id=connection_id, env_name="empty")
+    failed(answer, 424, "runicorn_not_installed")
+    assert "-m pip install runicorn" in answer.json()["message"]
+
+
+def test_too_many_connections(make_jupyter: Callable[..., JupyterServer], sshd: Sshd, tmp_path: Path) -> None:
+    home = SshHome(tmp_path)
+    home.trust(sshd)
+    home.host("gpu1", sshd)
+    world = World(make_jupyter("--RunicornJupyter.max_connections=1", home=tmp_path), sshd, home)
+    first = world.connect()
+    failed(world.jupyter.post("connect", host="gpu1"), 429, "too_many_connections")
+    world.jupyter.delete(f"connections/{first}")
+    world.connect()
+
+
+def test_host_not_allowed(make_jupyter: Callable[..., JupyterServer], tmp_path: Path) -> None:
+    SshHome(tmp_path)
+    server = make_jupyter("--RunicornJupyter.allowed_hosts=*.cluster.example", home=tmp_path)
+    failed(server.post("connect", host="127.0.0.1"), 403, "host_not_allowed")
+
+
+def test_viewer_start_failed_holds_what_it_printed(world: World, tmp_path: Path) -> None:
+    broken = build("runicorn==0.7.2", "starlette==1.10.0")
+    copy = tmp_path / "broken"
+    subprocess.run(["cp", "-a", str(broken), str(copy)], check=True)
+    package = next(copy.glob("lib/python3*/site-packages/runicorn"))
+    (package / "viewer" / "__init__.py").write_text(
+        "def create_app(storage=None):\n    raise RuntimeError('the disk of the viewer is on fire')\n"
+    )
+    add_environments(world.sshd.home, on_fire=copy)
+    connection_id = world.connect()
+    world.jupyter.post("environments/detect", connection_id=connection_id, force_refresh=True)
+    answer = world.jupyter.post("viewer/start", connection_id=connection_id, env_name="on_fire")
+    details = failed(answer, 500, "viewer_start_failed")
+    assert any("the disk of the viewer is on fire" in line for line in details["log"])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"])
+def test_ssh_unavailable(world: World, host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    failed(world.jupyter.post("connect", host=host, port=port), 503, "ssh_unavailable")
+
+
+def test_ssh_unavailable_where_something_else_listens(world: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as web:
+
+        def serve() -> None:
+            client, _ = web.accept()
+            with client:
+                client.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n" * 20)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        failed(
+            world.jupyter.post("connect", host="127.0.0.1", port=web.getsockname()[1]), 503, "ssh_unavailable"
+        )
+        thread.join()
+
+
+def test_connection_lost_while_it_is_down(world: World, make_sshd: Callable[..., Sshd]) -> None:
+    leaving = make_sshd()
+    world.home.host("leaving", leaving)
+    world.home.trust(leaving)
+    connection_id = world.connect("leaving")
+    leaving.stop()
+    seen = threading.Event()
+    for _ in range(100):
+        status = world.jupyter.get("connections").json()["connections"][0]["status"]
+        if status == "reconnecting":
+            break
+        seen.wait(0.05)
+    assert status == "reconnecting"
+    failed(world.jupyter.get("ping", connection_id=connection_id), 503, "connection_lost")
+    failed(
+        world.jupyter.post("viewer/start", connection_id=connection_id, env_name="x"), 503, "connection_lost"
+    )
+    assert world.jupyter.get("environments", connection_id=connection_id).status_code == 200
+    assert (
+        world.jupyter.get("viewer/status", connection_id=connection_id).json()["viewer"]["status"]
+        == "stopped"
+    )
+    health = world.jupyter.get("health", connection_id=connection_id).json()
+    assert (health["health"], health["checks"]["ssh_connection"]) == ("unhealthy", "fail")
+
+
+def test_forbidden_without_the_token(world: World) -> None:
+    for headers in ({}, {"Authorization": "token wrong"}):
+        for method, path in (("GET", "connections"), ("POST", "connect"), ("GET", "nowhere")):
+            answer = requests.request(
+                method, f"{world.jupyter.url}api/remote/{path}", headers=headers, json={}, timeout=10
+            )
+            failed(answer, 403, "forbidden")
+
+
+def test_forbidden_from_another_origin(world: World) -> None:
+    for method in ("GET", "DELETE"):
+        answer = world.jupyter.request(
+            method,
+            "connections/x" if method == "DELETE" else "connections",
+            headers={"Origin": "http://evil.example"},
+        )
+        failed(answer, 403, "forbidden")
+
+
+def test_internal_error_tells_nothing(world: World, tmp_path: Path) -> None:
+    profiles = world.jupyter.home / ".local" / "share" / "jupyter" / "runicorn" / "profiles.json"
+    profiles.parent.mkdir(parents=True, exist_ok=True)
+    profiles.mkdir()
+    try:
+        answer = world.jupyter.get("profiles")
+        failed(answer, 500, "internal_error")
+        assert str(profiles) not in answer.text
+        assert str(profiles) in world.jupyter.log.read_text()
+    finally:
+        profiles.rmdir()
