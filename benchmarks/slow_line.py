@@ -6,9 +6,6 @@ made by a browser and a Jupyter server that have never seen the viewer; the seco
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +17,7 @@ from benchmarks.connecting import BY_HAND
 from benchmarks.harness import OURS, Answer, Samples, stopwatch, until
 from benchmarks.world import World, answers
 from tests.world.browser import start_chromium
+from tests.world.relay import Relay
 
 RTT_MS = 50
 MBIT_S = 20
@@ -30,20 +28,14 @@ RUN_IN_LIST = "table tbody tr:has-text('run-')"
 @contextmanager
 def _line(world: World) -> Iterator[None]:
     """Put the line before the sshd, under a host name of its own."""
-    options = {"port": world.sshd.port, "rtt_ms": RTT_MS, "mbit_s": MBIT_S}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.relay", json.dumps(options)], stdout=subprocess.PIPE, text=True
-    )
+    relay = Relay("127.0.0.1", world.sshd.port, delay_ms=RTT_MS / 2, rate_mbit=MBIT_S)
     try:
-        assert process.stdout is not None
-        port = int(process.stdout.readline())
         with world.home.known_hosts.open("a") as file:
-            file.write(f"[127.0.0.1]:{port} {world.sshd.host_key}\n")
-        world.home.host(SLOW_ALIAS, world.sshd, Port=port)
+            file.write(f"[127.0.0.1]:{relay.port} {world.sshd.host_key}\n")
+        world.home.host(SLOW_ALIAS, world.sshd, Port=relay.port)
         yield
     finally:
-        process.terminate()
-        process.wait()
+        relay.close()
 
 
 @contextmanager
