@@ -17,7 +17,7 @@ from runicorn_jupyter.errors import (
     ViewerStartFailed,
 )
 from runicorn_jupyter.remote.bundle import COMMAND, SHELL, python_input, shell_input
-from runicorn_jupyter.remote.control import Control, NotTheViewer
+from runicorn_jupyter.remote.control import ANSWER_SECONDS, Control, NotTheViewer
 from runicorn_jupyter.remote.siblings import client_name, dead_holders, live
 from runicorn_jupyter.remote.state import RunningViewer, parse_state, plain_text
 from runicorn_jupyter.remote.viewer_guard import SECRET_HEADER
@@ -185,7 +185,7 @@ class RemoteViewer:
         """Claim a viewer, once it has proven to be it."""
         try:
             stream = await self._connection.open_tunnel(LOOPBACK, state.port)
-            async with Control(stream, state.port, state.secret) as control:
+            async with Control(stream, state.port, state.secret, ANSWER_SECONDS) as control:
                 if state.adopted:
                     await control.prove()
                 info = await control.ask(
@@ -221,7 +221,7 @@ class RemoteViewer:
         """Exchange once, with a viewer that proves itself first: ports are used again by others."""
         state = self._running
         stream = await self._connection.open_tunnel(LOOPBACK, state.port)
-        async with Control(stream, state.port, state.secret) as control:
+        async with Control(stream, state.port, state.secret, ANSWER_SECONDS) as control:
             await control.prove()
             return await control.ask(action, **body)
 

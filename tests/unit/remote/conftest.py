@@ -1,0 +1,110 @@
+"""A real connection to a real sshd, and nothing left on the remote after each test."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from runicorn_jupyter.models import Environment
+from runicorn_jupyter.ssh.auth import Credentials
+from runicorn_jupyter.ssh.connection import Connection, Settings
+from runicorn_jupyter.ssh.hosts import Target
+from tests.world.sshd import Sshd, SshHome
+
+Connect = Callable[..., Awaitable[Connection]]
+
+
+@pytest.fixture
+def client_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SshHome:
+    """The Jupyter side's home."""
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return SshHome(tmp_path / "client-home")
+
+
+@pytest.fixture
+async def connect(client_home: SshHome) -> AsyncIterator[Connect]:
+    """Return ``connect(sshd, **settings) -> Connection``; all are closed with the test."""
+    opened: list[Connection] = []
+
+    async def connect(sshd: Sshd, **settings: float) -> Connection:
+        client_home.trust(sshd)
+        target = Target(
+            sshd.host, sshd.host, sshd.port, sshd.user, user_known_hosts=(client_home.known_hosts,)
+        )
+        connection = await Connection.open(
+            target,
+            Credentials(private_key_path=sshd.key_path),
+            timeout=20,
+            settings=Settings(**settings),
+            connection_id=f"conn_{secrets.token_hex(4)}",
+        )
+        opened.append(connection)
+        return connection
+
+    yield connect
+    for connection in opened:
+        await connection.close()
+
+
+@pytest.fixture
+def remote(make_sshd: Callable[..., Sshd]) -> Iterator[Sshd]:
+    """An sshd of the test's own; when the test ends, nothing that its sessions started still runs."""
+    server = make_sshd()
+    yield server
+    assert_nothing_runs(server)
+
+
+@pytest.fixture
+async def connection(remote: Sshd, connect: Connect) -> Connection:
+    """A connection to ``remote``."""
+    return await connect(remote)
+
+
+def command_lines(sshd: Sshd) -> dict[int, str]:
+    """Return what runs on the remote for its user, by process id: shells of sessions that end now included."""
+    found = {}
+    for pid in sshd.processes():
+        try:
+            found[pid] = (
+                Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            )
+        except OSError:
+            continue
+    return found
+
+
+def assert_nothing_runs(sshd: Sshd, seconds: float = 10.0) -> None:
+    """Fail if after a while something still runs that sessions have started."""
+    deadline = time.monotonic() + seconds
+    while (left := command_lines(sshd)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left, f"still running on the remote: {left}"
+
+
+def viewer_pids(sshd: Sshd) -> list[int]:
+    """Return the process ids of the viewers that run on the remote."""
+    return [pid for pid, line in command_lines(sshd).items() if "zlib.decompress" in line]
+
+
+def environment(prefix: Path, name: str = "env") -> Environment:
+    """Return an environment as the probe would list it."""
+    return Environment(
+        name=name,
+        type="venv",
+        python_version="3",
+        python_path=str(prefix / "bin" / "python"),
+        prefix=str(prefix),
+        runicorn_installed=True,
+    )
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait for something outside of this process that tells nobody when it happens."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)

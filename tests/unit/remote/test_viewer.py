@@ -1,0 +1,333 @@
+"""The viewer's life on a real remote: boot, adopt, hold, leave; and what goes wrong on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import httptools
+import pytest
+
+from runicorn_jupyter.errors import (
+    EnvironmentNotFound,
+    InvalidParameters,
+    RunicornNotInstalled,
+    ViewerStartFailed,
+)
+from runicorn_jupyter.remote.viewer import SECRET_HEADER, RemoteViewer
+from runicorn_jupyter.ssh.connection import Connection
+from tests.unit.remote.conftest import Connect, assert_nothing_runs, environment, until, viewer_pids
+from tests.world.sshd import Sshd
+
+Prefix = Callable[..., Path]
+
+
+class Answer:
+    """One HTTP answer of a viewer."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.body = b""
+        self.complete = False
+        self.parser = httptools.HttpResponseParser(self)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers[name.decode().lower()] = value.decode()
+
+    def on_body(self, data: bytes) -> None:
+        self.body += data
+
+    def on_message_complete(self) -> None:
+        self.status = self.parser.get_status_code()
+        self.complete = True
+
+
+async def get(
+    connection: Connection,
+    port: int,
+    path: str,
+    *,
+    secret: str | None = None,
+    method: str = "GET",
+    **headers: str,
+) -> Answer:
+    """Ask a viewer through a tunnel."""
+    stream = await connection.open_tunnel("127.0.0.1", port)
+    lines = [f"{method} {path} HTTP/1.1", "Host: viewer", "Connection: close"]
+    if secret is not None:
+        headers[SECRET_HEADER] = secret
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    await stream.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    answer = Answer()
+    while not answer.complete and (data := await stream.read()):
+        answer.parser.feed_data(data)
+    stream.close()
+    return answer
+
+
+async def test_a_viewer_runs_with_each_runicorn(
+    connection: Connection, remote: Sshd, each_runicorn: tuple[str, Path], finished_runs: Prefix
+) -> None:
+    version, prefix = each_runicorn
+    root = finished_runs(version)
+    steps: list[str] = []
+    viewer = await RemoteViewer.start(
+        connection, environment(prefix), str(root), lease_seconds=60, on_step=steps.append
+    )
+    assert steps == ["starting", "attaching"]
+    assert not viewer.adopted
+    assert viewer.runicorn_version == version
+    assert viewer.remote_root == str(root)
+    assert viewer_pids(remote) == [viewer.pid]
+    assert await viewer.check() == "running"
+    secret = viewer.secret.get_secret_value()
+    runs = await get(connection, viewer.port, "/api/runs", secret=secret)
+    assert runs.status == 200
+    assert len(json.loads(runs.body)) == 2
+    page = await get(connection, viewer.port, "/", secret=secret)
+    assert "text/html" in page.headers["content-type"]
+    assert await viewer.stop(cleanup=True)
+    assert_nothing_runs(remote)
+    assert not list((remote.home / ".local/state").rglob("*"))
+
+
+async def test_nothing_passes_without_the_secret(connection: Connection, runicorn_env: Prefix) -> None:
+    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    secret = viewer.secret.get_secret_value()
+    for path in ("/", "/api/health", "/nothing", "/__runicorn_jupyter__/info", "/api/remote/status"):
+        for wrong in (None, "", secret[:-1], secret + "x", secret.swapcase()):
+            assert (await get(connection, viewer.port, path, secret=wrong)).status == 403
+    upgrade = {
+        "Upgrade": "websocket",
+        "Sec_WebSocket_Version": "13",
+        "Sec_WebSocket_Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    }
+    answer = await get(connection, viewer.port, "/api/gpu/ws", **upgrade)
+    assert answer.status == 403
+    await viewer.stop(cleanup=True)
+
+
+async def test_the_secret_is_in_no_command_line_and_no_environment(
+    connection: Connection, remote: Sshd, runicorn_env: Prefix
+) -> None:
+    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    secret = viewer.secret.get_secret_value().encode()
+    for pid in remote.processes():
+        for name in ("cmdline", "environ"):
+            assert secret not in Path(f"/proc/{pid}/{name}").read_bytes()
+    folder = remote.home / ".local/state/runicorn-jupyter"
+    assert secret in next(folder.rglob("*.json")).read_bytes()
+    for path in (folder, *folder.rglob("*")):
+        assert path.stat().st_mode & 0o077 == 0
+    assert secret not in next(folder.rglob("*.log")).read_bytes()
+    assert secret.decode() not in repr(viewer)
+    await viewer.stop(cleanup=True)
+
+
+async def test_a_second_start_adopts_and_the_last_to_leave_ends_it(
+    connection: Connection, remote: Sshd, connect: Connect, runicorn_env: Prefix
+) -> None:
+    env = environment(runicorn_env())
+    first = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    second = await RemoteViewer.start(await connect(remote), env, None, lease_seconds=60)
+    assert second.adopted
+    assert (second.pid, second.port) == (first.pid, first.port)
+    assert second.secret == first.secret
+    assert not await first.stop(cleanup=True)
+    assert await second.check() == "running"
+    assert await second.stop(cleanup=True)
+
+
+async def test_simultaneous_starts_make_one_viewer(
+    connection: Connection, remote: Sshd, runicorn_env: Prefix
+) -> None:
+    env = environment(runicorn_env())
+    viewers = await asyncio.gather(
+        *(RemoteViewer.start(connection, env, None, lease_seconds=60) for _ in range(8))
+    )
+    assert len({viewer.pid for viewer in viewers}) == 1
+    assert [viewer.adopted for viewer in viewers].count(False) == 1
+    assert len(viewer_pids(remote)) == 1
+    ended = await asyncio.gather(*(viewer.stop(cleanup=True) for viewer in viewers))
+    assert ended.count(True) == 1
+
+
+async def test_other_roots_and_environments_are_other_viewers(
+    connection: Connection, remote: Sshd, runicorn_env: Prefix, tmp_path: Path
+) -> None:
+    one = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    two = await RemoteViewer.start(connection, environment(runicorn_env()), str(tmp_path), lease_seconds=60)
+    assert one.pid != two.pid
+    link = tmp_path.parent / "link-to-root"
+    link.symlink_to(tmp_path)
+    same = await RemoteViewer.start(connection, environment(runicorn_env()), str(link), lease_seconds=60)
+    assert same.pid == two.pid
+    for viewer in (one, two, same):
+        await viewer.stop(cleanup=True)
+
+
+async def test_a_released_viewer_stays_until_its_lease_is_over(
+    connection: Connection, remote: Sshd, runicorn_env: Prefix
+) -> None:
+    env = environment(runicorn_env())
+    viewer = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    await viewer.release()
+    again = await RemoteViewer.start(connection, env, None, lease_seconds=2)
+    assert again.pid == viewer.pid
+    assert await again.stop(cleanup=True)
+
+
+async def test_an_unrenewed_viewer_ends_and_leaves_nothing(
+    connection: Connection, remote: Sshd, runicorn_env: Prefix
+) -> None:
+    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=1)
+    await until(lambda: not viewer_pids(remote), seconds=20)
+    assert await viewer.check() == "crashed"
+    assert not list((remote.home / ".local/state").rglob("*"))
+
+
+async def test_a_killed_viewer_is_crashed_and_its_log_is_there(
+    connection: Connection, remote: Sshd, runicorn_env: Prefix
+) -> None:
+    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    os.kill(viewer.pid, signal.SIGKILL)
+    await until(lambda: not viewer_pids(remote))
+    assert await viewer.check() == "crashed"
+    assert not await viewer.reattach()
+    lines, total = await viewer.logs(5)
+    assert len(lines) == 5 < total
+    with pytest.raises(ConnectionRefusedError):
+        await viewer.renew()
+    assert await viewer.stop(cleanup=True)
+    assert not list((remote.home / ".local/state").rglob("*"))
+
+
+async def test_a_stopped_viewer_hangs_and_is_neither_crashed_nor_adopted(
+    connection: Connection, remote: Sshd, runicorn_env: Prefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runicorn_jupyter.remote.viewer.ANSWER_SECONDS", 0.5)
+    env = environment(runicorn_env())
+    viewer = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    os.kill(viewer.pid, signal.SIGSTOP)
+    assert await viewer.check() == "hung"
+    assert await viewer.reattach()
+    with pytest.raises(TimeoutError):
+        await viewer.renew()
+    beside = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    assert beside.pid != viewer.pid
+    os.kill(viewer.pid, signal.SIGCONT)
+    assert await viewer.check() == "running"
+    assert await viewer.stop(cleanup=False)
+    assert await beside.check() == "running"
+    assert await beside.stop(cleanup=True)
+
+
+async def test_a_hung_viewer_can_be_stopped(
+    connection: Connection, remote: Sshd, runicorn_env: Prefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runicorn_jupyter.remote.viewer.ANSWER_SECONDS", 0.5)
+    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    os.kill(viewer.pid, signal.SIGSTOP)
+    assert await viewer.stop(cleanup=True)
+    assert not list((remote.home / ".local/state").rglob("*"))
+
+
+async def test_a_lease_does_not_run_out_while_its_process_is_stopped(
+    connection: Connection, runicorn_env: Prefix
+) -> None:
+    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=3.5)
+    os.kill(viewer.pid, signal.SIGSTOP)
+    await asyncio.sleep(4)  # the fault itself: longer than the lease
+    os.kill(viewer.pid, signal.SIGCONT)
+    await viewer.renew()
+    assert await viewer.check() == "running"
+    await viewer.stop(cleanup=True)
+
+
+def _binds(listener: socket.socket, port: int) -> bool:
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
+
+
+async def test_a_stranger_on_the_port_gets_no_secret(
+    connection: Connection, remote: Sshd, runicorn_env: Prefix
+) -> None:
+    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    os.kill(viewer.pid, signal.SIGKILL)
+    await until(lambda: not viewer_pids(remote))
+    heard = bytearray()
+
+    async def squat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            heard.extend(data)
+            body = b'{"nonce": "x", "proof": "' + b"0" * 64 + b'"}'
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        writer.close()
+
+    with closing(socket.socket()) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        await until(lambda: _binds(listener, viewer.port))
+        async with await asyncio.start_server(squat, sock=listener):
+            assert not await viewer.reattach()
+            assert await viewer.check() == "crashed"
+            assert await viewer.stop(cleanup=True)
+    assert b"/prove" in heard
+    assert viewer.secret.get_secret_value().encode() not in heard
+
+
+async def test_an_environment_without_runicorn_says_how_to_install_it(
+    connection: Connection, remote: Sshd, empty_env: Path
+) -> None:
+    with pytest.raises(RunicornNotInstalled, match="bin/python -m pip install runicorn"):
+        await RemoteViewer.start(connection, environment(empty_env), None, lease_seconds=60)
+    assert not list((remote.home / ".local/state").rglob("*"))
+
+
+async def test_a_deleted_environment_is_not_found(connection: Connection, tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentNotFound):
+        await RemoteViewer.start(connection, environment(tmp_path / "gone"), None, lease_seconds=60)
+
+
+@pytest.mark.parametrize("root", ["relative", "/no/such/folder", "~/missing", "/etc/passwd"])
+async def test_a_root_must_be_a_folder(connection: Connection, runicorn_env: Prefix, root: str) -> None:
+    with pytest.raises(InvalidParameters) as caught:
+        await RemoteViewer.start(connection, environment(runicorn_env()), root, lease_seconds=60)
+    assert caught.value.details["errors"][0]["field"] == "remote_root"
+
+
+async def test_a_viewer_that_does_not_come_up_shows_its_last_lines(
+    connection: Connection, remote: Sshd, runicorn_env: Prefix, tmp_path: Path
+) -> None:
+    (tmp_path / "runs").write_text("in the way of the folder that runicorn makes")
+    with pytest.raises(ViewerStartFailed) as caught:
+        await RemoteViewer.start(connection, environment(runicorn_env()), str(tmp_path), lease_seconds=60)
+    assert any("FileExistsError" in line for line in caught.value.details["log"])
+    assert not list((remote.home / ".local/state").rglob("*"))
+
+
+async def test_a_storage_root_is_chosen_as_runicorn_chooses_it(
+    connection: Connection, remote: Sshd, each_runicorn: tuple[str, Path], tmp_path: Path
+) -> None:
+    env = environment(each_runicorn[1])
+    viewer = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    assert viewer.remote_root == str(remote.home / ".runicorn")
+    await viewer.stop(cleanup=True)
+    config = remote.home / ".config/runicorn/config.json"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(json.dumps({"user_root_dir": str(tmp_path)}))
+    viewer = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    assert viewer.remote_root == str(tmp_path)
+    same = await RemoteViewer.start(connection, env, str(tmp_path), lease_seconds=60)
+    assert same.pid == viewer.pid
+    await viewer.stop(cleanup=True)
+    await same.stop(cleanup=True)
