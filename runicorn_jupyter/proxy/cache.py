@@ -6,6 +6,8 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from runicorn_jupyter.proxy.html import is_html
+
 IMMUTABLE = "private, max-age=31536000, immutable"
 """For a file whose name carries the hash of its content (RFC 8246)."""
 
@@ -17,6 +19,9 @@ _HASHED = re.compile(r"/assets/(?:[A-Za-z0-9_.-]+/)*[A-Za-z0-9_.-]+-[A-Za-z0-9_-
 _CODINGS = ("br", "gzip", "zstd")
 _KEPT_HEADERS = frozenset({"content-type", "content-encoding", "etag", "last-modified", "vary"})
 _OVERHEAD = 1024
+
+Key = tuple[str, str, str]
+"""Whose file: host key, path and accepted codings."""
 
 
 def is_hashed(path: str) -> bool:
@@ -59,49 +64,68 @@ class AssetCache:
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.size = 0
-        self._assets: OrderedDict[tuple[str, str, str], Asset] = OrderedDict()
+        self._assets: OrderedDict[Key, Asset] = OrderedDict()
 
-    def get(self, host_key: str, path: str, codings: str) -> Asset | None:
+    def get(self, key: Key) -> Asset | None:
         """Give a file that this very host sent, or ``None``."""
-        key = (host_key, path, codings)
         asset = self._assets.get(key)
         if asset is not None:
             self._assets.move_to_end(key)
         return asset
 
-    def takes(self, status: int, headers: list[tuple[str, str]], size: int | None) -> bool:
-        """Say whether an answer to a hashed path may be kept.
+    def keeper(self, key: Key, headers: list[tuple[str, str]]) -> Keeper | None:
+        """Make what collects an answer while it passes; ``None`` where its headers forbid to keep it.
 
         Parameters
         ----------
-        status, headers
+        key
+            Where it will be found.
+        headers
             The viewer's; names are lower-case.
-        size
-            ``Content-Length``; without one it is not kept, for it could end early unseen.
         """
         values = dict(headers)
         varies = {token.strip().lower() for token in values.get("vary", "").split(",")}
-        forbidden = {token.strip().lower() for token in values.get("cache-control", "").split(",")}
-        return (
-            status == 200
-            and size is not None
-            and size <= min(MAX_ASSET_BYTES, self.max_bytes // 4)
-            and varies <= {"", "accept-encoding", "origin"}
-            and not forbidden & {"no-store", "private"}
-            and not values.get("content-type", "").startswith("text/html")
-        )
+        control = {token.strip().lower() for token in values.get("cache-control", "").split(",")}
+        if (
+            not varies <= {"", "accept-encoding", "origin"}
+            or control & {"no-store", "private"}
+            or "content-range" in values
+            or is_html(values.get("content-type"))
+        ):
+            return None
+        return Keeper(self, key, tuple((name, value) for name, value in headers if name in _KEPT_HEADERS))
 
-    def put(
-        self, host_key: str, path: str, codings: str, headers: list[tuple[str, str]], body: bytes
-    ) -> None:
-        """Keep a file that `takes` allowed; the least recently used ones make room."""
-        asset = Asset(tuple((name, value) for name, value in headers if name in _KEPT_HEADERS), body)
+    def put(self, key: Key, asset: Asset) -> None:
+        """Keep a file; the least recently used ones make room."""
         if asset.size > self.max_bytes:
             return
-        key = (host_key, path, codings)
         old = self._assets.pop(key, None)
         self.size += asset.size - (old.size if old is not None else 0)
         self._assets[key] = asset
         while self.size > self.max_bytes:
             _, dropped = self._assets.popitem(last=False)
             self.size -= dropped.size
+
+
+class Keeper:
+    """Collects one answer for the cache; gives up where it grows too large."""
+
+    def __init__(self, cache: AssetCache, key: Key, headers: tuple[tuple[str, str], ...]) -> None:
+        self._cache = cache
+        self._key = key
+        self._headers = headers
+        self._pieces: list[bytes] = []
+        self._room = min(MAX_ASSET_BYTES, cache.max_bytes // 4)
+
+    def add(self, piece: bytes) -> None:
+        """Take a piece of the body."""
+        self._room -= len(piece)
+        if self._room >= 0:
+            self._pieces.append(piece)
+        else:
+            self._pieces.clear()
+
+    def keep(self) -> None:
+        """Put it into the cache: the body is complete."""
+        if self._room >= 0:
+            self._cache.put(self._key, Asset(self._headers, b"".join(self._pieces)))

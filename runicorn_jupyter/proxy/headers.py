@@ -79,7 +79,7 @@ def response_headers(received: Iterable[tuple[str, str]]) -> list[tuple[str, str
     return [(name, value) for name, value in pairs if name in RESPONSE_HEADERS and name not in named]
 
 
-def rewrite_location(location: str, prefix: str) -> str:
+def rewrite_location(location: str, prefix: str, path: str = "/") -> str:
     """Turn a viewer's redirect into one below its prefix.
 
     Parameters
@@ -88,6 +88,8 @@ def rewrite_location(location: str, prefix: str) -> str:
         What the viewer said.
     prefix
         The viewer's path at the browser's side, with a slash at its end.
+    path
+        The path that was asked for, which a relative redirect counts from.
 
     Raises
     ------
@@ -99,11 +101,14 @@ def rewrite_location(location: str, prefix: str) -> str:
         own = parts.scheme == "http" and parts.hostname in _OWN_HOSTS and "@" not in parts.netloc
         if (parts.scheme or parts.netloc) and not own:
             raise LeavesPrefix("another host")
-        path = check_path(parts.path or "/")
+        target = parts.path
+        if not target.startswith("/"):
+            target = "/" if own else f"{path.rpartition('/')[0]}/{target}" if target else path
+        target = check_path(target)
         query = check_query(parts.query)
         fragment = check_query(parts.fragment)
     except (BadPath, ForbiddenPath) as exc:
         raise LeavesPrefix("no path of the viewer's") from exc
     except ValueError as exc:
         raise LeavesPrefix("not a URL") from exc
-    return prefix + path[1:] + (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")
+    return prefix + target[1:] + (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")

@@ -8,8 +8,13 @@ from email.message import Message
 from functools import cache
 from importlib.resources import files
 
+from runicorn_jupyter.proxy.storage import MAX_STORAGE_BYTES
+
 MAX_HTML_BYTES = 2 * 2**20
 """The largest page that is read whole to be rewritten; any other body streams through."""
+
+SHIM_FILES = ("shim.js", "shim_state.js")
+"""What runs first in each page."""
 
 _ATTRIBUTE = re.compile(rb"""((?:\s|["'])(?:src|href)\s*=\s*["']?)/(?!/)""", re.IGNORECASE)
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
@@ -26,8 +31,9 @@ class UnsupportedHtml(ValueError):
 
 @cache
 def shim_source() -> str:
-    """Read the shim, a function expression that takes its settings."""
-    return files("runicorn_jupyter.proxy").joinpath("shim.js").read_text(encoding="utf-8")
+    """Read the shim: functions, of which ``runicornShim(settings)`` is the one to call."""
+    folder = files("runicorn_jupyter.proxy")
+    return "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in SHIM_FILES)
 
 
 def is_html(content_type: str | None) -> bool:
@@ -70,8 +76,10 @@ def rewrite(page: bytes, content_type: str, prefix: str, items: dict[str, str]) 
 
 def shim_tag(prefix: str, items: dict[str, str]) -> bytes:
     """Give the ``<script>`` with the shim and its settings; pure ASCII, whatever they hold."""
-    settings = script_json({"prefix": prefix.rstrip("/"), "storage": items})
-    return f"<script>({shim_source()})({settings});</script>".encode()
+    settings = script_json(
+        {"prefix": prefix.rstrip("/"), "storage": items, "storageLimit": MAX_STORAGE_BYTES}
+    )
+    return f"<script>(() => {{\n{shim_source()}\nrunicornShim({settings});\n}})();</script>".encode()
 
 
 def script_json(value: object) -> str:

@@ -104,7 +104,7 @@ class ViewerHandler(RequestHandler):
             self.refuse(refused.status, refused.code, refused.message)
             return
         if self._has_body and not self._is_reserved:
-            await self._guarded(self._start())
+            await self._guarded(self._relayed().open())
 
     async def data_received(self, chunk: bytes) -> None:
         """Pass a piece of the request's body on; returns when there is room for more."""
@@ -121,7 +121,7 @@ class ViewerHandler(RequestHandler):
         elif is_websocket(self.request) and self.viewer is not None:
             await self._guarded(relay_websocket(self, self.viewer, self.target))
         else:
-            await self._guarded(self._answer())
+            await self._guarded(self._relayed().answer())
 
     get = head = post = put = patch = delete = allow_unauthenticated(_any)
 
@@ -138,8 +138,11 @@ class ViewerHandler(RequestHandler):
 
     def on_connection_close(self) -> None:
         """Stop at once: the browser left."""
+        super().on_connection_close()
         if self._work is not None:
             self._work.cancel()
+        if self.relay is not None:
+            self.relay.abort()
 
     def on_finish(self) -> None:
         """Give the connection to the viewer back."""
@@ -250,17 +253,12 @@ class ViewerHandler(RequestHandler):
         finally:
             self._work = None
 
-    async def _start(self) -> None:
-        if self.viewer is None:
-            raise ConnectionLost("The viewer was stopped.")
-        self.relay = Relay(self, self.viewer)
-        await self.relay.open()
-
-    async def _answer(self) -> None:
+    def _relayed(self) -> Relay:
         if self.relay is None:
-            await self._start()
-        if self.relay is not None:
-            await self.relay.answer()
+            if self.viewer is None:
+                raise ConnectionLost("The viewer was stopped.")
+            self.relay = Relay(self, self.viewer)
+        return self.relay
 
     def _drop(self) -> None:
         """Forget the browser, and the request to the viewer with it."""

@@ -66,14 +66,18 @@ PREFLIGHT_HEADERS = {
 """What a page may ask for. ``*`` does not cover ``Authorization``; 7200 s is Chromium's own bound."""
 
 
-def may_open_websocket(page_origin: str | None, own_origin: str) -> bool:
+def may_open_websocket(page_origin: str | None, hosts: set[str]) -> bool:
     """Say whether a WebSocket may be opened from a page.
 
     Parameters
     ----------
     page_origin
         The request's ``Origin``. A viewer's page is sandboxed: ``null``. Programs send none.
-    own_origin
-        The origin that the browser reached us by.
+    hosts
+        ``host[:port]`` by which browsers reach this server. The scheme is not compared: behind a proxy
+        that ends TLS it is not known here.
     """
-    return page_origin in (None, "null", own_origin)
+    if page_origin in (None, "null"):
+        return True
+    matched = _ORIGIN.fullmatch(page_origin or "")
+    return matched is not None and matched.group(2) in hosts

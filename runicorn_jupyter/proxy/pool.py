@@ -20,11 +20,11 @@ MAX_IDLE = 8
 IDLE_SECONDS = 60.0
 """How long a stream is kept without a request."""
 
-SAFE_IDLE_SECONDS = 2.0
+SAFE_IDLE_SECONDS = 30.0
 """A request that must not be sent twice goes to a stream that was idle for less, or never used.
 
-Viewers run uvicorn, which closes a connection that was idle for 5 s (its ``--timeout-keep-alive``); what
-is sent in the moment of closing is lost, and nobody can say whether it was acted on.
+Our viewers close a connection that was idle for 75 s (``remote/viewer_process.py``); what is sent in the
+moment of closing is lost, and nobody can say whether it was acted on.
 """
 
 

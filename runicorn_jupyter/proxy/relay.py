@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from runicorn_jupyter.errors import ConnectionLost
 from runicorn_jupyter.proxy import html
-from runicorn_jupyter.proxy.cache import IMMUTABLE, accepted_codings, is_hashed
+from runicorn_jupyter.proxy.cache import IMMUTABLE, Keeper, accepted_codings, is_hashed
 from runicorn_jupyter.proxy.headers import (
     VIEWER_HOST,
     request_headers,
@@ -54,6 +54,8 @@ class Relay:
         self._connection: UpstreamConnection | None = None
         self._method = handler.request.method or "GET"
         self._path = handler.tail
+        self._target = handler.target
+        self._refused = False
         self._codings = accepted_codings(handler.request.headers.get("Accept-Encoding", ""))
 
     async def open(self) -> None:
@@ -62,14 +64,24 @@ class Relay:
         await self._send_head(int(length) if length is not None else None, repeatable=False)
 
     async def send(self, data: bytes) -> None:
-        """Send a piece of the body."""
-        await self._open.send_body(data)
+        """Send a piece of the body; a viewer that answers before its end gets no more of it."""
+        if self._refused:
+            return
+        try:
+            async with asyncio.timeout(self._handler.limits.stall_seconds):
+                await self._open.send_body(data)
+        except (BrokenPipeError, ConnectionResetError):
+            self._refused = True
 
     async def answer(self) -> None:
         """Wait for the viewer's answer and pass it on."""
         if self._connection is None and self._from_cache():
             return
         head = await self._head()
+        if self._is_route_of_the_page(head):
+            self.abort()
+            self._path = self._target = "/"
+            head = await self._head()
         if head.status == SWITCHING_PROTOCOLS:
             raise BadResponse("it switched protocols unasked")
         await self._pass_on(head)
@@ -92,6 +104,15 @@ class Relay:
             raise ConnectionLost("The viewer was stopped.")
         return self._connection
 
+    def _is_route_of_the_page(self, head: Head) -> bool:
+        """Whether the page knows what the viewer does not: runicorn has served its routes since 0.7 only."""
+        return (
+            head.status == 404
+            and self._method == "GET"
+            and self._handler.is_navigation
+            and not self._path.startswith(("/api/", "/assets/"))
+        )
+
     # -- to the viewer
 
     async def _send_head(self, content_length: int | None, *, repeatable: bool) -> UpstreamConnection:
@@ -99,7 +120,7 @@ class Relay:
         self._connection = connection
         headers = [("host", VIEWER_HOST), *request_headers(self._handler.request.headers.get_all())]
         headers.append(self._viewer.endpoint.secret_header())
-        await connection.send_head(self._method, self._handler.target, headers, content_length=content_length)
+        await connection.send_head(self._method, self._target, headers, content_length=content_length)
         return connection
 
     async def _acquire(self, *, repeatable: bool) -> UpstreamConnection:
@@ -117,7 +138,8 @@ class Relay:
     async def _head(self) -> Head:
         limits = self._handler.limits
         if self._connection is not None:
-            await self._connection.end_body()
+            if not self._refused:
+                await self._connection.end_body()
             async with asyncio.timeout(limits.first_byte_seconds):
                 return await self._connection.read_head()
         repeatable = self._method in SAFE_METHODS
@@ -143,27 +165,32 @@ class Relay:
             await self._pass_page(head)
             return
         self._set_head(head)
-        keep = self._method == "GET" and is_hashed(self._path)
-        if keep:
-            handler.set_header("Cache-Control", IMMUTABLE)
-            keep = handler.cache.takes(head.status, head.headers, head.content_length)
+        keeper = self._keeper(head)
         if head.content_length is not None and head.status not in (204, 304):
             handler.set_header("Content-Length", str(head.content_length))
-        pieces: list[bytes] = []
+        if head.content_length is None and not self._open.has_piece:
+            await handler.flush()  # what has no length may be a stream of events: say now that it is open
         while piece := await self._read():
-            if keep:
-                pieces.append(piece)
             handler.write(piece)
+            if keeper is not None:
+                keeper.add(piece)
             if not self._open.body_buffered:
-                await self._flush()
+                await handler.flush()  # until the browser has taken it: this is the back-pressure
         if self._method == "HEAD":
-            await self._flush()
-        if keep:
-            handler.cache.put(
-                self._viewer.endpoint.host_key, self._path, self._codings, head.headers, b"".join(pieces)
-            )
+            await handler.flush()
+        if keeper is not None:
+            keeper.keep()
         self.close()
         await handler.finish()
+
+    def _keeper(self, head: Head) -> Keeper | None:
+        """Make what puts this answer into the cache, where it belongs there."""
+        if self._method != "GET" or not is_hashed(self._path) or head.ends_with_stream or head.status != 200:
+            return None
+        self._handler.set_header("Cache-Control", IMMUTABLE)
+        return self._handler.cache.keeper(
+            (self._viewer.endpoint.host_key, self._path, self._codings), head.headers
+        )
 
     async def _pass_page(self, head: Head) -> None:
         handler = self._handler
@@ -185,7 +212,7 @@ class Relay:
         if self._method != "HEAD":
             handler.write(body)
         else:
-            await self._flush()
+            await handler.flush()
         await handler.finish()
 
     def _set_head(self, head: Head) -> None:
@@ -196,7 +223,7 @@ class Relay:
             handler.set_header(name, value)
         location = head.get("location")
         if location is not None:
-            handler.set_header("Location", rewrite_location(location, handler.prefix))
+            handler.set_header("Location", rewrite_location(location, handler.prefix, self._path))
         if head.get("cache-control") is None:
             handler.set_header("Cache-Control", "private, no-cache")
 
@@ -207,16 +234,12 @@ class Relay:
         async with asyncio.timeout(self._handler.limits.stall_seconds):
             return await connection.read_body()
 
-    async def _flush(self) -> None:
-        """Wait until the browser has taken what was written: this is the back-pressure."""
-        await self._handler.flush()
-
     def _from_cache(self) -> bool:
         """Answer from the cache, if the file is there."""
         handler = self._handler
         if self._method != "GET" or "Range" in handler.request.headers or not is_hashed(self._path):
             return False
-        asset = handler.cache.get(self._viewer.endpoint.host_key, self._path, self._codings)
+        asset = handler.cache.get((self._viewer.endpoint.host_key, self._path, self._codings))
         if asset is None:
             return False
         for name, value in asset.headers:

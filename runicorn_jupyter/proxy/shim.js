@@ -1,81 +1,241 @@
-function (settings) {
-  var P = settings.prefix;
-  'use strict';
-  var L = window.location, ORG = L.protocol + '//' + L.host, WORG = ORG.replace(/^http/, 'ws');
-  var def = function (o, k, d) { try { d.configurable = true; Object.defineProperty(o, k, d); } catch (e) { } };
-  // ---- 1. URL mapping: same-host absolute URL -> below the prefix
-  function fix(u) {
-    if (typeof u !== 'string') { if (u instanceof URL) u = u.href; else return u; }
-    var h = '', s = u.trim();
-    if (s.indexOf(ORG + '/') === 0) { h = ORG; s = s.slice(ORG.length); }
-    else if (s.indexOf(WORG + '/') === 0) { h = WORG; s = s.slice(WORG.length); }
-    if (s[0] !== '/' || s[1] === '/') return h ? h + s : u;
-    return (s === P || s.indexOf(P + '/') === 0) ? h + s : h + P + s;
+/*
+ * Makes a viewer's page work where the proxy puts it: below a prefix instead of at the root of a host, and in an
+ * opaque origin instead of one with storage, cookies and a path of its own. The proxy puts this first into the head of
+ * each HTML page, with shim_state.js and inside of a function, and calls runicornShim.
+ *
+ * It is compatibility only. The page could undo all of it; what protects is the Content-Security-Policy.
+ */
+
+/** Sets everything up; settings: prefix (path, no slash at its end), storage (name to value), storageLimit (bytes). */
+function runicornShim(settings) {
+  const origin = `${location.protocol}//${location.host}`;
+  const map = urlMapper(settings.prefix, origin);
+  if (window.parent !== window) {
+    // Whoever shows this page learns that it runs; nothing here is a secret, so any parent may hear it.
+    window.parent.postMessage({ type: 'runicorn:loaded' }, '*');
   }
-  // ---- 2. network
-  var nf = window.fetch;
-  window.fetch = function (i, o) {
-    if (i instanceof Request) i = new Request(fix(i.url), i); else i = fix(String(i));
-    return nf.call(window, i, Object.assign({}, o, { credentials: 'omit' }));
+  const nativeFetch = window.fetch.bind(window);
+  mapNetwork(window, map, origin);
+  mapWorkers(map, settings.prefix, origin);
+  mapWindows(map);
+  mapElements(map);
+  mapMarkup(map);
+  virtualStorage(settings, nativeFetch);
+  virtualPath(settings.prefix, origin);
+}
+
+/** Redefines a property; one that the browser protects stays as it is. */
+function redefine(object, name, descriptor) {
+  const old = Object.getOwnPropertyDescriptor(object, name);
+  if (!old || old.configurable) {
+    Object.defineProperty(object, name, { configurable: true, enumerable: true, ...descriptor });
+  }
+}
+
+/* ---- URLs: what is absolute on this host belongs below the prefix. Also runs in workers. ---- */
+
+function urlMapper(prefix, origin) {
+  const webSocketOrigin = origin.replace(/^http/, 'ws');
+  const schemeless = origin.slice(origin.indexOf('//'));
+  return url => {
+    const text = String(url).trim();
+    const host = [origin, webSocketOrigin, schemeless].find(
+      start => text === start || (text.startsWith(start) && '/?#'.includes(text[start.length]))
+    );
+    const path = host ? text.slice(host.length) : text;
+    const isAbsolute = host ? true : path.startsWith('/') && !path.startsWith('//');
+    const isMapped = path === prefix || path.startsWith(`${prefix}/`);
+    if (!isAbsolute || isMapped) {
+      return typeof url === 'string' ? url : text;
+    }
+    return (host || '') + prefix + (path.startsWith('/') ? path : `/${path}`);
   };
-  var xo = XMLHttpRequest.prototype.open;
-  XMLHttpRequest.prototype.open = function (m, u) { var a = [].slice.call(arguments); a[1] = fix(String(u)); return xo.apply(this, a); };
-  ['WebSocket', 'EventSource'].forEach(function (n) {
-    var C = window[n]; if (!C) return;
-    window[n] = new Proxy(C, { construct: function (t, a, nt) { a = [].slice.call(a); var u = fix(String(a[0])); a[0] = (n === 'WebSocket' && u[0] === '/') ? WORG + u : u; if (n === 'EventSource') a.length = 1; return Reflect.construct(t, a, t); } });
+}
+
+/** Maps what scripts ask the network for, and sends no credentials: an opaque origin is given none. */
+function mapNetwork(scope, map, origin) {
+  const withoutCredentials = init => {
+    const mode = init && init.mode === 'same-origin' ? 'cors' : init && init.mode;
+    return { ...init, ...(mode && { mode }), credentials: 'omit' };
+  };
+  const NativeRequest = scope.Request;
+  scope.Request = new Proxy(NativeRequest, {
+    construct: (target, [input, init], newTarget) => {
+      const mapped = input instanceof NativeRequest ? input : map(input);
+      return Reflect.construct(target, [mapped, withoutCredentials(init)], newTarget);
+    }
   });
-  if (navigator.sendBeacon) { var sb = navigator.sendBeacon; navigator.sendBeacon = function (u, d) { return sb.call(navigator, fix(String(u)), d); }; }
-  if (window.Worker) {
-    var W = window.Worker;
-    window.Worker = new Proxy(W, { construct: function (t, a) {
-      var u = new URL(fix(String(a[0])), document.baseURI).href, o = a[1] || {};
-      if (u.indexOf('blob:') !== 0) u = URL.createObjectURL(new Blob([o.type === 'module' ? 'import ' + JSON.stringify(u) : 'importScripts(' + JSON.stringify(u) + ')'], { type: 'text/javascript' }));
-      return new t(u, o); } });
-  }
-  var wo = window.open;
-  window.open = function (u, t, f) { return wo.call(window, u ? fix(String(u)) : u, t, f); };
-  // ---- 3. element attributes (link.href of vite preload, img.src, a.href, ...)
-  var AT = { src: 1, href: 1, action: 1, poster: 1, data: 1, formaction: 1 };
-  var sa = Element.prototype.setAttribute;
-  Element.prototype.setAttribute = function (k, v) { return sa.call(this, k, AT[String(k).toLowerCase()] ? fix(String(v)) : v); };
-  [['HTMLLinkElement', 'href'], ['HTMLAnchorElement', 'href'], ['HTMLImageElement', 'src'], ['HTMLScriptElement', 'src'], ['HTMLIFrameElement', 'src'],
-    ['HTMLMediaElement', 'src'], ['HTMLSourceElement', 'src'], ['HTMLEmbedElement', 'src'], ['HTMLObjectElement', 'data'], ['HTMLFormElement', 'action']].forEach(function (p) {
-    var C = window[p[0]], d = C && Object.getOwnPropertyDescriptor(C.prototype, p[1]); if (!d || !d.set) return;
-    def(C.prototype, p[1], { enumerable: d.enumerable, get: d.get, set: function (v) { d.set.call(this, fix(String(v))); } });
+  const nativeFetch = scope.fetch;
+  scope.fetch = function fetch(input, init) {
+    const mapped = input instanceof NativeRequest ? input : map(input);
+    return nativeFetch.call(scope, mapped, withoutCredentials(init));
+  };
+  const nativeOpen = scope.XMLHttpRequest.prototype.open;
+  scope.XMLHttpRequest.prototype.open = function open(method, url, ...rest) {
+    return nativeOpen.call(this, method, map(url), ...rest);
+  };
+  Object.defineProperty(scope.XMLHttpRequest.prototype, 'withCredentials', {
+    configurable: true,
+    get: () => false,
+    set: () => undefined
   });
-  var qs = function (O, n) { var f = O.prototype[n]; O.prototype[n] = function (s) { return f.call(this, typeof s === 'string' ? s.replace(/((?:href|src)[\^]?=["'])\/(?!\/)/g, function (m, a) { return s.indexOf(P) >= 0 ? m : a + P + '/'; }) : s); }; };
-  qs(Document, 'querySelector'); qs(Document, 'querySelectorAll');
-  // ---- 4. storage and cookies
-  function store(slot) {
-    var m = new Map(); try { var all = JSON.parse(window.name || '{}'); if (all && all[slot]) m = new Map(Object.entries(all[slot])); } catch (e) { }
-    function save() { var all = {}; try { all = JSON.parse(window.name || '{}') || {}; } catch (e) { } all[slot] = Object.fromEntries(m); try { window.name = JSON.stringify(all); } catch (e) { } }
-    var api = { getItem: function (k) { k = String(k); return m.has(k) ? m.get(k) : null; }, setItem: function (k, v) { m.set(String(k), String(v)); save(); },
-      removeItem: function (k) { m.delete(String(k)); save(); }, clear: function () { m.clear(); save(); }, key: function (i) { return Array.from(m.keys())[i] || null; } };
-    return new Proxy(api, { get: function (t, k) { return k === 'length' ? m.size : k in t ? t[k] : typeof k === 'string' && m.has(k) ? m.get(k) : undefined; },
-      set: function (t, k, v) { t.setItem(k, v); return true; }, has: function (t, k) { return k in t || m.has(k); }, deleteProperty: function (t, k) { t.removeItem(k); return true; },
-      ownKeys: function () { return Array.from(m.keys()); }, getOwnPropertyDescriptor: function (t, k) { return m.has(k) ? { value: m.get(k), enumerable: true, configurable: true, writable: true } : undefined; } });
+  scope.WebSocket = new Proxy(scope.WebSocket, {
+    construct: (target, [url, ...rest], newTarget) => {
+      const mapped = map(url);
+      const absolute = mapped.startsWith('/') ? origin.replace(/^http/, 'ws') + mapped : mapped;
+      return Reflect.construct(target, [absolute, ...rest], newTarget);
+    }
+  });
+  if (scope.EventSource) {
+    scope.EventSource = new Proxy(scope.EventSource, {
+      construct: (target, [url], newTarget) => Reflect.construct(target, [map(url)], newTarget)
+    });
   }
-  var ls = store('l'), ss = store('s');
-  def(window, 'localStorage', { get: function () { return ls; } }); def(window, 'sessionStorage', { get: function () { return ss; } });
-  def(document, 'cookie', { get: function () { return ''; }, set: function () { } });
-  // ---- 5. virtual location/history: the app's path lives in the real URL's fragment "#!/runs/x?y#z"
-  function vurl() {
-    if (L.hash.indexOf('#!') === 0) return new URL(L.hash.slice(2) || '/', ORG);
-    var p = L.pathname.indexOf(P) === 0 ? L.pathname.slice(P.length) : L.pathname;
-    return new URL((p || '/') + L.search + L.hash, ORG);
+  if (scope.importScripts) {
+    const nativeImport = scope.importScripts;
+    scope.importScripts = (...scripts) => nativeImport.apply(scope, scripts.map(map));
   }
-  function real(u) { var v = new URL(String(u), vurl()); if (v.origin !== new URL(ORG).origin) throw new DOMException('cross-origin', 'SecurityError');
-    var p = v.pathname.indexOf(P + '/') === 0 ? v.pathname.slice(P.length) : v.pathname; return '#!' + p + v.search + v.hash; }
-  var HP = History.prototype;
-  ['pushState', 'replaceState'].forEach(function (n) { var f = HP[n]; HP[n] = function (s, t, u) { return u == null ? f.call(history, s, '') : f.call(history, s, '', real(u)); }; });
-  function go(u, rep) { var v = new URL(String(u), vurl()), x;
-    if (v.origin === new URL(ORG).origin) { x = real(v.href); rep ? HP.replaceState.call(history, null, '', v.pathname + v.search + v.hash) : HP.pushState.call(history, null, '', v.pathname + v.search + v.hash); L.reload(); } else L.assign(v.href); }
-  var vloc = { toString: function () { return vurl().href; }, assign: function (u) { go(u); }, replace: function (u) { go(u, 1); }, reload: function () { L.reload(); }, ancestorOrigins: [] };
-  ['protocol', 'host', 'hostname', 'port', 'pathname', 'search', 'hash'].forEach(function (k) { def(vloc, k, { enumerable: true, get: function () { return vurl()[k]; }, set: function (v) { var u = vurl(); u[k] = v; go(u.href); } }); });
-  def(vloc, 'origin', { get: function () { return ORG; } });
-  def(vloc, 'href', { get: function () { return vurl().href; }, set: function (u) { go(u); } });
-  var win = new Proxy(window, { get: function (t, k) { if (k === 'location') return vloc; if (k === 'window' || k === 'self') return win;
-      var v = t[k]; return typeof v === 'function' && !Object.prototype.hasOwnProperty.call(v, 'prototype') ? v.bind(t) : v; },
-    set: function (t, k, v) { if (k === 'location') { go(v); return true; } t[k] = v; return true; } });
-  def(document, 'defaultView', { get: function () { return win; } });
+}
+
+/** Starts workers from a blob: a script of another origin, which every script is here, may not start one. */
+function mapWorkers(map, prefix, origin) {
+  if (!window.Worker) {
+    return;
+  }
+  const blobUrl = text => URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
+  const prelude = [
+    urlMapper,
+    mapNetwork,
+    `mapNetwork(self, urlMapper(${JSON.stringify(prefix)}, ${JSON.stringify(origin)}), ${JSON.stringify(origin)});`
+  ].join('\n');
+  const wrapped = (script, options) => {
+    const url = JSON.stringify(new URL(map(script), document.baseURI).href);
+    if (options && options.type === 'module') {
+      return blobUrl(`import ${JSON.stringify(blobUrl(`{${prelude}}`))};\nimport ${url};`);
+    }
+    return blobUrl(`{${prelude}}\nimportScripts(${url});`);
+  };
+  window.Worker = new Proxy(window.Worker, {
+    construct: (target, [script, options], newTarget) =>
+      Reflect.construct(target, [wrapped(script, options), options], newTarget)
+  });
+}
+
+/** Maps what opens elsewhere: windows, beacons, and links that were made without our knowing. */
+function mapWindows(map) {
+  const nativeOpen = window.open;
+  window.open = function open(url, ...rest) {
+    return nativeOpen.call(window, url ? map(url) : url, ...rest);
+  };
+  if (navigator.sendBeacon) {
+    const nativeBeacon = navigator.sendBeacon;
+    navigator.sendBeacon = (url, data) => nativeBeacon.call(navigator, map(url), data);
+  }
+  const followed = event => {
+    const link = event.composedPath().find(node => node.localName === 'a' && node.hasAttribute('href'));
+    const href = link && link.getAttribute('href');
+    if (href && map(href) !== href) {
+      link.setAttribute('href', href);
+    }
+  };
+  window.addEventListener('click', followed, true);
+  window.addEventListener('auxclick', followed, true);
+}
+
+/* ---- Elements ---- */
+
+function mapSet(map) {
+  return text => String(text).replace(/(^|,)(\s*)(\S+)/g, (_, comma, space, url) => comma + space + map(url));
+}
+
+/** Maps the attributes that hold URLs, whether set as attributes or as properties. */
+function mapElements(map) {
+  const mapper = { srcset: mapSet(map), imagesrcset: mapSet(map) };
+  for (const name of ['src', 'href', 'action', 'formaction', 'poster', 'data']) {
+    mapper[name] = map;
+  }
+  const mapped = (name, value) => {
+    const change =
+      mapper[
+        String(name)
+          .replace(/^xlink:/, '')
+          .toLowerCase()
+      ];
+    return change ? change(value) : value;
+  };
+  const { setAttribute, setAttributeNS } = Element.prototype;
+  Element.prototype.setAttribute = function (name, value) {
+    return setAttribute.call(this, name, mapped(name, value));
+  };
+  Element.prototype.setAttributeNS = function (namespace, name, value) {
+    return setAttributeNS.call(this, namespace, name, mapped(name, value));
+  };
+  const properties = {
+    href: ['HTMLAnchorElement', 'HTMLAreaElement', 'HTMLLinkElement'],
+    src: [
+      'HTMLImageElement',
+      'HTMLScriptElement',
+      'HTMLIFrameElement',
+      'HTMLMediaElement',
+      'HTMLSourceElement',
+      'HTMLTrackElement',
+      'HTMLEmbedElement',
+      'HTMLInputElement'
+    ],
+    srcset: ['HTMLImageElement', 'HTMLSourceElement'],
+    imageSrcset: ['HTMLLinkElement'],
+    data: ['HTMLObjectElement'],
+    action: ['HTMLFormElement'],
+    formAction: ['HTMLButtonElement', 'HTMLInputElement'],
+    poster: ['HTMLVideoElement']
+  };
+  for (const [name, classes] of Object.entries(properties)) {
+    for (const prototype of classes.map(each => window[each] && window[each].prototype)) {
+      const native = prototype && Object.getOwnPropertyDescriptor(prototype, name);
+      if (native && native.set) {
+        redefine(prototype, name, {
+          get: native.get,
+          set(value) {
+            native.set.call(this, mapped(name, value));
+          }
+        });
+      }
+    }
+  }
+}
+
+/** Maps URLs inside of markup and of selectors. */
+function mapMarkup(map) {
+  const inMarkup = html =>
+    String(html).replace(/(\s(?:src|href)\s*=\s*["'])(\/[^"']*)/gi, (_, start, url) => start + map(url));
+  for (const [prototype, name] of [
+    [Element.prototype, 'innerHTML'],
+    [Element.prototype, 'outerHTML'],
+    [window.ShadowRoot && ShadowRoot.prototype, 'innerHTML']
+  ]) {
+    const native = prototype && Object.getOwnPropertyDescriptor(prototype, name);
+    if (native) {
+      redefine(prototype, name, {
+        get: native.get,
+        set(html) {
+          native.set.call(this, html === null ? html : inMarkup(html));
+        }
+      });
+    }
+  }
+  const { insertAdjacentHTML } = Element.prototype;
+  Element.prototype.insertAdjacentHTML = function (where, html) {
+    return insertAdjacentHTML.call(this, where, inMarkup(html));
+  };
+  // Vite looks for its own links by their address.
+  const inSelector = selector =>
+    String(selector).replace(/((?:href|src)\^?=["'])(\/[^"']*)/g, (_, start, url) => start + map(url));
+  for (const prototype of [Document.prototype, Element.prototype, DocumentFragment.prototype]) {
+    for (const name of ['querySelector', 'querySelectorAll']) {
+      const native = prototype[name];
+      prototype[name] = function (selector) {
+        return native.call(this, inSelector(selector));
+      };
+    }
+  }
 }

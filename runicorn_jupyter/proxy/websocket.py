@@ -58,7 +58,8 @@ async def relay_websocket(handler: ViewerHandler, viewer: Viewer, target: str) -
         Path and query.
     """
     origin = handler.request.headers.get("Origin")
-    if not may_open_websocket(origin, handler.own_origin):
+    hosts = {handler.request.host, handler.own_origin.partition("://")[2]}
+    if not may_open_websocket(origin, hosts):
         handler.refuse(403, "forbidden", "A WebSocket opens from the viewer's own page only.")
         return
     key = handler.request.headers.get("Sec-WebSocket-Key", "")

@@ -227,6 +227,11 @@ class UpstreamConnection:
         return self._done or self._message.complete
 
     @property
+    def has_piece(self) -> bool:
+        """Whether some of the body has arrived."""
+        return bool(self._message.body)
+
+    @property
     def reusable(self) -> bool:
         """Whether another request can follow on this connection."""
         message = self._message
