@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import webbrowser
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Bool, CaselessStrEnum, Float, Integer, List, TraitError, Unicode, validate
@@ -15,8 +16,16 @@ from runicorn_jupyter.proxy import Capabilities, viewer_handlers
 from runicorn_jupyter.service import RemoteService, ServiceSettings
 from runicorn_jupyter.ssh.connection import Settings
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jupyter_server.serverapp import ServerApp
+
 DEFAULT_PORT = 23300
 """Runicorn's own port (its seed examples' default)."""
+
+LAB_EXTENSIONS = frozenset({"jupyterlab", "notebook"})
+"""Server extensions whose pages load our panel, which opens viewers itself."""
 
 
 class RunicornJupyter(ExtensionApp):
@@ -110,8 +119,18 @@ class RunicornJupyter(ExtensionApp):
             ),
             self.capabilities,
             EventSink(server.event_logger),
+            self._screen(server),
         )
         self.settings["runicorn_viewer_origin"] = self.viewer_origin
+
+    def _screen(self, server: ServerApp) -> Callable[[str], object] | None:
+        """Say how to open a viewer's URL where no front end of ours is there to do it."""
+        if not server.open_browser or LAB_EXTENSIONS & set(server.extension_manager.extensions):
+            return None
+        try:
+            return webbrowser.get().open
+        except webbrowser.Error:
+            return None
 
     def initialize_handlers(self) -> None:
         """Add the routes of the API, the viewers and the JavaScript client."""

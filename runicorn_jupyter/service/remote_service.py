@@ -15,6 +15,8 @@ from runicorn_jupyter.ssh import hosts
 from runicorn_jupyter.ssh.profiles import Profiles
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runicorn_jupyter.proxy.origin import Capabilities
     from runicorn_jupyter.service.caller import Caller, Emit
     from runicorn_jupyter.service.settings import ServiceSettings
@@ -40,12 +42,21 @@ class RemoteService:
         The proxy's table of viewers.
     emit
         Sends an event to the front ends.
+    show
+        Opens a URL on this machine's screen; None where a front end does that, or there is no screen.
     """
 
-    def __init__(self, settings: ServiceSettings, capabilities: Capabilities, emit: Emit) -> None:
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        capabilities: Capabilities,
+        emit: Emit,
+        show: Callable[[str], object] | None = None,
+    ) -> None:
         self._settings = settings
         self._capabilities = capabilities
         self._emit = emit
+        self._show = show
         self._sessions: dict[str, Session] = {}
         self._opener = Opener(settings, emit)
         self._profiles = Profiles()
@@ -131,6 +142,8 @@ class RemoteService:
         viewer = await session.start_viewer(
             caller, request, self._settings.viewer_lease_seconds, self._settings.base_url
         )
+        if request.auto_open and self._show is not None and viewer.url is not None:
+            await asyncio.to_thread(self._show, viewer.url)
         return m.ViewerStartResponse(
             message=f"The viewer of {viewer.env_name} on {session.host} is running.", viewer=viewer
         )
