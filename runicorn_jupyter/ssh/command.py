@@ -35,6 +35,14 @@ class Completed:
     exit_signal: str | None = None
 
 
+class Unfinished(ConnectionTimeout):
+    """A command that did not end in time; ``stdout`` is what it had printed by then."""
+
+    def __init__(self, message: str, stdout: bytes) -> None:
+        super().__init__(message)
+        self.stdout = stdout
+
+
 async def run(
     sessions: Sessions,
     command: str,
@@ -59,8 +67,8 @@ async def run(
 
     Raises
     ------
-    ConnectionTimeout
-        If it did not end in time.
+    Unfinished
+        If it did not end in time (a ``ConnectionTimeout``).
     InternalError
         If it printed more.
     SshUnavailable
@@ -68,18 +76,21 @@ async def run(
     ConnectionResetError
         If the link ended.
     """
+    output: dict[bool, list[bytes]] = {False: [], True: []}
     try:
         async with asyncio.timeout(timeout), sessions.session() as (channel, waiter):
             await execute(channel, waiter, command)
-            return await _communicate(channel, waiter, stdin, max_output)
+            return await _communicate(channel, waiter, stdin, output, max_output)
     except TimeoutError as error:
-        raise ConnectionTimeout(f"A command on the remote did not end within {timeout:g} seconds.") from error
+        message = f"A command on the remote did not end within {timeout:g} seconds."
+        raise Unfinished(message, b"".join(output[False])) from error
 
 
-async def _communicate(channel: Channel, waiter: Waiter, stdin: bytes, max_output: int) -> Completed:
+async def _communicate(
+    channel: Channel, waiter: Waiter, stdin: bytes, output: dict[bool, list[bytes]], max_output: int
+) -> Completed:
     stream = Stream(channel, waiter)
     feeding = asyncio.create_task(_feed(stream, stdin), name="ssh-stdin")
-    output: dict[bool, list[bytes]] = {False: [], True: []}
     size = 0
 
     def some() -> tuple[bytes | None, bytes | None] | None:

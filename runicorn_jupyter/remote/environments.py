@@ -1,0 +1,273 @@
+"""From what lies on the remote to the list of its environments: names, versions, order, roots. Pure."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from runicorn_jupyter.errors import EnvironmentNotFound
+from runicorn_jupyter.models import Environment, EnvironmentType
+from runicorn_jupyter.remote.state import plain_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+__all__ = ["Distribution", "Found", "find", "list_environments"]
+
+# In the order of the list. What the place of an environment makes it, and the type that the API says.
+_KINDS: dict[str, tuple[int, EnvironmentType]] = {
+    "base": (0, "conda"),
+    "conda": (0, "conda"),
+    "venv": (1, "venv"),
+    "project": (2, "venv"),
+    "pyenv": (3, "pyenv"),
+    "asdf": (3, "pyenv"),
+    "mise": (3, "pyenv"),
+    "system": (4, "system"),
+}
+_LOCAL_NAMES = {".venv", "venv", "env", ".env"}
+_VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A ``runicorn-….dist-info`` folder.
+
+    Attributes
+    ----------
+    path
+        Below the prefix of its environment, or the home.
+    present
+        Whether the package is there too, or is pointed to by an editable installation.
+    """
+
+    path: str
+    present: bool
+
+    @property
+    def version(self) -> str:
+        """The version in its name."""
+        return posixpath.basename(self.path).removeprefix("runicorn-").removesuffix(".dist-info")
+
+    @property
+    def minor(self) -> str | None:
+        """The Python it is for, as in ``3.11``; None in Debian's folder for all."""
+        found = re.search(r"/py[a-z]+(\d+\.\d+)/", f"/{self.path}")
+        return found[1] if found else None
+
+
+@dataclass
+class Found:
+    """A prefix with a Python, as the probe saw it.
+
+    Attributes
+    ----------
+    kind
+        One of ``base conda venv project pyenv asdf mise system``.
+    path, prefix
+        Where it was found, and the same without symbolic links.
+    python
+        Its interpreter below the prefix; empty if it is a dangling link.
+    version
+        As its own files have it.
+    base
+        ``home`` of pyvenv.cfg: the folder of the interpreter that it was made with.
+    inherits
+        Whether it sees the packages of its base too.
+    minors
+        Of the ``lib/pythonX.Y`` folders in it.
+    distributions
+        Of runicorn, in it.
+    variables
+        What activation would set (conda).
+    """
+
+    kind: str
+    path: str
+    prefix: str
+    python: str
+    version: str = ""
+    base: str = ""
+    inherits: bool = False
+    minors: tuple[str, ...] = ()
+    distributions: list[Distribution] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def minor(self) -> str | None:
+        """Its Python's version, as in ``3.11``."""
+        found = _VERSION.match(self.version)
+        if found:
+            return f"{found[1]}.{found[2]}"
+        return self.minors[-1] if self.minors else None
+
+
+def list_environments(
+    found: Iterable[Found],
+    *,
+    home: str,
+    user_site: Sequence[Distribution] = (),
+    config: Mapping[str, Any] | None = None,
+    runicorn_dir: str = "",
+    python3: tuple[str, str] = ("", ""),
+) -> list[Environment]:
+    """Make the API's list of environments.
+
+    Parameters
+    ----------
+    found
+        What the probe found, in any order; one prefix may be there more than once.
+    home
+        The home folder of the remote user.
+    user_site
+        runicorn in ``~/.local``, which all but isolated virtualenvs see first.
+    config
+        That user's runicorn ``config.json``.
+    runicorn_dir
+        The variable ``RUNICORN_DIR`` of the session.
+    python3
+        Prefix and full version of ``python3`` on the PATH.
+
+    Returns
+    -------
+    list
+        Conda, virtualenvs, project-local, pyenv, system; by name within. Names are unique.
+    """
+    everything = list(found)
+    unique: dict[tuple[str, str | None], Found] = {}
+    for one in sorted(everything, key=lambda one: (_group(one, home), one.path)):
+        # Several Pythons of a system share its prefix.
+        unique.setdefault((one.prefix, one.minor if one.kind == "system" else None), one)
+    named = sorted((_group(one, home), _name(one, home), one.prefix, one) for one in unique.values())
+    taken: set[str] = set()
+    result = []
+    for _, name, prefix, one in named:
+        if name in taken:
+            name = f"{name} @{plain_text(prefix)}"  # noqa: PLW2901
+        taken.add(name)
+        version = _runicorn_version(one, everything, user_site)
+        root = None if version is None else _storage_root(one, home, config or {}, runicorn_dir)
+        result.append(
+            Environment(
+                name=name,
+                type=_KINDS[one.kind][1],
+                python_version=_python_version(one, python3),
+                python_path=posixpath.join(prefix, one.python or "bin/python"),
+                prefix=prefix,
+                runicorn_installed=version is not None,
+                runicorn_version=version,
+                storage_root=root,
+            )
+        )
+    return result
+
+
+def find(environments: Iterable[Environment], env_name: str) -> Environment:
+    """Find an environment by what people call it.
+
+    Parameters
+    ----------
+    environments
+        The list.
+    env_name
+        A name of it, a ``prefix`` or ``python_path`` of it, or the beginning of just one name.
+
+    Raises
+    ------
+    EnvironmentNotFound
+        If there is none, or if more than one name begins so.
+    """
+    known = list(environments)
+    for attribute in ("name", "prefix", "python_path"):
+        wanted = env_name if attribute == "name" else posixpath.normpath(env_name)
+        for one in known:
+            if getattr(one, attribute) == wanted:
+                return one
+    begun = [one for one in known if env_name and one.name.startswith(env_name)]
+    if len(begun) == 1:
+        return begun[0]
+    asked = plain_text(env_name)[:200]
+    if begun:
+        raise EnvironmentNotFound(
+            f"Several environments of the remote begin with “{asked}”; write out its name."
+        )
+    raise EnvironmentNotFound(
+        f"The remote has no environment “{asked}”; detect environments again if it is new.",
+    )
+
+
+def _is_local(one: Found, home: str) -> bool:
+    parent, name = posixpath.split(one.path)
+    return one.kind == "project" or (
+        one.kind == "venv" and name in _LOCAL_NAMES and parent not in (home, "/", "/opt")
+    )
+
+
+def _group(one: Found, home: str) -> int:
+    return _KINDS["project" if _is_local(one, home) else one.kind][0]
+
+
+def _name(one: Found, home: str) -> str:
+    folder = plain_text(posixpath.basename(one.path)) or "?"
+    if one.kind == "base":
+        return "base"
+    if _is_local(one, home):
+        return f"{plain_text(posixpath.basename(posixpath.dirname(one.path)))}/{folder}"
+    if one.kind in ("pyenv", "asdf", "mise"):
+        return f"{one.kind}:{plain_text(posixpath.basename(one.prefix))}"
+    if one.kind == "system":
+        return f"system:{one.minor or '3'}"
+    return folder
+
+
+def _python_version(one: Found, python3: tuple[str, str]) -> str | None:
+    if not one.python:
+        return None
+    if one.kind == "system" and one.prefix == python3[0] and python3[1].startswith(f"{one.minor}."):
+        return python3[1]
+    # pyenv keeps each version in a folder that is named by it.
+    own = one.version or (posixpath.basename(one.prefix) if _KINDS[one.kind][1] == "pyenv" else "")
+    found = _VERSION.match(own)
+    if found:
+        return ".".join(part for part in found.groups() if part is not None)
+    return one.minor
+
+
+def _runicorn_version(
+    one: Found, everything: Sequence[Found], user_site: Sequence[Distribution]
+) -> str | None:
+    """Return the version of the runicorn that its Python would import, by the order of ``sys.path``."""
+    if not one.python:
+        return None
+    isolated = one.kind in ("venv", "project") and not one.inherits
+    places = [[] if isolated else [d for d in user_site if d.minor == one.minor], one.distributions]
+    if one.inherits:
+        base = posixpath.dirname(one.base)
+        places += [other.distributions for other in everything if other.prefix == base]
+    for place in places:
+        present = [d.version for d in place if d.present and d.minor in (None, one.minor, *one.minors)]
+        if present:
+            return max(present, key=lambda version: [int(n) for n in re.findall(r"\d+", version)])
+    return None
+
+
+def _storage_root(one: Found, home: str, config: Mapping[str, Any], runicorn_dir: str) -> str | None:
+    """Return the root that runicorn is configured to use there (0.5 to 0.7: ``sdk.py``)."""
+    for chosen in (one.variables.get("RUNICORN_DIR"), runicorn_dir, config.get("user_root_dir")):
+        if isinstance(chosen, str) and chosen:
+            if chosen == "~" or chosen.startswith("~/"):
+                chosen = home + chosen[1:]  # noqa: PLW2901
+            return posixpath.normpath(posixpath.join(home, chosen))
+    return None
+
+
+def conda_variables(text: str) -> dict[str, str]:
+    """Return the variables in a ``conda-meta/state`` file (``conda env config vars set``)."""
+    try:
+        values = json.loads(text).get("env_vars", {})
+    except (ValueError, AttributeError):
+        return {}
+    return {str(k): str(v) for k, v in values.items()} if isinstance(values, dict) else {}
