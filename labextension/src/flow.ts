@@ -221,18 +221,21 @@ export class RemoteFlow {
   }
 
   /** A connection that is being re-established asks; nobody's request waits for the answer. */
-  private async _onEvent(_: RemoteStore, event: IRemoteEvent): Promise<void> {
+  private _onEvent(_: RemoteStore, event: IRemoteEvent): void {
     const id = event.challenge_id;
     if (event.type !== 'challenge' || !id || event.request_id || !event.connection_id) {
       return;
     }
     const connection = this._store.connection(event.connection_id);
-    if (!connection) {
-      return;
+    if (connection) {
+      void this._answer(id, connection.host);
     }
+  }
+
+  private async _answer(id: string, host: string): Promise<void> {
     try {
       const { instruction, prompts } = await this._client.getChallenge(id);
-      const answers = await this._questions.answer(connection.host, instruction, prompts);
+      const answers = await this._questions.answer(host, instruction, prompts);
       await (answers === null ? this._drop(id) : this._client.answerChallenge(id, answers));
     } catch (reason) {
       // The connection's own state tells how it went; what's left is a question answered elsewhere.

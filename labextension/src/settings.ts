@@ -44,7 +44,7 @@ export function loadSettings(
   });
   registry.load(PLUGIN_ID).then(
     settings => {
-      const update = (): void => apply(settings.composite as Partial<ISettings>);
+      const update = (): void => apply(settings.composite);
       settings.changed.connect(update);
       update();
     },

@@ -45,6 +45,7 @@ function StatusButton(props: { onPress: () => void }): JSX.Element {
       onClick={props.onPress}
     >
       <runicornIcon.react tag="span" elementSize="normal" />
+      {down > 0 && <span className="rj-Dot" aria-hidden />}
       <span>{down > 0 ? `${up}/${connections.length}` : connections.length}</span>
     </button>
   );

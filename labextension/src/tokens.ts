@@ -85,7 +85,7 @@ export function readCoordinate(data: unknown): ICoordinate | null {
   }
   const fields = data as Record<string, unknown>;
   const text = (name: string): string | null =>
-    typeof fields[name] === 'string' && fields[name] !== '' ? (fields[name] as string) : null;
+    typeof fields[name] === 'string' && fields[name] !== '' ? fields[name] : null;
   const host = text('host');
   if (host === null) {
     return null;

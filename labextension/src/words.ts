@@ -31,9 +31,8 @@ export function errorWords(trans: TranslationBundle, reason: unknown): IErrorWor
   }
   const code = reason instanceof RunicornError ? reason.code : 'internal_error';
   const message = reason instanceof Error ? reason.message : String(reason);
-  const [title, hint, ...remedies] = (connectionEntry(trans, code) ??
-    remoteEntry(trans, code) ??
-    serverEntry(trans, code)) as Entry;
+  const [title, hint, ...remedies] =
+    connectionEntry(trans, code) ?? remoteEntry(trans, code) ?? serverEntry(trans, code);
   return {
     title,
     hint,
@@ -226,31 +225,26 @@ export function viewerWord(trans: TranslationBundle, state: ViewerState): string
   }
 }
 
+const JUMP_HOST = 'jump host ';
+
 /** Say the step that long work is at; a step we have no words for as the server puts it. */
 export function stepWord(trans: TranslationBundle, step: IStep | undefined): string {
+  if (step?.step.startsWith(JUMP_HOST)) {
+    return trans.__('Going through %1…', step.step.slice(JUMP_HOST.length));
+  }
   switch (step?.step) {
     case undefined:
+    case 'connecting':
       return trans.__('Connecting…');
-    case 'resolve':
-      return trans.__('Reading the SSH configuration…');
-    case 'tcp':
-    case 'connect':
-      return trans.__('Reaching the server…');
-    case 'handshake':
-      return trans.__('Agreeing on encryption…');
-    case 'host_key':
-      return trans.__("Checking the server's identity…");
-    case 'authenticate':
-    case 'auth':
+    case 'authenticating':
       return trans.__('Logging in…');
-    case 'probe':
+    case 'probing':
       return trans.__('Looking for environments…');
-    case 'adopt':
-      return trans.__('Looking for a running viewer…');
-    case 'boot':
-    case 'start':
+    case 'adopting':
+      return trans.__('Taking up the running viewer…');
+    case 'starting':
       return trans.__('Starting the viewer…');
-    case 'ready':
+    case 'attaching':
       return trans.__('Almost there…');
     default:
       return step?.message || trans.__('Working…');

@@ -5,8 +5,9 @@ import React from 'react';
 import { RunicornError, type AuthMethod, type IConnectOptions, type IProfile } from '../client.js';
 import { Declined } from '../flow.js';
 import type { IFormDraft, Runicorn } from '../model.js';
-import { HostField, suggestionsOf, type ISuggestion } from './HostField.js';
+import { HostField } from './HostField.js';
 import { ErrorNote, useRunicorn } from './shared.js';
+import { suggestionsOf, type ISuggestion } from './suggestions.js';
 
 /** What a connection that was just made should show, if a saved one said so. */
 export interface IConnected {

@@ -266,6 +266,7 @@ function EnvironmentField(props: {
   const { trans } = useRunicorn();
   const id = React.useId();
   const usable = environments?.filter(item => item.runicorn_installed) ?? [];
+  const chosen = usable.find(item => item.name === props.value);
   return (
     <div className="rj-Field">
       <label htmlFor={id}>{trans.__('Environment')}</label>
@@ -286,12 +287,7 @@ function EnvironmentField(props: {
           )}
           {usable.map(item => (
             <option key={item.prefix} value={item.name}>
-              {trans.__(
-                '%1 — Runicorn %2, Python %3',
-                item.name,
-                item.runicorn_version ?? '?',
-                item.python_version ?? '?'
-              )}
+              {item.runicorn_version ? `${item.name} · ${item.runicorn_version}` : item.name}
             </option>
           ))}
         </select>
@@ -306,6 +302,16 @@ function EnvironmentField(props: {
           <refreshIcon.react tag="span" />
         </button>
       </div>
+      {chosen && (
+        <div className="rj-Quiet rj-Small">
+          {trans.__(
+            'Runicorn %1, Python %2',
+            chosen.runicorn_version ?? '?',
+            chosen.python_version ?? '?'
+          )}
+          {chosen.storage_root && <div className="rj-Ellipsis">{chosen.storage_root}</div>}
+        </div>
+      )}
     </div>
   );
 }

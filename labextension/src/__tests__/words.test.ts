@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+import type { TranslationBundle } from '@jupyterlab/translation';
+import ts from 'typescript';
+
+import { RunicornError } from '../client.js';
+import { DEFAULT_SETTINGS } from '../model.js';
+import { matching, suggestionsOf } from '../panel/suggestions.js';
+import { english } from './english.js';
+import { translateSchema } from '../settings.js';
+import { durationWord, errorWords, latencyWord, pipCommand, stepWord } from '../words.js';
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const trans = english;
+const schema = JSON.parse(readFileSync(join(ROOT, 'schema', 'plugin.json'), 'utf8'));
+const catalog: Record<string, string[]> = JSON.parse(
+  readFileSync(
+    join(ROOT, '../runicorn_jupyter/locale/zh_CN/LC_MESSAGES/runicorn_jupyter.json'),
+    'utf8'
+  )
+);
+/** What Lab puts between a context and its string. */
+const CONTEXT_END = '\u0004';
+
+/** The codes of the API, as its Python side has them. */
+function codes(): string[] {
+  const text = readFileSync(join(ROOT, '../runicorn_jupyter/errors.py'), 'utf8');
+  return [...text.matchAll(/code(?:: ClassVar\[str\])? = "(\w+)"/g)].map(match => match[1]!);
+}
+
+function sources(folder: string): string[] {
+  return readdirSync(folder)
+    .filter(name => name !== '__tests__')
+    .map(name => join(folder, name))
+    .flatMap(path =>
+      statSync(path).isDirectory() ? sources(path) : /\.tsx?$/.test(path) ? [path] : []
+    );
+}
+
+/** The strings of a source that go through the translation, as the catalog's keys. */
+function stringsOf(path: string): { keys: string[]; unreadable: string[] } {
+  const source = ts.createSourceFile(
+    path,
+    readFileSync(path, 'utf8'),
+    ts.ScriptTarget.Latest,
+    true,
+    path.endsWith('x') ? ts.ScriptKind.TSX : ts.ScriptKind.TS
+  );
+  const keys: string[] = [];
+  const unreadable: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (
+      ts.isCallExpression(node) &&
+      ts.isPropertyAccessExpression(node.expression) &&
+      ['__', '_n', '_p', 'gettext'].includes(node.expression.name.text)
+    ) {
+      const texts = node.arguments
+        .slice(0, node.expression.name.text === '_p' ? 2 : 1)
+        .map(argument => (ts.isStringLiteralLike(argument) ? argument.text : null));
+      if (texts.includes(null)) {
+        unreadable.push(node.getText());
+      } else {
+        keys.push(texts.join(CONTEXT_END));
+      }
+    }
+    node.forEachChild(visit);
+  };
+  visit(source);
+  return { keys, unreadable };
+}
+
+function schemaStrings(): string[] {
+  const found: string[] = [];
+  translateSchema(schema, {
+    _p: (context: string, text: string) => {
+      found.push(`${context}${CONTEXT_END}${text}`);
+      return text;
+    }
+  } as unknown as TranslationBundle);
+  return found;
+}
+
+test('every string has a translation, and every translation its string', () => {
+  const found = sources(join(ROOT, 'src')).map(path => stringsOf(path));
+  // The only one whose text is no literal: it translates the schema, which is read here instead.
+  assert.deepEqual(
+    found.flatMap(item => item.unreadable),
+    ["trans._p('schema', value)"]
+  );
+  const wanted = new Set([...found.flatMap(item => item.keys), ...schemaStrings()]);
+  assert.ok(wanted.size > 100, 'the sources were not found');
+  const has = new Set(Object.keys(catalog).filter(key => key !== ''));
+  assert.deepEqual(
+    [...wanted].filter(key => !has.has(key)),
+    [],
+    'strings without a translation'
+  );
+  assert.deepEqual(
+    [...has].filter(key => !wanted.has(key)),
+    [],
+    'translations that nothing uses'
+  );
+});
+
+test('translations are Chinese and keep the placeholders', () => {
+  const places = (text: string): string[] => [...new Set(text.match(/%\d/g) ?? [])].sort();
+  const proper = new Set(['Runicorn', '%1 ms', 'Runicorn %1, Python %2']);
+  assert.match((catalog[''] as unknown as { language: string }).language, /^zh_CN$/);
+  for (const [key, forms] of Object.entries(catalog)) {
+    if (key === '') {
+      continue;
+    }
+    const translation = forms[0]!;
+    const text = key.split(CONTEXT_END).at(-1)!;
+    assert.deepEqual(places(translation), places(text), text);
+    assert.ok(proper.has(text) || /\p{Script=Han}/u.test(translation), text);
+  }
+});
+
+test('the settings that the code assumes are the schema’s', () => {
+  const defaults = Object.fromEntries(
+    Object.entries(schema.properties as Record<string, { default: unknown }>).map(
+      ([name, property]) => [name, property.default]
+    )
+  );
+  assert.deepEqual(defaults, DEFAULT_SETTINGS);
+});
+
+test('each code of the API has words of its own with a way forward', () => {
+  const all = [...codes(), 'server_unreachable', 'unexpected_response'];
+  assert.ok(all.length > 18);
+  const titles = new Map<string, string>();
+  for (const code of new Set(all)) {
+    const words = errorWords(trans, new RunicornError(code, 'The server’s sentence.'));
+    assert.ok(words.title && words.hint, code);
+    assert.equal(titles.get(words.title), undefined, `${code} and ${titles.get(words.title)}`);
+    titles.set(words.title, code);
+  }
+  assert.equal(
+    errorWords(trans, new RunicornError('brand_new', 'x')).title,
+    errorWords(trans, new RunicornError('internal_error', 'x')).title
+  );
+});
+
+test('a password is offered only where the server takes one', () => {
+  const remedies = (allowed_methods?: string[]): string[] =>
+    errorWords(
+      trans,
+      new RunicornError('authentication_failed', '', { details: { allowed_methods } })
+    ).remedies;
+  assert.deepEqual(remedies(['publickey']), []);
+  assert.deepEqual(remedies(['publickey', 'password']), ['password']);
+  assert.deepEqual(remedies(['keyboard-interactive']), ['password']);
+  assert.deepEqual(remedies(), ['password']);
+});
+
+test('steps, times and commands in words', () => {
+  assert.equal(stepWord(trans, { step: 'jump host gate', message: '' }), 'Going through gate…');
+  assert.equal(stepWord(trans, { step: 'brand new', message: 'Doing it' }), 'Doing it');
+  assert.equal(stepWord(trans, { step: 'brand new', message: '' }), 'Working…');
+  assert.equal(latencyWord(trans, 1.234), '1.2 ms');
+  assert.equal(latencyWord(trans, 123.4), '123 ms');
+  assert.equal(durationWord(trans, 59), 'less than a minute');
+  assert.equal(durationWord(trans, 60), '1 minute');
+  assert.equal(durationWord(trans, 7300), '2 hours');
+  assert.equal(durationWord(trans, 49 * 3600), '2 days');
+  assert.equal(pipCommand('/opt/py/bin/python'), '/opt/py/bin/python -m pip install runicorn');
+  assert.equal(pipCommand("/a b/it's"), `'/a b/it'\\''s' -m pip install runicorn`);
+});
+
+test('suggestions: saved ones first, then what begins with what was typed', () => {
+  const all = suggestionsOf(
+    [{ name: 'My GPU', host: 'gpu9', username: 'mia', port: 2222 }],
+    [
+      { alias: 'big-gpu', hostname: '10.0.0.1', username: 'root', port: 22, proxy_jump: null },
+      { alias: 'gpu1', hostname: 'gpu1.example.org', username: 'mia', port: 22, proxy_jump: null }
+    ]
+  );
+  assert.deepEqual(
+    all.map(item => item.where),
+    ['mia@gpu9:2222', 'root@10.0.0.1', 'mia@gpu1.example.org']
+  );
+  assert.deepEqual(
+    matching(all, 'GPU').map(item => item.name),
+    ['gpu1', 'My GPU', 'big-gpu']
+  );
+  assert.deepEqual(
+    matching(all, '10.0').map(item => item.name),
+    ['big-gpu']
+  );
+  assert.deepEqual(matching(all, 'nowhere'), []);
+});

@@ -1,0 +1,143 @@
+/** What goes over the wire of `/api/remote`, and the arguments of the client: types only. */
+
+/** How to authenticate to the SSH server. */
+export type AuthMethod = 'key' | 'password' | 'agent';
+/** The life of an SSH connection. */
+export type ConnectionStatus = 'connecting' | 'connected' | 'reconnecting' | 'disconnected';
+/** The life of a viewer. */
+export type ViewerState = 'starting' | 'running' | 'reconnecting' | 'crashed' | 'stopped';
+/** The verdict of a health check. */
+export type Health = 'healthy' | 'degraded' | 'unhealthy';
+/** The result of a single check; `skip` where there is nothing to look at. */
+export type CheckResult = 'pass' | 'fail' | 'skip';
+
+/** The viewer that a connection holds. Times are RFC 3339. */
+export interface IViewer {
+  status: ViewerState;
+  url: string | null;
+  local_port: number | null;
+  remote_port: number | null;
+  pid: number | null;
+  env_name: string | null;
+  remote_root: string | null;
+  runicorn_version: string | null;
+  started_at: string | null;
+  uptime_seconds: number;
+  health: Health | null;
+}
+
+/** One entry of `listConnections`. */
+export interface IConnection {
+  connection_id: string;
+  host: string;
+  port: number;
+  username: string;
+  status: ConnectionStatus;
+  created_at: string;
+  connected_since: string | null;
+  reconnects: number;
+  viewer: IViewer | null;
+}
+
+/** The answer to `connect` and `answerChallenge`. */
+export interface IConnectResult {
+  success: true;
+  connection_id: string;
+  host: string;
+  port: number;
+  username: string;
+  status: ConnectionStatus;
+  server_info: { hostname: string | null; os: string | null; python_version: string | null };
+  created_at: string;
+}
+
+/** A Python environment of the remote host. */
+export interface IEnvironment {
+  name: string;
+  type: 'conda' | 'venv' | 'pyenv' | 'system';
+  python_version: string | null;
+  python_path: string;
+  prefix: string;
+  runicorn_installed: boolean;
+  runicorn_version: string | null;
+  storage_root: string | null;
+}
+
+/** A host key as a person compares it: the `details.host_key` of two errors. */
+export interface IHostKey {
+  host: string;
+  port: number;
+  key_type: string;
+  fingerprint_sha256: string;
+  public_key: string;
+  expected_fingerprint_sha256?: string | null;
+}
+
+/** A question of the SSH server, or of an encrypted key. */
+export interface IPrompt {
+  text: string;
+  echo: boolean;
+}
+
+/** An alias of the user's ssh config. */
+export interface IHostAlias {
+  alias: string;
+  hostname: string;
+  username: string;
+  port: number;
+  proxy_jump: string | null;
+}
+
+/** A saved connection; never holds a secret. */
+export interface IProfile {
+  name: string;
+  host: string;
+  username?: string | null;
+  port?: number;
+  auth_method?: AuthMethod;
+  private_key_path?: string | null;
+  timeout?: number;
+  env_name?: string | null;
+  remote_root?: string | null;
+}
+
+/** One entry of `listKnownHosts`. */
+export interface IKnownHost {
+  host: string;
+  port: number;
+  key_type: string;
+  fingerprint_sha256: string;
+  revoked: boolean;
+}
+
+/** The arguments of `connect`. */
+export interface IConnectOptions {
+  /** A host name, an address, or an alias of the user's ssh config. */
+  host: string;
+  /** Without one, the ssh config's, else the local user's. */
+  username?: string;
+  authMethod?: AuthMethod;
+  /** 22 leaves the choice to the ssh config. */
+  port?: number;
+  privateKeyPath?: string;
+  password?: string;
+  keyPassphrase?: string;
+  /** Seconds for all of connecting, 1 to 600. */
+  timeout?: number;
+  /** Comes back in the progress events of this request: up to 64 letters, digits and dashes. */
+  requestId?: string;
+  /** Aborts the request. */
+  signal?: AbortSignal;
+}
+
+/** The options of `startViewer`. */
+export interface IStartViewerOptions {
+  /** Absolute or `~/…`; without one, the environment's own storage root. */
+  remoteRoot?: string;
+  /** Whether front ends should show the viewer. */
+  autoOpen?: boolean;
+  /** Comes back in the progress events of this request: up to 64 letters, digits and dashes. */
+  requestId?: string;
+  /** Aborts the request. */
+  signal?: AbortSignal;
+}
