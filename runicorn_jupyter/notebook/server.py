@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import IO
 
 from runicorn_jupyter import discovery
@@ -82,7 +83,8 @@ def _start() -> Server:
         deadline.cancel()
         process.stdout.close()
     if not line:
-        process.stdin.close()
+        with suppress(BrokenPipeError):  # what was written and not read
+            process.stdin.close()
         process.wait()
         log.join()
         reason = next((text for text in reversed(printed) if text.strip()), "it said nothing")

@@ -1,0 +1,183 @@
+"""Every magic, typed in a real kernel, against a real sshd with real environments."""
+
+from __future__ import annotations
+
+import re
+
+import requests
+
+from tests.api.conftest import World
+from tests.notebook.kernels import Cell, Kernel, server_kernel
+from tests.world.sshd import Sshd, make_key
+
+CAPABILITY = re.compile(r"[0-9a-f]{32}")
+MIME = "application/vnd.runicorn.viewer+json"
+
+
+def one_line(cell: Cell) -> str:
+    """What a failed cell says, which has to be one sentence and no traceback."""
+    assert cell.status == "error", cell.text
+    assert "Traceback" not in cell.everything
+    lines = [line for line in cell.text.splitlines() if line.startswith("UsageError: ")]
+    assert len(lines) == 1, cell.text
+    return lines[0].removeprefix("UsageError: ")
+
+
+def test_the_whole_job(any_kernel: Kernel, world: World) -> None:
+    kernel = any_kernel
+    connected = kernel.good("c = %runicorn_connect gpu1\nc")
+    assert f"{world.sshd.user}@gpu1:{world.sshd.port}" in connected.result["text/plain"]
+    assert re.fullmatch(r"conn_[0-9a-f]{8}", kernel.value("c['connection_id']"))
+    assert connected.steps[0] == "gpu1: …"
+    assert any("…" in step and step != "gpu1: …" for step in connected.steps), connected.steps
+    assert re.fullmatch(r"gpu1: done in \d+\.\d s", connected.steps[-1])
+
+    shown = kernel.good("envs = %runicorn_envs\nenvs")
+    assert "rc072" in shown.result["text/plain"]
+    assert "not installed" in shown.result["text/plain"]
+    assert kernel.value("[e['name'] for e in envs.with_runicorn]") == ["rc050", "rc060", "rc072"]
+
+    viewer = kernel.good("v = %runicorn_viewer rc072 --height 480\nv")
+    bundle = viewer.result[MIME]
+    assert bundle["host"] == "gpu1"
+    assert bundle["env_name"] == "rc072"
+    assert bundle["height"] == 480
+    page = requests.get(kernel.value("v.url"), timeout=20)
+    assert page.status_code == 200
+    again = kernel.good("%runicorn_viewer")  # no name needed while it runs
+    assert again.result[MIME]["env_name"] == "rc072"
+
+    status = kernel.good("%runicorn_status")
+    assert "healthy" in status.result["text/plain"]
+    assert "running" in status.result["text/plain"]
+    logs = kernel.good("lines = %runicorn_logs -n 5\nlines")
+    assert 0 < len(kernel.value("lines")) <= 5
+    assert "<pre" in logs.result["text/html"]
+    listed = kernel.good("%runicorn_connections")
+    assert "running · rc072" in listed.result["text/plain"]
+
+    assert kernel.good("%runicorn_stop").text == "The viewer of gpu1 is stopped.\n"
+    assert "stopped" in kernel.good("%runicorn_status").result["text/plain"]
+    assert kernel.good("%runicorn_disconnect").text == "gpu1 is disconnected.\n"
+    assert "%runicorn_connect" in kernel.good("%runicorn_connections").result["text/plain"]
+    assert world.sshd.processes() == []
+    everything = "".join(cell.everything for cell in (connected, shown, viewer, again, status, logs, listed))
+    assert CAPABILITY.findall(re.sub(r'"(?:transient|model_id|display_id)": ?[^,}]*', "", everything)) == []
+
+
+def test_connect_and_see_in_one_line(kernel: Kernel, world: World) -> None:
+    cell = kernel.good("%runicorn_connect gpu1 --env rc072 --name lab")
+    assert cell.result[MIME]["username"] == world.sshd.user
+    assert "%runicorn_connect gpu1" in cell.result["text/plain"]
+    assert kernel.value("get_ipython().run_line_magic('runicorn_connections', '')[0]['name']") == "lab"
+
+
+def test_a_cell_that_runs_again_keeps_its_connection(kernel: Kernel, world: World) -> None:
+    kernel.good("%runicorn_connect gpu1 --env rc072")
+    kernel.good("%runicorn_connect gpu1 --env rc072")
+    assert len(world.jupyter.get("connections").json()["connections"]) == 1
+
+
+def test_names_tell_connections_apart(kernel: Kernel, world: World) -> None:
+    kernel.good("%runicorn_connect gpu1 --name one")
+    kernel.good("%runicorn_connect gpu1 --name two")
+    assert re.fullmatch(
+        r"Several connections are open; say which: one \(conn_\w{8}\), two \(conn_\w{8}\)\.",
+        one_line(kernel.run("%runicorn_status")),
+    )
+    assert "No connection is called three" in one_line(kernel.run("%runicorn_status three"))
+    kernel.good("%runicorn_status two")
+    kernel.good("%runicorn_disconnect one")
+    kernel.good("%runicorn_status")
+
+
+def test_failures_are_one_line_with_what_to_do(kernel: Kernel, world: World) -> None:
+    assert "%runicorn_connect HOST" in one_line(kernel.run("%runicorn_envs"))
+    assert "--root goes with --env" in one_line(kernel.run("%runicorn_connect gpu1 --root /x"))
+    assert "host" in one_line(kernel.run("%runicorn_connect"))
+    assert "No closing quotation" in one_line(kernel.run("%runicorn_connect 'gpu1"))
+    assert "127.0.0.1" in one_line(kernel.run("%runicorn_connect 127.0.0.1 -p 1"))
+    kernel.good("%runicorn_connect gpu1")
+    assert "%runicorn_envs lists them" in one_line(kernel.run("%runicorn_viewer nowhere"))
+    assert "say which" in one_line(kernel.run("%runicorn_viewer"))
+    assert "pip install" in one_line(kernel.run("%runicorn_viewer empty"))
+    assert one_line(kernel.run("%runicorn_stop"))
+    assert one_line(kernel.run("%runicorn_logs"))
+
+
+def test_help_shows_the_options(kernel: Kernel) -> None:
+    cell = kernel.good("print(get_ipython().find_magic('runicorn_connect').__doc__)")
+    assert "%runicorn_connect" in cell.text
+    for option in ("--username", "--port", "--identity", "--password", "--env", "--root", "--name"):
+        assert option in cell.text
+
+
+def test_an_unknown_host_is_shown_and_asked_about(
+    kernel: Kernel, world: World, make_sshd: type[Sshd]
+) -> None:
+    other = make_sshd()
+    line = f"%runicorn_connect {other.host} -u {other.user} -p {other.port} -i {other.key_path}"
+    refused = kernel.run(line, answers=[""])
+    assert "is not trusted" in one_line(refused)
+    assert len(refused.asked) == 1
+    assert "SHA256:" in refused.asked[0]["prompt"]
+    assert refused.asked[0]["password"] is False
+    kernel.good(line, answers=["y"])
+    kernel.good("%runicorn_disconnect")
+    kernel.good(line)  # it is known now
+
+
+def test_a_password_is_typed_at_a_hidden_prompt_and_stays_nowhere(
+    kernel: Kernel, world: World, make_sshd: type[Sshd]
+) -> None:
+    secret = "canary-Passw0rd"
+    other = make_sshd(password=secret)
+    world.home.trust(other)
+    line = f"%runicorn_connect {other.host} -u {other.user} -p {other.port} --password"
+    wrong = kernel.run(line, answers=["wrong"])
+    assert one_line(wrong)
+    cell = kernel.good(line, answers=[secret])
+    assert [asked["password"] for asked in cell.asked] == [True]
+    assert secret not in cell.everything
+    history = kernel.good("print(list(get_ipython().history_manager.get_range(output=True)))")
+    assert secret not in history.text
+    assert secret not in str(kernel.value("[str(v) for v in list(globals().values())]"))
+
+
+def test_a_keys_passphrase_is_asked_for(kernel: Kernel, world: World, make_sshd: type[Sshd]) -> None:
+    other = make_sshd()
+    world.home.trust(other)
+    key = make_key(other.root / "locked", passphrase="canary phrase")
+    other.authorized_keys.write_text(key.with_suffix(".pub").read_text())
+    cell = kernel.good(
+        f"%runicorn_connect {other.host} -u {other.user} -p {other.port} -i {key}", answers=["canary phrase"]
+    )
+    assert [asked["password"] for asked in cell.asked] == [True]
+    assert "canary phrase" not in cell.everything
+
+
+def test_a_front_end_that_cannot_ask_says_so(kernel: Kernel, world: World, make_sshd: type[Sshd]) -> None:
+    other = make_sshd(password="x")
+    line = f"%runicorn_connect {other.host} -u {other.user} -p {other.port} -i {other.key_path}"
+    assert "SHA256:" in one_line(kernel.run(line, allow_stdin=False))
+    world.home.trust(other)
+    assert "cannot ask" in one_line(kernel.run(f"{line} --password", allow_stdin=False))
+
+
+def test_an_interrupt_lets_go_of_a_host_that_does_not_answer(kernel: Kernel) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        kernel.client.execute(f"%runicorn_connect 127.0.0.1 -p {silent.getsockname()[1]} --timeout 600")
+        silent.accept()[0].detach()
+        kernel.interrupt()
+        error = kernel.wait_message(lambda m: m["msg_type"] == "error")
+    assert error["content"]["ename"] == "KeyboardInterrupt"
+
+
+def test_a_new_kernel_finds_the_connections_again(kernel: Kernel, world: World) -> None:
+    kernel.good("%runicorn_connect gpu1 --env rc072")
+    with server_kernel(world.jupyter) as another:
+        another.good("%load_ext runicorn_jupyter")
+        cell = another.good("%runicorn_viewer")
+        assert cell.result[MIME]["env_name"] == "rc072"

@@ -1,0 +1,42 @@
+"""The notebooks that users open first: each runs from top to bottom, and keeps nothing secret."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.api.conftest import World
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+
+
+def test_there_are_some() -> None:
+    assert len(NOTEBOOKS) >= 4
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_is_kept_without_outputs(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+    assert "widgets" not in notebook.metadata
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_runs_in_a_kernel_without_a_server_and_saves_no_secret(
+    path: Path, world: World, tmp_path: Path
+) -> None:
+    if "Host gpu2\n" not in world.home.config.read_text():
+        world.home.host("gpu2", world.sshd)
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook, timeout=90, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    )
+    client.execute(env=world.jupyter.env)
+    saved = nbformat.writes(notebook)
+    assert "Runicorn viewer" in saved or "runicorn.viewer" in saved
+    assert not re.search(r"runicorn/v/|token|\b[0-9a-f]{32}\b|\b[0-9a-f]{48,}\b", saved), saved

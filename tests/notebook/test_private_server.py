@@ -1,0 +1,166 @@
+"""The private server of a kernel without one: nobody else gets in, and it ends with the kernel."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.api.conftest import World
+from tests.notebook.kernels import Kernel, lone_kernel, server_kernel
+
+SECONDS = 60
+FIND = "from runicorn_jupyter.notebook.server import current_server; _s = current_server()"
+
+
+def wait_gone(*pids: int) -> None:
+    """Wait until these processes, which are nobody's children here, have ended."""
+    for pid in pids:
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        with os.fdopen(descriptor):
+            assert select.select([descriptor], [], [], SECONDS)[0], f"process {pid} is still there"
+
+
+@pytest.fixture
+def quiet_home(world: World, tmp_path: Path) -> dict[str, str]:
+    """The world's home with a folder for temporary files of its own."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    return {**world.jupyter.env, "TMPDIR": str(folder)}
+
+
+@pytest.fixture
+def alone(quiet_home: dict[str, str], tmp_path: Path) -> Iterator[Kernel]:
+    """A kernel without a server, though one runs in the same home."""
+    with lone_kernel(quiet_home, tmp_path) as kernel:
+        yield kernel
+
+
+def test_a_kernel_of_a_server_uses_that_one(kernel: Kernel, world: World) -> None:
+    kernel.good(FIND)
+    assert kernel.value("[_s.url + '/', _s.token, _s.source]") == [
+        world.jupyter.url,
+        world.jupyter.token,
+        "runtime file",
+    ]
+
+
+def test_a_kernel_alone_gets_one_on_loopback_with_a_token_of_its_own(alone: Kernel, world: World) -> None:
+    alone.good(FIND)
+    url, token, source = alone.value("[_s.url, _s.token, _s.source]")
+    assert source == "private"
+    assert url != world.jupyter.url.rstrip("/")
+    assert url.startswith("http://127.0.0.1:")
+    assert requests.get(f"{url}/api/remote/connections", timeout=20).status_code == 403
+    answer = requests.get(
+        f"{url}/api/remote/connections", headers={"Authorization": f"token {token}"}, timeout=20
+    )
+    assert answer.json()["connections"] == []
+    assert (
+        requests.get(
+            f"{url}/api/terminals", headers={"Authorization": f"token {token}"}, timeout=20
+        ).status_code
+        == 404
+    )
+    assert alone.value("_s == current_server()")  # one for the whole kernel
+    assert alone.value("__import__('runicorn_remote_client').RunicornRemoteClient().base_url") == url
+
+
+def test_neither_token_nor_runtime_file_is_where_others_look(alone: Kernel, world: World) -> None:
+    alone.good(FIND)
+    pid, token = alone.value("[_s.pid, _s.token]")
+    for name in ("cmdline", "environ"):
+        assert token.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
+    assert not (world.jupyter.info_file.parent / f"jpserver-{pid}.json").exists()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_it_ends_with_the_kernel_and_leaves_nothing(
+    quiet_home: dict[str, str], tmp_path: Path, how: int
+) -> None:
+    with lone_kernel(quiet_home, tmp_path) as kernel:
+        kernel.good(FIND)
+        server = kernel.value("_s.pid")
+        os.kill(kernel.pid, how)
+        wait_gone(server)
+    assert list(Path(quiet_home["TMPDIR"]).iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs pidfd_open")
+def test_it_ends_though_a_fork_of_the_kernel_lives_on(quiet_home: dict[str, str], tmp_path: Path) -> None:
+    with lone_kernel(quiet_home, tmp_path) as kernel:
+        kernel.good(FIND)
+        server = kernel.value("_s.pid")
+        # A worker that a kernel forked holds all of its pipes open.
+        kernel.good("import os, signal\n_child = os.fork()\nif _child == 0: signal.pause(); os._exit(0)")
+        child = kernel.value("_child")
+        try:
+            os.kill(kernel.pid, signal.SIGKILL)
+            wait_gone(server)
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_a_killed_kernel_of_a_server_leaves_its_connection(world: World) -> None:
+    with server_kernel(world.jupyter) as kernel:
+        kernel.good("%load_ext runicorn_jupyter\n%runicorn_connect gpu1")
+        os.kill(kernel.pid, signal.SIGKILL)
+        wait_gone(kernel.pid)
+    (connection,) = world.jupyter.get("connections").json()["connections"]
+    assert connection["status"] == "connected"
+
+
+def test_a_lone_kernels_death_ends_its_viewers(
+    quiet_home: dict[str, str], world: World, tmp_path: Path
+) -> None:
+    with lone_kernel(quiet_home, tmp_path) as kernel:
+        kernel.good("%load_ext runicorn_jupyter\n%runicorn_connect gpu1 --env rc072")
+        kernel.good(FIND)
+        server = kernel.value("_s.pid")
+        assert world.sshd.processes() != []
+        os.kill(kernel.pid, signal.SIGKILL)
+        wait_gone(server)
+    assert world.sshd.processes() == []
+
+
+def test_one_that_was_ended_by_someone_is_started_again(alone: Kernel) -> None:
+    alone.good(FIND)
+    pid = alone.value("_s.pid")
+    os.kill(pid, signal.SIGKILL)
+    alone.good("import runicorn_jupyter.notebook.server as _m; _m._private.wait()")
+    alone.good(FIND)
+    assert alone.value("_s.pid") != pid
+
+
+def test_a_server_that_cannot_start_says_why(alone: Kernel) -> None:
+    alone.good("import sys; sys.executable = '/bin/false'")
+    alone.good("%load_ext runicorn_jupyter")
+    cell = alone.run("%runicorn_connections")
+    assert cell.status == "error"
+    assert "The private Jupyter server did not start" in cell.text
+
+
+def test_run_by_hand_it_ends_with_its_input() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "runicorn_jupyter.notebook.private_server"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b'{"token": "t", "parent": %d}\n' % os.getpid())
+        process.stdin.flush()
+        assert process.stdout.readline().startswith(b'{"url": "http://127.0.0.1:')
+        process.stdin.close()
+        assert process.wait(SECONDS) == 0
