@@ -290,6 +290,7 @@ class KnownHost(Model):
     key_type: str
     fingerprint_sha256: str
     revoked: bool
+    authority: bool = Field(False, description="Signs the keys of the hosts that `host` matches.")
 
 
 class HostAlias(Model):

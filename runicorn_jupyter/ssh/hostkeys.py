@@ -1,180 +1,34 @@
-"""Whether a host's key is the one on record, and keeping that record (known_hosts)."""
+"""Whether a host's key is the one on record: refused here before any byte of authentication."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import builtins
-import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import paramiko
 
-from runicorn_jupyter.errors import HostKeyChanged, HostKeyUnknown, InvalidParameters, SshUnavailable
-from runicorn_jupyter.models import HostKey, KnownHost
-from runicorn_jupyter.ssh import known_hosts_file as files
-from runicorn_jupyter.ssh.keyfile import blob_type
+from runicorn_jupyter.errors import HostKeyChanged, HostKeyUnknown
+from runicorn_jupyter.models import HostKey
+from runicorn_jupyter.ssh.blob import blob_type, fingerprint, public_key_line
+from runicorn_jupyter.ssh.known_hosts import KnownHosts, Verdict, known_hosts_name, split_name
+from runicorn_jupyter.ssh.revoked import is_revoked
 
 if TYPE_CHECKING:
     from runicorn_jupyter.ssh.hosts import Target
 
-__all__ = ["KnownHosts", "OfferedKeys", "Policy", "Verdict", "fingerprint", "verify"]
+__all__ = [
+    "KnownHosts",
+    "OfferedKeys",
+    "Policy",
+    "Verdict",
+    "fingerprint",
+    "known_hosts_name",
+    "split_name",
+    "verify",
+]
 
 Policy = Literal["ask", "accept-new", "strict"]
-
-_ALGORITHMS = (
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "rsa-sha2-512",
-    "rsa-sha2-256",
-)
-
-
-def fingerprint(key_blob: bytes) -> str:
-    """Return a key's fingerprint as ``ssh-keygen -lf`` prints it: ``SHA256:`` and unpadded base64."""
-    digest = hashlib.sha256(key_blob).digest()
-    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the record says of an offered key.
-
-    Attributes
-    ----------
-    status
-        ``known``, ``unknown``, ``changed`` or ``revoked``.
-    expected
-        For ``changed``: the fingerprints that are on record.
-    """
-
-    status: Literal["known", "unknown", "changed", "revoked"]
-    expected: tuple[str, ...] = ()
-
-
-class KnownHosts:
-    """The known_hosts files of a user, read afresh at each call.
-
-    Parameters
-    ----------
-    user_files
-        New keys go to the first, removals to all of them.
-    global_files
-        Only read.
-    hash_names
-        Hash the names of new entries (ssh's ``HashKnownHosts``).
-    """
-
-    def __init__(
-        self, user_files: Sequence[Path], global_files: Sequence[Path], *, hash_names: bool = False
-    ) -> None:
-        self._user_files = tuple(user_files)
-        self._global_files = tuple(global_files)
-        self._hash_names = hash_names
-
-    def _entries(self) -> builtins.list[files.Entry]:
-        return [
-            entry for path in (*self._user_files, *self._global_files) for entry in files.read_entries(path)
-        ]
-
-    def lookup(self, name: str, key: bytes) -> Verdict:
-        """Compare a key with the record.
-
-        Parameters
-        ----------
-        name
-            ``host`` or ``[host]:port``.
-        key
-            The public key in wire form.
-        """
-        matching = [entry for entry in self._entries() if entry.matches(name)]
-        if any(entry.marker == "revoked" and entry.blob == key for entry in matching):
-            return Verdict("revoked")
-        plain = [entry for entry in matching if not entry.marker]
-        if any(entry.blob == key for entry in plain):
-            return Verdict("known")
-        if plain:
-            return Verdict("changed", tuple(dict.fromkeys(fingerprint(entry.blob) for entry in plain)))
-        return Verdict("unknown")
-
-    def preferred_key_types(self, name: str) -> builtins.list[str]:
-        """Return the host key algorithms to ask for, those on record first."""
-        known = {entry.key_type for entry in self._entries() if not entry.marker and entry.matches(name)}
-        if "ssh-rsa" in known:
-            known |= {"rsa-sha2-512", "rsa-sha2-256"}
-        return sorted(_ALGORITHMS, key=lambda algorithm: algorithm not in known)
-
-    def list(self) -> builtins.list[KnownHost]:
-        """List the record for people."""
-        found = []
-        for entry in self._entries():
-            host, port = split_name(entry.names)
-            found.append(
-                KnownHost(
-                    host=host,
-                    port=port,
-                    key_type=entry.key_type,
-                    fingerprint_sha256=fingerprint(entry.blob),
-                    revoked=entry.marker == "revoked",
-                )
-            )
-        return found
-
-    def accept(self, host: str, port: int, public_key: str) -> None:
-        """Append a key as OpenSSH would."""
-        name = host.lower() if port == 22 else f"[{host.lower()}]:{port}"
-        self.add(name, _parse_public_key(public_key))
-
-    def add(self, name: str, blob: bytes) -> None:
-        """Append a key under a name to the first of the user's files."""
-        if not self._user_files:
-            raise SshUnavailable(
-                "The ssh config names no file to keep host keys in (UserKnownHostsFile none)."
-            )
-        shown = files.hash_name(name) if self._hash_names else name
-        line = f"{shown} {blob_type(blob)} {base64.b64encode(blob).decode()}\n"
-
-        def append(text: str) -> str:
-            return text + ("" if not text or text.endswith("\n") else "\n") + line
-
-        files.rewrite(self._user_files[0], append)
-
-    def remove(self, host: str, port: int) -> int:
-        """Remove a host from the user's files.
-
-        Returns
-        -------
-        int
-            How many lines went.
-        """
-        name = host.lower() if port == 22 else f"[{host.lower()}]:{port}"
-        removed = 0
-
-        def without(text: str) -> str:
-            nonlocal removed
-            kept = []
-            for line in text.splitlines(keepends=True):
-                try:
-                    entry = files.parse_line(line)
-                except ValueError:
-                    entry = None
-                if entry is not None and entry.matches(name):
-                    removed += 1
-                else:
-                    kept.append(line)
-            return "".join(kept)
-
-        for path in self._user_files:
-            if path.exists():
-                files.rewrite(path, without)
-        return removed
 
 
 def verify(target: Target, key: paramiko.PKey, policy: Policy) -> None:
@@ -188,7 +42,8 @@ def verify(target: Target, key: paramiko.PKey, policy: Policy) -> None:
         What the server proved to have in the key exchange.
     policy
         What to do with a key that nobody has seen: ``ask`` and ``strict`` refuse it,
-        ``accept-new`` records it.
+        ``accept-new`` records it. Under ``ask`` the user's own ``StrictHostKeyChecking`` for
+        this host decides, as with ssh; its ``yes`` counts under ``accept-new`` too.
 
     Raises
     ------
@@ -196,33 +51,79 @@ def verify(target: Target, key: paramiko.PKey, policy: Policy) -> None:
         Nothing is on record; ``details.host_key`` is what was offered.
     HostKeyChanged
         Another key is on record, or this one is revoked.
+    SshUnavailable
+        A file that has to be read or written cannot be.
     """
-    blob = key.asbytes()
+    public_blob = getattr(key, "public_blob", None)
+    plain = key.asbytes()
     known = KnownHosts(target.user_known_hosts, target.global_known_hosts, hash_names=target.hash_known_hosts)
     name = target.known_hosts_name
-    verdict = known.lookup(name, blob)
+    verdict = known.lookup(
+        name,
+        public_blob.key_blob if public_blob is not None else plain,
+        certificate_name=target.host_key_alias or target.hostname,
+    )
+    if verdict.status == "revoked" or is_revoked(plain, target.revoked_host_keys):
+        raise HostKeyChanged(
+            f"The key of {target.asked} ({fingerprint(plain)}) is marked as revoked, "
+            "so it is not trusted any more: ask who runs that host.",
+            host_key=_describe(target, plain, None),
+        )
     if verdict.status == "known":
         return
-    offered: dict[str, Any] = HostKey(
+    note = f" Its certificate {verdict.reason}." if verdict.reason else ""
+    if verdict.status == "changed":
+        raise HostKeyChanged(
+            f"The key of {target.asked} has changed: it offers {fingerprint(plain)}, on record is "
+            f"{verdict.expected[0]}. Someone may be listening in. If you know why it changed, remove the "
+            f"old key first.{note}",
+            host_key=_describe(target, plain, verdict.expected[0]),
+        )
+    effective = _effective(policy, target.strict_host_key_checking)
+    if effective == "accept-new":
+        known.add(name, plain)
+        return
+    what_to_do = (
+        "and unknown keys are not accepted here (strict): add it to known_hosts first."
+        if effective == "strict"
+        else "Compare its fingerprint with what you know of that host before you accept it."
+    )
+    raise HostKeyUnknown(
+        f"The key of {target.asked} ({fingerprint(plain)}) is not known yet. {what_to_do}{note}"
+        if effective == "ask"
+        else f"The key of {target.asked} ({fingerprint(plain)}) is not known, {what_to_do}{note}",
+        host_key=_describe(target, plain, None),
+    )
+
+
+def _effective(policy: Policy, config: str) -> Policy:
+    """The administrator's policy, and within it what the user's config says of the host."""
+    if policy == "strict" or config == "yes":
+        return "strict"
+    if policy == "accept-new" or config in ("accept-new", "no"):
+        return "accept-new"  # "no" would let changed keys pass too, which we never do
+    return "ask"
+
+
+def _describe(target: Target, blob: bytes, expected: str | None) -> dict[str, Any]:
+    return HostKey(
         host=target.asked,
         port=target.port,
         key_type=blob_type(blob),
         fingerprint_sha256=fingerprint(blob),
-        public_key=f"{blob_type(blob)} {base64.b64encode(blob).decode()}",
-        expected_fingerprint_sha256=", ".join(verdict.expected) or None,
+        public_key=public_key_line(blob),
+        expected_fingerprint_sha256=expected,
     ).model_dump()
-    if verdict.status == "revoked":
-        raise HostKeyChanged(f"The key of {target.asked} is marked as revoked.", host_key=offered)
-    if verdict.status == "changed":
-        raise HostKeyChanged(f"The key of {target.asked} has changed.", host_key=offered)
-    if policy == "accept-new":
-        known.add(name, blob)
-        return
-    raise HostKeyUnknown(f"The key of {target.asked} is not known yet.", host_key=offered)
 
 
 class OfferedKeys:
-    """The keys that hosts really offered: only those may be accepted afterwards."""
+    """The keys that hosts really offered: only those may be accepted afterwards.
+
+    Parameters
+    ----------
+    size
+        How many are remembered; the oldest go first.
+    """
 
     def __init__(self, size: int = 256) -> None:
         self._size = size
@@ -243,23 +144,3 @@ class OfferedKeys:
         """Whether a host offered exactly this key."""
         with self._lock:
             return (host, port, public_key) in self._keys
-
-
-def _parse_public_key(public_key: str) -> bytes:
-    fields = public_key.split()
-    try:
-        blob = base64.b64decode(fields[1], validate=True)
-    except (IndexError, binascii.Error, ValueError) as exc:
-        raise InvalidParameters.for_field("public_key", "is not of the form TYPE BASE64.") from exc
-    if blob_type(blob) != fields[0]:
-        raise InvalidParameters.for_field("public_key", "is not of the type that it names.")
-    return blob
-
-
-def split_name(names: str) -> tuple[str, int]:
-    """Take the first of a line's names apart: ``[host]:port`` or ``host``, whose port is 22."""
-    first = names.partition(",")[0]
-    host, bracket, port = first.removeprefix("[").rpartition("]:")
-    if first.startswith("[") and bracket and port.isdigit():
-        return host, int(port)
-    return first, 22

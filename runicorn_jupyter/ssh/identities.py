@@ -7,24 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from paramiko.message import Message
-
 from runicorn_jupyter.ssh.agent import AgentClient, AgentUnavailable
-from runicorn_jupyter.ssh.keyfile import KeyFile, KeyFileError, blob_type, read_public_file
+from runicorn_jupyter.ssh.blob import is_certificate, plain_blob
+from runicorn_jupyter.ssh.keyfile import KeyFile, KeyFileError, read_public_file
 
-__all__ = ["Candidate", "Identities", "collect", "is_certificate", "plain_blob"]
-
-_CERT_SUFFIX = "-cert-v01@openssh.com"
-# How many length-prefixed fields the public key has inside a certificate (PROTOCOL.certkeys).
-_KEY_FIELDS = {
-    "ssh-rsa": 2,
-    "ssh-ed25519": 1,
-    "ecdsa-sha2-nistp256": 2,
-    "ecdsa-sha2-nistp384": 2,
-    "ecdsa-sha2-nistp521": 2,
-    "sk-ssh-ed25519@openssh.com": 2,
-    "sk-ecdsa-sha2-nistp256@openssh.com": 3,
-}
+__all__ = ["Candidate", "Identities", "collect"]
 
 
 class _Wanted(Protocol):
@@ -74,44 +61,6 @@ class Identities:
 
     candidates: list[Candidate] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-
-
-def is_certificate(blob: bytes) -> bool:
-    """Whether a public key blob is an OpenSSH certificate."""
-    return blob_type(blob).endswith(_CERT_SUFFIX)
-
-
-def plain_blob(blob: bytes) -> bytes | None:
-    """Return the public key inside a certificate; a plain key's blob as it is.
-
-    Parameters
-    ----------
-    blob
-        In wire form.
-
-    Returns
-    -------
-    bytes or None
-        None if it is cut short or of a type that nobody knows.
-    """
-    if not is_certificate(blob):
-        return blob
-    base = blob_type(blob).removesuffix(_CERT_SUFFIX)
-    name = base + "@openssh.com" if base.startswith("sk-") else base
-    fields = _KEY_FIELDS.get(name)
-    if fields is None:
-        return None
-    message = Message(blob)
-    message.get_binary()
-    message.get_binary()  # the nonce
-    plain = Message()
-    plain.add_string(name)
-    for _ in range(fields):
-        value = message.get_binary()
-        if not value:
-            return None
-        plain.add_string(value)
-    return plain.asbytes()
 
 
 def collect(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import os
 import stat
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 from paramiko.message import Message
 
-__all__ = ["KeyFile", "KeyFileError", "SigningKey", "WrongPassphrase", "blob_type", "read_public_file"]
+from runicorn_jupyter.ssh.blob import Reader, blob_type, parse_public_key
+
+__all__ = ["KeyFile", "KeyFileError", "SigningKey", "WrongPassphrase", "read_public_file"]
 
 MAX_KEY_FILE = 64 * 1024  # bytes; an RSA key of 16384 bits takes 13 KiB
 _OPENSSH_MAGIC = b"openssh-key-v1\x00"
@@ -182,20 +185,11 @@ def read_public_file(path: Path) -> bytes | None:
         fields = line.split()
         if len(fields) < 2 or line.startswith(b"#"):
             continue
-        try:
-            blob = base64.b64decode(fields[1], validate=True)
-        except (binascii.Error, ValueError):
-            continue
-        if blob_type(blob) == fields[0].decode("ascii", "replace"):
-            return blob
+        with contextlib.suppress(ValueError):
+            return parse_public_key(
+                fields[0].decode("ascii", "replace"), fields[1].decode("ascii", "replace")
+            )
     return None
-
-
-def blob_type(blob: bytes) -> str:
-    """Return the type that a public key blob begins with; empty if it has none."""
-    size = int.from_bytes(blob[:4], "big")
-    name = blob[4 : 4 + size]
-    return name.decode("ascii", "replace") if 0 < size <= 128 and len(name) == size else ""
 
 
 def _read_regular(path: Path) -> bytes:
@@ -229,12 +223,15 @@ def _openssh_header(data: bytes) -> tuple[bool, bytes]:
         raise KeyFileError("it is damaged: its base64 is broken") from exc
     if not raw.startswith(_OPENSSH_MAGIC):
         raise KeyFileError("it is damaged: it does not begin as an OpenSSH key does")
-    message = Message(raw[len(_OPENSSH_MAGIC) :])
-    cipher = message.get_binary()
-    message.get_binary()  # the key derivation's name
-    message.get_binary()  # and its options
-    count = message.get_int()
-    blob = message.get_binary()
+    try:
+        reader = Reader(raw[len(_OPENSSH_MAGIC) :])
+        cipher = reader.string()
+        reader.string()  # the key derivation's name
+        reader.string()  # and its options
+        count = reader.uint32()
+        blob = reader.string()
+    except ValueError as exc:
+        raise KeyFileError("it is damaged: it is cut short") from exc
     if count != 1 or not blob_type(blob):
         raise KeyFileError("it is damaged: it holds no public key")
     return cipher != b"none", blob

@@ -1,30 +1,25 @@
-"""The format of OpenSSH's known_hosts files (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"): read and write."""
+"""The lines of OpenSSH's known_hosts files (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT")."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
-import fnmatch
 import hashlib
 import hmac
 import logging
-import os
-import re
 import secrets
-import tempfile
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runicorn_jupyter.ssh.keyfile import blob_type
+from runicorn_jupyter.ssh.blob import blob_type, parse_public_key
+from runicorn_jupyter.ssh.patterns import matches_list
 
-__all__ = ["Entry", "hash_name", "name_matches", "read_entries", "rewrite"]
+__all__ = ["Entry", "hash_name", "is_hashed", "name_matches", "parse_line", "read_entries"]
 
 log = logging.getLogger(__name__)
 
 _HASH_MAGIC = "|1|"
-_MAX_FILE = 64 * 1024 * 1024  # bytes; clusters' global files reach several MiB
+_MAX_FILE = 64 * 1024 * 1024  # bytes; the global files of clusters have several MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +49,12 @@ class Entry:
         """Whether the line is about a host, given as ``host`` or ``[host]:port``."""
         return name_matches(name, self.names)
 
+    def names_literally(self, name: str) -> bool:
+        """Whether the line is about this host and not about a pattern of hosts that it is one of."""
+        if is_hashed(self.names):
+            return self.names == name or self.matches(name)
+        return name.lower() in self.names.lower().split(",") and self.matches(name)
+
 
 def parse_line(line: str) -> Entry | None:
     """Read one line.
@@ -66,7 +67,7 @@ def parse_line(line: str) -> Entry | None:
     Raises
     ------
     ValueError
-        It is neither that nor well-formed.
+        It is neither that nor well-formed; the text says why.
     """
     text = line.strip()
     if not text or text.startswith("#"):
@@ -79,13 +80,7 @@ def parse_line(line: str) -> Entry | None:
             raise ValueError("an unknown marker")
     if len(fields) < 3:
         raise ValueError("too few fields")
-    try:
-        blob = base64.b64decode(fields[2], validate=True)
-    except (binascii.Error, ValueError) as exc:
-        raise ValueError("the key is not base64") from exc
-    if not blob_type(blob) or blob_type(blob) != fields[1]:
-        raise ValueError("the key is not of the type that it names")
-    return Entry(marker, fields[0], blob)
+    return Entry(marker, fields[0], parse_public_key(fields[1], fields[2]))
 
 
 def read_entries(path: Path) -> list[Entry]:
@@ -116,6 +111,11 @@ def read_entries(path: Path) -> list[Entry]:
     return entries
 
 
+def is_hashed(names: str) -> bool:
+    """Whether the first field of a line is a hashed name."""
+    return names.startswith(_HASH_MAGIC)
+
+
 def hash_name(name: str, salt: bytes | None = None) -> str:
     """Hash a host's name as ``HashKnownHosts`` does: HMAC-SHA1 keyed with a random salt.
 
@@ -141,72 +141,10 @@ def name_matches(name: str, names: str) -> bool:
     names
         Patterns separated by commas (``*``, ``?``, ``!`` to exclude), or one hashed name.
     """
-    if names.startswith(_HASH_MAGIC):
-        try:
-            salt = base64.b64decode(names[len(_HASH_MAGIC) :].partition("|")[0], validate=True)
-        except (binascii.Error, ValueError):
-            return False
-        return hmac.compare_digest(
-            hash_name(name, salt).encode("utf-8", "surrogateescape"), names.encode("utf-8", "surrogateescape")
-        )
-    found = False
-    for pattern in names.lower().split(","):
-        if _pattern(pattern.removeprefix("!")).fullmatch(name.lower()):
-            if pattern.startswith("!"):
-                return False
-            found = True
-    return found
-
-
-def _pattern(pattern: str) -> re.Pattern[str]:
-    """ssh's patterns know ``*`` and ``?`` only; brackets are literal."""
-    return re.compile(fnmatch.translate(re.sub(r"\[", "[[]", pattern)))
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock beside the file, so that two of us do not lose each other's line."""
-    lock = path.with_name(path.name + ".runicorn-lock")
-    fd = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    if not is_hashed(names):
+        return matches_list(name.lower(), names.lower())
     try:
-        if os.name == "posix":
-            import fcntl  # noqa: PLC0415 - not on Windows
-
-            fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
-
-
-def rewrite(path: Path, change: Callable[[str], str]) -> None:
-    """Change a file atomically, mode 0600, under a lock.
-
-    Parameters
-    ----------
-    path
-        The file; it and its folder (0700) are made where they are missing. A symbolic link is followed.
-    change
-        Maps the old text to the new one.
-
-    Raises
-    ------
-    OSError
-        It cannot be written.
-    """
-    path = path.resolve()
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _locked(path):
-        old = path.read_bytes().decode("utf-8", "surrogateescape") if path.exists() else ""
-        new = change(old)
-        if new == old:
-            return
-        fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(fd, "wb") as file:
-                file.write(new.encode("utf-8", "surrogateescape"))
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        salt = base64.b64decode(names[len(_HASH_MAGIC) :].partition("|")[0], validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return hash_name(name, salt) == names

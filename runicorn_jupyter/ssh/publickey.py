@@ -7,8 +7,9 @@ from pathlib import Path
 
 from runicorn_jupyter.errors import AuthenticationFailed
 from runicorn_jupyter.ssh.agent import AgentClient, AgentUnavailable
-from runicorn_jupyter.ssh.identities import Candidate, is_certificate
-from runicorn_jupyter.ssh.keyfile import KeyFile, KeyFileError, SigningKey, WrongPassphrase, blob_type
+from runicorn_jupyter.ssh.blob import blob_type, is_certificate
+from runicorn_jupyter.ssh.identities import Candidate
+from runicorn_jupyter.ssh.keyfile import KeyFile, KeyFileError, SigningKey, WrongPassphrase
 from runicorn_jupyter.ssh.userauth import Failure, MethodMessage, Reply, Success, UserAuth
 
 __all__ = ["PublicKey"]
