@@ -1,7 +1,9 @@
 """A TCP connection from the remote where its sshd forwards none: a small relay on a command's stdio.
 
 The program is a fixed text for whatever Python 3 the remote has; host and port go to its
-standard input, never into a command line. It ends with the connection, from either side.
+standard input, never into a command line. It ends with the connection, from either side; when the
+peer has sent its last byte it ends too, since only the end of the process is sure to be told as the
+end of the output (sshd may give it one socket for both, and the login shell may hold it as well).
 """
 
 from __future__ import annotations
@@ -52,8 +54,7 @@ def watch():
     poll.register(1, 0)
     poll.poll()
     os._exit(0)
-upward = threading.Thread(target=up, daemon=True)
-upward.start()
+threading.Thread(target=up, daemon=True).start()
 threading.Thread(target=watch, daemon=True).start()
 try:
     while True:
@@ -63,10 +64,7 @@ try:
         while data:
             data = data[os.write(1, data):]
 except OSError:
-    os._exit(0)
-os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-os.close(2)
-upward.join()
+    pass
 os._exit(0)
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import threading
 import time
 from collections import Counter
@@ -106,8 +105,10 @@ class Census:
     @classmethod
     def take(cls) -> Census:
         """Count now."""
-        ours = [t.name.partition("_")[0] for t in threading.enumerate() if t.name not in ("sshd-log", "relay")]
-        return cls(Counter(ours), len(os.listdir("/proc/self/fd")))
+        ours = [
+            t.name.partition("_")[0] for t in threading.enumerate() if t.name not in ("sshd-log", "relay")
+        ]
+        return cls(Counter(ours), sum(1 for _ in Path("/proc/self/fd").iterdir()))
 
 
 def await_census(before: Census, seconds: float = 5) -> None:
@@ -130,6 +131,6 @@ def await_census(before: Census, seconds: float = 5) -> None:
 
 def _link(path: Path) -> str:
     try:
-        return os.readlink(path)
+        return str(path.readlink())
     except OSError:
         return ""

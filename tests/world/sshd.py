@@ -195,7 +195,7 @@ class Sshd:
         if not self.relocated:
             environment.append(f"HOME={self.home}")
         values: dict[str, Option] = {
-            "ListenAddress": f"{self.host}:{self.port}",
+            "ListenAddress": f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}",
             "HostKey": str(self.host_key_path),
             "AuthorizedKeysFile": str(self.authorized_keys),
             "PidFile": "none",
@@ -241,7 +241,8 @@ class Sshd:
         first = self.port == 0
         for _ in range(20):
             if first:
-                with socket.create_server((self.host, 0)) as probe:
+                family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+                with socket.create_server((self.host, 0), family=family) as probe:
                     self.port = probe.getsockname()[1]
             if self._start_once():
                 return self

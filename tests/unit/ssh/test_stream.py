@@ -176,7 +176,7 @@ async def test_rekeying_by_the_client_under_load(sshd: Sshd, connect: Connect, p
             group.create_task(move(connection, peer_port, 48 * MIB))
         group.create_task(rekey())
     assert transport.session_id == first[0]
-    assert transport.H != first[1]
+    assert first[1] != transport.H
     assert connection.reconnects == 0
 
 
@@ -199,7 +199,9 @@ async def test_the_end_of_the_data_is_told_from_a_lost_connection(
         stream.close()
 
 
-async def test_closing_ends_a_read_that_waits_and_writing(sshd: Sshd, connect: Connect, peer_port: int) -> None:
+async def test_closing_ends_a_read_that_waits_and_writing(
+    sshd: Sshd, connect: Connect, peer_port: int
+) -> None:
     stream = await open_stream(await connect(sshd), peer_port, "hold")
     reading = asyncio.create_task(stream.read())
     await asyncio.sleep(0)
@@ -211,7 +213,9 @@ async def test_closing_ends_a_read_that_waits_and_writing(sshd: Sshd, connect: C
         await stream.write(b"x")
 
 
-async def test_what_came_before_the_end_can_still_be_read(sshd: Sshd, connect: Connect, peer_port: int) -> None:
+async def test_what_came_before_the_end_can_still_be_read(
+    sshd: Sshd, connect: Connect, peer_port: int
+) -> None:
     stream = await open_stream(await connect(sshd), peer_port, f"send {MIB}")
     await stream._waiter.until(lambda: True if stream._channel.eof_received else None)
     assert len(await read_all(stream)) == MIB + 32
