@@ -14,6 +14,7 @@ from runicorn_jupyter.api.events import EventSink
 from runicorn_jupyter.api.routes import remote_handlers
 from runicorn_jupyter.proxy import Capabilities, viewer_handlers
 from runicorn_jupyter.service import RemoteService, ServiceSettings
+from runicorn_jupyter.ssh.allowlist import AllowedHosts
 from runicorn_jupyter.ssh.connection import Settings
 
 if TYPE_CHECKING:
@@ -48,8 +49,11 @@ class RunicornJupyter(ExtensionApp):
     allowed_hosts = List(
         Unicode(),
         config=True,
-        help="""Patterns (`*.cluster.example`) or networks (`10.0.0.0/8`), optionally with `:port`, of
-        hosts that may be connected to, jump hosts included. Empty: any host.""",
+        help="""Hosts that may be connected to, jump hosts included: names (`gpu1.example`), patterns
+        (`*.cluster.example`), addresses or networks (`10.0.0.0/8`), each optionally with a port
+        (`*.example:22`, `[fd00::/8]:22`). Names are those that the ssh config leads to, not its aliases;
+        what a network allows is looked at after a name was resolved. Hosts behind a `ProxyCommand` are
+        refused then. Empty: any host.""",
     )
     config_commands = Bool(
         True,
@@ -92,6 +96,14 @@ class RunicornJupyter(ExtensionApp):
             raise TraitError(f"{proposal['trait'].name} must be a number of seconds above 0")
         return float(proposal["value"])
 
+    @validate("allowed_hosts")
+    def _rules(self, proposal: Any) -> list[str]:
+        try:
+            AllowedHosts(proposal["value"])
+        except ValueError as exc:
+            raise TraitError(f"allowed_hosts: {exc}") from exc
+        return list(proposal["value"])
+
     @validate("asset_cache_mb")
     def _not_negative(self, proposal: Any) -> float:
         if not proposal["value"] >= 0:
@@ -110,10 +122,10 @@ class RunicornJupyter(ExtensionApp):
                     keepalive_seconds=self.keepalive_seconds,
                     reconnect_for_seconds=self.reconnect_for_seconds,
                     host_key_policy=self.host_key_policy,
+                    allowed_hosts=AllowedHosts(self.allowed_hosts),
                 ),
                 viewer_lease_seconds=self.viewer_lease_seconds,
                 max_connections=self.max_connections,
-                allowed_hosts=tuple(self.allowed_hosts),
                 config_commands=self.config_commands,
                 base_url=server.base_url,
             ),

@@ -7,5 +7,6 @@ pytest_plugins = [
     "tests.world.connections",
     "tests.world.environments",
     "tests.world.jupyter",
+    "tests.world.hub",
     "tests.world.browser",
 ]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runicorn_jupyter.errors import HostKeyUnknown, HostNotAllowed, InvalidParameters, TooManyConnections
+from runicorn_jupyter.errors import HostKeyUnknown, InvalidParameters, TooManyConnections
 from runicorn_jupyter.ssh import hosts
 from runicorn_jupyter.ssh.auth import Credentials, check_private_key
 from runicorn_jupyter.ssh.challenge import Challenges
@@ -117,20 +116,13 @@ class Opener:
             raise
 
     async def _resolve(self, host: str, username: str | None, port: int) -> hosts.Target:
-        target = await asyncio.to_thread(
+        return await asyncio.to_thread(
             hosts.resolve,
             host,
             username=username,
             port=None if port == DEFAULT_SSH_PORT else port,
             run_commands=self._settings.config_commands,
         )
-        patterns = self._settings.allowed_hosts
-        for hop in (target, *target.proxy_jump):
-            if patterns and not any(fnmatchcase(hop.hostname, pattern) for pattern in patterns):
-                raise HostNotAllowed(
-                    "The administrator of this server does not allow connections to this host."
-                )
-        return target
 
     async def known_hosts(self) -> KnownHosts:
         """Give the known_hosts files that count where the config says nothing else."""

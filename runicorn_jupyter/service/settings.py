@@ -14,13 +14,11 @@ class ServiceSettings:
     Parameters
     ----------
     connection
-        Keep-alive, reconnecting and host key policy.
+        Keep-alive, reconnecting, host key policy and which hosts are allowed.
     viewer_lease_seconds
         A viewer ends itself when nobody renewed its lease for this long.
     max_connections
         How many connections may be open at once.
-    allowed_hosts
-        Patterns of hosts that may be connected to; empty allows all.
     config_commands
         Whether the ssh config may run commands (``Match exec``, ``ProxyCommand``).
     base_url
@@ -30,6 +28,5 @@ class ServiceSettings:
     connection: Settings = field(default_factory=Settings)
     viewer_lease_seconds: float = 900
     max_connections: int = 64
-    allowed_hosts: tuple[str, ...] = ()
     config_commands: bool = True
     base_url: str = "/"

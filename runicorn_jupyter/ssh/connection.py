@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runicorn_jupyter.errors import ConnectionLost, ConnectionTimeout, RemoteError, SshUnavailable
 from runicorn_jupyter.models import ConnectionStatus
 from runicorn_jupyter.ssh import command as commands
+from runicorn_jupyter.ssh.allowlist import ANY_HOST, AllowedHosts
 from runicorn_jupyter.ssh.auth import Ask, Credentials
 from runicorn_jupyter.ssh.channel import CONNECT_FAILED, PROHIBITED, UNKNOWN_TYPE
 from runicorn_jupyter.ssh.command import Completed
@@ -50,12 +51,15 @@ class Settings:
         The longest pause between attempts, seconds.
     host_key_policy
         ``ask``, ``accept-new`` or ``strict``.
+    allowed_hosts
+        Which hosts, jump hosts included, may be connected to.
     """
 
     keepalive_seconds: float = 15.0
     reconnect_for_seconds: float = 3600.0
     reconnect_delay_max: float = 30.0
     host_key_policy: Policy = "ask"
+    allowed_hosts: AllowedHosts = ANY_HOST
 
 
 class Connection:
@@ -151,7 +155,14 @@ class Connection:
         keepalive = settings.keepalive_seconds
         if target.server_alive_interval:
             keepalive = min(keepalive, target.server_alive_interval)
-        dialler = Dialler(target, credentials, settings.host_key_policy, ask, keepalive)
+        dialler = Dialler(
+            target,
+            credentials,
+            settings.host_key_policy,
+            ask,
+            keepalive,
+            allowed=settings.allowed_hosts,
+        )
         dialled = await dialler.dial(timeout, on_step)
         connection = cls(connection_id, dialler, dialled, settings)
         connection._timeout = timeout
@@ -375,19 +386,7 @@ class Connection:
                 self._reconnector = None
 
     async def _attempt(self) -> Dialled:
-        return await self._redialler.dial(self._timeout)
-
-    @property
-    def _redialler(self) -> Dialler:
-        given = self._dialler
-        return Dialler(
-            given.target,
-            given.credentials,
-            given.policy,
-            given.ask,
-            given.keepalive_seconds,
-            RECONNECT_TCP_SECONDS,
-        )
+        return await replace(self._dialler, tcp_seconds=RECONNECT_TCP_SECONDS).dial(self._timeout)
 
     def _take(self, dialled: Dialled) -> None:
         self._link = dialled.link

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import paramiko
 
-from runicorn_jupyter.errors import ConnectionTimeout, RemoteError, SshUnavailable
+from runicorn_jupyter.errors import ConnectionTimeout, HostNotAllowed, RemoteError, SshUnavailable
 from runicorn_jupyter.models import Prompt
 from runicorn_jupyter.ssh import hostkeys, tcp
+from runicorn_jupyter.ssh.allowlist import ANY_HOST, AllowedHosts
 from runicorn_jupyter.ssh.auth import Ask, Credentials, authenticate
 from runicorn_jupyter.ssh.channel import PROHIBITED
 from runicorn_jupyter.ssh.link import ChannelRefused, Link
@@ -66,6 +67,8 @@ class Dialler:
     tcp_seconds
         Give up on TCP after this long, if that is less than all of the time; a fresh attempt
         gets through a network that is back sooner than the repetitions of an old one.
+    allowed
+        Which hosts may be connected to; heeded by each attempt anew, since names move.
     """
 
     target: Target
@@ -74,6 +77,7 @@ class Dialler:
     ask: Ask | None
     keepalive_seconds: float
     tcp_seconds: float | None = None
+    allowed: AllowedHosts = ANY_HOST
 
     async def dial(self, timeout: float, on_step: Step | None = None) -> Dialled:  # noqa: ASYNC109
         """Connect, check the host keys, authenticate.
@@ -97,6 +101,8 @@ class Dialler:
             As ``policy`` and known_hosts say.
         AuthenticationFailed
             If a server on the way refuses the credentials.
+        HostNotAllowed
+            If the administrator allows one of the hosts on the way not; nothing was connected to then.
         """
         made: list[Link] = []
         try:
@@ -112,13 +118,18 @@ class Dialler:
 
     async def _hops(self, made: list[Link], ask: Ask | None, on_step: Step) -> Dialled:
         link: Link | None = None
-        for jump in self.target.proxy_jump:
+        hops = [*self.target.proxy_jump, self.target]
+        checked = [await addresses_to_use(hop, self.allowed) for hop in hops]
+        for jump, addresses in zip(hops[:-1], checked[:-1], strict=True):
             on_step(f"jump host {jump.asked}")
+            credentials = self.credentials.for_jump()
             link, _ = await self._hop(
-                jump, self.credentials.for_jump(), link, made=made, ask=ask, on_step=on_step
+                jump, credentials, link, addresses=addresses, made=made, ask=ask, on_step=on_step
             )
         on_step("connecting")
-        link, key = await self._hop(self.target, self.credentials, link, made=made, ask=ask, on_step=on_step)
+        link, key = await self._hop(
+            self.target, self.credentials, link, addresses=checked[-1], made=made, ask=ask, on_step=on_step
+        )
         return Dialled(link, hostkeys.fingerprint(key.asbytes()))
 
     async def _hop(
@@ -127,25 +138,27 @@ class Dialler:
         credentials: Credentials,
         below: Link | None,
         *,
+        addresses: list[tcp.AddrInfo] | None,
         made: list[Link],
         ask: Ask | None,
         on_step: Step,
     ) -> tuple[Link, paramiko.PKey]:
-        link = Link(await self._wire(hop, below), below)
+        link = Link(await self._wire(hop, below, addresses), below)
         made.append(link)
         key = await run_in_thread(
             _handshake, link, hop, credentials, policy=self.policy, ask=ask, on_step=on_step
         )
         return link, key
 
-    async def _wire(self, hop: Target, below: Link | None) -> Wire:
+    async def _wire(self, hop: Target, below: Link | None, addresses: list[tcp.AddrInfo] | None) -> Wire:
         if below is None:
             if hop.proxy_command is not None:
                 return await CommandWire.start(hop.proxy_command)
-            return SocketWire(await tcp.connect(hop, self.keepalive_seconds, self.tcp_seconds))
+            sock = await tcp.connect(hop, self.keepalive_seconds, self.tcp_seconds, addresses)
+            return SocketWire(sock)
         where = f"{hop.hostname} port {hop.port}"
         try:
-            channel, _ = await below.open_tcp(hop.hostname, hop.port)
+            channel, _ = await below.open_tcp(addresses[0][4][0] if addresses else hop.hostname, hop.port)
         except ChannelRefused as refused:
             if refused.reason == PROHIBITED:
                 raise SshUnavailable(f"The jump host does not allow forwarding to {where}.") from refused
@@ -153,6 +166,50 @@ class Dialler:
         except ConnectionResetError as error:
             raise SshUnavailable("The connection to the jump host was lost.") from error
         return ChannelWire(channel)
+
+
+async def addresses_to_use(hop: Target, allowed: AllowedHosts) -> list[tcp.AddrInfo] | None:
+    """Check a host against the administrator's rules.
+
+    Parameters
+    ----------
+    hop
+        The host as the ssh config resolves it, or a jump host on the way.
+    allowed
+        The rules.
+
+    Returns
+    -------
+    list or None
+        The addresses that may be connected to; None where the name is enough. They are resolved
+        here for hosts behind a jump host too: what is checked must be what is connected to.
+
+    Raises
+    ------
+    HostNotAllowed
+        If there is no such address, or a ``ProxyCommand`` decides where the connection goes.
+    SshUnavailable
+        If the name has to be resolved and cannot be.
+    """
+    if not allowed:
+        return None
+    refused = HostNotAllowed(
+        f"The administrator of this server does not allow connections to {hop.hostname} port {hop.port}."
+    )
+    if hop.proxy_command is not None:
+        raise HostNotAllowed(
+            f"{hop.asked} is reached by a ProxyCommand, which this server's allowed_hosts cannot check;"
+            " use ProxyJump instead."
+        )
+    if allowed.allows_name(hop.hostname, hop.port):
+        return None
+    if not allowed.has_networks:
+        raise refused  # and no name server learns what was asked for
+    found = await tcp.resolve(hop.hostname, hop.port, hop.address_family)
+    usable = [each for each in found if allowed.allows_address(each[4][0], hop.port)]
+    if not usable:
+        raise refused
+    return usable
 
 
 def _no_step(_step: str) -> None:

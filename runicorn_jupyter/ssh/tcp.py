@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import aiohappyeyeballs
@@ -23,8 +24,15 @@ NOT_SENT_BYTES = 131072
 """What the kernel may hold unsent: more would only delay keepalives and hide a stalled line."""
 
 
+AddrInfo = tuple[int, int, int, str, tuple[str, int]]
+"""As ``socket.getaddrinfo`` gives it."""
+
+
 async def connect(
-    target: Target, keepalive_seconds: float, limit_seconds: float | None = None
+    target: Target,
+    keepalive_seconds: float,
+    limit_seconds: float | None = None,
+    addresses: Sequence[AddrInfo] | None = None,
 ) -> socket.socket:
     """Connect to where ``target`` leads.
 
@@ -36,6 +44,8 @@ async def connect(
         The kernel's own probes begin after this long, and give up after twice as long.
     limit_seconds
         Give up after this long; None leaves it to the system, ``ConnectTimeout`` and the caller.
+    addresses
+        Connect to one of these and to no other, without asking for the name again.
 
     Returns
     -------
@@ -49,10 +59,11 @@ async def connect(
     ConnectionTimeout
         If the system, or ``ConnectTimeout`` of the ssh config, gives up.
     """
-    addresses = await _resolve(target.hostname, target.port, target.address_family, target.hostname)
+    if addresses is None:
+        addresses = await resolve(target.hostname, target.port, target.address_family)
     local = None
     if target.bind_address:
-        local = await _resolve(target.bind_address, 0, target.address_family, target.bind_address)
+        local = await resolve(target.bind_address, 0, target.address_family)
     limits = [seconds for seconds in (target.connect_timeout, limit_seconds) if seconds]
     try:
         async with asyncio.timeout(min(limits, default=None)):
@@ -65,14 +76,19 @@ async def connect(
     return sock
 
 
-async def _resolve(
-    name: str, port: int, family: int, shown: str
-) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+async def resolve(name: str, port: int, family: int) -> list[AddrInfo]:
+    """Give the addresses of a host, in the order in which to try them.
+
+    Raises
+    ------
+    SshUnavailable
+        If the name cannot be resolved.
+    """
     try:
         found = await run_in_thread(socket.getaddrinfo, name, port, family, socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise SshUnavailable(
-            f"The host name {shown} could not be resolved: check its spelling and the network."
+            f"The host name {name} could not be resolved: check its spelling and the network."
         ) from error
     return found  # type: ignore[return-value]
 
