@@ -119,9 +119,13 @@ class HostCertificate:
         return None if self._signed_by_authority() else "is not signed by the authority that it names"
 
     def _signed_by_authority(self) -> bool:
-        if blob_type(self._signature) not in _SIGNATURES:
-            return False
+        reader = Reader(self._signature)
         try:
+            if reader.string().decode("ascii", "replace") not in _SIGNATURES:
+                return False
+            reader.string()
+            if not reader.at_end:
+                return False  # paramiko would not mind
             key = paramiko.PKey.from_type_string(blob_type(self.authority), self.authority)
             return bool(key.verify_ssh_sig(self._signed, Message(self._signature)))
         except (UnknownKeyType, paramiko.SSHException, ValueError):

@@ -112,10 +112,7 @@ class KnownHosts:
         name
             ``host`` or ``[host]:port``.
         """
-        entries = self._entries()
-        host, _ = split_name(name)
-        matching = [entry for entry in entries if entry.matches(name)]
-        matching = matching or [entry for entry in entries if entry.matches(host)]
+        matching = [entry for entry in self._entries() if entry.matches(name)]
         known = {entry.key_type for entry in matching if not entry.marker}
         if "ssh-rsa" in known:
             known |= {"rsa-sha2-512", "rsa-sha2-256"}
@@ -223,10 +220,10 @@ class KnownHosts:
 
         def without(content: bytes) -> bytes:
             nonlocal removed
-            lines = content.decode("utf-8", "surrogateescape").splitlines(keepends=True)
+            lines = content.decode("utf-8", "surrogateescape").split("\n")
             kept = [line for line in lines if not _is_about(line, name)]
             removed += len(lines) - len(kept)
-            return "".join(kept).encode("utf-8", "surrogateescape")
+            return "\n".join(kept).encode("utf-8", "surrogateescape")
 
         for path in self._user_files:
             if path.is_file():
