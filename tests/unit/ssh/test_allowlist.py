@@ -58,8 +58,8 @@ ADDRESSES = {
 
 MISTAKES = [
     "", " ", "10.0.0.1/8", "10.0.0.256", "1.2.3", "0x7f.1", "10.0.*.1", "1?.2.3.4", "*.1", "*.*", "x.*", "*.",
-    "*?", "a..b", "a b", "a/8", "!a", "[::1", "[gpu]:22", "[10.0.0.0/8]:22", "[::1]22", "::g", "a:0", "a:65536",
-    "a:b", "a:", "a:22:33", "http://a", "user@a", "a\n", "ａ.example",
+    "*?", "a..b", "a b", "a/8", "!a", "[::1", "[gpu]:22", "[10.0.0.0/8]:22", "[::1]22", "::g", "a:0",
+    "a:65536", "a:b", "a:", "a:22:33", "http://a", "user@a", "a\n", "ａ.example",
 ]  # fmt: skip
 
 
@@ -110,8 +110,7 @@ def test_networks_are_what_ipaddress_says(base: int, length: int, address: int) 
 def test_any_text_is_a_rule_or_a_mistake(entry: str, name: str) -> None:
     try:
         rules = AllowedHosts([entry])
-    except ValueError as mistake:
-        assert str(mistake)
+    except ValueError:
         return
     assert rules.allows_name(name, 22) in (True, False)
     assert rules.allows_address(name, 22) in (True, False)
