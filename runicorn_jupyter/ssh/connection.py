@@ -6,28 +6,36 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from runicorn_jupyter.errors import ConnectionLost, ConnectionTimeout, RemoteError, SshUnavailable
+from runicorn_jupyter.errors import (
+    AuthenticationFailed,
+    ConnectionLost,
+    ConnectionTimeout,
+    RemoteError,
+    SshUnavailable,
+)
 from runicorn_jupyter.models import ConnectionStatus
 from runicorn_jupyter.ssh import command as commands
 from runicorn_jupyter.ssh.allowlist import ANY_HOST, AllowedHosts
 from runicorn_jupyter.ssh.auth import Ask, Credentials
 from runicorn_jupyter.ssh.channel import CONNECT_FAILED, PROHIBITED, UNKNOWN_TYPE
 from runicorn_jupyter.ssh.command import Completed
-from runicorn_jupyter.ssh.dial import Dialled, Dialler, Step
-from runicorn_jupyter.ssh.hostkeys import Policy
+from runicorn_jupyter.ssh.dial import Dialled, Dialler, NoAnswer, Step
 from runicorn_jupyter.ssh.link import ChannelRefused
 from runicorn_jupyter.ssh.reconnect import Reconnector
 from runicorn_jupyter.ssh.relay import open_relay
 from runicorn_jupyter.ssh.sessions import Sessions
+from runicorn_jupyter.ssh.settings import Settings
 from runicorn_jupyter.ssh.stream import Stream, lost
 from runicorn_jupyter.ssh.watchdog import watch
 
 if TYPE_CHECKING:
     from runicorn_jupyter.ssh.hosts import Target
+
+__all__ = ["Completed", "Connection", "Settings"]
 
 log = logging.getLogger(__name__)
 
@@ -35,31 +43,6 @@ RECONNECT_TCP_SECONDS = 5.0
 """An attempt to come back gives up on TCP after this long; see `Dialler`."""
 
 MAX_OUTPUT = 8 * 2**20
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What an administrator can set for connections.
-
-    Attributes
-    ----------
-    keepalive_seconds
-        A dead peer is noticed within four thirds of this.
-    reconnect_for_seconds
-        Give up on a lost connection after this long.
-    reconnect_delay_max
-        The longest pause between attempts, seconds.
-    host_key_policy
-        ``ask``, ``accept-new`` or ``strict``.
-    allowed_hosts
-        Which hosts, jump hosts included, may be connected to.
-    """
-
-    keepalive_seconds: float = 15.0
-    reconnect_for_seconds: float = 3600.0
-    reconnect_delay_max: float = 30.0
-    host_key_policy: Policy = "ask"
-    allowed_hosts: AllowedHosts = ANY_HOST
 
 
 class Connection:
@@ -386,7 +369,13 @@ class Connection:
                 self._reconnector = None
 
     async def _attempt(self) -> Dialled:
-        return await replace(self._dialler, tcp_seconds=RECONNECT_TCP_SECONDS).dial(self._timeout)
+        again = replace(self._dialler, tcp_seconds=RECONNECT_TCP_SECONDS)
+        try:
+            return await again.dial(self._timeout)
+        except NoAnswer as error:
+            raise AuthenticationFailed(
+                f"{self.target.asked} asked something to let you in again, and nobody answered; connect anew."
+            ) from error
 
     def _take(self, dialled: Dialled) -> None:
         self._link = dialled.link

@@ -47,6 +47,10 @@ class Dialled:
     host_key_fingerprint: str
 
 
+class NoAnswer(ConnectionTimeout):
+    """Nobody answered what the server asked."""
+
+
 @dataclass(frozen=True)
 class Dialler:
     """How to get to a host, once or again.
@@ -94,7 +98,7 @@ class Dialler:
         Raises
         ------
         ConnectionTimeout
-            If ``timeout`` is over.
+            If ``timeout`` is over; `NoAnswer` if it was a person who did not answer.
         SshUnavailable
             If there is no way to an SSH server.
         HostKeyUnknown, HostKeyChanged
@@ -250,6 +254,8 @@ def _patient(ask: Ask | None, limit: asyncio.Timeout) -> Ask | None:
         loop.call_soon_threadsafe(stop)
         try:
             return ask(instruction, prompts)
+        except ConnectionTimeout as error:
+            raise NoAnswer(error.message, **error.details) from error
         finally:
             loop.call_soon_threadsafe(go_on)
 

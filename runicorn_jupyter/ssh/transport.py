@@ -185,6 +185,7 @@ class SshTransport(paramiko.Transport):
 
     def __init__(self, wire: Wire, on_end: Callable[[], None]) -> None:
         super().__init__(wire, packetizer_class=WirePacketizer)  # type: ignore[arg-type]
+        self.name = "ssh-transport"
         self.set_log_channel(_LOG_NAME)
         self.wire = wire
         self.end_reason: BaseException | None = None

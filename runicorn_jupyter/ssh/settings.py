@@ -1,0 +1,32 @@
+"""What an administrator can set for SSH connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runicorn_jupyter.ssh.hostkeys import Policy
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an administrator can set for connections.
+
+    Attributes
+    ----------
+    keepalive_seconds
+        A dead peer is noticed within four thirds of this.
+    reconnect_for_seconds
+        Give up on a lost connection after this long.
+    reconnect_delay_max
+        The longest pause between attempts, seconds.
+    host_key_policy
+        ``ask``, ``accept-new`` or ``strict``.
+    allowed_hosts
+        Which hosts, jump hosts included, may be connected to.
+    """
+
+    keepalive_seconds: float = 15.0
+    reconnect_for_seconds: float = 3600.0
+    reconnect_delay_max: float = 30.0
+    host_key_policy: Policy = "ask"
+    allowed_hosts: AllowedHosts = ANY_HOST

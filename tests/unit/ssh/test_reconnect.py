@@ -1,0 +1,378 @@
+"""A lost connection is noticed, comes back when it can, and stops trying when that is of no use."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from runicorn_jupyter.errors import (
+    AuthenticationFailed,
+    ConnectionLost,
+    ConnectionTimeout,
+    HostKeyChanged,
+    HostKeyUnknown,
+    SshUnavailable,
+)
+from runicorn_jupyter.models import Prompt
+from runicorn_jupyter.ssh import reconnect
+from runicorn_jupyter.ssh.auth import Credentials
+from runicorn_jupyter.ssh.connection import Connection, Settings
+from runicorn_jupyter.ssh.reconnect import Reconnector, delay
+from runicorn_jupyter.ssh.wakeup import WakeUp
+from runicorn_jupyter.ssh.watchdog import watch
+from tests.unit.ssh.test_stream import MIB, download, open_stream
+from tests.world.connections import Census, Connect, await_census, target_of
+from tests.world.relay import Relay
+from tests.world.sshd import Sshd
+
+LIMIT = 30  # seconds that nothing here comes near to
+
+
+async def until(connection: Connection, status: str) -> None:
+    """Wait until the connection has a status."""
+    reached = asyncio.Event()
+    unsubscribe = connection.subscribe(lambda changed: changed.status == status and reached.set())
+    try:
+        if connection.status != status:
+            async with asyncio.timeout(LIMIT):
+                await reached.wait()
+    finally:
+        unsubscribe()
+
+
+def statuses(connection: Connection) -> list[str]:
+    """Collect the changes of status from now on."""
+    seen: list[str] = []
+    connection.subscribe(lambda changed: seen.append(changed.status))
+    return seen
+
+
+# -- noticing ---------------------------------------------------------------------------------------
+
+
+async def test_a_killed_session_is_noticed_at_once_and_comes_back(
+    make_sshd: Callable[..., Sshd], connect: Connect, peer_port: int
+) -> None:
+    server = make_sshd()
+    connection = await connect(server)
+    seen, since = statuses(connection), connection.connected_since
+    server.drop_sessions()
+    await until(connection, "reconnecting")
+    with pytest.raises(ConnectionLost):
+        await connection.run("true")
+    assert await connection.wait_connected(LIMIT)
+    assert seen == ["reconnecting", "connected"]
+    assert connection.reconnects == 1
+    assert connection.connected_since > since
+    await download(connection, peer_port, MIB)
+
+
+async def test_a_stopped_server_is_noticed(make_sshd: Callable[..., Sshd], connect: Connect) -> None:
+    server = make_sshd()
+    connection = await connect(server, keepalive_seconds=0.6)
+    server.pause()
+    await until(connection, "reconnecting")
+    server.resume()
+    assert await connection.wait_connected(LIMIT)
+
+
+async def test_a_line_that_went_dead_under_an_upload(
+    sshd: Sshd, connect: Connect, make_relay: Callable[..., Relay], peer_port: int
+) -> None:
+    relay = make_relay(sshd.host, sshd.port)
+    connection = await connect(sshd, via=relay, keepalive_seconds=0.6)
+    stream = await open_stream(connection, peer_port, f"take {2**40}")
+
+    async def upload_for_ever() -> None:
+        while True:
+            await stream.write(bytes(MIB))
+
+    uploading = asyncio.create_task(upload_for_ever())
+    await connection.ping()
+    relay.hold()
+    with pytest.raises(ConnectionLost):
+        async with asyncio.timeout(LIMIT):
+            await uploading
+    relay.release()
+    assert await connection.wait_connected(LIMIT)
+    stream.close()
+
+
+async def test_a_slow_full_line_is_not_taken_for_a_dead_one(
+    sshd: Sshd, connect: Connect, make_relay: Callable[..., Relay], peer_port: int
+) -> None:
+    relay = make_relay(sshd.host, sshd.port, delay_ms=20, rate_mbit=8)
+    connection = await connect(sshd, via=relay, keepalive_seconds=0.6)
+    await download(connection, peer_port, MIB)
+    stream = await open_stream(connection, peer_port, f"take {MIB}")
+    await stream.write(bytes(MIB))
+    assert len(await stream.read()) == 32
+    stream.close()
+    assert (connection.status, connection.reconnects) == ("connected", 0)
+
+
+async def test_an_idle_connection_stays(sshd: Sshd, connect: Connect) -> None:
+    connection = await connect(sshd, keepalive_seconds=0.3)
+    heard = connection._link.progress_at
+    while connection._link.progress_at < heard + 1:  # five intervals in which nobody uses it
+        await asyncio.sleep(0.1)
+    assert (connection.status, connection.reconnects) == ("connected", 0)
+
+
+async def test_waking_up_asks_at_once(sshd: Sshd, connect: Connect) -> None:
+    connection = await connect(sshd, keepalive_seconds=3600)
+    heard = connection._link.progress_at
+    slept = itertools.count(step=300)  # a machine that sleeps five minutes between any two looks
+    wakeup = WakeUp(sleepless=lambda: time.monotonic() + next(slept))
+    watching = asyncio.create_task(watch(connection._link, 3600, wakeup))
+    async with asyncio.timeout(LIMIT):
+        while connection._link.progress_at == heard:  # the server's answer to the question
+            await asyncio.sleep(0.01)
+    watching.cancel()
+
+
+@pytest.mark.parametrize(
+    ("late", "slept", "expected"), [(0, 0, False), (1, 0, False), (9, 0, True), (0, 9, True)]
+)
+def test_a_wait_that_took_too_long_means_sleep(late: float, slept: float, expected: bool) -> None:
+    now, extra = 100.0, 5.0
+    wakeup = WakeUp(lambda: now, lambda: now + extra)
+    wakeup.expect(10)
+    now += 10 + late
+    extra += slept
+    assert wakeup.happened() is expected
+
+
+# -- coming back ------------------------------------------------------------------------------------
+
+
+async def test_a_server_that_is_down_for_a_while(
+    make_sshd: Callable[..., Sshd], connect: Connect, peer_port: int
+) -> None:
+    server = make_sshd()
+    connection = await connect(server)
+    server.stop()
+    await until(connection, "reconnecting")
+    with pytest.raises(ConnectionLost):
+        await connection.wait_connected(0.2)
+    server.start()
+    assert await connection.wait_connected(LIMIT)
+    await download(connection, peer_port, MIB)
+
+
+async def test_a_cut_line_and_a_mended_one(
+    sshd: Sshd, connect: Connect, make_relay: Callable[..., Relay]
+) -> None:
+    relay = make_relay(sshd.host, sshd.port)
+    connection = await connect(sshd, via=relay)
+    for n in range(3):
+        relay.cut()
+        await until(connection, "reconnecting")
+        relay.mend()
+        assert await connection.wait_connected(LIMIT)
+        assert connection.reconnects == n + 1
+        await connection.ping()
+
+
+async def test_reconnecting_through_jump_hosts(make_sshd: Callable[..., Sshd], connect: Connect) -> None:
+    jump, last = make_sshd(), make_sshd()
+    connection = await connect(last, proxy_jump=(target_of(jump),))
+    for server in (jump, last):
+        server.drop_sessions()
+        await until(connection, "reconnecting")
+        assert await connection.wait_connected(LIMIT)
+    assert connection.reconnects == 2
+
+
+async def test_nothing_is_left_of_the_connections_before(
+    make_sshd: Callable[..., Sshd], connect: Connect
+) -> None:
+    server = make_sshd()
+    connection = await connect(server)
+    await connection.run("true")
+    before = Census.take()
+    for _ in range(3):
+        server.drop_sessions()
+        await until(connection, "reconnecting")
+        await connection.wait_connected(LIMIT)
+    await asyncio.to_thread(await_census, before)
+
+
+async def test_closing_while_it_reconnects(make_sshd: Callable[..., Sshd], connect: Connect) -> None:
+    server = make_sshd()
+    await (await connect(server)).close()
+    before = Census.take()
+    connection = await connect(server)
+    server.stop()
+    await until(connection, "reconnecting")
+    waiting = asyncio.create_task(connection.wait_connected(LIMIT))
+    await asyncio.sleep(0)
+    await connection.close()
+    assert await waiting is False
+    await asyncio.to_thread(await_census, before)
+
+
+# -- giving up --------------------------------------------------------------------------------------
+
+
+async def ended(connection: Connection) -> None:
+    await until(connection, "disconnected")
+    with pytest.raises(ConnectionLost, match="has ended"):
+        await connection.run("true")
+    assert await connection.wait_connected(None) is False
+
+
+async def test_another_host_key_on_return_stops_it(make_sshd: Callable[..., Sshd], connect: Connect) -> None:
+    server = make_sshd()
+    connection = await connect(server)
+    server.new_host_key()
+    server.restart()
+    await ended(connection)
+    assert isinstance(connection.last_error, HostKeyChanged | HostKeyUnknown)
+    assert server.log.count("Accepted publickey") == 1
+
+
+async def test_refused_credentials_stop_it(make_sshd: Callable[..., Sshd], connect: Connect) -> None:
+    server = make_sshd()
+    connection = await connect(server)
+    server.authorized_keys.write_text("")
+    server.drop_sessions()
+    await ended(connection)
+    assert isinstance(connection.last_error, AuthenticationFailed)
+
+
+async def test_it_gives_up_after_its_time(make_sshd: Callable[..., Sshd], connect: Connect) -> None:
+    server = make_sshd()
+    connection = await connect(server, reconnect_for_seconds=1)
+    server.stop()
+    await ended(connection)
+    assert isinstance(connection.last_error, ConnectionLost)
+    assert "refused the connection" in connection.last_error.message
+
+
+async def test_the_server_asks_again_on_return(make_sshd: Callable[..., Sshd]) -> None:
+    server = make_sshd(password="correct")
+    if not server.relocated:
+        pytest.skip("a private password needs root and mount namespaces")
+    asked: list[str] = []
+    threads: list[str] = []
+
+    def ask(_instruction: str, prompts: Sequence[Prompt]) -> Sequence[SecretStr]:
+        asked.append(prompts[0].text)
+        threads.append(threading.current_thread().name)
+        time.sleep(0.6)  # a person; the time limit below is shorter and stands still meanwhile
+        return [SecretStr("correct")]
+
+    connection = await Connection.open(
+        target_of(server, identity_files=()),
+        Credentials("key"),
+        timeout=0.5,
+        ask=ask,
+        connection_id="conn_0",
+    )
+    try:
+        assert len(asked) == 1
+        assert threads != ["MainThread"]
+        server.drop_sessions()
+        await until(connection, "reconnecting")
+        assert await connection.wait_connected(LIMIT)
+        assert len(asked) == 1  # remembered
+    finally:
+        await connection.close()
+
+
+async def test_nobody_answers_the_server(make_sshd: Callable[..., Sshd]) -> None:
+    server = make_sshd(password="correct")
+
+    def ask(_instruction: str, _prompts: Sequence[Prompt]) -> Sequence[SecretStr]:
+        raise ConnectionTimeout("nobody answered")
+
+    with pytest.raises(ConnectionTimeout, match="nobody answered"):
+        await Connection.open(
+            target_of(server, identity_files=()),
+            Credentials("key"),
+            timeout=5,
+            ask=ask,
+            connection_id="conn_0",
+        )
+
+
+# -- the times --------------------------------------------------------------------------------------
+
+
+@given(st.floats(0, 1e6), st.floats(1, 300), st.floats(0, 1, exclude_max=True))
+def test_pauses_grow_to_their_limit_and_are_never_idle(elapsed: float, longest: float, chance: float) -> None:
+    pause = delay(elapsed, longest, lambda: chance)
+    assert 0.75 <= pause <= max(1.0, min(longest, elapsed / 15))
+
+
+def test_pauses_in_the_first_minute_are_short_enough_to_be_back_within_5_seconds() -> None:
+    assert max(delay(second, 30, lambda: 0.999) for second in range(61)) < 4.1
+
+
+async def test_an_attempt_comes_at_once_when_somebody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconnect, "delay", lambda *_: 3600.0)
+    attempts = 0
+
+    async def attempt() -> str:
+        nonlocal attempts
+        attempts += 1
+        if attempts < 3:
+            raise SshUnavailable("not yet")
+        return "connected"
+
+    reconnector = Reconnector(attempt, 36000, lambda: 30)
+    running = asyncio.create_task(reconnector.run())
+    async with asyncio.timeout(LIMIT):
+        while not running.done():
+            reconnector.hurry()
+            await asyncio.sleep(0.01)
+    assert (running.result(), attempts) == ("connected", 3)
+
+
+async def test_what_is_permanent_is_not_tried_again() -> None:
+    attempts = 0
+
+    async def attempt() -> None:
+        nonlocal attempts
+        attempts += 1
+        raise AuthenticationFailed("no")
+
+    with pytest.raises(AuthenticationFailed):
+        await Reconnector(attempt, 3600, lambda: 30).run()
+    assert attempts == 1
+
+
+def test_the_settings_are_those_of_the_design() -> None:
+    assert Settings() == Settings(15, 3600, 30, "ask")
+
+
+async def test_a_question_that_nobody_answers_stops_it(make_sshd: Callable[..., Sshd]) -> None:
+    server = make_sshd(password="correct")
+    answers = iter([[SecretStr("correct")]])
+
+    def ask(_instruction: str, _prompts: Sequence[Prompt]) -> Sequence[SecretStr]:
+        try:
+            return next(answers)
+        except StopIteration:
+            raise ConnectionTimeout("nobody answered") from None
+
+    credentials = Credentials("key")
+    connection = await Connection.open(
+        target_of(server, identity_files=()), credentials, timeout=5, ask=ask, connection_id="conn_0"
+    )
+    try:
+        credentials.remembered.clear()  # as with a one-time code
+        server.drop_sessions()
+        await ended(connection)
+        assert isinstance(connection.last_error, AuthenticationFailed)
+    finally:
+        await connection.close()
