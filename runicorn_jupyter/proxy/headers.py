@@ -35,6 +35,7 @@ VIEWER_HOST = "127.0.0.1"
 """The ``Host`` that a viewer sees; redirects to it are redirects to itself."""
 
 _OWN_HOSTS = frozenset({VIEWER_HOST, "localhost"})
+_ADDRESS = re.compile(r"[!-\[\]-~]*")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
@@ -96,6 +97,8 @@ def rewrite_location(location: str, prefix: str, path: str = "/") -> str:
     LeavesPrefix
         If it leads anywhere but to the viewer itself.
     """
+    if not _ADDRESS.fullmatch(location) or location.startswith("//"):
+        raise LeavesPrefix("another host, or no address")
     try:
         parts = urlsplit(location)
         own = parts.scheme == "http" and parts.hostname in _OWN_HOSTS and "@" not in parts.netloc

@@ -24,7 +24,7 @@ from runicorn_jupyter.proxy.origin import CAPABILITY, Capabilities, Viewer
 from runicorn_jupyter.proxy.paths import RESERVED, BadPath, ForbiddenPath, check_path, check_query
 from runicorn_jupyter.proxy.policy import HOST, PREFLIGHT_HEADERS, security_headers
 from runicorn_jupyter.proxy.relay import Relay
-from runicorn_jupyter.proxy.storage import MAX_PATCH_BYTES, StorageRefused
+from runicorn_jupyter.proxy.storage import MAX_PATCH_BYTES, StorageFull, StorageRefused
 from runicorn_jupyter.proxy.websocket import is_websocket, relay_websocket
 from runicorn_jupyter.proxy.wire import BadResponse
 
@@ -310,9 +310,12 @@ class ViewerHandler(RequestHandler):
             raise ConnectionLost("The viewer was stopped.")
         if name == "storage" and self.request.method == "POST":
             try:
+                if len(self.received) > MAX_PATCH_BYTES:
+                    raise StorageFull(f"a change has at most {MAX_PATCH_BYTES} bytes")
                 viewer.endpoint.storage.patch(bytes(self.received))
             except StorageRefused as exc:
-                self.refuse(413 if "bytes" in str(exc) else 400, "invalid_parameters", f"Not kept: {exc}.")
+                status = 413 if isinstance(exc, StorageFull) else 400
+                self.refuse(status, "invalid_parameters", f"Not kept: {exc}.")
                 return
             self.clear_header("Content-Type")
             self.set_status(204)

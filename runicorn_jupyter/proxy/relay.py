@@ -194,7 +194,7 @@ class Relay:
 
     async def _pass_page(self, head: Head) -> None:
         handler = self._handler
-        self._viewer.pool.warm(PAGE_CONNECTIONS)
+        self._viewer.pool.warm(PAGE_CONNECTIONS - 1)  # and the one in use here
         if head.get("content-encoding") not in (None, "identity"):
             raise BadResponse("an encoded page")
         page = bytearray()

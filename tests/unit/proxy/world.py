@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import io
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -180,11 +181,15 @@ class Proxy:
         return f"http://127.0.0.1:{self.port}"
 
     async def send(self, request: bytes, *, method: str = "GET") -> Answered:
-        """Send bytes, read to the end, and parse."""
+        """Send bytes, read one answer, and parse it."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(request)
         try:
-            return parse(await reader.read(), method)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"\r\nContent-Length: (\d+)", head, re.IGNORECASE)
+            if method == "HEAD" or re.match(rb"HTTP/1.1 (?:204|304|101)", head):
+                return parse(head, method)
+            return parse(head + (await reader.readexactly(int(length[1])) if length else await reader.read()))
         finally:
             writer.close()
             await writer.wait_closed()
