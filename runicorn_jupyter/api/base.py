@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 AUTH_RESOURCE = "runicorn"
 REQUEST_ID_HEADER = "X-Request-Id"
+METHOD_NOT_ALLOWED = 405
+NEEDS_LOGIN = "Log in to Jupyter first, or send its token."
+NEEDS_XSRF = "Send Jupyter's _xsrf cookie as the header X-XSRFToken too, from a page of Jupyter's own."
 
 _FROM_STATUS: dict[int, type[RemoteError]] = {
     400: InvalidParameters,
@@ -47,19 +50,25 @@ class EnvelopeHandler(APIHandler):
         try:
             super().check_xsrf_cookie()
         except web.HTTPError as exc:
-            raise web.HTTPError(403, exc.log_message) from exc
+            raise web.HTTPError(403, NEEDS_XSRF if self.current_user else NEEDS_LOGIN) from exc
 
     def get_login_url(self) -> NoReturn:
         """Refuse instead of sending a program to the login page."""
-        raise web.HTTPError(403, "Log in to Jupyter first, or send its token.")
+        raise web.HTTPError(403, NEEDS_LOGIN)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Write the envelope; the only place where exceptions become HTTP answers."""
         exc = kwargs.get("exc_info", (None, None, None))[1]
         error = exc if isinstance(exc, RemoteError) else _from_http(status_code, exc)
         self.set_status(error.status if isinstance(exc, RemoteError) else status_code)
+        if status_code == METHOD_NOT_ALLOWED:
+            self.set_header("Allow", ", ".join(self.allowed_methods()))
         body = ErrorResponse(error=error.code, message=error.message, details=error.details or None)
         self.finish(body.model_dump_json(exclude_none=True))
+
+    def allowed_methods(self) -> list[str]:
+        """The methods that this path has, for ``Allow`` of a 405."""
+        return ["GET"]
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         """Log expected failures as a line, the unexpected with their traceback."""
@@ -75,7 +84,7 @@ def _from_http(status_code: int, exc: BaseException | None) -> RemoteError:
         return Forbidden(exc.log_message % exc.args if exc.args else exc.log_message)
     messages: dict[type[RemoteError], str] = {
         InvalidParameters: "The request is malformed.",
-        Forbidden: "Log in to Jupyter first, or send its token.",
+        Forbidden: NEEDS_LOGIN,
         NotFound: "There is no such route; openapi.json lists them.",
         InternalError: "Something failed in the server; its log has the details.",
     }
@@ -90,12 +99,15 @@ class RemoteHandler(EnvelopeHandler):
         self._service = service
         self._operations = operations
 
+    def allowed_methods(self) -> list[str]:
+        """The methods that the route table has for this path."""
+        return sorted(self._operations)
+
     async def _run(self, **path_arguments: str) -> None:
         method = self.request.method or ""
         operation = self._operations.get(method)
         if operation is None:
-            self.set_header("Allow", ", ".join(sorted(self._operations)))
-            raise web.HTTPError(405)
+            raise web.HTTPError(METHOD_NOT_ALLOWED)
         read = read_body if operation.reads_body else read_query
         model = read(self.request, path_arguments, operation.request) if operation.request else None
         answer = await operation.call(self._service, self._caller(), model)

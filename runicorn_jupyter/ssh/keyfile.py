@@ -198,13 +198,16 @@ def _read_regular(path: Path) -> bytes:
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as exc:
         raise KeyFileError(_why_not_open(exc)) from exc
-    with os.fdopen(fd, "rb") as file:
+    try:
         info = os.fstat(fd)
         if not stat.S_ISREG(info.st_mode):
             raise KeyFileError("it is not a regular file")
         if info.st_size > MAX_KEY_FILE:
             raise KeyFileError("it is larger than 64 KiB, so it is not a private key")
-        return file.read(MAX_KEY_FILE + 1)
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            return file.read(MAX_KEY_FILE + 1)
+    finally:
+        os.close(fd)
 
 
 def _why_not_open(exc: OSError | ValueError) -> str:
