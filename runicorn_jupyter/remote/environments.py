@@ -145,7 +145,7 @@ def list_environments(
     taken: set[str] = set()
     result = []
     for _, name, prefix, one in named:
-        if name in taken:
+        while name in taken:
             name = f"{name} @{plain_text(prefix)}"  # noqa: PLW2901
         taken.add(name)
         version = _runicorn_version(one, everything, user_site)

@@ -182,21 +182,21 @@ class Folder:
         for one in (parent, path):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(one, 0o700)
-            self._fd = os.open(one, os.O_RDONLY | os.O_DIRECTORY | _NOFOLLOW)
-            found = os.fstat(self._fd)
+            self.descriptor = os.open(one, os.O_RDONLY | os.O_DIRECTORY | _NOFOLLOW)
+            found = os.fstat(self.descriptor)
             if found.st_uid != machine.uid:
-                os.close(self._fd)
+                os.close(self.descriptor)
                 raise OSError(errno.EPERM, "belongs to somebody else", one)
             if stat.S_IMODE(found.st_mode) & 0o077:
-                os.fchmod(self._fd, 0o700)
+                os.fchmod(self.descriptor, 0o700)
             if one is parent:
-                os.close(self._fd)
+                os.close(self.descriptor)
         try:
             # Says whether there is room as well as leave: a full disk makes empty files gladly.
             self._replace(f".writable-{os.getpid()}", b"1")
-            os.unlink(f".writable-{os.getpid()}", dir_fd=self._fd)
+            os.unlink(f".writable-{os.getpid()}", dir_fd=self.descriptor)
         except OSError:
-            os.close(self._fd)
+            os.close(self.descriptor)
             raise
 
     def lock(self, key: str, seconds: float) -> int:
@@ -223,11 +223,14 @@ class Folder:
             signal.signal(signal.SIGALRM, before)
 
     def _lock_once(self, name: str) -> Optional[int]:
-        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | _NOFOLLOW, 0o600, dir_fd=self._fd)
+        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | _NOFOLLOW, 0o600, dir_fd=self.descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             # Whoever cleaned up has removed the file that we waited for: then this lock locks nothing.
-            if os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_ino == os.fstat(descriptor).st_ino:
+            if (
+                os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_ino
+                == os.fstat(descriptor).st_ino
+            ):
                 return descriptor
         except FileNotFoundError:
             pass
@@ -240,14 +243,16 @@ class Folder:
     def open_log(self, key: str) -> int:
         """Return a descriptor that appends to a new log; that of the viewer before is kept as ``.log.1``."""
         with contextlib.suppress(FileNotFoundError):
-            os.rename(f"{key}.log", f"{key}.log.1", src_dir_fd=self._fd, dst_dir_fd=self._fd)
+            os.rename(f"{key}.log", f"{key}.log.1", src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | _NOFOLLOW
-        return os.open(f"{key}.log", flags, 0o600, dir_fd=self._fd)
+        return os.open(f"{key}.log", flags, 0o600, dir_fd=self.descriptor)
 
     def read(self, key: str) -> Optional[Dict[str, Any]]:
         """Return what a state file says, or None if there is none that may be believed."""
         try:
-            descriptor = os.open(f"{key}.json", os.O_RDONLY | os.O_NONBLOCK | _NOFOLLOW, dir_fd=self._fd)
+            descriptor = os.open(
+                f"{key}.json", os.O_RDONLY | os.O_NONBLOCK | _NOFOLLOW, dir_fd=self.descriptor
+            )
         except OSError:
             return None
         with open(descriptor, "rb") as file:
@@ -277,14 +282,14 @@ class Folder:
     def _replace(self, name: str, content: bytes) -> None:
         partial = f"{name}.{os.getpid()}.new"
         descriptor = os.open(
-            partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o600, dir_fd=self._fd
+            partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o600, dir_fd=self.descriptor
         )
         try:
             with open(descriptor, "wb") as file:
                 file.write(content)
-            os.rename(partial, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+            os.rename(partial, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
         except BaseException:
-            os.unlink(partial, dir_fd=self._fd)
+            os.unlink(partial, dir_fd=self.descriptor)
             raise
 
     def forget(self, key: str, pid: int, cleanup: bool) -> None:
@@ -304,7 +309,7 @@ class Folder:
             return
         for suffix in [".json", *([".log", ".log.1", ".lock"] if cleanup else [])]:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(key + suffix, dir_fd=self._fd)
+                os.unlink(key + suffix, dir_fd=self.descriptor)
         if cleanup:
             for path in (self.path, os.path.dirname(self.path)):
                 try:

@@ -5,6 +5,7 @@ by one line on stdout, a marker and JSON, exactly when it is so: the viewer acce
 not and why. The viewer itself is then a process of its own session that writes to its private log only.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -153,8 +154,7 @@ def _become_viewer(
         nothing = os.open(os.devnull, os.O_RDWR)
         for target, source in ((0, nothing), (1, log), (2, log)):
             os.dup2(source, target)
-        os.close(nothing)
-        os.close(log)
+        _close_all_but(0, 1, 2, writing, lock, folder.descriptor)
         # Only here, for who finds a viewer that runs has no need of it.
         from runicorn_jupyter.remote.viewer_process import Viewer
 
@@ -174,6 +174,18 @@ def _become_viewer(
         sys.stderr.flush()
         # Not by sys.exit: nobody waits for what other threads still want to do.
         os._exit(status)
+
+
+def _close_all_but(*kept: int) -> None:
+    """Close what the session's shell left open: csh, for one, has copies of its stdio, which hold the channel."""
+    try:
+        descriptors = [int(name) for name in os.listdir("/dev/fd")]
+    except OSError:
+        descriptors = list(range(min(os.sysconf("SC_OPEN_MAX"), 4096)))
+    for descriptor in descriptors:
+        if descriptor not in kept:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
 
 
 def _ready(pipe: Any, lock: int, state: Dict[str, Any]) -> None:
