@@ -66,6 +66,8 @@ class ViewerHandler(RequestHandler):
         self.relay: Relay | None = None
         self.received = bytearray()
         self._work: asyncio.Task[None] | None = None
+        self._refused: Refused | None = None
+        self._is_read = False
         root = self.settings.get("base_url", "/") + VIEWERS
         capability, slash, rest = self.request.path.removeprefix(root).partition("/")
         self.capability = capability if CAPABILITY.fullmatch(capability) else ""
@@ -101,7 +103,11 @@ class ViewerHandler(RequestHandler):
         try:
             self.target = self._check()
         except Refused as refused:
-            self.refuse(refused.status, refused.code, refused.message)
+            # Tornado closes a connection whose request is answered before it is read, without telling:
+            # the next request on it, another one's in a hub's proxy, would be lost. So only if need be.
+            self._refused = refused
+            if self._has_body:
+                self.refuse(refused.status, refused.code, refused.message)
             return
         if self._has_body and not self._is_reserved:
             await self._guarded(self._relayed().open())
@@ -114,9 +120,12 @@ class ViewerHandler(RequestHandler):
             self.received += chunk
 
     async def _any(self, *_: str) -> None:
+        self._is_read = True
         if self._finished:
             return
-        if self._is_reserved:
+        if self._refused is not None:
+            self.refuse(self._refused.status, self._refused.code, self._refused.message)
+        elif self._is_reserved:
             await self._guarded(self._own())
         elif is_websocket(self.request) and self.viewer is not None:
             await self._guarded(relay_websocket(self, self.viewer, self.target))
@@ -128,7 +137,11 @@ class ViewerHandler(RequestHandler):
     @allow_unauthenticated
     def options(self, *_: str) -> None:
         """Answer a preflight: a sandboxed page's requests are all cross-origin."""
+        self._is_read = True
         if self._finished:
+            return
+        if self._refused is not None:
+            self.refuse(self._refused.status, self._refused.code, self._refused.message)
             return
         for name, value in PREFLIGHT_HEADERS.items():
             self.set_header(name, value)
@@ -284,6 +297,8 @@ class ViewerHandler(RequestHandler):
         self.clear()
         self.set_status(status)
         self.set_header("Cache-Control", "no-store")
+        if not self._is_read:
+            self.set_header("Connection", "close")
         if location is not None and status == 302:
             self.set_header("Location", location)
         if self.is_navigation and self.viewer is not None and code in ("connection_lost", "bad_gateway"):
