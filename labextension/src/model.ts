@@ -38,6 +38,17 @@ export interface IFormDraft {
   saveAs: string;
 }
 
+/** A form in which nothing was typed. */
+export const EMPTY_DRAFT: IFormDraft = {
+  host: '',
+  username: '',
+  authMethod: 'key',
+  port: '',
+  privateKeyPath: '',
+  timeout: '',
+  saveAs: ''
+};
+
 /** Everything that the plugins share. */
 export class Runicorn {
   constructor(
@@ -53,8 +64,8 @@ export class Runicorn {
     return this._settingsChanged;
   }
 
-  /** Emitted to have the panel's form filled with something. */
-  get drafted(): ISignal<this, Partial<IFormDraft>> {
+  /** Emitted when there is something to fill the panel's form with. */
+  get drafted(): ISignal<this, void> {
     return this._drafted;
   }
 
@@ -69,13 +80,22 @@ export class Runicorn {
     this._settingsChanged.emit();
   }
 
-  /** Fill the panel's form. */
+  /** Fill the panel's form, now or when it appears. */
   draft(values: Partial<IFormDraft>): void {
-    this._drafted.emit(values);
+    this._draft = { ...EMPTY_DRAFT, authMethod: this._settings.authMethod, ...values };
+    this._drafted.emit();
+  }
+
+  /** Take what the form is to be filled with, once. */
+  takeDraft(): IFormDraft | null {
+    const draft = this._draft;
+    this._draft = null;
+    return draft;
   }
 
   private readonly _settingsChanged = new Signal<this, void>(this);
-  private readonly _drafted = new Signal<this, Partial<IFormDraft>>(this);
+  private readonly _drafted = new Signal<this, void>(this);
+  private _draft: IFormDraft | null = null;
   private _settings: ISettings = DEFAULT_SETTINGS;
 }
 

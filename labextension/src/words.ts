@@ -22,7 +22,7 @@ export interface IErrorWords {
   remedies: Remedy[];
 }
 
-type Entry = [title: string, hint: string, ...remedies: Remedy[]];
+type Say = (trans: TranslationBundle) => [title: string, hint: string, ...remedies: Remedy[]];
 
 /** Say an error in the person's language, with a way forward. */
 export function errorWords(trans: TranslationBundle, reason: unknown): IErrorWords {
@@ -31,8 +31,7 @@ export function errorWords(trans: TranslationBundle, reason: unknown): IErrorWor
   }
   const code = reason instanceof RunicornError ? reason.code : 'internal_error';
   const message = reason instanceof Error ? reason.message : String(reason);
-  const [title, hint, ...remedies] =
-    connectionEntry(trans, code) ?? remoteEntry(trans, code) ?? serverEntry(trans, code);
+  const [title, hint, ...remedies] = (WORDS[code] ?? unexpected)(trans);
   return {
     title,
     hint,
@@ -58,142 +57,120 @@ function takesPassword(reason: unknown): boolean {
   );
 }
 
-function connectionEntry(trans: TranslationBundle, code: string): Entry | null {
-  switch (code) {
-    case 'authentication_failed':
-      return [
-        trans.__('The server did not accept you.'),
-        trans.__('Check the user name, and the key or password; they may be for another account.'),
-        'password'
-      ];
-    case 'authentication_required':
-      return [
-        trans.__('The server wants to know more.'),
-        trans.__('Connect again and answer its question.'),
-        'retry'
-      ];
-    case 'connection_timeout':
-      return [
-        trans.__('The server did not answer in time.'),
-        trans.__(
-          'Check the host name and port, and whether you need a VPN; a slow network needs a longer timeout.'
-        ),
-        'retry'
-      ];
-    case 'ssh_unavailable':
-      return [
-        trans.__('The server cannot be reached by SSH.'),
-        trans.__('Check the host name and port, and that an SSH server runs there.'),
-        'retry'
-      ];
-    case 'connection_lost':
-      return [
-        trans.__('The connection is down.'),
-        trans.__('It is being re-established; this works again as soon as it is back.')
-      ];
-    case 'host_key_unknown':
-      return [
-        trans.__('The identity of this server is not known yet.'),
-        trans.__('Connect again and compare its fingerprint.'),
-        'retry'
-      ];
-    case 'host_key_changed':
-      return [
-        trans.__('The identity of this server has changed.'),
-        trans.__(
-          'It may have been installed anew, or someone may be intercepting the connection. Ask its administrator before you go on.'
-        ),
-        'forget-key'
-      ];
-    case 'host_not_allowed':
-      return [
-        trans.__('Connections to this host are not allowed here.'),
-        trans.__('The administrator of this Jupyter server decides which hosts are.')
-      ];
-    case 'too_many_connections':
-      return [
-        trans.__('There are too many connections.'),
-        trans.__('Disconnect one that you no longer need, then try again.')
-      ];
-    case 'connection_not_found':
-      return [
-        trans.__('This connection is closed.'),
-        trans.__('Connect to the host again.'),
-        'refresh'
-      ];
-    default:
-      return null;
-  }
-}
+/** About connecting. */
+const CONNECTING: Record<string, Say> = {
+  authentication_failed: trans => [
+    trans.__('The server did not accept you.'),
+    trans.__('Check the user name, and the key or password; they may be for another account.'),
+    'password'
+  ],
+  authentication_required: trans => [
+    trans.__('The server wants to know more.'),
+    trans.__('Connect again and answer its question.'),
+    'retry'
+  ],
+  connection_timeout: trans => [
+    trans.__('The server did not answer in time.'),
+    trans.__(
+      'Check the host name and port, and whether you need a VPN; a slow network needs a longer timeout.'
+    ),
+    'retry'
+  ],
+  ssh_unavailable: trans => [
+    trans.__('The server cannot be reached by SSH.'),
+    trans.__('Check the host name and port, and that an SSH server runs there.'),
+    'retry'
+  ],
+  connection_lost: trans => [
+    trans.__('The connection is down.'),
+    trans.__('It is being re-established; this works again as soon as it is back.')
+  ],
+  host_key_unknown: trans => [
+    trans.__('The identity of this server is not known yet.'),
+    trans.__('Connect again and compare its fingerprint.'),
+    'retry'
+  ],
+  host_key_changed: trans => [
+    trans.__('The identity of this server has changed.'),
+    trans.__(
+      'It may have been installed anew, or someone may be intercepting the connection. Ask its administrator before you go on.'
+    ),
+    'forget-key'
+  ],
+  host_not_allowed: trans => [
+    trans.__('Connections to this host are not allowed here.'),
+    trans.__('The administrator of this Jupyter server decides which hosts are.')
+  ],
+  too_many_connections: trans => [
+    trans.__('There are too many connections.'),
+    trans.__('Disconnect one that you no longer need, then try again.')
+  ],
+  connection_not_found: trans => [
+    trans.__('This connection is closed.'),
+    trans.__('Connect to the host again.'),
+    'refresh'
+  ]
+};
 
-function remoteEntry(trans: TranslationBundle, code: string): Entry | null {
-  switch (code) {
-    case 'runicorn_not_installed':
-      return [
-        trans.__('Runicorn cannot be used in this environment.'),
-        trans.__('Install it there with this command, then look for environments again.'),
-        'copy-pip',
-        'detect'
-      ];
-    case 'environment_not_found':
-      return [
-        trans.__('The environment is not there any more.'),
-        trans.__('Look for environments again, and choose another one.'),
-        'detect'
-      ];
-    case 'viewer_start_failed':
-      return [
-        trans.__('The viewer did not start.'),
-        trans.__('Its last words are below; they usually tell why.'),
-        'retry'
-      ];
-    case 'viewer_already_running':
-      return [
-        trans.__('This connection shows another viewer already.'),
-        trans.__('Stop that viewer first.')
-      ];
-    case 'viewer_not_running':
-      return [trans.__('No viewer is running.'), trans.__('Choose an environment and open it.')];
-    default:
-      return null;
-  }
-}
+/** About what is on the server. */
+const REMOTE: Record<string, Say> = {
+  runicorn_not_installed: trans => [
+    trans.__('Runicorn cannot be used in this environment.'),
+    trans.__('Install it there with this command, then look for environments again.'),
+    'copy-pip',
+    'detect'
+  ],
+  environment_not_found: trans => [
+    trans.__('The environment is not there any more.'),
+    trans.__('Look for environments again, and choose another one.'),
+    'detect'
+  ],
+  viewer_start_failed: trans => [
+    trans.__('The viewer did not start.'),
+    trans.__('Its last words are below; they usually tell why.'),
+    'retry'
+  ],
+  viewer_already_running: trans => [
+    trans.__('This connection shows another viewer already.'),
+    trans.__('Stop that viewer first.')
+  ],
+  viewer_not_running: trans => [
+    trans.__('No viewer is running.'),
+    trans.__('Choose an environment and open it.')
+  ]
+};
 
-function serverEntry(trans: TranslationBundle, code: string): Entry {
-  switch (code) {
-    case 'invalid_parameters':
-      return [
-        trans.__('Something in the form is not right.'),
-        trans.__('Correct it and try again.')
-      ];
-    case 'not_found':
-      return [trans.__('This is not there any more.'), trans.__('Try again.'), 'refresh'];
-    case 'forbidden':
-      return [
-        trans.__('You are logged out of Jupyter.'),
-        trans.__('Reload the page to log in again.'),
-        'reload-page'
-      ];
-    case 'server_unreachable':
-      return [
-        trans.__('The Jupyter server does not answer.'),
-        trans.__('Check that it is running, and your network.'),
-        'refresh'
-      ];
-    case 'unexpected_response':
-      return [
-        trans.__('The answer did not come from Runicorn.'),
-        trans.__('The server extension may be switched off, or a proxy is in the way.'),
-        'refresh'
-      ];
-    default:
-      return [
-        trans.__('Something failed in the Jupyter server.'),
-        trans.__('Its log has the details.'),
-        'retry'
-      ];
-  }
-}
+/** About Jupyter's side. */
+const JUPYTER: Record<string, Say> = {
+  invalid_parameters: trans => [
+    trans.__('Something in the form is not right.'),
+    trans.__('Correct it and try again.')
+  ],
+  not_found: trans => [trans.__('This is not there any more.'), trans.__('Try again.'), 'refresh'],
+  forbidden: trans => [
+    trans.__('You are logged out of Jupyter.'),
+    trans.__('Reload the page to log in again.'),
+    'reload-page'
+  ],
+  server_unreachable: trans => [
+    trans.__('The Jupyter server does not answer.'),
+    trans.__('Check that it is running, and your network.'),
+    'refresh'
+  ],
+  unexpected_response: trans => [
+    trans.__('The answer did not come from Runicorn.'),
+    trans.__('The server extension may be switched off, or a proxy is in the way.'),
+    'refresh'
+  ]
+};
+
+const unexpected: Say = trans => [
+  trans.__('Something failed in the Jupyter server.'),
+  trans.__('Its log has the details.'),
+  'retry'
+];
+
+const WORDS: Record<string, Say> = { ...CONNECTING, ...REMOTE, ...JUPYTER };
 
 /** Say the status of a connection. */
 export function connectionWord(trans: TranslationBundle, status: ConnectionStatus): string {

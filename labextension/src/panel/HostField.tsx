@@ -5,8 +5,7 @@ import React from 'react';
 
 import { matching, type ISuggestion } from './suggestions.js';
 
-/** The field. */
-export function HostField(props: {
+interface IHostFieldProps {
   value: string;
   suggestions: readonly ISuggestion[];
   invalid: boolean;
@@ -15,45 +14,66 @@ export function HostField(props: {
   inputRef: React.RefObject<HTMLInputElement>;
   onChange: (value: string) => void;
   onChoose: (suggestion: ISuggestion) => void;
-}): JSX.Element {
-  const { value, trans } = props;
-  const id = React.useId();
-  const [open, setOpen] = React.useState(false);
+}
+
+interface ICombobox {
+  /** What is offered; empty where nothing is to be shown. */
+  shown: readonly ISuggestion[];
+  /** The index of the highlighted one, or -1. */
+  active: number;
+  open: () => void;
+  close: () => void;
+  choose: (suggestion: ISuggestion) => void;
+  onKeyDown: (event: React.KeyboardEvent) => void;
+}
+
+function useCombobox(props: IHostFieldProps): ICombobox {
+  const [isOpen, setOpen] = React.useState(false);
   const [active, setActive] = React.useState(-1);
-  const shown = matching(props.suggestions, value);
-  const isOpen =
-    open && shown.length > 0 && !(shown.length === 1 && shown[0]?.name === value.trim());
-  const listRef = React.useRef<HTMLUListElement>(null);
+  const found = matching(props.suggestions, props.value);
+  const isExact = found.length === 1 && found[0]?.name === props.value.trim();
+  const shown = isOpen && !isExact ? found : [];
 
-  React.useEffect(() => {
-    listRef.current?.children[active]?.scrollIntoView({ block: 'nearest' });
-  }, [active]);
-
-  const choose = (suggestion: ISuggestion): void => {
+  const close = (): void => {
     setOpen(false);
     setActive(-1);
+  };
+  const choose = (suggestion: ISuggestion): void => {
+    close();
     props.onChoose(suggestion);
   };
-
+  const move = (step: 1 | -1): void => {
+    setOpen(true);
+    const start = step > 0 ? 0 : found.length - 1;
+    setActive(active < 0 ? start : (active + step + found.length) % found.length);
+  };
   const onKeyDown = (event: React.KeyboardEvent): void => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step !== undefined && shown.length > 0) {
+    const step = ({ ArrowDown: 1, ArrowUp: -1 } as const)[event.key];
+    if (step !== undefined && found.length > 0) {
       event.preventDefault();
-      setOpen(true);
-      setActive(
-        isOpen ? (active + step + shown.length) % shown.length : step > 0 ? 0 : shown.length - 1
-      );
-    } else if (event.key === 'Enter' && isOpen && shown[active]) {
+      move(step);
+    } else if (event.key === 'Enter' && shown[active]) {
       event.preventDefault();
       choose(shown[active]);
-    } else if (event.key === 'Escape' && isOpen) {
+    } else if (event.key === 'Escape' && shown.length > 0) {
       event.preventDefault();
       event.stopPropagation();
-      setOpen(false);
-      setActive(-1);
+      close();
     }
   };
+  const open = (): void => {
+    setOpen(true);
+    setActive(-1);
+  };
+  return { shown, active, open, close, choose, onKeyDown };
+}
 
+/** The field. */
+export function HostField(props: IHostFieldProps): JSX.Element {
+  const { trans } = props;
+  const id = React.useId();
+  const combobox = useCombobox(props);
+  const { shown, active } = combobox;
   return (
     <div className="rj-Field rj-HostField">
       <label htmlFor={id}>{trans.__('Host')}</label>
@@ -64,9 +84,9 @@ export function HostField(props: {
         type="text"
         role="combobox"
         aria-autocomplete="list"
-        aria-expanded={isOpen}
+        aria-expanded={shown.length > 0}
         aria-controls={`${id}-list`}
-        aria-activedescendant={isOpen && active >= 0 ? `${id}-${active}` : undefined}
+        aria-activedescendant={shown[active] ? `${id}-${active}` : undefined}
         aria-invalid={props.invalid || undefined}
         aria-required
         autoComplete="off"
@@ -74,41 +94,58 @@ export function HostField(props: {
         spellCheck={false}
         disabled={props.disabled}
         placeholder={trans.__('gpu1 or gpu1.example.org')}
-        value={value}
+        value={props.value}
         onChange={event => {
-          setOpen(true);
-          setActive(-1);
+          combobox.open();
           props.onChange(event.target.value);
         }}
-        onKeyDown={onKeyDown}
-        onMouseDown={() => setOpen(true)}
-        onBlur={() => setOpen(false)}
+        onKeyDown={combobox.onKeyDown}
+        onMouseDown={combobox.open}
+        onBlur={combobox.close}
       />
-      <ul
-        id={`${id}-list`}
-        ref={listRef}
-        className="rj-Suggestions"
-        role="listbox"
-        aria-label={trans.__('Saved connections and known hosts')}
-        hidden={!isOpen}
-      >
-        {shown.map((item, index) => (
-          <li
-            key={`${item.profile ? 'p' : 'h'}-${item.name}`}
-            id={`${id}-${index}`}
-            role="option"
-            aria-selected={index === active}
-            // The field keeps the focus, so that it doesn't close the list before the click.
-            onMouseDown={event => event.preventDefault()}
-            onClick={() => choose(item)}
-          >
-            <span className="rj-Suggestion-name">{item.name}</span>
-            <span className="rj-Suggestion-where">
-              {item.profile ? `★ ${item.where}` : item.where}
-            </span>
-          </li>
-        ))}
-      </ul>
+      <Suggestions id={id} combobox={combobox} trans={trans} />
     </div>
+  );
+}
+
+function Suggestions(props: {
+  id: string;
+  combobox: ICombobox;
+  trans: TranslationBundle;
+}): JSX.Element {
+  const { id, trans } = props;
+  const { shown, active, choose } = props.combobox;
+  const listRef = React.useRef<HTMLUListElement>(null);
+
+  React.useEffect(() => {
+    listRef.current?.children[active]?.scrollIntoView({ block: 'nearest' });
+  }, [active]);
+
+  return (
+    <ul
+      id={`${id}-list`}
+      ref={listRef}
+      className="rj-Suggestions"
+      role="listbox"
+      aria-label={trans.__('Saved connections and known hosts')}
+      hidden={shown.length === 0}
+    >
+      {shown.map((item, index) => (
+        <li
+          key={`${item.profile ? 'p' : 'h'}-${item.name}`}
+          id={`${id}-${index}`}
+          role="option"
+          aria-selected={index === active}
+          // The field keeps the focus, so that it doesn't close the list before the click.
+          onMouseDown={event => event.preventDefault()}
+          onClick={() => choose(item)}
+        >
+          <span>{item.name}</span>
+          <span className="rj-Suggestion-where">
+            {item.profile ? `★ ${item.where}` : item.where}
+          </span>
+        </li>
+      ))}
+    </ul>
   );
 }

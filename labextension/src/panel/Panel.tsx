@@ -1,17 +1,18 @@
 /** The side panel. */
 
 import { ReactWidget } from '@jupyterlab/apputils';
-import { addIcon, closeIcon, refreshIcon } from '@jupyterlab/ui-components';
+import { addIcon, refreshIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import type { IProfile } from '../client.js';
-import { Declined, type IAttempt } from '../flow.js';
+import type { IAttempt } from '../flow.js';
 import { runicornIcon } from '../icons.js';
 import type { Runicorn } from '../model.js';
 import { PANEL_ID } from '../tokens.js';
 import { stepWord } from '../words.js';
-import { ConnectForm, draftOf, requestOf, type IConnected } from './ConnectForm.js';
+import { ConnectForm, type IConnected } from './ConnectForm.js';
 import { ConnectionCard } from './ConnectionCard.js';
+import { IconButton } from './fields.js';
+import { Saved } from './Saved.js';
 import { ErrorNote, RunicornContext, useRunicorn } from './shared.js';
 
 /** The panel as a widget. */
@@ -46,9 +47,7 @@ function PanelBody(props: { onOpen: (connectionId: string) => void }): JSX.Eleme
   const [formOpen, setFormOpen] = React.useState(false);
   const [expanded, setExpanded] = React.useState<string | null>(null);
   const [wanted, setWanted] = React.useState<IConnected | null>(null);
-  const { connections } = store;
-  const showForm = formOpen || connections.length === 0;
-  const expandedId = expanded ?? (connections.length === 1 ? connections[0]!.connection_id : '');
+  const showForm = formOpen || store.connections.length === 0;
 
   React.useEffect(() => {
     const openForm = (): void => setFormOpen(true);
@@ -66,31 +65,7 @@ function PanelBody(props: { onOpen: (connectionId: string) => void }): JSX.Eleme
 
   return (
     <>
-      <header className="rj-Header">
-        <h2>{trans.__('Runicorn')}</h2>
-        <button
-          type="button"
-          className="rj-IconButton"
-          aria-label={trans.__('New connection')}
-          title={trans.__('New connection')}
-          aria-expanded={showForm}
-          onClick={() => setFormOpen(!formOpen)}
-        >
-          <addIcon.react tag="span" />
-        </button>
-        <button
-          type="button"
-          className="rj-IconButton"
-          aria-label={trans.__('Refresh')}
-          title={trans.__('Refresh')}
-          onClick={() => {
-            void store.refresh();
-            void store.readSuggestions();
-          }}
-        >
-          <refreshIcon.react tag="span" />
-        </button>
-      </header>
+      <PanelHeader formOpen={showForm} onToggleForm={() => setFormOpen(!formOpen)} />
       {store.error !== null && (
         <ErrorNote
           reason={store.error}
@@ -105,25 +80,10 @@ function PanelBody(props: { onOpen: (connectionId: string) => void }): JSX.Eleme
       {flow.attempts.map(attempt => (
         <AttemptNote key={attempt.id} attempt={attempt} />
       ))}
-      {connections.length > 0 && (
-        <ul className="rj-Cards" aria-label={trans.__('Connections')}>
-          {connections.map(connection => (
-            <ConnectionCard
-              key={connection.connection_id}
-              connection={connection}
-              expanded={connection.connection_id === expandedId}
-              wanted={wanted?.connectionId === connection.connection_id ? wanted : null}
-              onToggle={() =>
-                setExpanded(connection.connection_id === expandedId ? '' : connection.connection_id)
-              }
-              onOpen={props.onOpen}
-            />
-          ))}
-        </ul>
-      )}
+      <Cards expanded={expanded} wanted={wanted} onExpand={setExpanded} onOpen={props.onOpen} />
       {showForm && (
         <section className="rj-Section">
-          {connections.length === 0 ? (
+          {store.connections.length === 0 ? (
             <p className="rj-Intro">
               {trans.__('Connect to a server by SSH to see the training runs that are on it.')}
             </p>
@@ -135,6 +95,59 @@ function PanelBody(props: { onOpen: (connectionId: string) => void }): JSX.Eleme
       )}
       <Saved onConnected={onConnected} />
     </>
+  );
+}
+
+function PanelHeader(props: { formOpen: boolean; onToggleForm: () => void }): JSX.Element {
+  const { trans, store } = useRunicorn();
+  const refresh = (): void => {
+    void store.refresh();
+    void store.readSuggestions();
+  };
+  return (
+    <header className="rj-Header">
+      <h2>{trans.__('Runicorn')}</h2>
+      <IconButton
+        label={trans.__('New connection')}
+        icon={addIcon}
+        expanded={props.formOpen}
+        onPress={props.onToggleForm}
+      />
+      <IconButton label={trans.__('Refresh')} icon={refreshIcon} onPress={refresh} />
+    </header>
+  );
+}
+
+/** The connections; one of them is unfolded. */
+function Cards(props: {
+  expanded: string | null;
+  wanted: IConnected | null;
+  onExpand: (connectionId: string) => void;
+  onOpen: (connectionId: string) => void;
+}): JSX.Element | null {
+  const { trans, store } = useRunicorn();
+  const { connections } = store;
+  if (connections.length === 0) {
+    return null;
+  }
+  const only = connections.length === 1 ? connections[0]!.connection_id : '';
+  const expandedId = props.expanded ?? only;
+  return (
+    <ul className="rj-Cards" aria-label={trans.__('Connections')}>
+      {connections.map(connection => {
+        const id = connection.connection_id;
+        return (
+          <ConnectionCard
+            key={id}
+            connection={connection}
+            expanded={id === expandedId}
+            wanted={props.wanted?.connectionId === id ? props.wanted : null}
+            onToggle={() => props.onExpand(id === expandedId ? '' : id)}
+            onOpen={props.onOpen}
+          />
+        );
+      })}
+    </ul>
   );
 }
 
@@ -156,90 +169,5 @@ function AttemptNote(props: { attempt: IAttempt }): JSX.Element {
         {trans.__('Cancel')}
       </button>
     </div>
-  );
-}
-
-/** The saved connections: one press connects. */
-function Saved(props: { onConnected: (what: IConnected) => void }): JSX.Element | null {
-  const runicorn = useRunicorn();
-  const { trans, store, flow, client } = runicorn;
-  const [error, setError] = React.useState<unknown>(null);
-  if (store.profiles.length === 0) {
-    return null;
-  }
-
-  const connect = async (profile: IProfile): Promise<void> => {
-    const draft = {
-      host: '',
-      username: '',
-      port: '',
-      privateKeyPath: '',
-      timeout: '',
-      saveAs: '',
-      authMethod: 'key' as const,
-      ...draftOf(profile)
-    };
-    if (profile.auth_method === 'password') {
-      runicorn.draft(draft);
-      return;
-    }
-    setError(null);
-    try {
-      const result = await flow.connect(requestOf(draft, '', runicorn.settings.timeout));
-      props.onConnected({
-        connectionId: result.connection_id,
-        envName: profile.env_name,
-        remoteRoot: profile.remote_root
-      });
-    } catch (reason) {
-      if (!(reason instanceof Declined)) {
-        runicorn.draft(draft);
-        setError(reason);
-      }
-    }
-  };
-
-  const forget = async (profile: IProfile): Promise<void> => {
-    try {
-      await client.deleteProfile(profile.name);
-    } catch (reason) {
-      setError(reason);
-    }
-    await store.readSuggestions();
-  };
-
-  return (
-    <section className="rj-Section">
-      <h3>{trans.__('Saved connections')}</h3>
-      {error !== null && (
-        <ErrorNote reason={error} trans={trans} onDismiss={() => setError(null)} />
-      )}
-      <ul className="rj-Saved">
-        {store.profiles.map(profile => (
-          <li key={profile.name} className="rj-Row">
-            <button
-              type="button"
-              className="rj-Saved-connect"
-              title={trans.__('Connect to %1', profile.host)}
-              onClick={() => void connect(profile)}
-            >
-              <span>{profile.name}</span>
-              <span className="rj-Quiet">
-                {profile.username ? `${profile.username}@${profile.host}` : profile.host}
-              </span>
-            </button>
-            <button
-              type="button"
-              className="rj-IconButton"
-              aria-label={trans.__('Forget %1', profile.name)}
-              title={trans.__('Forget %1', profile.name)}
-              onClick={() => void forget(profile)}
-            >
-              <closeIcon.react tag="span" />
-            </button>
-          </li>
-        ))}
-      </ul>
-    </section>
   );
 }

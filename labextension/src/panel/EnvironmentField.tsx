@@ -1,0 +1,147 @@
+/** Which environment: those with Runicorn to choose from, the others with how to change that. */
+
+import { refreshIcon } from '@jupyterlab/ui-components';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import React from 'react';
+
+import type { IEnvironment } from '../client.js';
+import type { IEnvironmentList } from '../state.js';
+import { pipCommand } from '../words.js';
+import { IconButton, TextField } from './fields.js';
+import { CommandLine } from './shared.js';
+
+/** The environments that can show a viewer. */
+export function usableOf(environments: IEnvironmentList): readonly IEnvironment[] {
+  return environments.list?.filter(item => item.runicorn_installed) ?? [];
+}
+
+/** The field. */
+export function EnvironmentField(props: {
+  environments: IEnvironmentList;
+  value: string;
+  disabled: boolean;
+  trans: TranslationBundle;
+  onChange: (name: string) => void;
+  onDetect: () => void;
+}): JSX.Element {
+  const { environments, trans } = props;
+  const id = React.useId();
+  const usable = usableOf(environments);
+  const chosen = usable.find(item => item.name === props.value);
+  const isLooking = environments.loading || environments.list === null;
+  const instead = isLooking
+    ? props.value || trans.__('Looking for environments…')
+    : trans.__('None with Runicorn');
+  return (
+    <div className="rj-Field">
+      <label htmlFor={id}>{trans.__('Environment')}</label>
+      <div className="rj-Row">
+        <select
+          id={id}
+          className="jp-mod-styled"
+          value={props.value}
+          disabled={props.disabled || usable.length === 0}
+          onChange={event => props.onChange(event.target.value)}
+        >
+          {usable.length === 0 && <option value={props.value}>{instead}</option>}
+          {usable.map(item => (
+            <option key={item.prefix} value={item.name}>
+              {item.runicorn_version ? `${item.name} · ${item.runicorn_version}` : item.name}
+            </option>
+          ))}
+        </select>
+        <IconButton
+          label={trans.__('Look for environments again')}
+          icon={refreshIcon}
+          spinning={environments.loading}
+          disabled={props.disabled || environments.loading}
+          onPress={props.onDetect}
+        />
+      </div>
+      {chosen && <Facts environment={chosen} trans={trans} />}
+    </div>
+  );
+}
+
+function Facts(props: { environment: IEnvironment; trans: TranslationBundle }): JSX.Element {
+  const { environment, trans } = props;
+  const root = environment.storage_root;
+  return (
+    <div className="rj-Quiet rj-Small">
+      {trans.__(
+        'Runicorn %1, Python %2',
+        environment.runicorn_version ?? '?',
+        environment.python_version ?? '?'
+      )}
+      {root && (
+        <div className="rj-Ellipsis" title={root}>
+          {root}
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** Where the runs are, folded away: the environment knows it as a rule. */
+export function StorageField(props: {
+  value: string;
+  environment: IEnvironment | undefined;
+  disabled: boolean;
+  trans: TranslationBundle;
+  onChange: (root: string) => void;
+}): JSX.Element {
+  const { trans, environment } = props;
+  // Unfolded at the beginning only: afterwards it is the person's.
+  const [wasFilled] = React.useState(props.value !== '');
+  return (
+    <details className="rj-Details" open={wasFilled || undefined}>
+      <summary>{trans.__('Storage folder')}</summary>
+      <TextField
+        label={trans.__('Folder of the runs')}
+        value={props.value}
+        placeholder={environment?.storage_root ?? trans.__('as Runicorn is configured there')}
+        disabled={props.disabled}
+        onChange={props.onChange}
+      />
+    </details>
+  );
+}
+
+/** The environments that have no Runicorn, each with the command that installs it. */
+export function WithoutRunicorn(props: {
+  environments: IEnvironmentList;
+  trans: TranslationBundle;
+}): JSX.Element | null {
+  const { trans, environments } = props;
+  const { list } = environments;
+  const others = list?.filter(item => !item.runicorn_installed) ?? [];
+  if (list?.length === 0) {
+    return (
+      <p className="rj-Quiet">{trans.__('No Python environment was found on this server.')}</p>
+    );
+  }
+  if (others.length === 0) {
+    return null;
+  }
+  const summary = trans._n(
+    '%1 environment without Runicorn',
+    '%1 environments without Runicorn',
+    others.length
+  );
+  return (
+    <details className="rj-Details" open={usableOf(environments).length === 0 || undefined}>
+      <summary>{summary}</summary>
+      <p className="rj-Quiet">{trans.__('Run the command on the server, then look again.')}</p>
+      <ul className="rj-Others">
+        {others.map(item => (
+          <li key={item.prefix}>
+            <span className="rj-Others-name" title={item.prefix}>
+              {item.name} · Python {item.python_version ?? '?'}
+            </span>
+            <CommandLine command={pipCommand(item.python_path)} trans={trans} />
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}

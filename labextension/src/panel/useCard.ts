@@ -1,0 +1,139 @@
+/** What a connection's card knows and does. */
+
+import React from 'react';
+
+import type { IConnection, IEnvironment } from '../client.js';
+import { Declined } from '../flow.js';
+import type { Runicorn } from '../model.js';
+import type { IConnected } from './ConnectForm.js';
+import { usableOf } from './EnvironmentField.js';
+import { useRunicorn } from './shared.js';
+
+type Work = 'open' | 'stop' | 'disconnect';
+
+/** A card's state and actions. */
+export interface ICard {
+  runicorn: Runicorn;
+  /** The chosen environment, by name and in full. */
+  envName: string;
+  environment: IEnvironment | undefined;
+  setEnvName: (name: string) => void;
+  root: string;
+  setRoot: (root: string) => void;
+  /** What is being done. */
+  busy: Work | null;
+  /** Whether something can be done. */
+  isReady: boolean;
+  error: unknown;
+  setError: (error: unknown) => void;
+  showLogs: boolean;
+  setShowLogs: (show: boolean) => void;
+  openRef: React.RefObject<HTMLButtonElement>;
+  open: () => void;
+  stop: () => void;
+  disconnect: () => void;
+  detect: () => void;
+}
+
+/** Remember what a saved connection showed last, so that one press brings it back. */
+async function rememberShown(
+  runicorn: Runicorn,
+  connection: IConnection,
+  envName: string,
+  root: string
+): Promise<void> {
+  const { store, client } = runicorn;
+  const profile = store.profiles.find(
+    item =>
+      item.host === connection.host && (!item.username || item.username === connection.username)
+  );
+  if (profile && (profile.env_name !== envName || (profile.remote_root ?? '') !== root)) {
+    await client.saveProfile({ ...profile, env_name: envName, remote_root: root || null });
+    await store.readSuggestions();
+  }
+}
+
+/** The state and the actions of a connection's card. */
+export function useCard(
+  connection: IConnection,
+  wanted: IConnected | null,
+  onOpen: (connectionId: string) => void
+): ICard {
+  const runicorn = useRunicorn();
+  const { store, flow, client } = runicorn;
+  const { connection_id: id, viewer } = connection;
+  const environments = store.environments(id);
+  const [chosen, setEnvName] = React.useState(wanted?.envName ?? '');
+  const [root, setRoot] = React.useState(wanted?.remoteRoot ?? '');
+  const [busy, setBusy] = React.useState<Work | null>(null);
+  const [error, setError] = React.useState<unknown>(null);
+  const [showLogs, setShowLogs] = React.useState(false);
+  const openRef = React.useRef<HTMLButtonElement>(null);
+  const envName = chosen || viewer?.env_name || usableOf(environments)[0]?.name || '';
+  const environment = environments.list?.find(item => item.name === envName);
+  const isUp = connection.status === 'connected';
+
+  const run = async (what: Work, work: () => Promise<unknown>): Promise<void> => {
+    setBusy(what);
+    setError(null);
+    try {
+      await work();
+    } catch (reason) {
+      setError(reason instanceof Declined ? null : reason);
+    } finally {
+      setBusy(null);
+    }
+  };
+  const open = (): Promise<void> =>
+    run('open', async () => {
+      const remoteRoot = root.trim() || undefined;
+      await flow.startViewer(id, envName, { remoteRoot, autoOpen: false });
+      onOpen(id);
+      await rememberShown(runicorn, connection, envName, root.trim());
+    });
+  const detect = (): void => void store.readEnvironments(id, true);
+
+  useBeginning({ id, isUp, wanted, environment, openRef, open, store });
+  return {
+    ...{ runicorn, envName, environment, setEnvName, root, setRoot, busy, error, setError },
+    ...{ showLogs, setShowLogs, openRef, detect },
+    isReady: busy === null && isUp,
+    open: () => void open(),
+    stop: () => void run('stop', () => client.stopViewer(id).then(() => store.refresh())),
+    disconnect: () =>
+      void run('disconnect', () => client.disconnect(id).then(() => store.refresh()))
+  };
+}
+
+/** What a card does by itself: reads the environments, and goes on where connecting left off. */
+function useBeginning(options: {
+  id: string;
+  isUp: boolean;
+  wanted: IConnected | null;
+  environment: IEnvironment | undefined;
+  openRef: React.RefObject<HTMLButtonElement>;
+  open: () => Promise<void>;
+  store: Runicorn['store'];
+}): void {
+  const { id, isUp, wanted, environment, openRef, open, store } = options;
+  const { list, error } = store.environments(id);
+  const done = React.useRef(false);
+
+  React.useEffect(() => {
+    if (isUp && list === null && error === null) {
+      void store.readEnvironments(id);
+    }
+  }, [isUp, id, list, error, store]);
+
+  React.useEffect(() => {
+    if (done.current || !wanted || !environment?.runicorn_installed) {
+      return;
+    }
+    done.current = true;
+    if (wanted.envName === environment.name) {
+      void open();
+    } else if (document.activeElement?.closest('.rj-Card')) {
+      openRef.current?.focus();
+    }
+  }, [wanted, environment, open, openRef]);
+}

@@ -1,0 +1,193 @@
+/** The frame that shows a viewer, whatever happens to the connection. */
+
+import type { Message } from '@lumino/messaging';
+import { Signal, type ISignal } from '@lumino/signaling';
+import { Panel, Widget } from '@lumino/widgets';
+
+import type { Runicorn } from '../model.js';
+import type { ICoordinate } from '../tokens.js';
+import { Overlay } from './overlay.js';
+import { viewOf, type View } from './view.js';
+
+/** The words of the page's own Content-Security-Policy; see DESIGN.md, "The viewer's origin". */
+const SANDBOX = 'allow-scripts allow-forms allow-popups allow-downloads allow-modals';
+/** What the script that the proxy puts into each page posts once the page runs. */
+const LOADED_MESSAGE = 'runicorn:loaded';
+/** How long a page may take to say that it runs, in milliseconds (DESIGN.md). */
+const LOAD_LIMIT = 10_000;
+
+/** Whether the page in the frame is there: being fetched, running, or silent for too long. */
+export type PageState = 'loading' | 'loaded' | 'silent';
+
+/** Shows the viewer at a place, whatever happens to the connection. */
+export class ViewerFrame extends Panel {
+  constructor(runicorn: Runicorn, at: ICoordinate, showPanel: () => void) {
+    super();
+    this.addClass('rj-Frame');
+    // Lab lets the mouse through such frames while something is dragged over them.
+    this.addClass('jp-IFrame');
+    this.runicorn = runicorn;
+    this.at = at;
+    this.showPanel = showPanel;
+    this._iframe.setAttribute('sandbox', SANDBOX);
+    this._iframe.setAttribute('allow', 'clipboard-write');
+    this._iframe.setAttribute('referrerpolicy', 'no-referrer');
+    this._iframe.className = 'rj-Frame-page';
+    const holder = new Widget({ node: document.createElement('div') });
+    holder.addClass('rj-Frame-holder');
+    holder.node.append(this._iframe);
+    this.addWidget(holder);
+    this.addWidget(new Overlay(this));
+    runicorn.store.changed.connect(this._update, this);
+    window.addEventListener('message', this);
+    this._update();
+  }
+
+  readonly runicorn: Runicorn;
+  readonly at: ICoordinate;
+  readonly showPanel: () => void;
+
+  /** Emitted when there is something else to show. */
+  get viewChanged(): ISignal<this, void> {
+    return this._viewChanged;
+  }
+
+  /** What there is to show. */
+  get view(): View {
+    return this._view;
+  }
+
+  /** Whether the page in the frame is there. */
+  get page(): PageState {
+    return this._page;
+  }
+
+  /** Show the frame though its page has not said that it runs. */
+  showAnyway(): void {
+    this._setPage('loaded');
+  }
+
+  /** Fetch the page again. */
+  reload(): void {
+    if (this._url) {
+      this._load(this._url);
+    }
+  }
+
+  /** Connect if need be, and have the viewer run. */
+  async open(): Promise<void> {
+    const { runicorn, at } = this;
+    const { flow, store } = runicorn;
+    const profile = store.profiles.find(
+      item => item.host === at.host && (!at.username || item.username === at.username)
+    );
+    let connection = store.find(at);
+    if (!connection || connection.status === 'disconnected') {
+      const { connection_id } = await flow.connect({
+        host: at.host,
+        port: at.port ?? undefined,
+        username: at.username ?? undefined,
+        authMethod: profile?.auth_method === 'agent' ? 'agent' : 'key',
+        privateKeyPath: profile?.private_key_path ?? undefined,
+        timeout: runicorn.settings.timeout
+      });
+      connection = store.connection(connection_id);
+    }
+    if (connection && at.env_name) {
+      await flow.startViewer(connection.connection_id, at.env_name, {
+        remoteRoot: at.remote_root ?? undefined,
+        autoOpen: false
+      });
+    } else {
+      this.showPanel();
+    }
+  }
+
+  handleEvent(event: MessageEvent): void {
+    if (event.source !== null && event.source === this._iframe.contentWindow) {
+      const data: unknown = event.data;
+      if ((data as { type?: unknown } | null)?.type === LOADED_MESSAGE) {
+        this._setPage('loaded');
+      }
+    }
+  }
+
+  override dispose(): void {
+    if (this.isDisposed) {
+      return;
+    }
+    window.removeEventListener('message', this);
+    window.clearTimeout(this._timer);
+    this.runicorn.store.changed.disconnect(this._update, this);
+    super.dispose();
+  }
+
+  protected override onActivateRequest(msg: Message): void {
+    super.onActivateRequest(msg);
+    if (this._view.kind === 'running') {
+      this._iframe.focus();
+    } else {
+      this.node.querySelector<HTMLElement>('.rj-Overlay button')?.focus();
+    }
+  }
+
+  protected override onAfterAttach(msg: Message): void {
+    super.onAfterAttach(msg);
+    // A frame that is moved in the document is fetched again by the browser.
+    if (this._url) {
+      this._load(this._url);
+    }
+  }
+
+  private _update(): void {
+    const view = viewOf(this.runicorn.store, this.at);
+    const changed = view.kind !== this._view.kind;
+    this._view = view;
+    if (
+      view.kind === 'running' &&
+      (view.url !== this._url || (changed && this._page !== 'loaded'))
+    ) {
+      this._url = view.url;
+      if (this.isAttached) {
+        this._load(view.url);
+      }
+    } else if (view.kind === 'absent' || view.kind === 'idle' || view.kind === 'crashed') {
+      this._unload();
+    }
+    this.node.dataset.view = view.kind;
+    this._viewChanged.emit();
+  }
+
+  private _load(url: string): void {
+    this._setPage('loading');
+    window.clearTimeout(this._timer);
+    this._timer = window.setTimeout(() => {
+      if (this._page === 'loading') {
+        this._setPage('silent');
+      }
+    }, LOAD_LIMIT);
+    this._iframe.src = url;
+  }
+
+  private _unload(): void {
+    if (this._url) {
+      this._url = '';
+      window.clearTimeout(this._timer);
+      this._iframe.removeAttribute('src');
+      this._page = 'loading';
+    }
+  }
+
+  private _setPage(page: PageState): void {
+    this._page = page;
+    this.node.dataset.page = page;
+    this._viewChanged.emit();
+  }
+
+  private readonly _iframe = document.createElement('iframe');
+  private readonly _viewChanged = new Signal<this, void>(this);
+  private _view: View = { kind: 'waiting' };
+  private _page: PageState = 'loading';
+  private _url = '';
+  private _timer = 0;
+}

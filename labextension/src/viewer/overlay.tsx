@@ -1,0 +1,225 @@
+/** What lies over a viewer's frame while there is nothing to show, or something to say. */
+
+import { ReactWidget } from '@jupyterlab/apputils';
+import React from 'react';
+
+import { Declined } from '../flow.js';
+import { LogView } from '../panel/LogView.js';
+import { ErrorNote, RunicornContext, useRunicorn } from '../panel/shared.js';
+import { stepWord } from '../words.js';
+import type { ViewerFrame } from './frame.js';
+
+/** The overlay as a widget. */
+export class Overlay extends ReactWidget {
+  constructor(frame: ViewerFrame) {
+    super();
+    this._frame = frame;
+  }
+
+  override render(): JSX.Element {
+    return (
+      <RunicornContext.Provider value={this._frame.runicorn}>
+        <OverlayBody frame={this._frame} />
+      </RunicornContext.Provider>
+    );
+  }
+
+  private readonly _frame: ViewerFrame;
+}
+
+interface IOverlay {
+  frame: ViewerFrame;
+  busy: boolean;
+  error: unknown;
+  showLogs: boolean;
+  setShowLogs: (show: boolean) => void;
+  open: () => void;
+}
+
+function useOverlay(frame: ViewerFrame): IOverlay {
+  const [, render] = React.useReducer((count: number) => count + 1, 0);
+  const [busy, setBusy] = React.useState(false);
+  const [error, setError] = React.useState<unknown>(null);
+  const [showLogs, setShowLogs] = React.useState(false);
+  const { kind } = frame.view;
+
+  React.useEffect(() => {
+    frame.viewChanged.connect(render);
+    render();
+    return () => {
+      frame.viewChanged.disconnect(render);
+    };
+  }, [frame]);
+
+  React.useEffect(() => {
+    setError(null);
+    setShowLogs(false);
+  }, [kind]);
+
+  const open = async (): Promise<void> => {
+    setBusy(true);
+    setError(null);
+    try {
+      await frame.open();
+    } catch (reason) {
+      setError(reason instanceof Declined ? null : reason);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return { frame, busy, error, showLogs, setShowLogs, open: () => void open() };
+}
+
+function OverlayBody(props: { frame: ViewerFrame }): JSX.Element | null {
+  const { trans, store } = useRunicorn();
+  const overlay = useOverlay(props.frame);
+  const { frame, busy, error } = overlay;
+  const { view, page } = frame;
+  if (view.kind === 'running' && page === 'loaded') {
+    return null;
+  }
+  const isWaiting =
+    busy ||
+    ['waiting', 'connecting', 'starting', 'reconnecting'].includes(view.kind) ||
+    (view.kind === 'running' && page === 'loading');
+  const connectionId = 'connection' in view ? view.connection.connection_id : '';
+  const step = store.step(connectionId);
+  const seeThrough = view.kind === 'reconnecting' && page === 'loaded';
+  return (
+    <div className="rj-Overlay" data-see-through={seeThrough || undefined}>
+      <div className="rj-Overlay-card">
+        <div className="rj-Overlay-say" role="status">
+          {isWaiting && <span className="rj-Spinner" aria-hidden />}
+          <OverlayWords frame={frame} busy={busy} />
+          {busy && step && <span className="rj-Quiet">{stepWord(trans, step)}</span>}
+        </div>
+        {error !== null && <OverlayError overlay={overlay} />}
+        <div className="rj-Actions">
+          <OverlayActions overlay={overlay} />
+        </div>
+        {overlay.showLogs && connectionId && <LogView connectionId={connectionId} />}
+      </div>
+    </div>
+  );
+}
+
+function OverlayError(props: { overlay: IOverlay }): JSX.Element {
+  const { frame, error, open } = props.overlay;
+  const { runicorn, at } = frame;
+  const usePassword = (): void => {
+    runicorn.draft({
+      host: at.host,
+      username: at.username ?? '',
+      port: at.port && at.port !== 22 ? String(at.port) : '',
+      authMethod: 'password'
+    });
+    frame.showPanel();
+  };
+  return (
+    <ErrorNote
+      reason={error}
+      trans={runicorn.trans}
+      remedies={{
+        retry: open,
+        password: usePassword,
+        'reload-page': () => location.reload()
+      }}
+    />
+  );
+}
+
+function OverlayActions(props: { overlay: IOverlay }): JSX.Element | null {
+  const { frame, busy, open, showLogs, setShowLogs } = props.overlay;
+  const { view, page, runicorn } = frame;
+  const { trans } = runicorn;
+  const button = (label: string, press: () => void, kind = ''): JSX.Element => (
+    <button type="button" className={`rj-Button ${kind}`} onClick={press}>
+      {label}
+    </button>
+  );
+  if (busy) {
+    return null;
+  }
+  switch (view.kind) {
+    case 'absent':
+      return button(trans.__('Connect and open'), open, 'rj-mod-primary');
+    case 'idle':
+      return button(trans.__('Open viewer'), open, 'rj-mod-primary');
+    case 'reconnecting':
+      return button(trans.__('Show the connection'), frame.showPanel, 'rj-mod-quiet');
+    case 'crashed':
+      return (
+        <>
+          {button(trans.__('Start it again'), open, 'rj-mod-primary')}
+          {button(trans.__('Logs'), () => setShowLogs(!showLogs))}
+        </>
+      );
+    case 'running':
+      return page === 'silent' ? (
+        <>
+          {button(
+            trans.__('Open in a browser tab'),
+            () => window.open(view.url, '_blank', 'noopener'),
+            'rj-mod-primary'
+          )}
+          {button(trans.__('Try again'), () => frame.reload())}
+          {button(trans.__('Show it anyway'), () => frame.showAnyway(), 'rj-mod-quiet')}
+        </>
+      ) : null;
+    default:
+      return null;
+  }
+}
+
+function OverlayWords(props: { frame: ViewerFrame; busy: boolean }): JSX.Element {
+  const [title, hint] = wordsOf(props.frame, props.busy);
+  return (
+    <div>
+      <strong>{title}</strong>
+      {hint && <p className="rj-Quiet">{hint}</p>}
+    </div>
+  );
+}
+
+function wordsOf(frame: ViewerFrame, busy: boolean): [title: string, hint?: string] {
+  const { view, page, at, runicorn } = frame;
+  const { trans } = runicorn;
+  const what = at.env_name ? `${at.host} · ${at.env_name}` : at.host;
+  if (busy) {
+    return [trans.__('Opening the viewer of %1…', what)];
+  }
+  switch (view.kind) {
+    case 'waiting':
+      return [trans.__('Asking the Jupyter server…')];
+    case 'absent':
+      return [
+        what,
+        trans.__('You are not connected to this server. The viewer opens once you are.')
+      ];
+    case 'connecting':
+      return [trans.__('Connecting to %1…', at.host)];
+    case 'idle':
+      return [what, trans.__('You are connected, but this viewer is not running.')];
+    case 'starting':
+      return [trans.__('Starting the viewer of %1…', what)];
+    case 'reconnecting':
+      return [
+        trans.__('Reconnecting to %1…', at.host),
+        trans.__('The viewer goes on as soon as the connection is back.')
+      ];
+    case 'crashed':
+      return [
+        trans.__('The viewer of %1 ended unexpectedly.', what),
+        trans.__('Your training runs are not affected.')
+      ];
+    default:
+      return page === 'silent'
+        ? [
+            trans.__('The viewer does not show up here.'),
+            trans.__(
+              'Something between this page and Jupyter, such as a login of your organisation, may keep it from this frame. It may work in a browser tab of its own.'
+            )
+          ]
+        : [trans.__('Loading the viewer of %1…', what)];
+  }
+}

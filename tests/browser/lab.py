@@ -1,0 +1,181 @@
+"""JupyterLab and Notebook 7 as a person uses them: a real server, a real remote, a real browser."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import FrameLocator, Locator, Page, expect
+
+from tests.api.conftest import add_environments
+from tests.world.jupyter import JupyterServer, start_jupyter
+from tests.world.relay import Relay
+from tests.world.sshd import Sshd, SshHome
+
+REPOSITORY = Path(__file__).parents[2]
+SCREENSHOTS = REPOSITORY / ("docs/images" if os.environ.get("UPDATE_SCREENSHOTS") else "test-results")
+"""Where pictures go; ``UPDATE_SCREENSHOTS=1`` renews those of the README."""
+
+QUIET_SETTINGS: dict[str, dict[str, Any]] = {"apputils-extension/notification": {"fetchNews": "false"}}
+
+
+@dataclass
+class LabWorld:
+    """A JupyterLab, and a remote that it reaches as ``gpu1`` (trusted), ``strange`` (not) and ``line``.
+
+    ``line`` leads over ``relay``, which can be cut.
+    """
+
+    jupyter: JupyterServer
+    sshd: Sshd
+    home: SshHome
+    relay: Relay
+
+    def settings(self, **settings: dict[str, Any]) -> None:
+        """Write user settings of JupyterLab's own plugins; ``__`` in a name stands for a slash."""
+        folder = self.home.path / ".jupyter" / "lab" / "user-settings" / "@jupyterlab"
+        named = {name.replace("__", "/").replace("_", "-"): value for name, value in settings.items()}
+        for name, values in {**QUIET_SETTINGS, **named}.items():
+            path = folder / f"{name}.jupyterlab-settings"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(values))
+
+    def connections(self) -> list[dict[str, Any]]:
+        """What the API lists."""
+        connections: list[dict[str, Any]] = self.jupyter.get("connections").json()["connections"]
+        return connections
+
+    def clean(self) -> None:
+        """Close all connections and forget what was saved."""
+        for each in self.connections():
+            self.jupyter.delete(f"connections/{each['connection_id']}")
+        for each in self.jupyter.get("profiles").json()["profiles"]:
+            self.jupyter.delete("profiles", name=each["name"])
+
+
+@pytest.fixture(scope="module")
+def module_lab(
+    sshd: Sshd,
+    runicorn_env: Callable[..., Path],
+    empty_env: Path,
+    finished_runs: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[LabWorld]:
+    """A module's world; use `lab`, which cleans up."""
+    home = SshHome(tmp_path_factory.mktemp("lab-home"))
+    relay = Relay(sshd.host, sshd.port)
+    home.trust(sshd)
+    home.host("gpu1", sshd)
+    home.host("strange", sshd, UserKnownHostsFile=home.ssh / "strange_hosts")
+    home.host("line", sshd, Port=relay.port, HostKeyAlias="line", StrictHostKeyChecking="accept-new")
+    with home.known_hosts.open("a") as known:
+        known.write(f"line {sshd.host_key}\n")
+    if not (sshd.home / ".virtualenvs" / "torch").exists():
+        add_environments(sshd.home, torch=runicorn_env(), plain=empty_env)
+    config = sshd.home / ".config" / "runicorn" / "config.json"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(json.dumps({"user_root_dir": str(finished_runs())}))
+    server = start_jupyter(home.path, command="lab")
+    world = LabWorld(server, sshd, home, relay)
+    world.settings()
+    yield world
+    server.stop()
+    relay.close()
+
+
+@pytest.fixture
+def lab(module_lab: LabWorld) -> Iterator[LabWorld]:
+    """A world without connections, before and after, with Lab as it comes."""
+    yield module_lab
+    module_lab.clean()
+    module_lab.settings()
+
+
+class LabPage:
+    """A page with JupyterLab, by the names that a person sees."""
+
+    def __init__(self, page: Page, lab: LabWorld) -> None:
+        self.page = page
+        self.lab = lab
+        self.panel = page.locator("#runicorn-panel")
+
+    async def open(self, path: str = "lab?reset") -> LabPage:
+        """Open it and wait until it is there."""
+        separator = "&" if "?" in path else "?"
+        await self.page.goto(f"{self.lab.jupyter.url}{path}{separator}token={self.lab.jupyter.token}")
+        await expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
+        await expect(self.page.locator("#jp-top-panel, #top-panel-wrapper").first).to_be_visible()
+        return self
+
+    async def show_panel(self) -> LabPage:
+        """Show the side panel, if it is hidden."""
+        if not await self.panel.is_visible():
+            await self.page.locator('li[data-id="runicorn-panel"]').click()
+        await expect(self.panel).to_be_visible()
+        return self
+
+    def field(self, label: str) -> Locator:
+        """A field of the panel."""
+        return self.panel.get_by_label(label, exact=True)
+
+    def button(self, label: str) -> Locator:
+        """A button of the panel."""
+        return self.panel.get_by_role("button", name=label, exact=True)
+
+    def card(self, host: str) -> Locator:
+        """The card of a connection."""
+        return self.panel.locator(".rj-Card").filter(has=self.page.locator("strong", has_text=host))
+
+    def tab(self, title: str) -> Locator:
+        """A tab of the main area."""
+        return self.page.locator("#jp-main-dock-panel .lm-TabBar-tab.rj-Tab").filter(has_text=title)
+
+    @property
+    def viewer(self) -> FrameLocator:
+        """The page of the viewer that is shown."""
+        return self.page.frame_locator(".rj-Frame:visible iframe")
+
+    @property
+    def overlay(self) -> Locator:
+        """What lies over the viewer that is shown."""
+        return self.page.locator(".rj-Frame:visible .rj-Overlay")
+
+    async def connect(self, host: str = "gpu1") -> Locator:
+        """Connect by the form, and give the card."""
+        await self.show_panel()
+        await self.field("Host").fill(host)
+        await self.button("Connect").click()
+        await expect(self.card(host)).to_have_attribute("data-status", "connected")
+        return self.card(host)
+
+    async def open_viewer(self, host: str = "gpu1", environment: str = "torch") -> None:
+        """Open a viewer of a connection, and wait for its page."""
+        await self.field("Environment").select_option(environment)
+        await self.button("Open viewer").click()
+        await expect(self.tab(f"{host} · {environment}")).to_be_visible()
+        await expect(self.overlay).to_have_count(0)
+
+    async def command(self, label: str) -> None:
+        """Run a command of the palette by its label, with the keyboard."""
+        await self.page.keyboard.press("Control+Shift+C")
+        await expect(self.page.locator(".lm-CommandPalette-input")).to_be_focused()
+        await self.page.keyboard.type(label)
+        chosen = self.page.locator(".lm-CommandPalette-item.lm-mod-active").filter(has_text=label)
+        await expect(chosen).to_be_visible()
+        await self.page.keyboard.press("Enter")
+
+    async def picture(self, name: str) -> None:
+        """Keep a picture of the page."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        await self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+@pytest.fixture
+async def lab_page(page: Page, lab: LabWorld) -> LabPage:
+    """JupyterLab in a fresh profile of the browser."""
+    return await LabPage(page, lab).open()
