@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, Self
 
 import requests
+from requests.cookies import RequestsCookieJar
 
 from runicorn_jupyter.discovery import Server, open_session
 
@@ -79,7 +80,9 @@ class ServerClient:
     session: requests.Session
 
     @classmethod
-    def for_server(cls, server: Server, *, request_id: str | None = None) -> Self:
+    def for_server(
+        cls, server: Server, *, request_id: str | None = None, cookies: RequestsCookieJar | None = None
+    ) -> Self:
         """Make a client of a server that `runicorn_jupyter.discovery` found.
 
         Parameters
@@ -88,9 +91,13 @@ class ServerClient:
             Where it is, with its token.
         request_id
             Comes back in the server's events about this client's requests.
+        cookies
+            Shared with other clients, so that Jupyter takes them for the same person.
         """
         client = cls.__new__(cls)
         client._use(server)
+        if cookies is not None:
+            client.session.cookies = cookies
         if request_id:
             client.session.headers["X-Request-Id"] = request_id
         return client

@@ -27,7 +27,7 @@ _CONNECT_SECONDS = 10.0
 _PING_SECONDS = 20.0
 """Seconds between WebSocket pings; one unanswered within as many ends the connection."""
 
-_RETRY_SECONDS = (0.5, 30.0)
+_RETRY_SECONDS = (0.5, 5.0)
 """Bounds of the growing, jittered pause before connecting again."""
 
 _MAX_MESSAGE_BYTES = 1 << 20

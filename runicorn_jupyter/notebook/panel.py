@@ -214,9 +214,8 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
 
     def _run(self, work: Callable[[RunicornRemoteClient], None]) -> None:
         failure = ""
-        server, request_id = self._session.server, self._request_id
         try:
-            with one_line_errors(), RunicornRemoteClient.for_server(server, request_id=request_id) as client:
+            with one_line_errors(), self._session.new_client(self._request_id) as client:
                 work(client)
         except UsageError as exc:
             failure = str(exc)

@@ -27,9 +27,14 @@ _STOP_SECONDS = 20.0
 
 _SECTION = "RunicornJupyter"
 
+_FRAME_ANCESTORS = "'self' vscode-webview: vscode-file:"
+"""Who may frame a viewer: VS Code shows outputs in a webview inside a window with these schemes."""
+
 
 class PrivateServer(ServerApp):
     """A server that takes nothing from the user's configuration but this extension's own settings."""
+
+    is_stopping = False
 
     def load_config_file(self, suppress_errors: bool = True) -> None:  # type: ignore[override]  # as JupyterApp's
         """Keep the extension's section of the user's and the administrator's files, and drop the rest."""
@@ -61,15 +66,15 @@ def _make(token: str, folder: str) -> PrivateServer:
         cookie_secret=secrets.token_bytes(32),
         ip="127.0.0.1",
         jpserver_extensions={"runicorn_jupyter": True},
-        no_browser_open_file=True,
         open_browser=False,
         reraise_server_extension_failures=True,  # without ours it is of no use
         root_dir=folder,  # its contents API reaches nothing of the user's
         terminals_enabled=False,
     )
     config.IdentityProvider.token = token
-    config.RunicornJupyter.frame_ancestors = ["vscode-webview:"]
+    config.ServerApp.tornado_settings = {"runicorn_frame_ancestors": _FRAME_ANCESTORS}
     app = PrivateServer.instance(config=config, runtime_dir=folder)
+    app.no_browser_open_file = True
     app.initialize(argv=[], find_extensions=False, new_httpserver=False)
     return app
 
@@ -109,6 +114,9 @@ def _when_readable(app: PrivateServer, descriptor: int) -> None:
 
 
 def _stop(app: PrivateServer) -> None:
+    if app.is_stopping:  # a second stop would end the loop under the first one's feet
+        return
+    app.is_stopping = True
     deadline = threading.Timer(_STOP_SECONDS, os._exit, args=(1,))
     deadline.daemon = True
     deadline.start()

@@ -16,7 +16,6 @@ import requests
 from IPython.display import display
 
 from runicorn_jupyter.client import RunicornRemoteClient
-from runicorn_jupyter.discovery import Server
 from runicorn_jupyter.notebook.events import Event, event_stream
 
 __all__ = ["run_with_progress", "step_text"]
@@ -53,7 +52,7 @@ class _Line:
 
 
 def run_with_progress(
-    server: Server,
+    new_client: Callable[[str], RunicornRemoteClient],
     title: str,
     work: Callable[[RunicornRemoteClient], T],
     *,
@@ -63,8 +62,8 @@ def run_with_progress(
 
     Parameters
     ----------
-    server
-        The server to call.
+    new_client
+        Makes a client whose requests carry this id.
     title
         What the line begins with, for example the host's name.
     work
@@ -85,13 +84,14 @@ def run_with_progress(
     request_id = uuid.uuid4().hex
     messages: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
     abandoned = threading.Event()
+    client = new_client(request_id)
 
     def listen(event: Event) -> None:
         if event.get("type") == "progress" and event.get("request_id") == request_id:
             messages.put(("step", step_text(str(event.get("message") or event.get("step") or ""))))
 
     def run() -> None:
-        with RunicornRemoteClient.for_server(server, request_id=request_id) as client:
+        with client:
             try:
                 result = work(client)
             except BaseException as exc:  # noqa: BLE001 - raised again in the cell's own thread
@@ -104,7 +104,7 @@ def run_with_progress(
 
     begun = time.monotonic()
     line = display(_Line(title, "…"), display_id=True)
-    unsubscribe = event_stream(server).subscribe(listen, wait=_SUBSCRIBE_SECONDS)
+    unsubscribe = event_stream(client.server).subscribe(listen, wait=_SUBSCRIBE_SECONDS)
     threading.Thread(target=run, daemon=True, name="runicorn-call").start()
     try:
         while True:

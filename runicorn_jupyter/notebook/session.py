@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import requests
 from IPython.core.error import UsageError
+from requests.cookies import RequestsCookieJar
 
 from runicorn_jupyter.client import ApiError, RunicornRemoteClient
 from runicorn_jupyter.discovery import Server
@@ -44,24 +45,31 @@ class NotebookSession:
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
-        self._server: Server | None = None
+        self._cookies = RequestsCookieJar()
         self._client: RunicornRemoteClient | None = None
 
     @property
-    def server(self) -> Server:
-        """The server of this kernel, found or started at first use."""
+    def client(self) -> RunicornRemoteClient:
+        """A client of this kernel's server, which is found or started at first use."""
         server = current_server()
-        if server != self._server:
-            self._server, self._client = server, RunicornRemoteClient.for_server(server)
-        return server
+        if self._client is None or self._client.server != server:
+            self._client = RunicornRemoteClient.for_server(server, cookies=self._cookies)
+        return self._client
 
     @property
-    def client(self) -> RunicornRemoteClient:
-        """A client of `server`."""
-        server = self.server
-        if self._client is None:
-            self._client = RunicornRemoteClient.for_server(server)
-        return self._client
+    def server(self) -> Server:
+        """This kernel's server."""
+        return self.client.server
+
+    def new_client(self, request_id: str) -> RunicornRemoteClient:
+        """Make a client for one piece of work on a thread.
+
+        Parameters
+        ----------
+        request_id
+            Comes back in the server's events about that work.
+        """
+        return RunicornRemoteClient.for_server(self.server, request_id=request_id, cookies=self._cookies)
 
     def run(
         self,
@@ -71,7 +79,7 @@ class NotebookSession:
         undo: Callable[[RunicornRemoteClient, T], Any] | None = None,
     ) -> T:
         """Run long work with progress; see `run_with_progress`."""
-        return run_with_progress(self.server, title, work, undo=undo)
+        return run_with_progress(self.new_client, title, work, undo=undo)
 
     def name(self, name: str, connection_id: str) -> None:
         """Let ``name`` mean this connection.

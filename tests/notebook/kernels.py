@@ -8,7 +8,7 @@ import queue
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,18 @@ class Kernel:
                 return message
 
 
+def _connect(client: BlockingKernelClient) -> Kernel:
+    """Return the kernel once it answers and its output arrives; a busy machine may take its time."""
+    for _ in range(CELL_SECONDS):
+        client.kernel_info()
+        with suppress(queue.Empty):
+            client.get_iopub_msg(timeout=1)
+            break
+    kernel = Kernel(client, 0)
+    kernel.pid = kernel.value("__import__('os').getpid()")
+    return kernel
+
+
 @contextmanager
 def server_kernel(jupyter: JupyterServer) -> Iterator[Kernel]:
     """A kernel that this Jupyter server started."""
@@ -133,10 +145,7 @@ def server_kernel(jupyter: JupyterServer) -> Iterator[Kernel]:
     client.load_connection_file()
     client.start_channels()
     try:
-        client.wait_for_ready(timeout=60)
-        kernel = Kernel(client, 0)
-        kernel.pid = kernel.value("__import__('os').getpid()")
-        yield kernel
+        yield _connect(client)
     finally:
         client.stop_channels()
         requests.delete(f"{jupyter.url}api/kernels/{ident}", headers=headers, timeout=60)
@@ -152,10 +161,7 @@ def lone_kernel(env: dict[str, str], cwd: Path) -> Iterator[Kernel]:
     client = manager.blocking_client()
     client.start_channels()
     try:
-        client.wait_for_ready(timeout=60)
-        kernel = Kernel(client, 0)
-        kernel.pid = kernel.value("__import__('os').getpid()")
-        yield kernel
+        yield _connect(client)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)

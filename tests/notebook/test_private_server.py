@@ -130,7 +130,8 @@ def test_a_lone_kernels_death_ends_its_viewers(
         assert world.sshd.processes() != []
         os.kill(kernel.pid, signal.SIGKILL)
         wait_gone(server)
-    assert world.sshd.processes() == []
+    left = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in world.sshd.processes()}
+    assert left == {}
 
 
 def test_one_that_was_ended_by_someone_is_started_again(alone: Kernel) -> None:
