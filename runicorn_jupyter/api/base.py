@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from jupyter_server.auth.decorator import authorized
@@ -16,6 +17,8 @@ from runicorn_jupyter.service import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pydantic import BaseModel
 
     from runicorn_jupyter.api.routes import Operation
     from runicorn_jupyter.service import RemoteService
@@ -98,6 +101,7 @@ class RemoteHandler(EnvelopeHandler):
         """Take the operations of this path, by HTTP method."""
         self._service = service
         self._operations = operations
+        self._abandonable: asyncio.Task[BaseModel] | None = None
 
     def allowed_methods(self) -> list[str]:
         """The methods that the route table has for this path."""
@@ -110,8 +114,22 @@ class RemoteHandler(EnvelopeHandler):
             raise web.HTTPError(METHOD_NOT_ALLOWED)
         read = read_body if operation.reads_body else read_query
         model = read(self.request, path_arguments, operation.request) if operation.request else None
-        answer = await operation.call(self._service, self._caller(), model)
+        work = asyncio.ensure_future(operation.call(self._service, self._caller(), model))
+        if operation.ends_with_client:
+            self._abandonable = work
+        try:
+            answer = await work
+        except asyncio.CancelledError:
+            if self._abandonable is None:
+                raise
+            raise web.Finish from None
         self.finish(answer.model_dump_json())
+
+    def on_connection_close(self) -> None:
+        """Give up work that nobody waits for any more."""
+        super().on_connection_close()
+        if self._abandonable is not None:
+            self._abandonable.cancel()
 
     def _caller(self) -> Caller:
         request_id = self.request.headers.get(REQUEST_ID_HEADER, "")

@@ -71,6 +71,11 @@ class Operation:
         return self.call.__name__
 
     @property
+    def ends_with_client(self) -> bool:
+        """Whether a client that hangs up means that the work is not wanted any more."""
+        return self.path.startswith("connect/") or self.path == "connect"
+
+    @property
     def reads_body(self) -> bool:
         """Whether the request's model comes from a JSON body."""
         return self.method == "POST"

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from runicorn_jupyter import models
 from runicorn_jupyter.errors import ConnectionLost, RemoteError
@@ -201,7 +201,7 @@ class ViewerHold:
                 await self._watch()
             try:
                 if self.connection.status == "connected":
-                    if not await self._lives():
+                    if await self.check() == "crashed":
                         return
                     continue
                 self._set("reconnecting")
@@ -224,20 +224,21 @@ class ViewerHold:
                 await self._crashed()
                 return
 
-    async def _lives(self) -> bool:
-        """Look at a process that closed its stream, or did not answer, while the connection is up."""
+    async def check(self) -> Literal["running", "crashed", "hung"]:
+        """Look at the process now; one that hangs is told, and never killed for it.
+
+        Raises
+        ------
+        ConnectionLost
+            If the connection is down.
+        """
         state = await self.remote.check()
         if state == "crashed":
             await self._crashed()
-            return False
-        self.note_hung(state == "hung")
-        return True
-
-    def note_hung(self, hung: bool) -> None:
-        """Take down whether the process answers; a hung one is told, and never killed for it."""
-        if hung != self.hung:
-            self.hung = hung
+        elif (state == "hung") != self.hung:
+            self.hung = state == "hung"
             self._changed()
+        return state
 
     async def _restart(self) -> None:
         log.info("viewer of %s is gone; starting it again", self.connection.connection_id)

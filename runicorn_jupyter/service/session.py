@@ -218,10 +218,9 @@ class Session:
             return m.HealthChecks(ssh_connection="fail", viewer_process=process, tunnel_active=tunnel)
         if hold is not None and hold.state in ("running", "reconnecting"):
             try:
-                state = await hold.remote.check()
+                state = await hold.check()
             except (RemoteError, OSError):
                 state = "hung"
-            hold.note_hung(state == "hung")
             process = "fail" if state == "crashed" else "pass"
             tunnel = "pass" if state == "running" else "fail"
         return m.HealthChecks(ssh_connection="pass", viewer_process=process, tunnel_active=tunnel)

@@ -1,0 +1,161 @@
+"""Connections through the API: what they say, how long they last, and what they leave behind."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.api.conftest import World
+from tests.world.jupyter import JupyterServer
+from tests.world.sshd import Sshd, SshHome
+
+
+def census(pid: int) -> tuple[int, int]:
+    """Count the threads and the sockets of a process."""
+    tasks = len(list(Path(f"/proc/{pid}/task").iterdir()))
+    links = [link.readlink() for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+    return tasks, sum(str(link).startswith("socket:") for link in links)
+
+
+def fetch(url: str) -> int:
+    """Get a page over a connection that the server closes."""
+    return requests.get(url, headers={"Connection": "close"}, timeout=10).status_code
+
+
+@pytest.fixture
+def own(make_jupyter: Callable[..., JupyterServer], sshd: Sshd, tmp_path: Path) -> World:
+    """A Jupyter server that nothing else uses."""
+    home = SshHome(tmp_path)
+    home.trust(sshd)
+    home.host("gpu1", sshd)
+    return World(make_jupyter(home=tmp_path), sshd, home)
+
+
+def test_connect_answers_what_the_contract_lists(world: World) -> None:
+    before = datetime.now(UTC)
+    answer = world.jupyter.post(
+        "connect", host="gpu1", username=world.sshd.user, port=22, auth_method="key"
+    ).json()
+    assert set(answer) == {
+        "success", "connection_id", "host", "port", "username", "status", "server_info", "created_at",
+    }  # fmt: skip
+    assert re.fullmatch(r"conn_[0-9a-f]{8}", answer["connection_id"])
+    assert (answer["host"], answer["port"], answer["status"]) == ("gpu1", world.sshd.port, "connected")
+    assert answer["server_info"]["hostname"]
+    assert "Linux" in answer["server_info"]["os"]
+    assert re.match(r"3\.\d+\.\d+", answer["server_info"]["python_version"])
+    assert before <= datetime.fromisoformat(answer["created_at"]) <= datetime.now(UTC)
+
+
+def test_each_connect_is_a_connection_of_its_own(world: World) -> None:
+    ids = [world.connect() for _ in range(3)]
+    listed = world.jupyter.get("connections").json()
+    assert len(set(ids)) == 3
+    assert [each["connection_id"] for each in listed["connections"]] == ids
+    assert listed["total"] == 3
+    for each in listed["connections"]:
+        assert (each["viewer"], each["reconnects"], each["status"]) == (None, 0, "connected")
+        assert each["connected_since"]
+
+
+def test_after_disconnect_nothing_is_left_on_either_side(own: World) -> None:
+    first = own.connect()
+    viewer = own.start(first, "rc072")
+    assert fetch(viewer["url"]) == 200
+    own.jupyter.delete(f"connections/{first}")
+    before = census(own.jupyter.process.pid)
+
+    second = own.connect()
+    viewer = own.start(second, "rc072")
+    for _ in range(5):
+        assert fetch(f"{viewer['url']}api/health") == 200
+    assert own.sshd.processes()
+    gone = own.jupyter.delete(f"connections/{second}").json()
+    assert gone["connection_id"] == second
+    assert own.sshd.processes() == []
+    assert fetch(viewer["url"]) == 404
+    threads, sockets = census(own.jupyter.process.pid)
+    # The loop's executor keeps its idle threads, which are not ours.
+    assert sockets <= before[1]
+    assert threads <= before[0] + 2
+
+
+def test_a_viewer_left_behind_on_purpose_is_adopted(world: World) -> None:
+    first = world.connect()
+    viewer = world.start(first, "rc072")
+    world.jupyter.delete(f"connections/{first}", cleanup_viewer=False)
+    assert viewer["pid"] in world.sshd.processes()
+    second = world.connect()
+    adopted = world.start(second, "rc072")
+    assert adopted["pid"] == viewer["pid"]
+    assert adopted["url"] != viewer["url"]
+    assert requests.get(viewer["url"], timeout=10).status_code == 404
+    assert requests.get(adopted["url"], timeout=10).status_code == 200
+
+
+def test_two_holders_of_one_viewer_the_last_one_ends_it(world: World) -> None:
+    first, second = world.connect(), world.connect()
+    viewer, same = world.start(first, "rc072"), world.start(second, "rc072")
+    assert viewer["pid"] == same["pid"]
+    world.jupyter.delete(f"connections/{first}")
+    assert requests.get(same["url"], timeout=10).status_code == 200
+    world.jupyter.delete(f"connections/{second}")
+    assert viewer["pid"] not in world.sshd.processes()
+
+
+def test_an_orderly_stop_of_jupyter_ends_its_viewers(own: World) -> None:
+    viewer = own.start(own.connect(), "rc072")
+    assert viewer["pid"] in own.sshd.processes()
+    own.jupyter.stop()
+    assert own.sshd.processes() == []
+
+
+def test_a_client_that_hangs_up_while_connecting_leaves_no_connection(
+    world: World, make_sshd: Callable[..., Sshd]
+) -> None:
+    slow = make_sshd()
+    world.home.host("slow", slow)
+    world.home.trust(slow)
+    slow.pause()
+    try:
+        with pytest.raises(requests.ReadTimeout):
+            world.jupyter.request("POST", "connect", json={"host": "slow"}, timeout=0.5)
+    finally:
+        slow.resume()
+    slow.wait_log("[preauth]")
+    assert world.jupyter.get("connections").json()["total"] == 0
+
+
+def test_an_answer_does_not_wait_for_another_that_is_slow(
+    world: World, make_sshd: Callable[..., Sshd]
+) -> None:
+    slow = make_sshd()
+    world.home.host("stuck", slow)
+    slow.pause()
+    answered: list[int] = []
+
+    def connect() -> None:
+        with requests.Session() as session:
+            answer = session.post(
+                f"{world.jupyter.url}api/remote/connect",
+                json={"host": "stuck", "timeout": 2},
+                headers={"Authorization": f"token {world.jupyter.token}"},
+                timeout=30,
+            )
+            answered.append(answer.status_code)
+
+    waiting = threading.Thread(target=connect)
+    waiting.start()
+    try:
+        world.connect()
+        assert answered == []
+    finally:
+        waiting.join()
+        slow.resume()
+    assert answered == [408]

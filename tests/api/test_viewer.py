@@ -1,0 +1,169 @@
+"""Environments and viewers through the API, with each supported runicorn."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.api.conftest import World
+from tests.world.environments import RUNICORN_VERSIONS
+
+
+def test_environments_and_their_filter(world: World) -> None:
+    connection_id = world.connect()
+    everything = world.jupyter.get("environments", connection_id=connection_id).json()
+    names = [each["name"] for each in everything["environments"]]
+    assert everything["total"] == len(names)
+    assert {"empty", "rc050", "rc060", "rc072"} <= set(names)
+    for each in everything["environments"]:
+        assert set(each) == {
+            "name", "type", "python_version", "python_path", "prefix", "runicorn_installed",
+            "runicorn_version", "storage_root",
+        }  # fmt: skip
+    filtered = world.jupyter.get("environments", connection_id=connection_id, filter="runicorn_only").json()
+    versions = {each["name"]: each["runicorn_version"] for each in filtered["environments"]}
+    assert "empty" not in versions
+    assert None not in versions.values()
+    assert [versions[f"rc{each.replace('.', '')}"] for each in RUNICORN_VERSIONS] == list(RUNICORN_VERSIONS)
+
+
+def test_detect_finds_what_is_new_only_when_forced(world: World, empty_env: Path) -> None:
+    connection_id = world.connect()
+    before = world.jupyter.post("environments/detect", connection_id=connection_id).json()
+    project = world.sshd.home / "projects" / "new-one"
+    project.mkdir(parents=True, exist_ok=True)
+    link = world.sshd.home / ".virtualenvs" / "later"
+    copy = project / ".venv"
+    copy.mkdir()
+    (copy / "bin").mkdir()
+    (copy / "bin" / "python").symlink_to(empty_env / "bin" / "python")
+    (copy / "pyvenv.cfg").write_text((empty_env / "pyvenv.cfg").read_text())
+    link.symlink_to(copy)
+    cached = world.jupyter.post("environments/detect", connection_id=connection_id).json()
+    assert cached["environments_found"] == before["environments_found"]
+    forced = world.jupyter.post("environments/detect", connection_id=connection_id, force_refresh=True).json()
+    assert forced["environments_found"] == before["environments_found"] + 1 == len(forced["environments"])
+
+
+@pytest.mark.parametrize("version", RUNICORN_VERSIONS)
+def test_the_life_of_a_viewer(world: World, finished_runs: Callable[..., Path], version: str) -> None:
+    root = finished_runs(version)
+    connection_id = world.connect()
+    stopped = world.jupyter.get("viewer/status", connection_id=connection_id).json()["viewer"]
+    assert (stopped["status"], stopped["uptime_seconds"], stopped["url"]) == ("stopped", 0, None)
+    health = world.jupyter.get("health", connection_id=connection_id).json()
+    assert health["health"] == "healthy"
+    assert health["checks"] == {"ssh_connection": "pass", "viewer_process": "skip", "tunnel_active": "skip"}
+
+    viewer = world.start(
+        connection_id, f"rc{version.replace('.', '')}", remote_root=str(root), auto_open=False
+    )
+    assert viewer["status"] == "running"
+    assert re.fullmatch(rf"{world.jupyter.url}runicorn/v/[0-9a-f]{{32}}/", viewer["url"])
+    assert f":{viewer['local_port']}/" in viewer["url"]
+    assert (viewer["runicorn_version"], viewer["remote_root"]) == (version, str(root))
+    assert viewer["pid"] in world.sshd.processes()
+    runs = requests.get(f"{viewer['url']}api/runs", timeout=10).json()
+    assert len(runs) == 2
+
+    status = world.jupyter.get("viewer/status", connection_id=connection_id).json()["viewer"]
+    assert (status["status"], status["pid"], status["url"]) == ("running", viewer["pid"], viewer["url"])
+    assert status["uptime_seconds"] > 0
+    assert world.jupyter.get("health", connection_id=connection_id).json()["checks"] == {
+        "ssh_connection": "pass", "viewer_process": "pass", "tunnel_active": "pass",
+    }  # fmt: skip
+    assert world.jupyter.get("ping", connection_id=connection_id).json()["latency_ms"] > 0
+    logs = world.jupyter.get("viewer/logs", connection_id=connection_id, lines=2).json()
+    assert len(logs["logs"]) == 2 <= logs["total_lines"]
+
+    assert world.jupyter.post("viewer/stop", connection_id=connection_id).status_code == 200
+    assert world.sshd.processes() == []
+    assert requests.get(viewer["url"], timeout=10).status_code == 404
+    assert world.jupyter.get("connections").json()["connections"][0]["viewer"] is None
+
+
+def test_the_same_environment_by_name_prefix_and_interpreter(world: World) -> None:
+    connection_id = world.connect()
+    listed = world.jupyter.get("environments", connection_id=connection_id).json()["environments"]
+    environment = next(each for each in listed if each["name"] == "rc072")
+    for name in (environment["prefix"], environment["python_path"]):
+        assert world.start(connection_id, name)["env_name"] == "rc072"
+        world.jupyter.post("viewer/stop", connection_id=connection_id)
+
+
+@pytest.mark.parametrize(
+    "root", ["relative/path", "/no/such/folder", "~nobody/x", "~/no such", "/etc/passwd"]
+)
+def test_a_root_that_is_no_folder_is_refused(world: World, root: str) -> None:
+    answer = world.jupyter.post(
+        "viewer/start", connection_id=world.connect(), env_name="rc072", remote_root=root
+    )
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["details"]["errors"][0]["field"] == "remote_root"
+    assert world.sshd.processes() == []
+
+
+def test_a_root_below_the_remote_home(world: World) -> None:
+    (world.sshd.home / "my runs").mkdir(exist_ok=True)
+    viewer = world.start(world.connect(), "rc072", remote_root="~/my runs")
+    assert viewer["remote_root"] == str(world.sshd.home / "my runs")
+
+
+def test_config_is_the_remote_users_without_secrets(world: World) -> None:
+    folder = world.sshd.home / ".config" / "runicorn"
+    folder.mkdir(parents=True, exist_ok=True)
+    (world.sshd.home / "runs-root").mkdir(exist_ok=True)
+    config = {
+        "user_root_dir": str(world.sshd.home / "runs-root"),
+        "theme": {"dark": True},
+        "ssh_connections": [{"host": "h", "password": "canary-42"}],
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    try:
+        connection_id = world.connect()
+        answer = world.jupyter.get("config", connection_id=connection_id, env_name="rc060")
+        assert "canary-42" not in answer.text
+        assert answer.json()["runicorn_version"] == "0.6.0"
+        assert answer.json()["config"]["user_root_dir"] == config["user_root_dir"]
+        assert answer.json()["config"]["theme"] == {"dark": True}
+        listed = world.jupyter.get("environments", connection_id=connection_id).json()["environments"]
+        assert (
+            next(each for each in listed if each["name"] == "rc060")["storage_root"]
+            == config["user_root_dir"]
+        )
+    finally:
+        (folder / "config.json").unlink()
+
+
+def test_stop_without_cleanup_keeps_the_log(world: World) -> None:
+    connection_id = world.connect()
+    world.start(connection_id, "rc072")
+    world.jupyter.post("viewer/stop", connection_id=connection_id, cleanup=False)
+    assert world.sshd.processes() == []
+    logs = world.jupyter.get("viewer/logs", connection_id=connection_id).json()
+    assert logs["logs"]
+    again = world.jupyter.post("viewer/stop", connection_id=connection_id)
+    assert (again.status_code, again.json()["error"]) == (404, "viewer_not_running")
+
+
+def test_a_killed_viewer_is_crashed_and_its_log_still_there(world: World) -> None:
+    connection_id = world.connect()
+    viewer = world.start(connection_id, "rc072")
+    with requests.get(f"{viewer['url']}api/health", stream=True, timeout=10) as answer:
+        assert answer.status_code == 200
+    os.kill(viewer["pid"], signal.SIGKILL)
+    health = world.jupyter.get("health", connection_id=connection_id).json()
+    assert health["health"] == "degraded"
+    assert health["checks"]["ssh_connection"] == "pass"
+    assert health["checks"]["viewer_process"] == "fail"
+    status = world.jupyter.get("viewer/status", connection_id=connection_id).json()["viewer"]
+    assert (status["status"], status["health"]) == ("crashed", "unhealthy")
+    assert world.jupyter.get("viewer/logs", connection_id=connection_id).json()["logs"]
+    assert world.start(connection_id, "rc072")["pid"] != viewer["pid"]
