@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import webbrowser
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -115,6 +116,8 @@ class RunicornJupyter(ExtensionApp):
         server = self.serverapp
         if server is None:
             raise RuntimeError("RunicornJupyter runs inside a Jupyter server")
+        # What the parts below say goes where the server's log goes, at the server's level.
+        logging.getLogger("runicorn_jupyter").parent = server.log
         self.capabilities = Capabilities()
         self.service = RemoteService(
             ServiceSettings(

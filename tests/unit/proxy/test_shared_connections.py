@@ -31,12 +31,12 @@ async def ask(
     writer.write(
         f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: null\r\n{length}\r\n".encode() + body
     )
-    head = await reader.readuntil(b"\r\n\r\n")
-    for line in head.split(b"\r\n"):
+    answer = await reader.readuntil(b"\r\n\r\n")
+    for line in answer.split(b"\r\n"):
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length" and method != "HEAD":
             await reader.readexactly(int(value))
-    return int(head.split(b" ")[1]), head
+    return int(answer.split(b" ")[1]), answer
 
 
 DEAD = "0" * 32
