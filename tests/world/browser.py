@@ -24,10 +24,15 @@ from playwright.async_api import (
     Request,
     Response,
     async_playwright,
+    expect,
 )
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 START_SECONDS = 60
+PATIENCE_SECONDS = 30
+
+# What a person would wait for on a busy machine; a test that fails waits so long, one that passes does not.
+expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 
 _LISTENING = re.compile(rb"DevTools listening on (ws://\S+)")
 # What Chromium says of requests that the page itself gave up, by leaving for instance.
@@ -174,7 +179,7 @@ def trouble() -> Trouble:
 async def context(browser: Browser, trouble: Trouble) -> AsyncIterator[BrowserContext]:
     """A fresh profile within the browser: own cookies, own cache."""
     made: BrowserContext = await browser.new_context(viewport={"width": 1280, "height": 900})
-    made.set_default_timeout(30_000)
+    made.set_default_timeout(PATIENCE_SECONDS * 1000)
     made.on("page", trouble.watch)
     yield made
     await made.close()
