@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import webbrowser
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.extension.application import ExtensionApp
@@ -13,7 +14,7 @@ from traitlets import Bool, CaselessStrEnum, Float, Integer, List, TraitError, U
 from runicorn_jupyter.api.client_js import client_handlers
 from runicorn_jupyter.api.events import EventSink
 from runicorn_jupyter.api.routes import remote_handlers
-from runicorn_jupyter.proxy import Capabilities, viewer_handlers
+from runicorn_jupyter.proxy import Capabilities, StorageFolder, viewer_handlers
 from runicorn_jupyter.service import RemoteService, ServiceSettings
 from runicorn_jupyter.ssh.allowlist import AllowedHosts
 from runicorn_jupyter.ssh.connection import Settings
@@ -118,7 +119,9 @@ class RunicornJupyter(ExtensionApp):
             raise RuntimeError("RunicornJupyter runs inside a Jupyter server")
         # What the parts below say goes where the server's log goes, at the server's level.
         logging.getLogger("runicorn_jupyter").parent = server.log
-        self.capabilities = Capabilities()
+        self.capabilities = Capabilities(
+            StorageFolder(Path(server.data_dir) / "runicorn_jupyter" / "storage")
+        )
         self.service = RemoteService(
             ServiceSettings(
                 connection=Settings(
@@ -162,6 +165,7 @@ class RunicornJupyter(ExtensionApp):
     async def stop_extension(self) -> None:
         """End viewers and connections before Jupyter stops."""
         await self.service.close()
+        await self.capabilities.close()
 
 
 main = RunicornJupyter.launch_instance

@@ -2,5 +2,6 @@
 
 from runicorn_jupyter.proxy.http import viewer_handlers
 from runicorn_jupyter.proxy.origin import Capabilities, Endpoint
+from runicorn_jupyter.proxy.storage import StorageFolder
 
-__all__ = ["Capabilities", "Endpoint", "viewer_handlers"]
+__all__ = ["Capabilities", "Endpoint", "StorageFolder", "viewer_handlers"]

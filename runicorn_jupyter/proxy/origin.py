@@ -6,12 +6,15 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from runicorn_jupyter.errors import ConnectionLost
 from runicorn_jupyter.proxy.pool import Pool
-from runicorn_jupyter.proxy.storage import ViewerStorage
+from runicorn_jupyter.proxy.storage import StorageFolder, ViewerStorage
 from runicorn_jupyter.proxy.wire import Stream
+
+if TYPE_CHECKING:
+    from runicorn_jupyter.ssh.hosts import Target
 
 CAPABILITY_BYTES = 16
 """128 random bits: nobody guesses one (DESIGN.md, "The viewer's origin")."""
@@ -26,6 +29,10 @@ class ConnectionView(Protocol):
     @property
     def host_key_fingerprint(self) -> str:
         """Which host it is, whatever it is called."""
+
+    @property
+    def target(self) -> Target:
+        """Where it leads, and as whom."""
 
     async def wait_connected(self, seconds: float, /) -> bool | None:
         """Return once it is connected; false, or an exception, where that was not in time."""
@@ -61,7 +68,7 @@ class Endpoint:
     secret_header
         Called for each request: name and value of the header that lets it in.
     host_key
-        The cache partition: what one host sent is never shown as another's.
+        The cache partition: what one host, and one of its users, sent is never shown as another's.
     title
         What people call it, as text.
     storage
@@ -101,7 +108,7 @@ class Endpoint:
             open_stream=viewer.open_stream,
             wait_connected=wait_connected,
             secret_header=lambda: viewer.secret_header,
-            host_key=viewer.connection.host_key_fingerprint,
+            host_key=f"{viewer.connection.host_key_fingerprint} {viewer.connection.target.username}",
             title=title,
             storage=storage if storage is not None else ViewerStorage(),
         )
@@ -126,10 +133,38 @@ class Viewer:
 
 
 class Capabilities:
-    """The table from capabilities to viewers; whoever holds a capability may use that viewer."""
+    """The table from capabilities to viewers; whoever holds a capability may use that viewer.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    storages
+        Where the viewers' ``localStorage`` is kept; default: nowhere.
+    """
+
+    def __init__(self, storages: StorageFolder | None = None) -> None:
         self._viewers: dict[str, Viewer] = {}
+        self._storages = storages
+
+    async def storage(self, connection: ConnectionView, root: str | None) -> ViewerStorage:
+        """Give the ``localStorage`` of the viewers of a storage root, as it was left.
+
+        Parameters
+        ----------
+        connection
+            Leads to the host and the user that it belongs to.
+        root
+            The viewer's storage root there.
+        """
+        if self._storages is None:
+            return ViewerStorage()
+        return await self._storages.open(connection.host_key_fingerprint, connection.target.username, root)
+
+    async def close(self) -> None:
+        """End all capabilities, and write what has not been written."""
+        for capability in list(self._viewers):
+            self.revoke(capability)
+        if self._storages is not None:
+            await self._storages.close()
 
     def issue(self, endpoint: Endpoint) -> str:
         """Make a capability for a viewer.

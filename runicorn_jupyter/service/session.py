@@ -135,7 +135,11 @@ class Session:
             self._viewer_changed()
             raise
         self._capability = self._capabilities.issue(
-            Endpoint.of(hold, title=f"{self.host} · {environment.name}")
+            Endpoint.of(
+                hold,
+                title=f"{self.host} · {environment.name}",
+                storage=await self._capabilities.storage(self.connection, hold.remote.remote_root),
+            )
         )
         self._viewer_changed()
         if request.auto_open:
