@@ -47,6 +47,9 @@ class EnvelopeHandler(APIHandler):
         await super(APIHandler, self).prepare()
         if not self.check_origin():
             raise web.HTTPError(403, "Requests from other origins are not allowed.")
+        # Whatever is said at a method, or forgotten there; a preflight has no credentials by design.
+        if self.current_user is None and self.request.method != "OPTIONS":
+            raise web.HTTPError(403, NEEDS_LOGIN)
 
     def check_xsrf_cookie(self) -> None:
         """Say ``forbidden`` for a foreign Origin here too, where Jupyter says 404."""
