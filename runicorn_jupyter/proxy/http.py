@@ -14,17 +14,18 @@ from jupyter_server.auth.decorator import allow_unauthenticated
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
-from runicorn_jupyter.errors import ConnectionLost, RemoteError
+from runicorn_jupyter.errors import RemoteError
 from runicorn_jupyter.proxy import pages
 from runicorn_jupyter.proxy.cache import AssetCache
 from runicorn_jupyter.proxy.headers import LeavesPrefix
 from runicorn_jupyter.proxy.html import UnsupportedHtml
 from runicorn_jupyter.proxy.limits import Limits
 from runicorn_jupyter.proxy.origin import CAPABILITY, Capabilities, Viewer
+from runicorn_jupyter.proxy.own import answer_own
 from runicorn_jupyter.proxy.paths import RESERVED, BadPath, ForbiddenPath, check_path, check_query
 from runicorn_jupyter.proxy.policy import HOST, PREFLIGHT_HEADERS, security_headers
 from runicorn_jupyter.proxy.relay import Relay
-from runicorn_jupyter.proxy.storage import MAX_PATCH_BYTES, StorageFull, StorageRefused
+from runicorn_jupyter.proxy.storage import MAX_PATCH_BYTES
 from runicorn_jupyter.proxy.websocket import is_websocket, relay_websocket
 from runicorn_jupyter.proxy.wire import BadResponse
 
@@ -126,9 +127,9 @@ class ViewerHandler(RequestHandler):
         if self._refused is not None:
             self.refuse(self._refused.status, self._refused.code, self._refused.message)
         elif self._is_reserved:
-            await self._guarded(self._own())
-        elif is_websocket(self.request) and self.viewer is not None:
-            await self._guarded(relay_websocket(self, self.viewer, self.target))
+            await self._guarded(answer_own(self, self._live()))
+        elif is_websocket(self.request):
+            await self._guarded(relay_websocket(self, self._live(), self.target))
         else:
             await self._guarded(self._relayed().answer())
 
@@ -268,10 +269,13 @@ class ViewerHandler(RequestHandler):
 
     def _relayed(self) -> Relay:
         if self.relay is None:
-            if self.viewer is None:
-                raise ConnectionLost("The viewer was stopped.")
-            self.relay = Relay(self, self.viewer)
+            self.relay = Relay(self, self._live())
         return self.relay
+
+    def _live(self) -> Viewer:
+        if self.viewer is None:
+            raise RuntimeError("only after the request was checked")
+        return self.viewer
 
     def _drop(self) -> None:
         """Forget the browser, and the request to the viewer with it."""
@@ -315,44 +319,6 @@ class ViewerHandler(RequestHandler):
             self.set_header("Content-Type", "application/json")
             body = json.dumps({"success": False, "error": code, "message": message}).encode()
         self.finish(body)
-
-    # -- the proxy's own paths
-
-    async def _own(self) -> None:
-        name = self.tail.removeprefix(RESERVED)
-        viewer = self.viewer
-        if viewer is None:
-            raise ConnectionLost("The viewer was stopped.")
-        if name == "storage" and self.request.method == "POST":
-            try:
-                if len(self.received) > MAX_PATCH_BYTES:
-                    raise StorageFull(f"a change has at most {MAX_PATCH_BYTES} bytes")
-                viewer.endpoint.storage.patch(bytes(self.received))
-            except StorageRefused as exc:
-                status = 413 if isinstance(exc, StorageFull) else 400
-                self.refuse(status, "invalid_parameters", f"Not kept: {exc}.")
-                return
-            self.clear_header("Content-Type")
-            self.set_status(204)
-            self.finish()
-        elif name == "wait" and self.request.method == "GET":
-            state = await self._wait(viewer)
-            self.set_header("Cache-Control", "no-store")
-            self.set_header("Content-Type", "application/json")
-            self.finish(json.dumps({"state": state}))
-        else:
-            self.refuse(404, "not_found", "Nothing is there.")
-
-    async def _wait(self, viewer: Viewer) -> str:
-        """Wait until the viewer can be reached, and say whether it can."""
-        try:
-            await viewer.endpoint.wait_connected(self.limits.wait_seconds)
-            viewer.pool.release(await viewer.pool.acquire())
-        except ConnectionLost:
-            return "reconnecting"
-        except (OSError, RemoteError):
-            return "unreachable"
-        return "running"
 
 
 def viewer_handlers(

@@ -18,8 +18,11 @@ from tornado.web import Application
 from runicorn_jupyter.errors import ConnectionLost
 from runicorn_jupyter.proxy import Capabilities, Endpoint, viewer_handlers
 from runicorn_jupyter.proxy.limits import Limits
+from runicorn_jupyter.proxy.policy import content_security_policy
 
 BASE_URL = "/user/alice/"
+OK = b"HTTP/1.1 200 OK\r\n"
+JSON = OK + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 SECRET = ("x-runicorn-secret", "s3cret-of-the-viewer")
 LIMITS = Limits(first_byte_seconds=10, stall_seconds=10, held_seconds=10, wait_seconds=10)
 
@@ -140,6 +143,12 @@ async def running_upstream() -> AsyncIterator[Upstream]:
         await server.wait_closed()
 
 
+def html_answer(body: bytes, *headers: bytes) -> bytes:
+    """Give the bytes of an answer with a page."""
+    lines = b"".join(header + b"\r\n" for header in headers)
+    return OK + b"Content-Type: text/html\r\n%sContent-Length: %d\r\n\r\n%s" % (lines, len(body), body)
+
+
 @dataclass
 class Answered:
     """An answer as the browser's side saw it."""
@@ -179,6 +188,11 @@ class Proxy:
     @property
     def origin(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def policy(self) -> str:
+        """The policy that every answer below the capability has."""
+        return content_security_policy(self.origin, self.path + "/")
 
     async def send(self, request: bytes, *, method: str = "GET") -> Answered:
         """Send bytes, read one answer, and parse it."""

@@ -1,0 +1,62 @@
+"""What the proxy answers itself below a capability: the page's storage, and waiting for the connection."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from runicorn_jupyter.errors import ConnectionLost, RemoteError
+from runicorn_jupyter.proxy.paths import RESERVED
+from runicorn_jupyter.proxy.storage import MAX_PATCH_BYTES, StorageFull, StorageRefused
+
+if TYPE_CHECKING:
+    from runicorn_jupyter.proxy.http import ViewerHandler
+    from runicorn_jupyter.proxy.origin import Viewer
+
+
+async def answer_own(handler: ViewerHandler, viewer: Viewer) -> None:
+    """Answer a request for a reserved path.
+
+    Parameters
+    ----------
+    handler
+        The request; its body is in ``received``.
+    viewer
+        Whose page asks.
+    """
+    asked = (handler.request.method, handler.tail.removeprefix(RESERVED))
+    if asked == ("POST", "storage"):
+        _keep(handler, viewer)
+    elif asked == ("GET", "wait"):
+        state = await _wait(viewer, handler.limits.wait_seconds)
+        handler.set_header("Cache-Control", "no-store")
+        handler.set_header("Content-Type", "application/json")
+        handler.finish(json.dumps({"state": state}))
+    else:
+        handler.refuse(404, "not_found", "Nothing is there.")
+
+
+def _keep(handler: ViewerHandler, viewer: Viewer) -> None:
+    try:
+        if len(handler.received) > MAX_PATCH_BYTES:
+            raise StorageFull(f"a change has at most {MAX_PATCH_BYTES} bytes")
+        viewer.endpoint.storage.patch(bytes(handler.received))
+    except StorageRefused as exc:
+        status = 413 if isinstance(exc, StorageFull) else 400
+        handler.refuse(status, "invalid_parameters", f"Not kept: {exc}.")
+        return
+    handler.clear_header("Content-Type")
+    handler.set_status(204)
+    handler.finish()
+
+
+async def _wait(viewer: Viewer, seconds: float) -> str:
+    """Wait until the viewer can be reached, and say whether it can."""
+    try:
+        await viewer.endpoint.wait_connected(seconds)
+        viewer.pool.release(await viewer.pool.acquire())
+    except ConnectionLost:
+        return "reconnecting"
+    except (OSError, RemoteError):
+        return "unreachable"
+    return "running"

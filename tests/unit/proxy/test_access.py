@@ -1,0 +1,110 @@
+"""Who may ask a viewer, for what, and under which host."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from tests.unit.proxy.world import BASE_URL, JSON, OK, Proxy, Upstream, running_proxy
+
+
+async def test_an_unknown_capability_is_a_404(proxy: Proxy, upstream: Upstream) -> None:
+    for capability in ("0" * 32, "x", "", proxy.capability.upper(), proxy.capability + "0", "..", "%2e%2e"):
+        got = await proxy.ask(path=f"{BASE_URL}runicorn/v/{capability}/api/runs")
+        assert got.status == 404, capability
+        assert got.headers["Content-Security-Policy"].startswith("sandbox ")
+    assert upstream.asked == []
+
+
+async def test_a_capability_ends_with_its_viewer(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.says(JSON)
+    assert (await proxy.ask("/api/runs")).status == 200
+    proxy.capabilities.revoke(proxy.capability)
+    got = await proxy.ask("/api/runs")
+    assert got.status == 404
+    assert got.headers["Content-Security-Policy"] == proxy.policy
+    assert await upstream.closed.get() == 1  # idle streams close too
+
+
+async def test_a_download_ends_with_its_viewer(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.says(OK + b"Content-Length: 5000000\r\n\r\n" + b"x" * 1000)
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    writer.write(f"GET {proxy.path}/big HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: null\r\n\r\n".encode())
+    await reader.readuntil(b"\r\n\r\nx")
+    proxy.capabilities.revoke(proxy.capability)
+    await reader.read()
+    writer.close()
+    assert await upstream.closed.get() == 1
+
+
+@pytest.mark.parametrize("tail", ["/../x", "/%2e%2e/x", "/a//b", "//", "/a%5cb", "/a\\b", "/%00", "/%zz"])
+async def test_a_path_that_is_not_plain_is_a_400(proxy: Proxy, upstream: Upstream, tail: str) -> None:
+    got = await proxy.ask(tail)
+    assert got.status == 400
+    assert json.loads(got.body)["error"] == "invalid_parameters"
+    assert got.headers["Content-Security-Policy"] == proxy.policy
+    assert upstream.asked == []
+
+
+@pytest.mark.parametrize("tail", ["/api/remote", "/api/remote/connect", "/api/%72emote/connect"])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_the_viewers_ssh_client_is_a_403(
+    proxy: Proxy, upstream: Upstream, tail: str, method: str
+) -> None:
+    got = await proxy.ask(tail, method)
+    assert got.status == 403
+    assert upstream.asked == []
+
+
+async def test_without_its_slash_it_is_a_redirect(proxy: Proxy) -> None:
+    got = await proxy.ask("")
+    assert (got.status, got.headers["Location"]) == (302, f"{proxy.path}/")
+
+
+async def test_a_preflight_is_answered_here(proxy: Proxy, upstream: Upstream) -> None:
+    asks = {
+        "Origin": "null",
+        "Access-Control-Request-Method": "PUT",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    got = await proxy.ask("/api/runs", "OPTIONS", asks)
+    assert (got.status, got.body) == (204, b"")
+    assert got.headers["Access-Control-Allow-Origin"] == "*"
+    assert "Access-Control-Allow-Credentials" not in got.headers
+    assert "PUT" in got.headers["Access-Control-Allow-Methods"]
+    assert upstream.asked == []
+
+
+async def test_jupyters_host_check_holds(upstream: Upstream) -> None:
+    upstream.says(JSON)
+    settings = {"allow_remote_access": False, "local_hostnames": ["localhost"]}
+    async with running_proxy(upstream.port, **settings) as proxy:
+        for host, status in {
+            "localhost:1": 200,
+            "127.0.0.1": 200,
+            "[::1]:1": 200,
+            "evil.example": 403,
+            "a;b": 403,
+        }.items():
+            got = await proxy.ask("/api/runs", headers={"Host": host})
+            assert got.status == status, host
+            assert ";b" not in got.headers["Content-Security-Policy"].replace("; ", "")
+
+
+async def test_the_policy_is_of_the_host_that_the_browser_used(upstream: Upstream) -> None:
+    upstream.says(JSON)
+    async with running_proxy(upstream.port) as proxy:
+        forwarded = {"Host": "hub.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}
+        got = await proxy.ask("/api/runs", headers=forwarded)
+        assert (
+            f"connect-src http://hub.example{proxy.path}/ ws://hub.example{proxy.path}/;"
+            in got.headers["Content-Security-Policy"]
+        )
+    async with running_proxy(upstream.port, viewer_origin="https://hub.example/") as proxy:
+        got = await proxy.ask("/api/runs")
+        assert (
+            f"connect-src https://hub.example{proxy.path}/ wss://hub.example{proxy.path}/;"
+            in got.headers["Content-Security-Policy"]
+        )
