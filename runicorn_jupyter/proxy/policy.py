@@ -13,7 +13,7 @@ HOST = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*)|\[[0-9A-Fa-f:.]+\])(?::[0
 _ORIGIN = re.compile(rf"(https?)://({HOST.pattern})")
 
 
-def content_security_policy(origin: str, prefix: str) -> str:
+def content_security_policy(origin: str, prefix: str, ancestors: str = "'self'") -> str:
     """Give the policy that keeps a viewer's page in an origin of its own.
 
     Parameters
@@ -22,6 +22,8 @@ def content_security_policy(origin: str, prefix: str) -> str:
         ``scheme://host[:port]`` that the browser reached us by.
     prefix
         The viewer's path, with slashes at both ends.
+    ancestors
+        The policy's sources that may frame the page; the private server of a kernel adds VS Code's.
 
     Raises
     ------
@@ -39,18 +41,18 @@ def content_security_policy(origin: str, prefix: str) -> str:
         f"script-src {http} 'unsafe-inline' 'unsafe-eval' blob:; "
         f"style-src {http} 'unsafe-inline'; img-src {http} data: blob:; font-src {http} data:; "
         f"connect-src {http} {web_socket}; worker-src blob:; media-src {http} blob: data:; "
-        f"form-action {http}; base-uri 'none'; frame-src 'none'; frame-ancestors 'self'"
+        f"form-action {http}; base-uri 'none'; frame-src 'none'; frame-ancestors {ancestors}"
     )
 
 
-def security_headers(origin: str, prefix: str) -> dict[str, str]:
+def security_headers(origin: str, prefix: str, ancestors: str = "'self'") -> dict[str, str]:
     """Give the headers of every answer below a capability, errors and 304 included.
 
     The page's origin is opaque, so all it asks for is cross-origin: CORS lets anyone read who has
     the capability, and never with credentials.
     """
     return {
-        "Content-Security-Policy": content_security_policy(origin, prefix),
+        "Content-Security-Policy": content_security_policy(origin, prefix, ancestors),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         "Access-Control-Allow-Origin": "*",
