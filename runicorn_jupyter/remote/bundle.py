@@ -2,7 +2,7 @@
 
 The command is fixed. Its first line of stdin is the interpreter's path, in octal escapes, so that neither a
 login shell nor a strange path matters; what follows is read by the interpreter: the length of a
-compressed program, and the program, which holds our modules and its configuration.
+compressed program, the program, which holds our modules, and a line of JSON, its configuration.
 """
 
 from __future__ import annotations
@@ -18,12 +18,19 @@ __all__ = ["COMMAND", "SHELL", "python_input", "shell_input"]
 # No quote, dollar, backslash, newline or exclamation mark, so that it stands in quotes for any shell. The
 # current folder leaves the path of imports first: what lies in a home is not meant as a module.
 _LOADER = (
-    "import sys,zlib;del sys.path[0];b=sys.stdin.buffer;exec(zlib.decompress(b.read(int(b.readline()))))"
+    "import sys;sys.path=[p for p in sys.path if p];import zlib;"
+    "b=sys.stdin.buffer;exec(zlib.decompress(b.read(int(b.readline()))))"
 )
 # `read` takes one byte at a time (POSIX), so the rest of stdin is left to the interpreter.
-COMMAND = 'exec /bin/sh -c \'IFS= read -r e && p=$(printf %b. "$e") && exec "${p%.}" -c "' + _LOADER + "\"'"
+COMMAND = (
+    'exec /bin/sh -c \'IFS= read -r e && p=$(printf %b. "$e") && '
+    f'exec "${{p%.}}" -c "{_LOADER}" runicorn-jupyter\''
+)
+"""Runs a program that ``python_input`` made; the last word is for people who look at ``ps``."""
+
 
 SHELL = "exec /bin/sh -s"
+"""Runs a script that ``shell_input`` made."""
 
 _MODULES = ("lease", "ownership", "viewer_boot", "viewer_gzip", "viewer_guard", "viewer_process")
 _PACKAGE = "runicorn_jupyter.remote"
@@ -41,16 +48,18 @@ class Sent:
         exec(compile(SOURCES[module.__name__], module.__name__, "exec"), module.__dict__)
 sys.meta_path.insert(0, Sent())
 from runicorn_jupyter.remote.viewer_boot import main
-main(json.loads(CONFIG))
+main(json.loads(sys.stdin.buffer.readline().decode("utf-8")))
 """
 
 
 @functools.cache
-def _program() -> str:
+def _program() -> bytes:
     folder = resources.files(_PACKAGE)
     packages = {"runicorn_jupyter": "", _PACKAGE: ""}
     modules = {f"{_PACKAGE}.{n}": folder.joinpath(f"{n}.py").read_text(encoding="utf-8") for n in _MODULES}
-    return f"SOURCES = {packages | modules!r}\nPACKAGES = {tuple(packages)!r}\n{_START}"
+    program = f"SOURCES = {packages | modules!r}\nPACKAGES = {tuple(packages)!r}\n{_START}"
+    packed = zlib.compress(program.encode("utf-8"), 9)
+    return b"%d\n" % len(packed) + packed
 
 
 def python_input(python_path: str, config: dict[str, Any]) -> bytes:
@@ -63,9 +72,7 @@ def python_input(python_path: str, config: dict[str, Any]) -> bytes:
     config
         What ``viewer_boot.main`` takes; JSON-serialisable.
     """
-    program = f"CONFIG = {json.dumps(config)!r}\n{_program()}"
-    packed = zlib.compress(program.encode("utf-8"), 9)
-    return _octal(python_path) + b"\n%d\n" % len(packed) + packed
+    return _octal(python_path) + b"\n" + _program() + json.dumps(config).encode("ascii") + b"\n"
 
 
 def shell_input(script: str, **variables: str) -> bytes:

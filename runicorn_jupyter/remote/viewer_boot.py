@@ -177,7 +177,7 @@ def _become_viewer(
 
 
 def _close_all_but(*kept: int) -> None:
-    """Close what the session's shell left open: csh, for one, has copies of its stdio, which hold the channel."""
+    """Close what the session's shell left open: csh has copies of its stdio, which would hold the channel."""
     try:
         descriptors = [int(name) for name in os.listdir("/dev/fd")]
     except OSError:

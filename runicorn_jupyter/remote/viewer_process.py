@@ -1,15 +1,19 @@
 """The viewer's process: imports runicorn, serves it behind the guard, ends by its lease. Python >= 3.8."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 import traceback
+from pathlib import Path
 from typing import Any, Dict, Optional
 
 from runicorn_jupyter.remote.lease import MAX_TICK_SECONDS, Lease
@@ -49,6 +53,7 @@ class Viewer:
         self._lease = Lease(config["lease_seconds"])
         self._lease.renew(config["holder"], config["lease_seconds"], config["client"])
         self._loop_lag = 0.0
+        self._spare_logs: Optional[str] = None
 
     def prepare(self) -> Optional[Dict[str, Any]]:
         """Import runicorn and make its application; return one of API.md's errors if that fails."""
@@ -62,9 +67,11 @@ class Viewer:
             from runicorn.viewer import create_app
 
             code, sentence = "viewer_start_failed", "runicorn's viewer does not come up"
+            self._spare_logs = _log_elsewhere()
             self._app = create_app(self._root)
         except Exception as error:  # noqa: BLE001 - whatever it is, the answer says it
             traceback.print_exc()
+            self._remove_spare_logs()
             return {"error": code, "message": f"{sentence} ({type(error).__name__}: {str(error)[:300]})."}
         gc.freeze()
         gc.enable()
@@ -124,6 +131,11 @@ class Viewer:
             self._server.run(sockets=[listener])
         finally:
             self._folder.forget(self._key, os.getpid(), self._cleanup)
+            self._remove_spare_logs()
+
+    def _remove_spare_logs(self) -> None:
+        if self._spare_logs is not None:
+            shutil.rmtree(self._spare_logs, ignore_errors=True)
 
     def _facts(self) -> Dict[str, Any]:
         root = getattr(getattr(self._app, "state", None), "storage_root", None) or self._root
@@ -186,6 +198,24 @@ class Viewer:
                 self._folder.forget(self._key, os.getpid(), self._cleanup)
                 os._exit(1)
             _bound_log()
+
+
+def _log_elsewhere() -> Optional[str]:
+    """Give runicorn (0.7) another place for its own logs, and return it, if it can have none in the home.
+
+    Without one its viewer does not come up; the older ones do without.
+    """
+    try:
+        os.makedirs(os.path.expanduser("~/.runicorn/logs"), exist_ok=True)
+        return None
+    except OSError:
+        place = tempfile.mkdtemp(prefix="runicorn-logs-")
+    with contextlib.suppress(ImportError):
+        from runicorn.viewer.utils import diagnostics
+
+        diagnostics.LOCAL_LOG_ROOT = Path(place)
+        diagnostics.LOCAL_SESSION_LOG_DIR = Path(place, "sessions")
+    return place
 
 
 def _log_config() -> Dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Environments as people's tools leave them, around a real interpreter: conda, pyenv, virtualenvs of all kinds.
+"""Environments as people's tools leave them, around a real interpreter: conda, pyenv, virtualenvs.
 
 Each works: its ``bin/python`` runs, and imports the runicorn that the layout says is there. Nothing is
 copied; they point to one of the cached environments of ``tests.world.environments``.

@@ -3,52 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from runicorn_jupyter.models import Environment
-from runicorn_jupyter.ssh.auth import Credentials
-from runicorn_jupyter.ssh.connection import Connection, Settings
-from runicorn_jupyter.ssh.hosts import Target
-from tests.world.sshd import Sshd, SshHome
-
-Connect = Callable[..., Awaitable[Connection]]
-
-
-@pytest.fixture
-def client_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SshHome:
-    """The Jupyter side's home."""
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    return SshHome(tmp_path / "client-home")
-
-
-@pytest.fixture
-async def connect(client_home: SshHome) -> AsyncIterator[Connect]:
-    """Return ``connect(sshd, **settings) -> Connection``; all are closed with the test."""
-    opened: list[Connection] = []
-
-    async def connect(sshd: Sshd, **settings: float) -> Connection:
-        client_home.trust(sshd)
-        target = Target(
-            sshd.host, sshd.host, sshd.port, sshd.user, user_known_hosts=(client_home.known_hosts,)
-        )
-        connection = await Connection.open(
-            target,
-            Credentials(private_key_path=sshd.key_path),
-            timeout=20,
-            settings=Settings(**settings),
-            connection_id=f"conn_{secrets.token_hex(4)}",
-        )
-        opened.append(connection)
-        return connection
-
-    yield connect
-    for connection in opened:
-        await connection.close()
+from runicorn_jupyter.ssh.connection import Connection
+from tests.world.connections import Connect
+from tests.world.sshd import Sshd
 
 
 @pytest.fixture
@@ -62,11 +26,12 @@ def remote(make_sshd: Callable[..., Sshd]) -> Iterator[Sshd]:
 @pytest.fixture
 async def connection(remote: Sshd, connect: Connect) -> Connection:
     """A connection to ``remote``."""
-    return await connect(remote)
+    made: Connection = await connect(remote)
+    return made
 
 
 def command_lines(sshd: Sshd) -> dict[int, str]:
-    """Return what runs on the remote for its user, by process id: shells of sessions that end now included."""
+    """Return what runs on the remote for its user, by process id; sessions that are just ending included."""
     found = {}
     for pid in sshd.processes():
         try:
@@ -88,7 +53,7 @@ def assert_nothing_runs(sshd: Sshd, seconds: float = 10.0) -> None:
 
 def viewer_pids(sshd: Sshd) -> list[int]:
     """Return the process ids of the viewers that run on the remote."""
-    return [pid for pid, line in command_lines(sshd).items() if "zlib.decompress" in line]
+    return [pid for pid, line in command_lines(sshd).items() if "runicorn-jupyter" in line]
 
 
 def environment(prefix: Path, name: str = "env") -> Environment:

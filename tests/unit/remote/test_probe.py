@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runicorn_jupyter.errors import InvalidParameters
 from runicorn_jupyter.remote.bundle import shell_input
 from runicorn_jupyter.remote.probe import Probe, parse, probe
 from runicorn_jupyter.remote.viewer import RemoteViewer
 from runicorn_jupyter.ssh.connection import Connection
-from tests.unit.remote.conftest import Connect
+from tests.world.connections import Connect
 from tests.world.layouts import conda_env, pyenv_version, pyenv_virtualenv, virtualenv
 from tests.world.sshd import Sshd
 
@@ -149,7 +150,7 @@ async def test_running_viewers_are_found_and_adopted_without_another_command(
     assert (await probe(other)).viewers == []
 
 
-@pytest.mark.parametrize("shell", ["fish", "csh", "zsh", "dash"])
+@pytest.mark.parametrize("shell", ["fish", "csh", "zsh"])
 async def test_login_shells_of_all_kinds(
     shell: str, make_sshd: Callable[..., Sshd], connect: Connect, runicorn_env: Prefix
 ) -> None:
@@ -218,17 +219,22 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize("name", ODD)
 async def test_odd_names_are_found_whole_and_run(
-    name: str, connection: Connection, remote: Sshd, runicorn_env: Prefix
+    connection: Connection, remote: Sshd, runicorn_env: Prefix
 ) -> None:
-    prefix = virtualenv(remote.home / "venvs" / name, runicorn_env())
+    prefixes = {str(virtualenv(remote.home / "venvs" / name, runicorn_env())) for name in ODD}
     result = await probe(connection)
-    (env,) = [one for one in result.environments if one.type == "venv"]
-    assert env.prefix == str(prefix)
-    viewer = await RemoteViewer.start(connection, env, str(prefix), lease_seconds=60)
-    assert viewer.remote_root == str(prefix)
+    environments = [one for one in result.environments if one.type == "venv"]
+    assert {one.prefix for one in environments} == prefixes
+    one_of_all = virtualenv(remote.home / "venvs" / "".join(ODD).replace("/", ""), runicorn_env())
+    (env,) = [one for one in (await probe(connection)).environments if one.prefix == str(one_of_all)]
+    viewer = await RemoteViewer.start(connection, env, env.prefix, lease_seconds=60)
+    assert viewer.remote_root == env.prefix
+    assert (await viewer.logs(1))[1] > 0
     assert await viewer.stop(cleanup=True)
+    for one in environments:
+        with pytest.raises(InvalidParameters, match="is not a directory"):
+            await RemoteViewer.start(connection, one, "/no/such/folder", lease_seconds=60)
     assert not list(remote.home.rglob("INJECTED"))
 
 
@@ -262,9 +268,9 @@ async def test_what_is_broken_is_said_to_be(
 
 def test_paths_that_are_no_text_are_left_out_and_counted(tmp_path: Path, empty_env: Path) -> None:
     raw = os.fsencode(tmp_path) + b"/venvs/\xff\xfe"
-    os.makedirs(raw)
+    Path(os.fsdecode(raw)).mkdir(parents=True)
     (tmp_path / "venvs" / "fine").symlink_to(empty_env)
-    os.symlink(os.fsencode(empty_env / "bin"), raw + b"/bin")
+    Path(os.fsdecode(raw), "bin").symlink_to(empty_env / "bin")
     Path(os.fsdecode(raw), "pyvenv.cfg").write_text("version = 3.11\n")
     result = run_locally(tmp_path, ["/bin/sh"])
     assert [one.name for one in result.environments if one.type == "venv"] == ["fine"]

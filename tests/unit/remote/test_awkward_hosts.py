@@ -1,0 +1,121 @@
+"""Remotes as people really have them: what is forbidden, full or missing, and that it works all the same."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from runicorn_jupyter.errors import ViewerStartFailed
+from runicorn_jupyter.remote.probe import probe
+from runicorn_jupyter.remote.viewer import RemoteViewer
+from tests.unit.remote.conftest import assert_nothing_runs, environment
+from tests.world.connections import Connect
+from tests.world.sshd import Sshd
+
+Prefix = Callable[..., Path]
+MakeSshd = Callable[..., Sshd]
+
+
+async def live_a_whole_life(connect: Connect, server: Sshd, prefix: Path) -> RemoteViewer:
+    """Probe, start, adopt, look after and stop a viewer."""
+    connection = await connect(server)
+    env = environment(prefix)
+    viewer = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    (found,) = (await probe(connection)).viewers
+    assert found.pid == viewer.pid
+    second = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    assert second.pid == viewer.pid
+    assert await viewer.check() == "running"
+    assert (await viewer.logs(5))[1] > 0
+    await second.stop(cleanup=True)
+    assert await viewer.stop(cleanup=True)
+    assert_nothing_runs(server)
+    return viewer
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"MaxSessions": 1}, {"AllowTcpForwarding": "no"}, {"PermitOpen": "none", "MaxSessions": 4}],
+    ids=str,
+)
+async def test_what_a_server_forbids(
+    options: dict[str, str | int], make_sshd: MakeSshd, connect: Connect, runicorn_env: Prefix
+) -> None:
+    await live_a_whole_life(connect, make_sshd(**options), runicorn_env())
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with 64 KiB of room."""
+    path = tmp_path / "small"
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(path)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs root and the right to mount")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+async def test_a_disk_that_is_full(
+    make_sshd: MakeSshd, connect: Connect, runicorn_env: Prefix, small_disk: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(OSError, match="No space"):
+        (small_disk / "filling").write_bytes(bytes(2**17))
+    temporary = tmp_path / "t"
+    temporary.mkdir()
+    server = make_sshd(SetEnv=[f"XDG_STATE_HOME={small_disk}", f"TMPDIR={temporary}"])
+    await live_a_whole_life(connect, server, runicorn_env())
+    assert not list(temporary.iterdir())
+
+
+async def test_a_home_that_is_read_only(
+    make_sshd: MakeSshd, connect: Connect, runicorn_env: Prefix, small_disk: Path, tmp_path: Path
+) -> None:
+    home = small_disk / "home"
+    home.mkdir()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    temporary, root = tmp_path / "t", tmp_path / "root"
+    temporary.mkdir()
+    root.mkdir()
+    server = make_sshd(home=home, SetEnv=[f"TMPDIR={temporary}", f"RUNICORN_DIR={root}"])
+    await live_a_whole_life(connect, server, runicorn_env())
+    assert not list(temporary.iterdir())
+
+
+async def test_a_home_that_is_not_there(
+    make_sshd: MakeSshd, connect: Connect, runicorn_env: Prefix, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    server = make_sshd(SetEnv=[f"HOME={tmp_path / 'none' / 'such'}", f"RUNICORN_DIR={root}"])
+    await live_a_whole_life(connect, server, runicorn_env())
+
+
+async def test_no_python_at_all(make_sshd: MakeSshd, connect: Connect, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("uname", "dd", "readlink"):
+        (programs / name).symlink_to(f"/usr/bin/{name}")
+    server = make_sshd(SetEnv=f"PATH={programs}")
+    result = await probe(await connect(server))
+    assert result.server.hostname
+    assert result.server.python_version is None
+    assert [one for one in result.environments if one.type != "system"] == []
+
+
+async def test_a_python_that_dies_says_so(make_sshd: MakeSshd, connect: Connect, tmp_path: Path) -> None:
+    program = tmp_path / "env" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho 'Illegal instruction \x1b[31m' >&2\nexit 3\n")
+    program.chmod(0o755)
+    with pytest.raises(ViewerStartFailed, match="Python ended") as caught:
+        await RemoteViewer.start(
+            await connect(make_sshd()), environment(tmp_path / "env"), None, lease_seconds=60
+        )
+    assert caught.value.details["log"] == ["Illegal instruction "]

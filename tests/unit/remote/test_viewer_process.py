@@ -1,0 +1,178 @@
+"""What the viewer's process does besides runicorn's own: compression, WebSockets, bounds, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gzip
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from runicorn_jupyter.remote.viewer import SECRET_HEADER, RemoteViewer
+from runicorn_jupyter.ssh.connection import Connection
+from tests.unit.remote.conftest import environment, until, viewer_pids
+from tests.unit.remote.test_viewer import get
+from tests.world.connections import Connect
+from tests.world.environments import Trainer
+from tests.world.sshd import Sshd
+
+Prefix = Callable[..., Path]
+
+
+async def test_the_live_log_of_a_run_comes_through(
+    connection: Connection, each_runicorn: tuple[str, Path], trainer: Trainer, tmp_path: Path
+) -> None:
+    _, prefix = each_runicorn
+    root = tmp_path / "root"
+    training = trainer.live(prefix, root, steps=2)
+    viewer = await RemoteViewer.start(connection, environment(prefix), str(root), lease_seconds=60)
+    stream = await connection.open_tunnel("127.0.0.1", viewer.port)
+    lines = [
+        f"GET /api/runs/{training.run_id}/logs/ws HTTP/1.1",
+        "Host: viewer",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
+        f"{SECRET_HEADER}: {viewer.secret.get_secret_value()}",
+    ]
+    await stream.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    heard = b""
+    while b"\r\n\r\n" not in heard:
+        heard += await stream.read()
+    assert heard.startswith(b"HTTP/1.1 101 ")
+    training.log("a line that was logged just now")
+    async with asyncio.timeout(10):
+        while b"a line that was logged just now" not in heard:
+            heard += await stream.read()
+    stream.close()
+    await viewer.stop(cleanup=True)
+
+
+async def test_pages_stay_plain_the_rest_is_compressed_and_bad_requests_are_refused(
+    connection: Connection, runicorn_env: Prefix
+) -> None:
+    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    secret = viewer.secret.get_secret_value()
+    page = await get(connection, viewer.port, "/", secret=secret, Accept_Encoding="gzip")
+    assert "content-encoding" not in page.headers
+    script = page.body.decode().partition('src="')[2].partition('"')[0]
+    plain = await get(connection, viewer.port, script, secret=secret)
+    packed = await get(connection, viewer.port, script, secret=secret, Accept_Encoding="gzip")
+    assert packed.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(packed.body) == plain.body
+    assert len(packed.body) < len(plain.body) / 2
+    unchanged = await get(
+        connection,
+        viewer.port,
+        script,
+        secret=secret,
+        Accept_Encoding="gzip",
+        If_None_Match=packed.headers["etag"],
+    )
+    assert unchanged.status == 304
+    path = "/__runicorn_jupyter__"
+    for action, status in (("info", 404), ("", 404), ("unknown", 404)):
+        assert (await get(connection, viewer.port, f"{path}/{action}", secret=secret)).status == status
+    for action in ("renew", "leave", "drop", "prove"):
+        answer = await get(
+            connection, viewer.port, f"{path}/{action}", secret=secret, method="POST", Content_Length="0"
+        )
+        assert answer.status == 400
+        assert json.loads(answer.body)["error"]
+    await viewer.stop(cleanup=True)
+
+
+async def test_variables_that_would_change_the_viewer_are_unset(
+    make_sshd: Callable[..., Sshd],
+    connect: Connect,
+    runicorn_env: Prefix,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "index.html").write_text("another front end")
+    variables = {
+        "RUNICORN_IDLE_TIMEOUT": "1",
+        "RUNICORN_FRONTEND_DIST": str(tmp_path),
+        "RUNICORN_REMOTE_MODE": "1",
+        "RUNICORN_CORS_ALLOW_ORIGINS": "https://evil.example",
+        "RUNICORN_LOG_FILE": str(tmp_path / "log"),
+        "RUNICORN_DIR": str(tmp_path / "kept"),
+    }
+    server = make_sshd(SetEnv=[f"{name}={value}" for name, value in variables.items()])
+    connection: Connection = await connect(server)
+    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    assert viewer.remote_root == variables["RUNICORN_DIR"]
+    secret = viewer.secret.get_secret_value()
+    page = await get(connection, viewer.port, "/", secret=secret, Origin="https://evil.example")
+    assert b"another front end" not in page.body
+    assert "access-control-allow-origin" not in page.headers
+    assert not (tmp_path / "log").exists()
+    await viewer.stop(cleanup=True)
+
+
+async def test_a_log_is_bounded_and_plain_text(
+    connection: Connection, remote: Sshd, runicorn_env: Prefix
+) -> None:
+    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    (log,) = remote.home.rglob("runicorn-jupyter/*/*.log")
+    with log.open("ab") as file:
+        for number in range(40000):
+            file.write(b"line %d of a program that says a lot about what it is doing all the time\n" % number)
+        file.write(b"\x1b[31mred\x1b[0m \x1b]0;title\x07\xe2\x80\xaebidi\x00\xff\tend\n")
+    assert log.stat().st_size > 2 * 2**20
+    await until(lambda: log.stat().st_size < 2**20)
+    lines, total = await viewer.logs(3)
+    assert [line.split()[1] for line in lines[:2]] == ["39998", "39999"]
+    assert lines[2] == "red bidi\ufffd\tend"
+    assert 3 < total < 40000
+    await viewer.stop(cleanup=True)
+
+
+async def test_a_signal_ends_it_orderly_and_leaves_its_log(
+    connection: Connection, remote: Sshd, runicorn_env: Prefix
+) -> None:
+    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    os.kill(viewer.pid, signal.SIGTERM)
+    await until(lambda: not viewer_pids(remote))
+    assert await viewer.check() == "crashed"
+    assert not list(remote.home.rglob("runicorn-jupyter/*/*.json"))
+    assert (await viewer.logs(10))[1] > 0
+    await viewer.stop(cleanup=True)
+
+
+async def test_closing_ssh_does_not_end_it(
+    connection: Connection, remote: Sshd, connect: Connect, runicorn_env: Prefix
+) -> None:
+    env = environment(runicorn_env())
+    viewer = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    pid = viewer.pid
+    remote.drop_sessions()
+    await until(lambda: connection.reconnects == 1)
+    assert await viewer.reattach()
+    await connection.close()
+    # Without a word: what it held is a dead holder of this process now.
+    del viewer
+    other: Connection = await connect(remote)
+    again = await RemoteViewer.start(other, env, None, lease_seconds=60)
+    assert (again.pid, again.adopted) == (pid, True)
+    assert await again.stop(cleanup=True)
+
+
+async def test_holders_of_a_killed_jupyter_do_not_keep_it(
+    connection: Connection, runicorn_env: Prefix
+) -> None:
+    env = environment(runicorn_env())
+    first = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    machine, _, _ = (await first._ask("info"))["holders"][first._name].partition(" ")
+    dead = {"holder": "dead", "lease_seconds": 60, "client": f"{machine} 4194000 1"}
+    elsewhere = {"holder": "elsewhere", "lease_seconds": 60, "client": "0123456789abcdef 4194000 1"}
+    for holder in (dead, elsewhere):
+        await first._ask("renew", **holder)
+    second = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    assert set((await second._ask("info"))["holders"]) == {first._name, second._name, "elsewhere"}
+    await second._ask("leave", holder="elsewhere", stop=True, cleanup=True)
+    assert not await first.stop(cleanup=True)
+    assert await second.stop(cleanup=True)
