@@ -109,10 +109,9 @@ async def _communicate(
         if channel.lost and channel.exit_status is None:
             raise ConnectionResetError("the SSH connection was lost")
     finally:
-        feeding.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await feeding
         stream.close()
+        feeding.cancel()
+        await asyncio.wait([feeding])
     return Completed(
         channel.exit_status, b"".join(output[False]), b"".join(output[True]), channel.exit_signal
     )

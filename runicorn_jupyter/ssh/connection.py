@@ -14,12 +14,12 @@ from runicorn_jupyter.errors import (
     AuthenticationFailed,
     ConnectionLost,
     ConnectionTimeout,
+    InternalError,
     RemoteError,
     SshUnavailable,
 )
 from runicorn_jupyter.models import ConnectionStatus
 from runicorn_jupyter.ssh import command as commands
-from runicorn_jupyter.ssh.allowlist import ANY_HOST, AllowedHosts
 from runicorn_jupyter.ssh.auth import Ask, Credentials
 from runicorn_jupyter.ssh.channel import CONNECT_FAILED, PROHIBITED, UNKNOWN_TYPE
 from runicorn_jupyter.ssh.command import Completed
@@ -327,8 +327,7 @@ class Connection:
         """End it for good; returns when no thread and no descriptor of it is left. Any number of times."""
         self._keeper.cancel()
         self._link.close()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._keeper
+        await asyncio.wait([self._keeper])
         await self._link.wait_closed()
         self.last_error = None
         self._set("disconnected")
@@ -365,6 +364,11 @@ class Connection:
                 self.last_error = error
                 self._set("disconnected")
                 return
+            except Exception:
+                log.exception("%s: reconnecting failed", self.connection_id)
+                self.last_error = InternalError("Something unexpected happened; the server's log says what.")
+                self._set("disconnected")
+                return
             finally:
                 self._reconnector = None
 
@@ -372,6 +376,8 @@ class Connection:
         again = replace(self._dialler, tcp_seconds=RECONNECT_TCP_SECONDS)
         try:
             return await again.dial(self._timeout)
+        except OSError as error:  # of this machine: no descriptors, no memory
+            raise SshUnavailable(f"Connecting failed here: {error.strerror}.") from error
         except NoAnswer as error:
             raise AuthenticationFailed(
                 f"{self.target.asked} asked something to let you in again, and nobody answered; connect anew."

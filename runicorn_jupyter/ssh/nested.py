@@ -59,6 +59,8 @@ class ChannelWire(Wire):
 
     def _arm(self) -> None:
         # Room may have come between the attempt and the queueing; after this try, any more wakes us.
+        if self._closed:
+            return
         try:
             self._flush()
         except EOFError:
@@ -66,11 +68,13 @@ class ChannelWire(Wire):
 
     def close(self) -> None:
         """End reading and writing at once; any thread, any number of times."""
-        self._closed = True
-        self._channel.close()  # wakes the reader
         with self._out:
+            if self._closed:
+                return
+            self._closed = True
             self._backlog.clear()
             self.backlog_bytes = 0
+        self._channel.close()  # wakes the reader
 
     def join(self, timeout: float) -> None:
         """Return: this wire has no thread."""

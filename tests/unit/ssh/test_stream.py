@@ -35,6 +35,13 @@ async def read_all(stream: Stream) -> bytes:
     return b"".join(parts)
 
 
+async def all_closed(connection: Connection) -> None:
+    """Wait until the server has confirmed that every channel is closed; each ping hears more of it."""
+    async with asyncio.timeout(30):
+        while connection._link.transport.open_channels:
+            await connection.ping()
+
+
 async def download(connection: Connection, port: int, size: int) -> None:
     """Take ``size`` bytes and the server's hash of them; compare."""
     stream = await open_stream(connection, port, f"send {size}")
@@ -234,9 +241,7 @@ async def test_an_answer_that_comes_after_the_opening_was_given_up(
     transport = connection._link.transport
     assert transport.open_channels == 1  # its number stays taken until the server has answered
     relay.release()
-    await connection.ping()
-    await connection.ping()  # the server has answered what came before it
-    assert transport.open_channels == 0
+    await all_closed(connection)
     await download(connection, peer_port, MIB)
 
 
@@ -246,7 +251,7 @@ async def test_numbers_of_channels_are_used_again(sshd: Sshd, connect: Connect, 
         stream = await open_stream(connection, peer_port, "bye")
         await stream.read()
         stream.close()
-        await connection.ping()
+        await all_closed(connection)
     assert len(connection._link.transport.channels_seen) <= 2
 
 
@@ -257,6 +262,4 @@ async def test_a_stream_that_is_forgotten_is_closed_and_said(
     stream = await open_stream(connection, peer_port, "hold")
     with pytest.warns(ResourceWarning, match="unclosed"):
         del stream
-    await connection.ping()
-    await connection.ping()
-    assert connection._link.transport.open_channels == 0
+    await all_closed(connection)
