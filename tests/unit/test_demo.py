@@ -1,0 +1,165 @@
+"""The demo's parts, with OpenSSH's own client, and the whole of it as a person starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import getpass
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from runicorn_jupyter.demo.command import main
+from runicorn_jupyter.demo.environment import DemoError, make_environment
+from runicorn_jupyter.demo.folders import ALIAS, NOTEBOOK, Folders, neutral
+from runicorn_jupyter.demo.processes import MARK, end_marked, mark_of, marked
+from runicorn_jupyter.demo.ssh_server import DemoSshServer
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    """A demo's folder of the test's own."""
+    made = Folders(tmp_path / "demo with a space")
+    made.begin()
+    return made
+
+
+@pytest_asyncio.fixture
+async def server(folders: Folders) -> AsyncIterator[DemoSshServer]:
+    """The demo's SSH server, reachable as ``demo-gpu`` by the folder's ssh config."""
+    environment = {**neutral(os.environ), MARK: mark_of(folders.root)}
+    made = DemoSshServer(folders.root, folders.remote_home, environment)
+    await made.start()
+    folders.write_ssh_config(made.port, made.client_key, made.public_host_key)
+    yield made
+    await made.stop()
+
+
+def _command(folders: Folders, *arguments: str) -> list[str]:
+    return ["ssh", "-F", str(folders.ssh / "config"), "-o", "BatchMode=yes", *arguments]
+
+
+async def _ssh(folders: Folders, *arguments: str, stdin: bytes = b"") -> tuple[int | None, bytes, bytes]:
+    process = await asyncio.create_subprocess_exec(
+        *_command(folders, *arguments),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    out, error = await process.communicate(stdin)
+    return process.returncode, out, error
+
+
+async def test_runs_commands_in_its_own_home(server: DemoSshServer, folders: Folders) -> None:
+    status, out, _ = await _ssh(
+        folders, ALIAS, 'pwd; echo "$HOME"; cat; echo oops >&2; exit 7', stdin=b"given"
+    )
+    assert status == 7
+    assert out.decode() == f"{folders.remote_home}\n{folders.remote_home}\ngiven"
+
+
+async def test_passes_bytes_on_as_they_are(server: DemoSshServer, folders: Folders) -> None:
+    data = os.urandom(3_000_000)
+    status, out, _ = await _ssh(folders, ALIAS, "cat", stdin=data)
+    assert status == 0
+    assert out == data
+
+
+async def test_tells_of_a_signal_as_a_shell_does(server: DemoSshServer, folders: Folders) -> None:
+    status, _, _ = await _ssh(folders, ALIAS, "kill -TERM $$")
+    assert status == 128 + 15
+
+
+async def test_lets_in_no_other_key_and_no_password(
+    server: DemoSshServer, folders: Folders, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True)
+    config = folders.ssh / "config"
+    config.write_text(config.read_text().replace(str(server.client_key), str(other)))
+    status, _, error = await _ssh(folders, ALIAS, "true")
+    assert status == 255
+    assert b"Permission denied (publickey)" in error
+
+
+async def test_forwards_to_loopback(server: DemoSshServer, folders: Folders) -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello " + await reader.readline())
+        await reader.read()
+        writer.close()
+
+    listener = await asyncio.start_server(greet, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    process = await asyncio.create_subprocess_exec(
+        *_command(folders, "-W", f"127.0.0.1:{port}", ALIAS), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b"world\n")
+    assert await process.stdout.readline() == b"hello world\n"
+    await process.communicate()
+    listener.close()
+    await listener.wait_closed()
+    assert process.returncode == 0
+
+
+async def test_forwards_nowhere_else(server: DemoSshServer, folders: Folders) -> None:
+    status, _, error = await _ssh(folders, "-W", "192.0.2.1:80", ALIAS)
+    assert status == 255
+    assert b"administratively prohibited: this server forwards to loopback only" in error
+
+
+async def test_keeps_its_keys(server: DemoSshServer, folders: Folders) -> None:
+    again = DemoSshServer(folders.root, folders.remote_home, os.environ)
+    await again.start()
+    try:
+        assert again.public_host_key == server.public_host_key
+        assert again.port != server.port
+    finally:
+        await again.stop()
+
+
+async def test_ends_what_detached_itself(server: DemoSshServer, folders: Folders) -> None:
+    mark = mark_of(folders.root)
+    status, _, _ = await _ssh(folders, ALIAS, "setsid sleep 300 >/dev/null 2>&1 </dev/null & echo")
+    assert status == 0
+    assert [process.name() for process in marked(mark)] == ["sleep"]
+    assert await end_marked(mark) == 1
+    assert marked(mark) == []
+
+
+def test_keys_and_folders_are_private(folders: Folders) -> None:
+    assert folders.root.stat().st_mode & 0o777 == 0o700
+    folders.write_ssh_config(2222, folders.root / "id_ed25519", "ssh-ed25519 AAAA")
+    assert f"User {getpass.getuser()}\n" in (folders.ssh / "config").read_text()
+
+
+def test_a_changed_notebook_is_kept(folders: Folders) -> None:
+    notebook = folders.notebooks / NOTEBOOK
+    fresh = notebook.read_bytes()
+    notebook.write_bytes(b'{"mine": true}')
+    folders.begin()
+    assert notebook.read_bytes() == fresh
+    assert (folders.notebooks / "quickstart-before.ipynb").read_bytes() == b'{"mine": true}'
+
+
+def test_leads_to_nothing_personal() -> None:
+    personal = {"JUPYTER_CONFIG_DIR": "a", "SSH_AUTH_SOCK": "b", "XDG_CONFIG_HOME": "c", "RUNICORN_DIR": "d"}
+    assert neutral({**personal, "PATH": "/bin", "LANG": "C.UTF-8"}) == {"PATH": "/bin", "LANG": "C.UTF-8"}
+
+
+async def test_says_why_there_is_no_environment(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DemoError, match=r"Could not make a virtual environment: .*Not a directory"):
+        await make_environment(tmp_path / "file" / "env", os.environ, tmp_path / "log", lambda _: None)
+
+
+def test_one_demo_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (Folders(tmp_path).root / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert main(["--no-browser", "--dir", str(tmp_path)]) == 1
+    assert "is running in" in capsys.readouterr().err
