@@ -176,7 +176,14 @@ class _Attempt:
         self.notes += identities.notes
         known = credentials.remembered.get(self._password_key)
         given = credentials.password if credentials.method == "password" else None
-        self.answers = Answers(self._who, known or given, ask, target.number_of_password_prompts)
+        self.answers = Answers(
+            self._who,
+            password=known or given,
+            given=given is not None,
+            ask=ask,
+            attempts=target.number_of_password_prompts,
+            notes=self.notes,
+        )
         self.publickey = PublicKey(
             session,
             candidates=identities.candidates,
@@ -207,6 +214,9 @@ class _Attempt:
                 reply = self._try_next(reply)
         except TransportClosed as exc:
             self._explain_close(exc, last)
+            raise
+        except AuthenticationFailed as exc:
+            exc.details.setdefault("allowed_methods", list(last.methods))
             raise
         self._remember()
 
@@ -253,7 +263,7 @@ class _Attempt:
                 return known.get_secret_value()
         if self.ask is None:
             return None
-        prompt = Prompt(text=f"Passphrase for key '{file.path}': ", echo=False)
+        prompt = Prompt(text=f"Passphrase for key '{file.path}':", echo=False)
         answer = self.answers.request(f"The private key {file.path} is encrypted.", [prompt])[0]
         self._asked_passphrase[key] = answer
         return answer.get_secret_value()
@@ -265,6 +275,8 @@ class _Attempt:
 
     def _failed(self, last: Failure) -> AuthenticationFailed:
         takes = f" It takes: {', '.join(last.methods)}." if last.methods else ""
+        if last.methods and not set(last.methods) & set(_SSH_ORDER):
+            takes = f" It takes only what is not supported here: {', '.join(last.methods)}."
         sentence = f"{self.target.asked} {self._what_was_refused(last)}.{takes}"
         return AuthenticationFailed(" ".join([sentence, *self.notes]), allowed_methods=list(last.methods))
 

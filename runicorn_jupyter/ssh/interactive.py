@@ -35,6 +35,9 @@ _ONE_TIME_WORDS = re.compile(
     r"one[- ]?time|otp|token|verification|code|new |retype|again|einmal|动态|验证|二次", re.IGNORECASE
 )
 
+# PAM changes an expired password in the middle of the conversation.
+_NEW_PASSWORD = re.compile(r"new.*password|password.*(again|retype)|新.*密[码碼]", re.IGNORECASE)
+
 
 class Answers:
     """The account's password as it is known so far, and the person behind `Ask`.
@@ -47,17 +50,32 @@ class Answers:
         What the request gave, or what was typed before.
     ask
         None when there is nobody to ask.
+    given
+        Whether the password is the request's, so that nobody is asked for another one.
     attempts
         How often a person may get it wrong (ssh's ``NumberOfPasswordPrompts``).
+    notes
+        Sentences on what went wrong so far, growing; a person is told them with the next question.
     """
 
-    def __init__(self, who: str, password: SecretStr | None, ask: Ask | None, attempts: int = 3) -> None:
+    def __init__(
+        self,
+        who: str,
+        *,
+        password: SecretStr | None,
+        given: bool,
+        ask: Ask | None,
+        attempts: int,
+        notes: Sequence[str],
+    ) -> None:
         self.who = who
         self.password = password
-        self.given = password is not None
+        self.given = given
         self.ask = ask
         self.attempts = max(1, attempts)
         self.typed: SecretStr | None = None
+        self._notes = notes
+        self._told = 0
 
     def request(self, instruction: str, prompts: Sequence[Prompt]) -> list[SecretStr]:
         """Ask the person.
@@ -70,14 +88,13 @@ class Answers:
         if self.ask is None:
             wanted = ", ".join(repr(prompt.text.strip()) for prompt in prompts) or "an answer"
             raise AuthenticationFailed(
-                f"{self.who} asks for {wanted}, and nobody is here to answer: connect again.",
-                allowed_methods=["keyboard-interactive"],
+                f"{self.who} asks for {wanted}, and nobody is here to answer: connect again."
             )
-        answers = list(self.ask(instruction, prompts))
+        news, self._told = self._notes[self._told :], len(self._notes)
+        answers = list(self.ask(" ".join([*news, instruction]), prompts))
         if len(answers) != len(prompts):
             raise AuthenticationFailed(
-                f"{self.who} asked {len(prompts)} questions and got {len(answers)} answers: connect again.",
-                allowed_methods=["keyboard-interactive"],
+                f"{self.who} asked {len(prompts)} questions and got {len(answers)} answers: connect again."
             )
         return answers
 
@@ -146,8 +163,9 @@ class KeyboardInteractive:
             reply = self._session.respond([response.get_secret_value() for response in responses])
         if isinstance(reply, Failure) and not reply.partial:
             self.password_refused |= used_password and not asked_person
-            self._give_up = not asked_person
-            if asked_person and not self._answers.given:
+            # Asking a person again makes sense, and so does asking where an old answer was used.
+            self._give_up = not asked_person and (self._answers.given or not used_password)
+            if not self._answers.given:
                 self._answers.password = None
         return reply
 
@@ -162,6 +180,9 @@ class KeyboardInteractive:
         responses = self._answers.request(about, prompts)
         if is_password:
             self._answers.typed = self._answers.password = responses[0]
+        for prompt, response in zip(prompts, responses, strict=True):
+            if not prompt.echo and _NEW_PASSWORD.search(prompt.text):
+                self._answers.typed = response
         return responses, False
 
 
@@ -209,10 +230,10 @@ class Password:
         if password is None:
             return None
         reply = self._session.request(self.name, False, password.get_secret_value())
-        changes = 0
+        old, changes = password, 0
         while isinstance(reply, MethodMessage):
             changes += 1
-            password, reply = self._change(password, reply.body, last=changes >= self._answers.attempts)
+            password, reply = self._change(old, reply.body, give_up=changes > self._answers.attempts)
         if isinstance(reply, Success) or (isinstance(reply, Failure) and reply.partial):
             self._answers.typed = password
         else:
@@ -227,29 +248,22 @@ class Password:
             return None
         self._attempts += 1
         again = "That was not it. " if self._attempts > 1 else ""
-        prompt = Prompt(text=f"{self._answers.who}'s password: ", echo=False)
+        prompt = Prompt(text=f"{self._answers.who}'s password:", echo=False)
         return self._answers.request(f"{again}{self._answers.who} takes a password.", [prompt])[0]
 
-    def _change(self, old: SecretStr, request: Message, last: bool) -> tuple[SecretStr, Success | Failure]:
+    def _change(self, old: SecretStr, request: Message, give_up: bool) -> tuple[SecretStr, Reply]:
         text = _clean(request.get_binary())
         expired = f"The password of {self._answers.who} has expired and must be changed"
-        if self._answers.ask is None or last:
-            raise AuthenticationFailed(
-                f"{expired}: log in once with ssh to change it.", allowed_methods=["password"]
-            )
+        if self._answers.ask is None or give_up:
+            raise AuthenticationFailed(f"{expired}: log in once with ssh to change it.")
         prompts = [
-            Prompt(text="New password: ", echo=False),
-            Prompt(text="Retype new password: ", echo=False),
+            Prompt(text="New password:", echo=False),
+            Prompt(text="Retype new password:", echo=False),
         ]
         new, again = self._answers.request(f"{expired}. {text}".strip(), prompts)
         if new.get_secret_value() != again.get_secret_value():
-            raise AuthenticationFailed(
-                f"{expired}; the two new passwords differed: connect again.", allowed_methods=["password"]
-            )
-        reply = self._session.request(self.name, True, old.get_secret_value(), new.get_secret_value())
-        if isinstance(reply, Success | Failure):
-            return new, reply
-        return self._change(old, reply.body if isinstance(reply, MethodMessage) else Message(), last=True)
+            raise AuthenticationFailed(f"{expired}; the two new passwords differed: connect again.")
+        return new, self._session.request(self.name, True, old.get_secret_value(), new.get_secret_value())
 
 
 def _info_request(message: Message) -> tuple[str, list[Prompt]]:
@@ -258,10 +272,7 @@ def _info_request(message: Message) -> tuple[str, list[Prompt]]:
     message.get_binary()  # the language tag, which is deprecated
     count = message.get_int()
     if count > _MAX_PROMPTS:
-        raise AuthenticationFailed(
-            "The server asks more questions at once than anybody would answer.",
-            allowed_methods=["keyboard-interactive"],
-        )
+        raise AuthenticationFailed("The server asks more questions at once than anybody would answer.")
     prompts = []
     for _ in range(count):
         text = _clean(message.get_binary())

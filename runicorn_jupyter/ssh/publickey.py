@@ -144,15 +144,19 @@ class PublicKey:
         covered += request.asbytes()
         if key is not None:
             signature = key.sign(covered, algorithm)
-        elif self._agent is not None and candidate.agent_blob is not None:
-            forget = self._session.call_on_close(self._agent.close)
-            try:
-                signature = self._agent.sign(candidate.agent_blob, covered, algorithm)
-            finally:
-                forget()
         else:
-            raise KeyFileError("its private half is missing")
+            signature = self._sign_by_agent(candidate, covered, algorithm)
         return self._session.request("publickey", True, algorithm, blob, signature)
+
+    def _sign_by_agent(self, candidate: Candidate, data: bytes, algorithm: str) -> bytes:
+        if self._agent is None or candidate.agent_blob is None:
+            raise KeyFileError("its private half is missing")
+        try:
+            return self._agent.sign(candidate.agent_blob, data, algorithm)
+        except AgentUnavailable:
+            if candidate.file is None or candidate.file.on_token:
+                raise
+            return self._unlock(candidate).sign(data, algorithm)
 
     def _algorithm(self, blob: bytes) -> str:
         """The algorithm to sign with: for RSA one of SHA-2 that the server says it takes (RFC 8332)."""
@@ -174,5 +178,5 @@ class PublicKey:
         else:
             sentence = f"The private key {candidate.label} cannot be used: {exc}."
         if self._only_file is not None:
-            raise AuthenticationFailed(sentence, allowed_methods=["publickey"]) from exc
+            raise AuthenticationFailed(sentence) from exc
         self._notes.append(sentence)

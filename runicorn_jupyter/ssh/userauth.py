@@ -114,6 +114,7 @@ class UserAuth(AuthHandler):
         self._on_close: list[Callable[[], None]] = []
         self._closed = False
         self._hear_disconnect()
+        self._hear_close()
         self._paramiko.auth_handler = self
         if not transport.is_active():
             self.abort()
@@ -282,6 +283,16 @@ class UserAuth(AuthHandler):
 
     def _got_method_message(self, message: Message) -> None:
         self._put(MethodMessage(message))
+
+    def _hear_close(self) -> None:
+        """Wake everyone at ``close()`` too: paramiko then leaves waiters to find out by polling."""
+        stop = self._paramiko.stop_thread
+
+        def stop_thread() -> None:
+            self.abort()
+            stop()
+
+        self._paramiko.stop_thread = stop_thread
 
     def _hear_disconnect(self) -> None:
         """Keep the text of the server's disconnect message, which paramiko only logs."""

@@ -49,7 +49,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "rsa_ca": "rsa",
         "ecdsa_ca": "ecdsa",
     }.items():
-        make_key(folder / name, kind=kind)
+        make_key(folder / name, *(["-b", "2048"] if kind == "rsa" else []), kind=kind)
     return folder
 
 
