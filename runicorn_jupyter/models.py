@@ -204,6 +204,16 @@ class Profile(Request):
     remote_root: Text | None = None
 
 
+class LastChoice(Model):
+    """What a person last opened on a host: what front ends offer first."""
+
+    host: str = Field(description="As it was asked for.")
+    username: str
+    env_name: str
+    remote_root: str | None = None
+    used_at: datetime
+
+
 class ProfileQuery(Request):
     """Names a saved connection."""
 
@@ -431,6 +441,9 @@ class ProfilesResponse(Success):
     """Answer of ``GET profiles``."""
 
     profiles: list[Profile]
+    recent: list[LastChoice] = Field(
+        default_factory=list, description="What was last opened on each host, the latest first."
+    )
     total: int
 
 

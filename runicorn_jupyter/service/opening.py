@@ -7,12 +7,19 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runicorn_jupyter.errors import HostKeyUnknown, InvalidParameters, TooManyConnections
+from runicorn_jupyter.errors import (
+    Forbidden,
+    HostKeyUnknown,
+    InvalidParameters,
+    SshUnavailable,
+    TooManyConnections,
+)
 from runicorn_jupyter.ssh import hosts
 from runicorn_jupyter.ssh.auth import Credentials, check_private_key
 from runicorn_jupyter.ssh.challenge import Challenges
 from runicorn_jupyter.ssh.connection import Connection
-from runicorn_jupyter.ssh.hostkeys import KnownHosts, OfferedKeys, split_name
+from runicorn_jupyter.ssh.hostkeys import KnownHosts, OfferedKeys, known_hosts_name, split_name
+from runicorn_jupyter.ssh.known_hosts_file import is_hashed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -124,35 +131,51 @@ class Opener:
             run_commands=self._settings.config_commands,
         )
 
-    async def known_hosts(self) -> KnownHosts:
-        """Give the known_hosts files that count where the config says nothing else."""
-        return _known_hosts(await self._resolve("localhost", None, DEFAULT_SSH_PORT))
+    async def list_known_hosts(self) -> list[m.KnownHost]:
+        """List the host keys on record where the config says nothing else.
+
+        Hashed names are recognised by the aliases of the user's ssh config.
+        """
+        target = await self._resolve("localhost", None, DEFAULT_SSH_PORT)
+        try:
+            aliases = await asyncio.to_thread(hosts.list_aliases)
+        except SshUnavailable:
+            aliases = []
+        names = [known_hosts_name(alias.hostname, alias.port) for alias in aliases]
+        return await asyncio.to_thread(KnownHosts.for_target(target).list, names)
 
     async def accept_host_key(self, request: m.KnownHostAccept) -> None:
         """Trust a key that a host really offered to this server.
 
         Raises
         ------
+        Forbidden
+            If the administrator's policy is ``strict``.
         InvalidParameters
             If it is any other key.
         """
+        if self._settings.connection.host_key_policy == "strict":
+            raise Forbidden("The administrator of this server does not let unknown host keys be accepted.")
         if not self._offered.was_offered(request.host, request.port, request.public_key):
             raise InvalidParameters.for_field(
                 "public_key", "is not the key that this host offered; connect first, then accept its key"
             )
         target = await self._resolve(request.host, None, request.port)
         host, port = split_name(target.known_hosts_name)
-        await asyncio.to_thread(_known_hosts(target).accept, host, port, request.public_key)
+        await asyncio.to_thread(KnownHosts.for_target(target).accept, host, port, request.public_key)
 
     async def forget_host_keys(self, request: m.KnownHostRemove) -> int:
-        """Remove a host's keys from the user's files; give how many lines went."""
+        """Remove a host's keys from the user's files; give how many lines went.
+
+        The name may be one of the list, or one that the ssh config leads elsewhere.
+        """
+        default = KnownHosts.for_target(await self._resolve("localhost", None, DEFAULT_SSH_PORT))
+        removed = await asyncio.to_thread(default.remove, request.host, request.port)
+        if removed or is_hashed(request.host):
+            return removed
         target = await self._resolve(request.host, None, request.port)
         host, port = split_name(target.known_hosts_name)
-        return await asyncio.to_thread(_known_hosts(target).remove, host, port)
-
-
-def _known_hosts(target: hosts.Target) -> KnownHosts:
-    return KnownHosts(target.user_known_hosts, target.global_known_hosts, hash_names=target.hash_known_hosts)
+        return await asyncio.to_thread(KnownHosts.for_target(target).remove, host, port)
 
 
 def _credentials(request: m.ConnectRequest) -> Credentials:

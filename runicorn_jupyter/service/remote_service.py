@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runicorn_jupyter import models as m
-from runicorn_jupyter.errors import ConnectionNotFound, NotFound
+from runicorn_jupyter.errors import ConnectionNotFound, InternalError, NotFound
 from runicorn_jupyter.service.opening import Opener
 from runicorn_jupyter.service.session import FRESH_SECONDS, Session
 from runicorn_jupyter.ssh import hosts
@@ -142,11 +142,24 @@ class RemoteService:
         viewer = await session.start_viewer(
             caller, request, self._settings.viewer_lease_seconds, self._settings.base_url
         )
+        await asyncio.to_thread(self._remember, session, viewer)
+        self._emit("profiles")
         if request.auto_open and self._show is not None and viewer.url is not None:
             await asyncio.to_thread(self._show, viewer.url)
         return m.ViewerStartResponse(
             message=f"The viewer of {viewer.env_name} on {session.host} is running.", viewer=viewer
         )
+
+    def _remember(self, session: Session, viewer: m.Viewer) -> None:
+        try:
+            self._profiles.remember(
+                host=session.host,
+                username=session.connection.target.username,
+                env_name=viewer.env_name or "",
+                remote_root=viewer.remote_root,
+            )
+        except InternalError as exc:  # a full disk is no reason to refuse the viewer
+            log.warning("%s", exc.message)
 
     async def stop_viewer(self, caller: Caller, request: m.ViewerStopRequest) -> m.MessageResponse:
         """Stop the viewer."""
@@ -183,8 +196,7 @@ class RemoteService:
 
     async def list_known_hosts(self, caller: Caller, _: None) -> m.KnownHostsResponse:
         """List the host keys on record."""
-        known_hosts = await self._opener.known_hosts()
-        found = await asyncio.to_thread(known_hosts.list)
+        found = await self._opener.list_known_hosts()
         return m.KnownHostsResponse(known_hosts=found, total=len(found))
 
     async def accept_known_host(self, caller: Caller, request: m.KnownHostAccept) -> m.MessageResponse:
@@ -202,7 +214,8 @@ class RemoteService:
     async def list_profiles(self, caller: Caller, _: None) -> m.ProfilesResponse:
         """List the saved connections."""
         found = await asyncio.to_thread(self._profiles.list)
-        return m.ProfilesResponse(profiles=found, total=len(found))
+        recent = await asyncio.to_thread(self._profiles.recent)
+        return m.ProfilesResponse(profiles=found, recent=recent, total=len(found))
 
     async def save_profile(self, caller: Caller, request: m.Profile) -> m.MessageResponse:
         """Save a connection under its name, replacing one of that name."""

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from runicorn_jupyter.errors import InvalidParameters, SshUnavailable
 from runicorn_jupyter.models import KnownHost
@@ -21,6 +21,9 @@ from runicorn_jupyter.ssh.blob import (
 )
 from runicorn_jupyter.ssh.hostcert import HostCertificate
 from runicorn_jupyter.ssh.lockedfile import append_line, replace
+
+if TYPE_CHECKING:
+    from runicorn_jupyter.ssh.hosts import Target
 
 __all__ = ["KnownHosts", "Verdict", "known_hosts_name", "split_name"]
 
@@ -74,6 +77,11 @@ class KnownHosts:
         self._user_files = tuple(user_files)
         self._global_files = tuple(global_files)
         self._hash_names = hash_names
+
+    @classmethod
+    def for_target(cls, target: Target) -> KnownHosts:
+        """Take the files that the ssh config names for a host."""
+        return cls(target.user_known_hosts, target.global_known_hosts, hash_names=target.hash_known_hosts)
 
     def _entries(self) -> builtins.list[files.Entry]:
         return [

@@ -1,42 +1,41 @@
-"""Saved connections, and what was last opened on each host: a JSON file of the user's, never a secret."""
+"""Saved connections, and what was last opened on each host: a JSON file of the user's, never a secret.
+
+The file is ``{"version": 1, "profiles": […], "last": […]}``. What this version does not know of an
+entry is kept as it is; a file of a later version is read as far as it is understood and never written.
+"""
 
 from __future__ import annotations
 
 import builtins
-import contextlib
-import fcntl
-import os
-import tempfile
-from collections.abc import Iterator
+import json
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, TypeVar
 
 from jupyter_core.paths import jupyter_data_dir
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ValidationError
 
-from runicorn_jupyter.models import Profile
+from runicorn_jupyter.errors import InternalError, InvalidParameters
+from runicorn_jupyter.models import LastChoice, Profile
+from runicorn_jupyter.ssh.lockedfile import replace
 
-MAX_REMEMBERED = 500
+__all__ = ["MAX_PROFILES", "MAX_REMEMBERED", "Profiles"]
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+MAX_PROFILES = 1000
+"""Connections that can be saved."""
+MAX_REMEMBERED = 200
 """Hosts whose last choice is kept; the oldest go first."""
 
-
-class LastChoice(BaseModel):
-    """What was last opened on a host."""
-
-    env_name: str
-    remote_root: str | None = None
-
-
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-    version: Literal[1] = 1
-    profiles: list[Profile] = Field(default_factory=list)
-    last: dict[str, LastChoice] = Field(default_factory=dict)
+_Entry = TypeVar("_Entry", bound=BaseModel)
 
 
 class Profiles:
-    """The file; read afresh at each call, since several servers may share it.
+    """The file; read afresh at each call, since several servers may share it. Blocks: use a thread.
 
     Parameters
     ----------
@@ -48,56 +47,151 @@ class Profiles:
         self._path = path or Path(jupyter_data_dir()) / "runicorn" / "profiles.json"
 
     def list(self) -> builtins.list[Profile]:
-        """List the saved connections, by name."""
-        return sorted(self._read().profiles, key=lambda profile: profile.name.casefold())
+        """List the saved connections, by name; entries that are not understood are left out."""
+        found = _entries(self._read(), "profiles", Profile)
+        return sorted(found, key=lambda profile: profile.name.casefold())
 
     def save(self, profile: Profile) -> None:
-        """Save a connection, replacing the one of its name."""
-        with self._changing() as document:
-            document.profiles = [each for each in document.profiles if each.name != profile.name]
-            document.profiles.append(profile)
+        """Save a connection, replacing the one of its name.
+
+        Raises
+        ------
+        InvalidParameters
+            There are too many.
+        InternalError
+            The file cannot be written, or is of a later version.
+        """
+
+        def change(document: dict[str, Any]) -> None:
+            others = [entry for entry in document["profiles"] if _name(entry) != profile.name]
+            if len(others) >= MAX_PROFILES:
+                raise InvalidParameters(f"{MAX_PROFILES} connections are saved, the most there can be.")
+            document["profiles"] = [*others, profile.model_dump(mode="json", exclude_none=True)]
+
+        self._change(change)
 
     def delete(self, name: str) -> bool:
-        """Delete the connection of this name; tell whether there was one."""
-        with self._changing() as document:
-            kept = [each for each in document.profiles if each.name != name]
-            found = len(kept) < len(document.profiles)
-            document.profiles = kept
+        """Delete the connection of this name; tell whether there was one.
+
+        Raises
+        ------
+        InternalError
+            The file cannot be written, or is of a later version.
+        """
+        found = False
+
+        def change(document: dict[str, Any]) -> None:
+            nonlocal found
+            kept = [entry for entry in document["profiles"] if _name(entry) != name]
+            found = len(kept) < len(document["profiles"])
+            document["profiles"] = kept
+
+        self._change(change)
         return found
 
-    def last(self, host: str) -> LastChoice | None:
-        """Tell what was last opened on ``user@host:port``."""
-        return self._read().last.get(host)
+    def recent(self) -> builtins.list[LastChoice]:
+        """List what was last opened on each host, the latest first."""
+        return _entries(self._read(), "last", LastChoice)[::-1]
 
-    def remember(self, host: str, choice: LastChoice) -> None:
-        """Remember what was opened on ``user@host:port``."""
-        with self._changing() as document:
-            document.last.pop(host, None)
-            document.last[host] = choice
-            while len(document.last) > MAX_REMEMBERED:
-                del document.last[next(iter(document.last))]
+    def remember(self, *, host: str, username: str, env_name: str, remote_root: str | None) -> None:
+        """Remember what was opened on a host, in place of what was opened there before.
 
-    def _read(self) -> _Document:
+        Parameters
+        ----------
+        host
+            As it was asked for.
+        username
+            The user there.
+        env_name, remote_root
+            The environment and the root that were chosen.
+
+        Raises
+        ------
+        InternalError
+            The file cannot be written, or is of a later version.
+        """
+        choice = LastChoice(
+            host=host,
+            username=username,
+            env_name=env_name,
+            remote_root=remote_root,
+            used_at=datetime.now(UTC),
+        )
+
+        def change(document: dict[str, Any]) -> None:
+            others = [
+                entry
+                for entry in document["last"]
+                if not isinstance(entry, dict)
+                or (entry.get("host"), entry.get("username")) != (host, username)
+            ]
+            document["last"] = [*others, choice.model_dump(mode="json")][-MAX_REMEMBERED:]
+
+        self._change(change)
+
+    def _read(self) -> dict[str, Any]:
         try:
-            return _Document.model_validate_json(self._path.read_bytes())
+            data = self._path.read_bytes()
         except FileNotFoundError:
-            return _Document()
+            data = b""
+        except OSError as exc:
+            raise InternalError("The file of saved connections cannot be read.") from exc
+        return _parse(data)
 
-    @contextlib.contextmanager
-    def _changing(self) -> Iterator[_Document]:
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self._path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            document = self._read()
-            yield document
-            descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=".profiles-")
-            temporary = Path(name)
-            try:
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    file.write(document.model_dump_json(indent=2))
-                    file.flush()
-                    os.fsync(file.fileno())
-                temporary.replace(self._path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+    def _change(self, change: Callable[[dict[str, Any]], None]) -> None:
+        def rewrite(old: bytes) -> bytes:
+            document = _parse(old)
+            if document["version"] != VERSION:
+                raise InternalError(
+                    "The saved connections were written by a later version of runicorn-jupyter, "
+                    "which this one must not change: update it."
+                )
+            if old and not _is_json(old):
+                # Somebody's editing went wrong: their text is theirs.
+                self._path.with_suffix(".broken.json").write_bytes(old)
+            change(document)
+            return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+        try:
+            replace(self._path, rewrite)
+        except OSError as exc:
+            raise InternalError("The file of saved connections cannot be written.") from exc
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    document: Any = {}
+    if data.strip():
+        try:
+            document = json.loads(data)
+        except ValueError as exc:
+            log.warning("the file of saved connections is no JSON and counts as empty: %s", exc)
+    if not isinstance(document, dict):
+        document = {}
+    document.setdefault("version", VERSION)
+    for name in ("profiles", "last"):
+        if not isinstance(document.get(name), list):
+            document[name] = []
+    return document
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        json.loads(data)
+    except ValueError:
+        return False
+    return True
+
+
+def _entries(document: dict[str, Any], key: str, model: type[_Entry]) -> builtins.list[_Entry]:
+    found = []
+    for entry in document[key]:
+        try:
+            found.append(model.model_validate(entry))
+        except ValidationError:
+            # Not its content: a person may have put a password there.
+            log.warning("a saved connection is not understood and was left out: %r", _name(entry))
+    return found
+
+
+def _name(entry: Any) -> Any:
+    return entry.get("name") if isinstance(entry, dict) else None
