@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncssh
 import pytest
 import pytest_asyncio
 
@@ -89,22 +90,19 @@ async def test_lets_in_no_other_key_and_no_password(
 async def test_forwards_to_loopback(server: DemoSshServer, folders: Folders) -> None:
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"hello " + await reader.readline())
-        await reader.read()
         writer.close()
 
     listener = await asyncio.start_server(greet, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
-    process = await asyncio.create_subprocess_exec(
-        *_command(folders, "-W", f"127.0.0.1:{port}", ALIAS), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(b"world\n")
-    assert await process.stdout.readline() == b"hello world\n"
-    await process.communicate()
+    config = [str(folders.ssh / "config")]
+    known_hosts = str(folders.ssh / "known_hosts")
+    async with asyncssh.connect(ALIAS, config=config, known_hosts=known_hosts) as connection:
+        reader, writer = await connection.open_connection("127.0.0.1", port)
+        writer.write(b"world\n")
+        assert await reader.read() == b"hello world\n"
+        writer.close()
     listener.close()
     await listener.wait_closed()
-    assert process.returncode == 0
 
 
 async def test_forwards_nowhere_else(server: DemoSshServer, folders: Folders) -> None:
