@@ -12,6 +12,7 @@ import type { ICoordinate } from './tokens.js';
 class PromptBody extends ReactWidget {
   constructor(instruction: string, prompts: IPrompt[]) {
     super();
+    this.id = `rj-prompts-${(PromptBody._count += 1)}`;
     this.addClass('rj-Dialog');
     this._instruction = instruction;
     this._prompts = prompts;
@@ -26,20 +27,22 @@ class PromptBody extends ReactWidget {
       <>
         {this._instruction && <p className="rj-pre">{this._instruction}</p>}
         {this._prompts.map((prompt, index) => (
-          <label key={index} className="rj-Field">
-            <span>{prompt.text.trim().replace(/:$/, '')}</span>
+          <div key={index} className="rj-Field">
+            <label htmlFor={`${this.id}-${index}`}>{prompt.text.trim().replace(/:$/, '')}</label>
             <input
+              id={`${this.id}-${index}`}
               className="jp-mod-styled"
               type={prompt.echo ? 'text' : 'password'}
               autoComplete={prompt.echo ? 'off' : 'one-time-code'}
               spellCheck={false}
             />
-          </label>
+          </div>
         ))}
       </>
     );
   }
 
+  private static _count = 0;
   private readonly _instruction: string;
   private readonly _prompts: IPrompt[];
 }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import FrameLocator, Locator, Page, expect
+from playwright.async_api import Browser, FrameLocator, Locator, Page, expect
 
 from tests.api.conftest import add_environments
 from tests.world.jupyter import JupyterServer, start_jupyter
@@ -20,6 +20,8 @@ from tests.world.sshd import Sshd, SshHome
 REPOSITORY = Path(__file__).parents[2]
 SCREENSHOTS = REPOSITORY / ("docs/images" if os.environ.get("UPDATE_SCREENSHOTS") else "test-results")
 """Where pictures go; ``UPDATE_SCREENSHOTS=1`` renews those of the README."""
+
+expect.set_options(timeout=30_000)  # Lab alone takes seconds on a busy machine
 
 QUIET_SETTINGS: dict[str, dict[str, Any]] = {"apputils-extension/notification": {"fetchNews": "false"}}
 
@@ -80,7 +82,7 @@ def module_lab(
     config = sshd.home / ".config" / "runicorn" / "config.json"
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(json.dumps({"user_root_dir": str(finished_runs())}))
-    server = start_jupyter(home.path, command="lab")
+    server = start_jupyter(home.path, "--LabApp.expose_app_in_browser=True", command="lab")
     world = LabWorld(server, sshd, home, relay)
     world.settings()
     yield world
@@ -109,7 +111,10 @@ class LabPage:
         separator = "&" if "?" in path else "?"
         await self.page.goto(f"{self.lab.jupyter.url}{path}{separator}token={self.lab.jupyter.token}")
         await expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
-        await expect(self.page.locator("#jp-top-panel, #top-panel-wrapper").first).to_be_visible()
+        await self.page.wait_for_function("() => window.jupyterapp?.restored")
+        await self.page.evaluate("() => window.jupyterapp.restored")
+        # The last thing of Lab's start: the tab in front takes the focus.
+        await expect(self.page.locator("#jp-main-dock-panel .jp-mod-current").first).to_be_visible()
         return self
 
     async def show_panel(self) -> LabPage:
@@ -156,7 +161,11 @@ class LabPage:
     async def open_viewer(self, host: str = "gpu1", environment: str = "torch") -> None:
         """Open a viewer of a connection, and wait for its page."""
         await self.field("Environment").select_option(environment)
-        await self.button("Open viewer").click()
+        # Lab saves the layout a little later; a reload before that would bring back the one before.
+        async with self.page.expect_request(
+            lambda request: "/api/workspaces/" in request.url and "runicorn-viewer" in (request.post_data or "")
+        ):
+            await self.button("Open viewer").click()
         await expect(self.tab(f"{host} · {environment}")).to_be_visible()
         await expect(self.overlay).to_have_count(0)
 
@@ -176,6 +185,10 @@ class LabPage:
 
 
 @pytest.fixture
-async def lab_page(page: Page, lab: LabWorld) -> LabPage:
-    """JupyterLab in a fresh profile of the browser."""
-    return await LabPage(page, lab).open()
+async def lab_page(browser: Browser, lab: LabWorld) -> AsyncIterator[LabPage]:
+    """JupyterLab in a page of the browser's own profile, whose cache spares Lab's 15 MB from the second test on."""
+    page = await browser.contexts[0].new_page()
+    await page.set_viewport_size({"width": 1280, "height": 900})
+    page.set_default_timeout(30_000)
+    yield await LabPage(page, lab).open()
+    await page.close()

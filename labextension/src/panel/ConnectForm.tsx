@@ -7,7 +7,7 @@ import { Declined } from '../flow.js';
 import type { IFormDraft, Runicorn } from '../model.js';
 import type { Remedy } from '../words.js';
 import { configuredUser, draftOf, emptyDraft, fieldsOf, profileOf, requestOf } from './draft.js';
-import { TextField } from './fields.js';
+import { Choice, TextField } from './fields.js';
 import { HostField } from './HostField.js';
 import { ErrorNote, useRunicorn } from './shared.js';
 import { suggestionsOf, type ISuggestion } from './suggestions.js';
@@ -191,19 +191,17 @@ function Credentials(props: { form: IForm }): JSX.Element {
         autoComplete="username"
         onChange={username => change({ username })}
       />
-      <label className="rj-Field">
-        <span>{trans.__('Authentication')}</span>
-        <select
-          className="jp-mod-styled"
-          value={draft.authMethod}
-          disabled={busy}
-          onChange={event => change({ authMethod: event.target.value as AuthMethod })}
-        >
-          <option value="key">{trans.__('SSH key')}</option>
-          <option value="agent">{trans.__('SSH agent only')}</option>
-          <option value="password">{trans.__('Password')}</option>
-        </select>
-      </label>
+      <Choice<AuthMethod>
+        label={trans.__('Authentication')}
+        value={draft.authMethod}
+        disabled={busy}
+        options={[
+          ['key', trans.__('SSH key')],
+          ['agent', trans.__('SSH agent only')],
+          ['password', trans.__('Password')]
+        ]}
+        onChange={authMethod => change({ authMethod })}
+      />
       {draft.authMethod === 'password' && (
         <TextField
           label={trans.__('Password')}

@@ -220,11 +220,6 @@ function CardActions(props: { connection: IConnection; card: ICard }): JSX.Eleme
       >
         {trans.__('Open viewer')}
       </button>
-      {viewer && viewer.status !== 'starting' && (
-        <button type="button" className="rj-Button" disabled={!card.isReady} onClick={card.stop}>
-          {trans.__('Stop viewer')}
-        </button>
-      )}
       {viewer && (
         <button
           type="button"
@@ -233,6 +228,11 @@ function CardActions(props: { connection: IConnection; card: ICard }): JSX.Eleme
           onClick={() => card.setShowLogs(!card.showLogs)}
         >
           {trans.__('Logs')}
+        </button>
+      )}
+      {viewer && viewer.status !== 'starting' && (
+        <button type="button" className="rj-Button" disabled={!card.isReady} onClick={card.stop}>
+          {trans.__('Stop viewer')}
         </button>
       )}
       <button

@@ -16,10 +16,12 @@ export function TextField(props: {
   max?: number;
   inputRef?: React.RefObject<HTMLInputElement>;
 }): JSX.Element {
+  const id = React.useId();
   return (
-    <label className="rj-Field">
-      <span>{props.label}</span>
+    <div className="rj-Field">
+      <label htmlFor={id}>{props.label}</label>
       <input
+        id={id}
         className="jp-mod-styled"
         ref={props.inputRef}
         type={props.type ?? 'text'}
@@ -34,7 +36,36 @@ export function TextField(props: {
         max={props.max}
         onChange={event => props.onChange(event.target.value)}
       />
-    </label>
+    </div>
+  );
+}
+
+/** A labelled choice among a few. */
+export function Choice<T extends string>(props: {
+  label: string;
+  value: T;
+  options: ReadonlyArray<readonly [value: T, label: string]>;
+  disabled: boolean;
+  onChange: (value: T) => void;
+}): JSX.Element {
+  const id = React.useId();
+  return (
+    <div className="rj-Field">
+      <label htmlFor={id}>{props.label}</label>
+      <select
+        id={id}
+        className="jp-mod-styled"
+        value={props.value}
+        disabled={props.disabled}
+        onChange={event => props.onChange(event.target.value as T)}
+      >
+        {props.options.map(([value, label]) => (
+          <option key={value} value={value}>
+            {label}
+          </option>
+        ))}
+      </select>
+    </div>
   );
 }
 
