@@ -115,7 +115,7 @@ class RunicornJupyter(ExtensionApp):
     def initialize_settings(self) -> None:
         """Make the service, and tell the handlers where viewers' URLs begin."""
         server = self.serverapp
-        if server is None:
+        if server is None or server.event_logger is None:
             raise RuntimeError("RunicornJupyter runs inside a Jupyter server")
         # What the parts below say goes where the server's log goes, at the server's level.
         logging.getLogger("runicorn_jupyter").parent = server.log

@@ -42,7 +42,7 @@ class EnvelopeHandler(APIHandler):
 
     auth_resource = AUTH_RESOURCE
 
-    async def prepare(self) -> None:
+    async def prepare(self) -> None:  # type: ignore[override]  # as APIHandler itself does
         """Refuse what Jupyter refuses; a foreign Origin is ``forbidden``, not missing."""
         await super(APIHandler, self).prepare()
         if not self.check_origin():
@@ -162,7 +162,7 @@ class RemoteHandler(EnvelopeHandler):
         """Answer a DELETE."""
         await self._run(**path_arguments)
 
-    put = patch = head = get  # type: ignore[assignment]  # answered 405 with Allow by _run
+    put = patch = head = get  # answered 405 with Allow by _run
 
 
 class UnknownRouteHandler(EnvelopeHandler):
@@ -174,4 +174,4 @@ class UnknownRouteHandler(EnvelopeHandler):
         """Answer that nothing is here."""
         raise web.HTTPError(404)
 
-    head = post = put = patch = delete = get  # type: ignore[assignment]
+    head = post = put = patch = delete = get

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import models_json_schema
 
 from runicorn_jupyter import __version__
-from runicorn_jupyter.errors import Forbidden, InternalError, InvalidParameters
+from runicorn_jupyter.errors import Forbidden, InternalError, InvalidParameters, RemoteError
 from runicorn_jupyter.models import ErrorResponse
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from runicorn_jupyter.api.routes import Operation
 
-ALWAYS = (InvalidParameters, Forbidden, InternalError)
+ALWAYS: tuple[type[RemoteError], ...] = (InvalidParameters, Forbidden, InternalError)
 _REF = "#/components/schemas/{model}"
 
 

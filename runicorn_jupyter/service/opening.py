@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter import models as m
     from runicorn_jupyter.service.caller import Caller, Emit
     from runicorn_jupyter.service.settings import ServiceSettings
-    from runicorn_jupyter.ssh.challenge import Ask
+    from runicorn_jupyter.ssh.challenge import Ask, Challenge
 
 DEFAULT_SSH_PORT = 22
 
@@ -48,9 +48,7 @@ class Opener:
         self._emit = emit
         self._opening = 0
         self._offered = OfferedKeys()
-        self.challenges = Challenges(
-            lambda challenge_id: emit("challenge", challenge_id=challenge_id),
-        )
+        self.challenges = Challenges(self._announce)
 
     async def open(
         self,
@@ -83,30 +81,34 @@ class Opener:
                 " allows; disconnect one first."
             )
         self._opening += 1
+        about = {
+            "connection_id": f"conn_{secrets.token_hex(4)}",
+            "request_id": caller.request_id,
+            "host": request.host,
+        }
 
         async def work(ask: Ask) -> m.ConnectResponse:
             try:
-                return await finish(await self._connect(caller, request, ask))
+                return await finish(await self._connect(about, request, ask))
             finally:
                 self._opening -= 1
 
-        answer: m.ConnectResponse = await self.challenges.run(caller.user, work)
+        answer: m.ConnectResponse = await self.challenges.run(caller.user, work, about)
         return answer
 
-    async def _connect(self, caller: Caller, request: m.ConnectRequest, ask: Ask) -> Connection:
+    def _announce(self, challenge: Challenge) -> None:
+        """Tell the front ends; those of a connection that comes back have no request to answer."""
+        about = dict(challenge.dialogue.about)
+        del about["request_id" if challenge.is_late else "connection_id"]
+        self._emit("challenge", challenge_id=challenge.challenge_id, **about)
+
+    async def _connect(self, about: dict[str, str], request: m.ConnectRequest, ask: Ask) -> Connection:
         credentials = _credentials(request)
         await asyncio.to_thread(check_private_key, credentials)
         target = await self._resolve(request.host, request.username, request.port)
-        connection_id = f"conn_{secrets.token_hex(4)}"
 
         def on_step(step: str) -> None:
-            self._emit(
-                "progress",
-                connection_id=connection_id,
-                request_id=caller.request_id,
-                host=request.host,
-                step=step,
-            )
+            self._emit("progress", step=step, **about)
 
         try:
             return await Connection.open(
@@ -116,7 +118,7 @@ class Opener:
                 settings=self._settings.connection,
                 ask=ask,
                 on_step=on_step,
-                connection_id=connection_id,
+                connection_id=about["connection_id"],
             )
         except HostKeyUnknown as exc:
             self._offered.remember(exc.details["host_key"])

@@ -76,7 +76,8 @@ class RemoteService:
         answer: m.ConnectResponse = await self._opener.challenges.answer(
             request.challenge_id, caller.user, request.responses
         )
-        return answer
+        session = self._sessions.get(answer.connection_id)
+        return answer.model_copy(update={"status": session.connection.status}) if session else answer
 
     async def get_challenge(self, caller: Caller, request: m.ChallengeQuery) -> m.ChallengeResponse:
         """Give the prompts of an open challenge."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import CancelledError as FutureCancelled
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -44,6 +44,11 @@ class Challenge:
     answers: Future[Answers]
     dialogue: Dialogue
 
+    @property
+    def is_late(self) -> bool:
+        """Whether the work it began with is done: a connection that comes back asks again."""
+        return self.dialogue.task is not None and self.dialogue.task.done()
+
     def describe(self) -> ChallengeResponse:
         """Give what a front end shows."""
         return ChallengeResponse(
@@ -56,6 +61,7 @@ class Dialogue:
     """The rounds of one piece of work, and whoever waits for its next one."""
 
     user: str
+    about: Mapping[str, str] = field(default_factory=dict)
     task: asyncio.Task[Any] | None = None
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     current: Challenge | None = None
@@ -67,19 +73,21 @@ class Challenges:
     Parameters
     ----------
     on_challenge
-        Called on the event loop for each new question, with its id.
+        Called on the event loop for each new question.
     lifetime_seconds
         After this many seconds without an answer the work behind a question fails.
     """
 
     def __init__(
-        self, on_challenge: Callable[[str], None], *, lifetime_seconds: float = LIFETIME_SECONDS
+        self, on_challenge: Callable[[Challenge], None], *, lifetime_seconds: float = LIFETIME_SECONDS
     ) -> None:
         self._on_challenge = on_challenge
         self._lifetime = lifetime_seconds
         self._open: dict[str, Challenge] = {}
 
-    async def run(self, user: str, work: Callable[[Ask], Awaitable[Any]]) -> Any:
+    async def run(
+        self, user: str, work: Callable[[Ask], Awaitable[Any]], about: Mapping[str, str] | None = None
+    ) -> Any:
         """Run ``work`` until it is done or asks for something.
 
         Parameters
@@ -87,7 +95,9 @@ class Challenges:
         user
             Only this user may answer.
         work
-            Called with the ``ask`` that its worker thread may call.
+            Called with the ``ask`` that its worker thread may call, also after it has returned.
+        about
+            What the questions belong to; whoever announces them reads it.
 
         Returns
         -------
@@ -99,7 +109,7 @@ class Challenges:
         AuthenticationRequired
             If it asks; it goes on when `answer` is called.
         """
-        dialogue = Dialogue(user)
+        dialogue = Dialogue(user, about or {})
         dialogue.task = asyncio.ensure_future(work(self.asker(dialogue)))
         try:
             return await self._next(dialogue)
@@ -177,7 +187,7 @@ class Challenges:
         self._open[challenge.challenge_id] = challenge
         challenge.dialogue.current = challenge
         challenge.dialogue.asked.set()
-        self._on_challenge(challenge.challenge_id)
+        self._on_challenge(challenge)
 
     def _remove(self, challenge: Challenge) -> None:
         self._open.pop(challenge.challenge_id, None)

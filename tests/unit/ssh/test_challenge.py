@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from runicorn_jupyter.errors import AuthenticationRequired, ConnectionTimeout, InvalidParameters, NotFound
 from runicorn_jupyter.models import Prompt
-from runicorn_jupyter.ssh.challenge import Answers, Ask, Challenges
+from runicorn_jupyter.ssh.challenge import Answers, Ask, Challenge, Challenges
 
 CODE = Prompt(text="Verification code: ", echo=False)
 
@@ -42,7 +42,7 @@ async def test_work_that_asks_nothing_returns() -> None:
 
 async def test_each_round_has_its_own_id_and_the_last_answer_gets_the_result() -> None:
     announced: list[str] = []
-    challenges = Challenges(announced.append)
+    challenges = Challenges(lambda challenge: announced.append(challenge.challenge_id))
     first = await asked(challenges, in_thread)
     assert challenges.get(first, "ann").describe().instruction == "first"
     with pytest.raises(AuthenticationRequired) as again:
@@ -91,3 +91,27 @@ async def test_declining_cancels_the_work_and_frees_its_thread() -> None:
     await ended.wait()
     with pytest.raises(NotFound):
         challenges.drop(challenge_id, "ann")
+
+
+async def test_a_question_after_the_work_is_done_is_late_and_says_what_it_belongs_to() -> None:
+    announced: list[Challenge] = []
+    arrived = asyncio.Event()
+
+    def announce(challenge: Challenge) -> None:
+        announced.append(challenge)
+        arrived.set()
+
+    challenges = Challenges(announce)
+    kept: list[Ask] = []
+
+    async def work(ask: Ask) -> str:
+        kept.append(ask)
+        return "connected"
+
+    assert await challenges.run("ann", work, {"connection_id": "conn_1"}) == "connected"
+    again = asyncio.create_task(asyncio.to_thread(kept[0], "code", [CODE]))
+    await arrived.wait()
+    assert announced[0].is_late
+    assert announced[0].dialogue.about == {"connection_id": "conn_1"}
+    assert await challenges.answer(announced[0].challenge_id, "ann", [SecretStr("7")]) == "connected"
+    assert text(await again) == ["7"]
