@@ -13,7 +13,7 @@ import zlib
 from importlib import resources
 from typing import Any
 
-__all__ = ["COMMAND", "SHELL", "python_input", "shell_input"]
+__all__ = ["COMMAND", "MODULES", "SHELL", "python_input", "shell_input"]
 
 # No quote, dollar, backslash, newline or exclamation mark, so that it stands in quotes for any shell. The
 # current folder leaves the path of imports first: what lies in a home is not meant as a module.
@@ -32,7 +32,8 @@ COMMAND = (
 SHELL = "exec /bin/sh -s"
 """Runs a script that ``shell_input`` made."""
 
-_MODULES = ("lease", "ownership", "viewer_boot", "viewer_gzip", "viewer_guard", "viewer_process")
+MODULES = ("lease", "ownership", "viewer_boot", "viewer_gzip", "viewer_guard", "viewer_process")
+"""What is sent, and so may import nothing else of ours."""
 _PACKAGE = "runicorn_jupyter.remote"
 # Compiles a module when it is imported: who only finds a running viewer needs few of them. It stands first,
 # so that an installed runicorn-jupyter of another version is not mistaken for this one.
@@ -56,7 +57,7 @@ main(json.loads(sys.stdin.buffer.readline().decode("utf-8")))
 def _program() -> bytes:
     folder = resources.files(_PACKAGE)
     packages = {"runicorn_jupyter": "", _PACKAGE: ""}
-    modules = {f"{_PACKAGE}.{n}": folder.joinpath(f"{n}.py").read_text(encoding="utf-8") for n in _MODULES}
+    modules = {f"{_PACKAGE}.{n}": folder.joinpath(f"{n}.py").read_text(encoding="utf-8") for n in MODULES}
     program = f"SOURCES = {packages | modules!r}\nPACKAGES = {tuple(packages)!r}\n{_START}"
     packed = zlib.compress(program.encode("utf-8"), 9)
     return b"%d\n" % len(packed) + packed

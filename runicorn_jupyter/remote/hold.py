@@ -201,8 +201,12 @@ class ViewerHold:
                 await self._watch()
             try:
                 if self.connection.status == "connected":
-                    if await self.check() == "crashed":
+                    state = await self.check()
+                    if state == "crashed":
                         return
+                    if state == "hung":
+                        # Nothing tells when that ends; its lease does not run out sooner than this.
+                        await asyncio.sleep(self._lease / RENEWALS_PER_LEASE)
                     continue
                 self._set("reconnecting")
                 if not await self.connection.wait_connected(None):

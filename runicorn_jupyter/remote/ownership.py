@@ -11,7 +11,6 @@ stands in one of another host is never touched.
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -26,7 +25,8 @@ FOLDER = "runicorn-jupyter"
 MAX_STATE_BYTES = 65536
 # Only folders of ours in them are used, with a name that nobody can guess.
 _TEMPORARY = ("/var/tmp", "/dev/shm")  # noqa: S108
-_NOFOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
+# Neither is there on Windows, where this side may run and the other not.
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 # What says "not here, try the next folder" rather than "something is wrong".
 _UNUSABLE = {
     errno.EACCES,
@@ -223,6 +223,8 @@ class Folder:
             signal.signal(signal.SIGALRM, before)
 
     def _lock_once(self, name: str) -> Optional[int]:
+        import fcntl
+
         descriptor = os.open(name, os.O_RDWR | os.O_CREAT | _NOFOLLOW, 0o600, dir_fd=self.descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -36,8 +36,13 @@ def _machine() -> str:
     return hashlib.sha256(f"{here.host}\n{here.boot}\n{namespace}".encode()).hexdigest()[:16]
 
 
-def client_name() -> str:
-    """Return what this process says of itself: machine (hashed), process id and start time."""
+def client_name() -> str | None:
+    """Return what this process says of itself: machine (hashed), process id and start time.
+
+    None on Windows, where dead holders are left to the lease.
+    """
+    if os.name != "posix":
+        return None
     return f"{_machine()} {os.getpid()} {start_time(os.getpid())}"
 
 
@@ -49,13 +54,16 @@ def dead_holders(holders: Mapping[str, Any]) -> list[str]:
     holders
         As the viewer lists them: what each said of itself, by name.
     """
-    dead = []
+    dead: list[str] = []
+    own = client_name()
+    if own is None:
+        return dead
     for name, client in holders.items():
         machine, _, process = str(client).partition(" ")
         pid, _, start = process.partition(" ")
         if machine != _machine() or not pid.isdecimal():
             continue
-        ours = str(client) == client_name()
+        ours = str(client) == own
         if (ours and name not in live) or (not ours and start_time(int(pid)) != start):
             dead.append(name)
     return dead

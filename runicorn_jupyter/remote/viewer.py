@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from runicorn_jupyter.errors import (
-    EnvironmentNotFound,
-    InvalidParameters,
-    RemoteError,
-    RunicornNotInstalled,
-    SshUnavailable,
-    ViewerStartFailed,
-)
+from runicorn_jupyter.errors import SshUnavailable, ViewerStartFailed
+from runicorn_jupyter.remote.answers import answer_after, boot_error, no_answer
 from runicorn_jupyter.remote.bundle import COMMAND, SHELL, python_input, shell_input
 from runicorn_jupyter.remote.control import ANSWER_SECONDS, Control, NotTheViewer
 from runicorn_jupyter.remote.siblings import client_name, dead_holders, live
@@ -171,11 +164,11 @@ class RemoteViewer:
         done = await self._connection.run(
             COMMAND, stdin=python_input(self._environment.python_path, config), timeout=START_SECONDS
         )
-        answer = _answer_after(done.stdout, mark)
+        answer = answer_after(done.stdout, mark)
         if answer is None:
-            raise _no_answer(done.exit_status, done.stderr, self._environment)
+            raise no_answer(done.exit_status, done.stderr, self._environment)
         if "error" in answer:
-            raise _boot_error(answer, self._environment)
+            raise boot_error(answer, self._environment)
         state = parse_state(answer)
         if state is None:
             raise ViewerStartFailed("The remote's answer about its viewer cannot be understood.")
@@ -354,43 +347,3 @@ class RemoteViewer:
 def _holders(info: dict[str, Any]) -> dict[str, Any]:
     holders = info.get("holders")
     return holders if isinstance(holders, dict) else {}
-
-
-def _answer_after(output: bytes, mark: str) -> dict[str, Any] | None:
-    """Return the answer that follows the mark, whatever a noisy shell printed before and after it."""
-    for line in output.decode("utf-8", "replace").splitlines():
-        if line.startswith(mark + " "):
-            try:
-                value = json.loads(line.removeprefix(mark))
-            except ValueError:
-                return None
-            return value if isinstance(value, dict) else None
-    return None
-
-
-def _lines(value: Any) -> list[str]:
-    return [plain_text(str(line))[:2000] for line in value[-50:]] if isinstance(value, list) else []
-
-
-def _boot_error(answer: dict[str, Any], environment: Environment) -> RemoteError:
-    message = plain_text(str(answer.get("message", "")))[:1000] or "The viewer did not start."
-    log = _lines(answer.get("log"))
-    if answer["error"] == "invalid_parameters":
-        return InvalidParameters.for_field("remote_root", message)
-    if answer["error"] == "runicorn_not_installed":
-        command = f"{environment.python_path} -m pip install runicorn"
-        return RunicornNotInstalled(
-            f"{message} Install it on the remote with: {plain_text(command)}", log=log
-        )
-    return ViewerStartFailed(message, log=log)
-
-
-def _no_answer(status: int | None, stderr: bytes, environment: Environment) -> RemoteError:
-    """Say why the boot did not answer at all."""
-    said = _lines(stderr.decode("utf-8", "replace").splitlines())
-    if status in (126, 127):
-        name = plain_text(environment.python_path)
-        return EnvironmentNotFound(f"{name} cannot be run on the remote any more; detect environments again.")
-    if status == 0:
-        return SshUnavailable("The server does not run commands for this account.")
-    return ViewerStartFailed("The environment's Python ended before it could start the viewer.", log=said)

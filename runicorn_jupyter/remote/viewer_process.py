@@ -25,7 +25,7 @@ __all__ = ["Viewer"]
 
 TICK_SECONDS = 1.0
 HUNG_GRACE_SECONDS = 30.0
-"""How long beyond its lease a viewer whose event loop stands still is left alone."""
+"""How long beyond its lease, but no longer than that, a viewer whose event loop stands still is left."""
 CLOSE_SECONDS = 2
 """What an orderly end waits for answers on their way."""
 MAX_LOG_BYTES, KEPT_LOG_BYTES = 2 * 2**20, 2**19
@@ -188,12 +188,13 @@ class Viewer:
 
     def _watch_loop(self) -> None:
         ending = 0.0
+        grace = min(HUNG_GRACE_SECONDS, self._lease.remaining)
         while True:
             time.sleep(TICK_SECONDS)
             self._loop_lag += min(TICK_SECONDS, MAX_TICK_SECONDS)
             ending = ending + TICK_SECONDS if self._server.should_exit else 0.0
-            stuck = self._loop_lag > self._lease.remaining + HUNG_GRACE_SECONDS
-            if stuck or ending > CLOSE_SECONDS + HUNG_GRACE_SECONDS:
+            stuck = self._loop_lag > self._lease.remaining + grace
+            if stuck or ending > CLOSE_SECONDS + grace:
                 print("The viewer stands still and is ended.", file=sys.stderr)
                 self._folder.forget(self._key, os.getpid(), self._cleanup)
                 os._exit(1)

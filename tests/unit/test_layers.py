@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from runicorn_jupyter.remote.bundle import MODULES
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "runicorn_jupyter"
 
@@ -119,10 +121,15 @@ def test_imports_point_downwards(path: Path) -> None:
     assert imported - {part, "__version__"} <= LAYERS[part]
 
 
-def test_what_runs_elsewhere_imports_nothing_of_ours() -> None:
-    for path in PACKAGE.rglob("viewer_boot.py"):
-        assert not list(_imported(path, _tree(path)))
-        ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))  # what other machines still have
+@pytest.mark.parametrize("name", MODULES)
+def test_what_runs_elsewhere_imports_only_what_is_sent_with_it(name: str) -> None:
+    path = PACKAGE / "remote" / f"{name}.py"
+    imported = {
+        node.module for node in ast.walk(_tree(path)) if isinstance(node, ast.ImportFrom) and node.module
+    }
+    ours = {module for module in imported if module.startswith(PACKAGE.name)}
+    assert ours <= {f"{PACKAGE.name}.remote.{sent}" for sent in MODULES}
+    ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))  # what other machines still have
 
 
 def test_the_package_itself_imports_late() -> None:

@@ -19,6 +19,7 @@ from runicorn_jupyter.remote.probe import Probe, parse, probe
 from runicorn_jupyter.remote.viewer import RemoteViewer
 from runicorn_jupyter.ssh.connection import Connection
 from tests.world.connections import Connect
+from tests.world.environments import base_python, build
 from tests.world.layouts import conda_env, pyenv_version, pyenv_virtualenv, virtualenv
 from tests.world.sshd import Sshd
 
@@ -106,6 +107,31 @@ async def test_every_kind_of_environment_is_found(
     for one in own:
         done = await connection.run(f"'{one.python_path}' -c 'print(1)'")
         assert done.stdout == b"1\n", one
+
+
+def test_what_the_real_tools_make_is_found(tmp_path: Path) -> None:
+    tools = build("virtualenv", "uv", "pipenv") / "bin"
+    project = tmp_path / "in-a-project"
+    project.mkdir()
+    (project / "Pipfile").write_text("[packages]\n")
+    python = str(base_python())
+    for command in (
+        ["virtualenv", "--quiet", "--python", python, str(tmp_path / ".virtualenvs" / "of-virtualenv")],
+        ["uv", "venv", "--quiet", "--offline", "--python", python, str(tmp_path / "of-uv" / ".venv")],
+        ["pipenv", "--python", python],
+    ):
+        subprocess.run(
+            [str(tools / command[0]), *command[1:]],
+            cwd=project,
+            env={"HOME": str(tmp_path), "PATH": f"{tools}:{os.defpath}"},
+            capture_output=True,
+            check=True,
+        )
+    result = run_locally(tmp_path, ["/bin/sh"])
+    names = [one.name for one in result.environments if one.type == "venv"]
+    assert [name.split("-")[:2] for name in names] == [["in", "a"], ["of", "virtualenv"], ["of", "uv/.venv"]]
+    version = subprocess.run([python, "-V"], capture_output=True, text=True, check=True).stdout.split()[1]
+    assert {one.python_version for one in result.environments if one.type == "venv"} == {version}
 
 
 async def test_the_systems_python_is_found(connection: Connection) -> None:

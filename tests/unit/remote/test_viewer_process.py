@@ -143,6 +143,22 @@ async def test_a_signal_ends_it_orderly_and_leaves_its_log(
     await viewer.stop(cleanup=True)
 
 
+async def test_a_viewer_that_stands_still_ends_a_while_after_its_lease(
+    make_sshd: Callable[..., Sshd], connect: Connect, runicorn_env: Prefix, tmp_path: Path
+) -> None:
+    # On a signal the main thread, and with it the event loop, does nothing more.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import signal, time\nsignal.signal(signal.SIGUSR1, lambda *_: time.sleep(1000))\n"
+    )
+    server = make_sshd(SetEnv=f"PYTHONPATH={tmp_path}")
+    connection = await connect(server)
+    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=1.5)
+    os.kill(viewer.pid, signal.SIGUSR1)
+    await until(lambda: not viewer_pids(server), seconds=30)
+    assert await viewer.check() == "crashed"
+    assert not list(server.home.rglob("runicorn-jupyter/*/*.json"))
+
+
 async def test_closing_ssh_does_not_end_it(
     connection: Connection, remote: Sshd, connect: Connect, runicorn_env: Prefix
 ) -> None:
