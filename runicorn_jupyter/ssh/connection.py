@@ -261,7 +261,11 @@ class Connection:
 
     @contextlib.contextmanager
     def _using(self) -> Iterator[None]:
-        if self.status != "connected" or not self._link.alive:
+        if self.status == "connected" and not self._link.alive:
+            # At once, not when the keeper's turn comes: who waits for a change would wait in vain.
+            self.last_error = lost()
+            self._set("reconnecting")
+        if self.status != "connected":
             self.hurry()
             raise self._down()
         try:
