@@ -63,6 +63,12 @@ class RunicornJupyter(ExtensionApp):
         help="""Whether the user's ssh config may run commands on this machine (`Match exec`,
         `ProxyCommand`).""",
     )
+    use_keyring = Bool(
+        False,
+        config=True,
+        help="""Keep passphrases and passwords that people type, and that work, in the system's keyring, and
+        do not ask for them again. Needs the `keyring` extra. Off: they are forgotten with the connection.""",
+    )
     max_connections = Integer(64, min=1, config=True, help="How many SSH connections may be open at once.")
     keepalive_seconds = Float(
         15,
@@ -133,6 +139,7 @@ class RunicornJupyter(ExtensionApp):
                 viewer_lease_seconds=self.viewer_lease_seconds,
                 max_connections=self.max_connections,
                 config_commands=self.config_commands,
+                use_keyring=self.use_keyring,
                 base_url=server.base_url,
             ),
             self.capabilities,

@@ -19,10 +19,12 @@ from runicorn_jupyter.ssh.auth import Credentials, check_private_key
 from runicorn_jupyter.ssh.challenge import Challenges
 from runicorn_jupyter.ssh.connection import Connection
 from runicorn_jupyter.ssh.hostkeys import KnownHosts, OfferedKeys, known_hosts_name, split_name
+from runicorn_jupyter.ssh.keyring_memory import KeyringMemory, load_keyring
 from runicorn_jupyter.ssh.known_hosts_file import is_hashed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from types import ModuleType
 
     from runicorn_jupyter import models as m
     from runicorn_jupyter.service.caller import Caller, Emit
@@ -48,6 +50,7 @@ class Opener:
         self._emit = emit
         self._opening = 0
         self._offered = OfferedKeys()
+        self._keyring = load_keyring() if settings.use_keyring else None
         self.challenges = Challenges(self._announce)
 
     async def open(
@@ -103,7 +106,7 @@ class Opener:
         self._emit("challenge", challenge_id=challenge.challenge_id, **about)
 
     async def _connect(self, about: dict[str, str], request: m.ConnectRequest, ask: Ask) -> Connection:
-        credentials = _credentials(request)
+        credentials = _credentials(request, self._keyring)
         await asyncio.to_thread(check_private_key, credentials)
         target = await self._resolve(request.host, request.username, request.port)
 
@@ -180,11 +183,12 @@ class Opener:
         return await asyncio.to_thread(KnownHosts.for_target(target).remove, host, port)
 
 
-def _credentials(request: m.ConnectRequest) -> Credentials:
+def _credentials(request: m.ConnectRequest, keyring: ModuleType | None) -> Credentials:
     path = request.private_key_path
     return Credentials(
         method=request.auth_method,
         private_key_path=Path(path).expanduser() if path else None,
         key_passphrase=request.key_passphrase,
         password=request.password,
+        remembered={} if keyring is None else KeyringMemory(keyring),
     )

@@ -21,6 +21,8 @@ class ServiceSettings:
         How many connections may be open at once.
     config_commands
         Whether the ssh config may run commands (``Match exec``, ``ProxyCommand``).
+    use_keyring
+        Whether what people type and what works is kept in the system's keyring.
     base_url
         The Jupyter server's, with slashes at both ends.
     """
@@ -29,4 +31,5 @@ class ServiceSettings:
     viewer_lease_seconds: float = 900
     max_connections: int = 64
     config_commands: bool = True
+    use_keyring: bool = False
     base_url: str = "/"

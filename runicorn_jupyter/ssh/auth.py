@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,15 +45,15 @@ class Credentials:
     password
         The account's password; only for ``password``.
     remembered
-        What was typed on the way and worked, in memory only, so that reconnecting need not
-        ask again. Never holds one-time codes.
+        What was typed on the way and worked, so that reconnecting need not ask again: in memory
+        only, unless it is a `KeyringMemory`. Never holds one-time codes.
     """
 
     method: AuthMethod = "key"
     private_key_path: Path | None = None
     key_passphrase: SecretStr | None = None
     password: SecretStr | None = None
-    remembered: dict[str, SecretStr] = field(default_factory=dict, repr=False, compare=False)
+    remembered: MutableMapping[str, SecretStr] = field(default_factory=dict, repr=False, compare=False)
 
     def for_jump(self) -> Credentials:
         """Return the credentials for a jump host.
@@ -174,12 +174,11 @@ class _Attempt:
         self._only_file = path if credentials.method == "key" else None
         identities = collect(target, agent, self._only_file, credentials.method == "agent")
         self.notes += identities.notes
-        known = credentials.remembered.get(self._password_key)
-        given = credentials.password if credentials.method == "password" else None
         self.answers = Answers(
             self._who,
-            password=known or given,
-            given=given is not None,
+            given=credentials.password if credentials.method == "password" else None,
+            remembered=credentials.remembered,
+            key=f"password:{target.username}@{target.known_hosts_name}",
             ask=ask,
             attempts=target.number_of_password_prompts,
             notes=self.notes,
@@ -195,10 +194,6 @@ class _Attempt:
         self.interactive = KeyboardInteractive(session, self.answers)
         self.password = Password(session, self.answers)
         self._partial = 0
-
-    @property
-    def _password_key(self) -> str:
-        return f"password:{self.target.username}@{self.target.known_hosts_name}"
 
     def run(self) -> None:
         self.session.begin()
@@ -271,7 +266,7 @@ class _Attempt:
     def _remember(self) -> None:
         self.credentials.remembered.update(self._asked_passphrase)
         if self.answers.typed is not None:
-            self.credentials.remembered[self._password_key] = self.answers.typed
+            self.credentials.remembered[self.answers.key] = self.answers.typed
 
     def _failed(self, last: Failure) -> AuthenticationFailed:
         takes = f" It takes: {', '.join(last.methods)}." if last.methods else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from paramiko.message import Message
 from pydantic import SecretStr
@@ -46,12 +46,14 @@ class Answers:
     ----------
     who
         ``USER@HOST``, for what people read.
-    password
-        What the request gave, or what was typed before.
+    given
+        The request's; nobody is asked for another one then.
+    remembered
+        What was typed before; looked into when it is needed.
+    key
+        The password's key in there.
     ask
         None when there is nobody to ask.
-    given
-        Whether the password is the request's, so that nobody is asked for another one.
     attempts
         How often a person may get it wrong (ssh's ``NumberOfPasswordPrompts``).
     notes
@@ -62,20 +64,35 @@ class Answers:
         self,
         who: str,
         *,
-        password: SecretStr | None,
-        given: bool,
+        given: SecretStr | None,
+        remembered: Mapping[str, SecretStr],
+        key: str,
         ask: Ask | None,
         attempts: int,
         notes: Sequence[str],
     ) -> None:
         self.who = who
-        self.password = password
-        self.given = given
+        self.given = given is not None
+        self.key = key
+        # A password that had to be changed on the way is newer than the request's.
+        self._password = remembered[key] if given is not None and key in remembered else given
+        self._recall = None if self.given else remembered
         self.ask = ask
         self.attempts = max(1, attempts)
         self.typed: SecretStr | None = None
         self._notes = notes
         self._told = 0
+
+    @property
+    def password(self) -> SecretStr | None:
+        """The password to try next."""
+        if self._recall is not None:
+            self._password, self._recall = self._recall.get(self.key), None
+        return self._password
+
+    @password.setter
+    def password(self, value: SecretStr | None) -> None:
+        self._password, self._recall = value, None
 
     def request(self, instruction: str, prompts: Sequence[Prompt]) -> list[SecretStr]:
         """Ask the person.

@@ -159,14 +159,13 @@ class Profiles:
 
 
 def _parse(data: bytes) -> dict[str, Any]:
-    document: Any = {}
+    loaded: Any = {}
     if data.strip():
         try:
-            document = json.loads(data)
+            loaded = json.loads(data)
         except ValueError as exc:
             log.warning("the file of saved connections is no JSON and counts as empty: %s", exc)
-    if not isinstance(document, dict):
-        document = {}
+    document: dict[str, Any] = loaded if isinstance(loaded, dict) else {}
     document.setdefault("version", VERSION)
     for name in ("profiles", "last"):
         if not isinstance(document.get(name), list):
