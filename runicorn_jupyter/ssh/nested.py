@@ -19,9 +19,10 @@ class ChannelWire(Wire):
     """
 
     def __init__(self, channel: Channel) -> None:
-        super().__init__()
+        super().__init__("ssh-nested")
         self._channel = channel
-        self._news = threading.Condition()
+        self._readable = threading.Event()
+        self._writable = threading.Event()
         self._buffer = b""
         self._offset = 0
         channel.wake = self._wake
@@ -32,9 +33,9 @@ class ChannelWire(Wire):
         return ("unknown", 0)
 
     def _wake(self) -> None:
-        with self._news:
-            self._news.notify_all()
-        self._arm()
+        # Nothing is done here but to wake: the caller is in the middle of the connection below.
+        self._readable.set()
+        self._writable.set()
 
     def recv(self, size: int) -> bytes:
         """Wait for bytes and return at most ``size`` of them; ``b""`` at the end."""
@@ -45,26 +46,21 @@ class ChannelWire(Wire):
         return data
 
     def _receive(self, size: int) -> bytes:
-        with self._news:
-            try:
-                while (data := self._channel.take(size)) is None:
-                    self._news.wait()
-            except ConnectionResetError:
-                return b""
+        try:
+            while (data := self._channel.take(size)) is None:
+                self._readable.wait()
+                self._readable.clear()  # before the next look: what comes after it wakes again
+        except ConnectionResetError:
+            return b""
         self.progress_at = time.monotonic()
         return data
 
     def _send(self, data: memoryview) -> int:
         return self._channel.put(data)
 
-    def _arm(self) -> None:
-        # Room may have come between the attempt and the queueing; after this try, any more wakes us.
-        if self._closed:
-            return
-        try:
-            self._flush()
-        except EOFError:
-            self.close()
+    def _wait_writable(self) -> None:
+        self._writable.wait()
+        self._writable.clear()  # before the attempt: what comes during it gives another one
 
     def close(self) -> None:
         """End reading and writing at once; any thread, any number of times."""
@@ -72,9 +68,5 @@ class ChannelWire(Wire):
             if self._closed:
                 return
             self._closed = True
-            self._backlog.clear()
-            self.backlog_bytes = 0
-        self._channel.close()  # wakes the reader
-
-    def join(self, timeout: float) -> None:
-        """Return: this wire has no thread."""
+        self._channel.close()  # wakes reader and writer
+        self._drop_backlog()

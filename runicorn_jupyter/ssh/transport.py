@@ -24,6 +24,7 @@ import collections
 import heapq
 import logging
 import struct
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
@@ -194,6 +195,7 @@ class SshTransport(paramiko.Transport):
         self._channels = self._table
         self._held: collections.deque[paramiko.Message] = collections.deque()
         self._waiting: set[Channel] = set()
+        self._waiting_lock = threading.Lock()
         self._answers: collections.deque[Callable[[], None]] = collections.deque()
         self._over = False
         self.host_key_algorithms: tuple[str, ...] = ()
@@ -262,24 +264,25 @@ class SshTransport(paramiko.Transport):
     @property
     def congested(self) -> bool:
         """Whether data should wait: for the socket, or for a key exchange."""
-        return self.wire.backlog_bytes > HIGH_WATER or bool(self._held) or not self.clear_to_send.is_set()
+        return self.wire.backlog_bytes > HIGH_WATER or not self.clear_to_send.is_set()
 
     def has_room(self, channel: Channel) -> bool:
         """Tell whether data may be sent now; if not, the channel is woken when it may."""
         if not self.congested:
             return True
-        self._waiting.add(channel)
+        with self._waiting_lock:
+            self._waiting.add(channel)
         if self.congested:
             return False
-        self._waiting.discard(channel)  # it ended between the two looks: no wake-up would come
+        with self._waiting_lock:  # it ended between the two looks: no wake-up would come
+            self._waiting.discard(channel)
         return True
 
     def _room(self) -> None:
-        while self._waiting:
-            try:
-                channel = self._waiting.pop()
-            except KeyError:  # another thread took the last one
-                return
+        with self._waiting_lock:
+            waiting = list(self._waiting)
+            self._waiting.clear()
+        for channel in waiting:  # who finds no room again waits again, for the next time
             channel.wake()
 
     def _parse_newkeys(self, m: paramiko.Message) -> None:
@@ -323,7 +326,8 @@ class SshTransport(paramiko.Transport):
         """Free the channel's number."""
         with self.lock:
             self._table.delete(channel.number)
-        self._waiting.discard(channel)
+        with self._waiting_lock:
+            self._waiting.discard(channel)
 
     @property
     def open_channels(self) -> int:

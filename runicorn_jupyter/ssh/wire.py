@@ -45,12 +45,14 @@ class Wire(ABC):
         Called from any thread when the backlog has fallen to ``LOW_WATER``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "ssh") -> None:
         self.backlog_bytes = 0
         self.progress_at = time.monotonic()
         self.on_room: Callable[[], None] = _nothing
+        self._name = name
         self._backlog: collections.deque[memoryview] = collections.deque()
-        self._out = threading.Lock()
+        self._out = threading.Condition()
+        self._writer: threading.Thread | None = None
         self._closed = False  # Transport.stop_thread() looks at it
 
     def settimeout(self, _seconds: float | None) -> None:  # noqa: B027 – nothing is what it does
@@ -65,16 +67,12 @@ class Wire(ABC):
         """End reading and writing at once; any thread, any number of times."""
 
     @abstractmethod
-    def join(self, timeout: float) -> None:
-        """Wait until no thread of this wire is left."""
-
-    @abstractmethod
     def _send(self, data: memoryview) -> int:
         """Give bytes to the layer below without waiting; return how many it took."""
 
     @abstractmethod
-    def _arm(self) -> None:
-        """See that ``_flush`` is called when the layer below takes bytes again."""
+    def _wait_writable(self) -> None:
+        """Wait until the layer below may take bytes again, or the wire is closed (writer thread)."""
 
     def write(self, data: bytes) -> None:
         """Send all of ``data``, now or as soon as the layer below takes it; never waits.
@@ -93,11 +91,16 @@ class Wire(ABC):
                         return
                 self._backlog.append(rest)
                 self.backlog_bytes += len(rest)
-            self._check_open()
+                self._check_open()
+                if self._writer is None:  # most connections never need one
+                    self._writer = threading.Thread(
+                        target=self._write, name=f"{self._name}-writer", daemon=True
+                    )
+                    self._writer.start()
+                self._out.notify()
         except EOFError:
             self.close()  # so that the reader learns of it too
             raise
-        self._arm()
 
     def _check_open(self) -> None:
         if self._closed or self.backlog_bytes > LIMIT:
@@ -114,8 +117,27 @@ class Wire(ABC):
             rest = rest[sent:]
         return rest
 
-    def _flush(self) -> None:
-        """Send what waits, as far as it goes."""
+    def _write(self) -> None:
+        """Send what waits, until the wire is closed (writer thread).
+
+        Only from here, with no lock held, is anyone above told that there is room: what they do then
+        may come down to this wire again.
+        """
+        while True:
+            with self._out:
+                while not self._backlog and not self._closed:
+                    self._out.wait()
+                if self._closed:
+                    return
+            self._wait_writable()
+            try:
+                if self._flush():
+                    self.on_room()
+            except EOFError:
+                self.close()
+
+    def _flush(self) -> bool:
+        """Send what waits, as far as it goes; tell whether that made room."""
         with self._out:
             before = self.backlog_bytes
             while self._backlog:
@@ -126,11 +148,20 @@ class Wire(ABC):
                     break
                 self._backlog.popleft()
             moved = self.backlog_bytes < before
-            room = moved and self.backlog_bytes <= LOW_WATER
-        if moved:
-            self.progress_at = time.monotonic()
-        if room:
-            self.on_room()
+            if moved:
+                self.progress_at = time.monotonic()
+            return moved and self.backlog_bytes <= LOW_WATER
+
+    def _drop_backlog(self) -> None:
+        with self._out:
+            self._backlog.clear()
+            self.backlog_bytes = 0
+            self._out.notify_all()
+
+    def join(self, timeout: float) -> None:
+        """Wait until the writer thread is gone, at most so many seconds."""
+        if self._writer is not None and self._writer is not threading.current_thread():
+            self._writer.join(timeout)
 
 
 class SocketWire(Wire):
@@ -148,17 +179,14 @@ class SocketWire(Wire):
     """
 
     def __init__(self, sock: socket.socket, name: str = "ssh") -> None:
-        super().__init__()
+        super().__init__(name)
         sock.setblocking(False)
         self._sock = sock
         self._fd = sock.fileno()
-        self._name = name
         self._users = 0
         self._guard = threading.Lock()
         self._buffer = b""
         self._offset = 0
-        self._news = threading.Condition(self._out)
-        self._writer: threading.Thread | None = None
         self._is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6) and hasattr(socket, "TCP_QUICKACK")
 
     def getpeername(self) -> object:
@@ -219,27 +247,10 @@ class SocketWire(Wire):
         finally:
             self._leave()
 
-    def _arm(self) -> None:
-        with self._news:
-            if self._closed:
-                return
-            if self._writer is None:  # most connections never need one
-                self._writer = threading.Thread(target=self._write, name=f"{self._name}-writer", daemon=True)
-                self._writer.start()
-            self._news.notify()
-
-    def _write(self) -> None:
-        while True:
-            with self._news:
-                while not self._backlog and not self._closed:
-                    self._news.wait()
-            if not self._enter():
-                return
+    def _wait_writable(self) -> None:
+        if self._enter():
             try:
                 wait_for(self._fd, write=True)
-                self._flush()
-            except EOFError:
-                self.close()
             finally:
                 self._leave()
 
@@ -253,15 +264,7 @@ class SocketWire(Wire):
                 self._sock.shutdown(socket.SHUT_RDWR)
             if not self._users:
                 self._sock.close()
-        with self._news:
-            self._backlog.clear()
-            self.backlog_bytes = 0
-            self._news.notify_all()
-
-    def join(self, timeout: float) -> None:
-        """Wait until the writer thread is gone."""
-        if self._writer is not None:
-            self._writer.join(timeout)
+        self._drop_backlog()
 
 
 def wait_for(fd: int, *, write: bool) -> None:

@@ -21,6 +21,16 @@ Round = tuple[str, Sequence[tuple[str, bool]], Sequence[str]]
 """Instruction, prompts with echo, and the right answers."""
 
 
+CODE_ROUNDS: list[Round] = [
+    ("Welcome.", [("Password: ", False)], ["r1ght-s3cret"]),
+    ("", [], []),
+    ("Second factor", [("Verification code: ", False)], ["123456"]),
+    ("Almost", [("Token 1: ", True), ("Token 2: ", True)], ["a", "b"]),
+]
+
+"""A password, a message, a code, and two tokens at once."""
+
+
 @dataclass
 class Script(paramiko.ServerInterface):
     """What the server asks, in order.

@@ -9,15 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from runicorn_jupyter.errors import HostNotAllowed, InvalidParameters, SshUnavailable
 from runicorn_jupyter.ssh import evaluate as evaluator
 from runicorn_jupyter.ssh import hosts, openssh
-from runicorn_jupyter.ssh.patterns import matches, matches_list
 from runicorn_jupyter.ssh.relocate import config_view, read_config
-from runicorn_jupyter.ssh.sshconfig import parse_line, quote
 from tests.world.sshd import can_relocate
 
 CORPUS = Path(__file__).parents[2] / "data" / "ssh_config"
@@ -386,53 +382,6 @@ def test_a_config_that_takes_for_ever_ends(home: Path, monkeypatch: pytest.Monke
     write_config(home, 'Match exec "sleep 5"\n  User x\n')
     with pytest.raises(ConnectionTimeout, match="Match exec"):
         hosts.resolve("gpu")
-
-
-@given(st.text(max_size=80))
-@settings(max_examples=300, deadline=None)
-def test_any_line_is_read_or_refused(text: str) -> None:
-    try:
-        line = parse_line(text)
-    except ValueError:
-        return
-    if line is not None:
-        assert line.keyword
-        assert line.keyword == line.keyword.lower()
-
-
-@given(st.lists(st.text(st.characters(blacklist_characters="\0\n", blacklist_categories=["Cs"])), min_size=1))
-def test_quoting_survives_reading(arguments: list[str]) -> None:
-    line = parse_line("IdentityFile " + " ".join(quote(argument) for argument in arguments))
-    assert line is not None
-    assert line.arguments == tuple(arguments)
-
-
-@given(st.text("ab*?", max_size=12), st.text("ab", max_size=12))
-def test_patterns_match_as_the_shell_does(pattern: str, text: str) -> None:
-    import fnmatch
-
-    assert matches(text, pattern) == fnmatch.fnmatchcase(text, pattern)
-
-
-def test_a_pattern_made_to_be_slow_is_not() -> None:
-    assert not matches("a" * 2000, "*a" * 200 + "b")
-
-
-def test_lists_of_patterns() -> None:
-    assert matches_list("gpu1", "gpu*,!gpu9")
-    assert not matches_list("gpu9", "gpu*,!gpu9")
-    assert not matches_list("gpu9", "!gpu8")
-
-
-@given(body=st.text(st.sampled_from("Host Mtch!*?\"'\\=#~%$ {}\n\t/alUserPIncud"), max_size=200))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_config_breaks_the_reader(home: Path, body: str) -> None:
-    write_config(home, body)
-    try:
-        files = read_config(home)
-        evaluator.evaluate(files, "gpu", username=None, port=None, home=home, run_commands=False)
-    except SshUnavailable:
-        return
 
 
 def test_importing_needs_no_openssh() -> None:
