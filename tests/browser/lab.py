@@ -114,7 +114,7 @@ class LabPage:
         await self.page.wait_for_function("() => window.jupyterapp?.restored")
         await self.page.evaluate("() => window.jupyterapp.restored")
         # The last thing of Lab's start: the tab in front takes the focus.
-        await expect(self.page.locator("#jp-main-dock-panel .jp-mod-current").first).to_be_visible()
+        await expect(self.page.locator("#jp-main-dock-panel .lm-TabBar-tab.lm-mod-current").first).to_be_visible()
         return self
 
     async def show_panel(self) -> LabPage:
@@ -161,13 +161,18 @@ class LabPage:
     async def open_viewer(self, host: str = "gpu1", environment: str = "torch") -> None:
         """Open a viewer of a connection, and wait for its page."""
         await self.field("Environment").select_option(environment)
-        # Lab saves the layout a little later; a reload before that would bring back the one before.
-        async with self.page.expect_request(
-            lambda request: "/api/workspaces/" in request.url and "runicorn-viewer" in (request.post_data or "")
-        ):
-            await self.button("Open viewer").click()
+        await self.button("Open viewer").click()
         await expect(self.tab(f"{host} · {environment}")).to_be_visible()
         await expect(self.overlay).to_have_count(0)
+
+    async def saved_layout(self) -> None:
+        """Wait until Lab has saved the viewers' tabs, which it does a little after they were opened."""
+        await self.page.wait_for_function(
+            """async () => JSON.stringify(
+                 (await window.jupyterapp.serviceManager.workspaces.fetch('default')).data
+               ).includes('runicorn-viewer:')""",
+            polling=300,
+        )
 
     async def command(self, label: str) -> None:
         """Run a command of the palette by its label, with the keyboard."""

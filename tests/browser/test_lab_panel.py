@@ -132,6 +132,7 @@ async def test_reload_cut_and_back_stop_and_disconnect(lab_page: LabPage, lab: L
     runs = lab_page.viewer.get_by_text("vision/run-0")
     await expect(runs).to_be_visible()
 
+    await lab_page.saved_layout()
     await lab_page.open("lab")
     await expect(lab_page.tab("line · torch")).to_be_visible()
     await expect(runs).to_be_visible()
