@@ -131,23 +131,28 @@ class RemoteViewer:
         """
         viewer = cls(connection, environment, lease_seconds)
         tell = on_step or (lambda _step: None)
-        known = [v for v in running if v.prefix == environment.prefix and root in (v.root, v.asked_root)]
-        for state in known:
-            tell("adopting")
-            if await viewer._attach(state.model_copy(update={"adopted": True})) == "attached":
-                return viewer
-        hung: list[int] = []
+        for state in running:
+            if viewer._fits(state, root):
+                tell("adopting")
+                if await viewer._attach(state.model_copy(update={"adopted": True})) == "attached":
+                    return viewer
+        unfit: list[int] = []
         for _ in range(ATTEMPTS):
             tell("starting")
-            state = await viewer._boot(root, hung)
+            state = await viewer._boot(root, unfit)
             tell("attaching")
             outcome = await viewer._attach(state)
             if outcome == "attached":
                 return viewer
-            if outcome == "silent":
+            if outcome != "gone":
                 # Somebody's, perhaps; it is left alone, and one beside it serves us.
-                hung.append(state.pid)
+                unfit.append(state.pid)
         raise ViewerStartFailed("The viewer ended again and again while it was being started; see its log.")
+
+    def _fits(self, state: RunningViewer, root: str | None) -> bool:
+        env = self._environment
+        same = (state.prefix, state.runicorn_version) == (env.prefix, env.runicorn_version)
+        return same and root in (state.root, state.asked_root)
 
     async def _boot(self, root: str | None, ignored: list[int]) -> RunningViewer:
         """Run the boot under the environment's Python; it finds the running viewer or starts one."""
@@ -155,10 +160,9 @@ class RemoteViewer:
         config = {
             "marker": mark,
             "root": root,
-            "holder": self._name,
-            "client": client_name(),
             "lease_seconds": self._lease,
             "lock_seconds": LOCK_SECONDS,
+            "start_seconds": START_SECONDS,
             "ignored": ignored,
         }
         done = await self._connection.run(
@@ -174,8 +178,13 @@ class RemoteViewer:
             raise ViewerStartFailed("The remote's answer about its viewer cannot be understood.")
         return state
 
-    async def _attach(self, state: RunningViewer) -> Literal["attached", "gone", "silent"]:
-        """Claim a viewer, once it has proven to be it."""
+    async def _attach(
+        self, state: RunningViewer, *, starting: bool = True
+    ) -> Literal["attached", "gone", "silent", "moved"]:
+        """Claim a viewer, once it has proven to be it.
+
+        A person may have moved it to another root by its own page: then it is not the one to start.
+        """
         try:
             stream = await self._connection.open_tunnel(LOOPBACK, state.port)
             async with Control(stream, state.port, state.secret, ANSWER_SECONDS) as control:
@@ -186,6 +195,9 @@ class RemoteViewer:
                 )
                 if info.get("ending") is True:
                     return "gone"
+                if starting and state.adopted and info.get("root") != state.root:
+                    await control.ask("leave", holder=self._name, stop=False, cleanup=False)
+                    return "moved"
                 dead = dead_holders(_holders(info))
                 if dead:
                     info = await control.ask("drop", holders=dead)
@@ -195,7 +207,8 @@ class RemoteViewer:
             return "gone"
         except SshUnavailable:
             self._state = state
-            await self.stop(cleanup=True)
+            if not state.adopted:
+                await self.stop(cleanup=True)
             raise
         self._state, self.adopted = state, state.adopted
         self._note(info)
@@ -257,7 +270,7 @@ class RemoteViewer:
 
         A viewer that hangs is there. One that is about to end is not.
         """
-        outcome = await self._attach(self._running.model_copy(update={"adopted": True}))
+        outcome = await self._attach(self._running.model_copy(update={"adopted": True}), starting=False)
         if outcome == "silent":
             return await self._script("check") == ["alive"]
         return outcome == "attached"
@@ -296,10 +309,10 @@ class RemoteViewer:
         live.pop(self._name, None)
         try:
             info = await self._ask("leave", holder=self._name, stop=True, cleanup=cleanup)
-        except (ConnectionRefusedError, NotTheViewer, SshUnavailable):
+        except (ConnectionRefusedError, NotTheViewer):
             grace = 0
-        except TimeoutError:
-            # It hangs. What others hold is not ours to kill.
+        except (TimeoutError, SshUnavailable):
+            # It cannot be told. What others hold is not ours to kill.
             if self._others:
                 return False
             grace = 0

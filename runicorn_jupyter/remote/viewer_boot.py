@@ -9,13 +9,14 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import signal
 import sys
 from typing import Any, Dict, NoReturn, Optional
 
 from runicorn_jupyter.remote.ownership import Folder, Machine, open_folder
 
-__all__ = ["configured_root", "main", "viewer_key"]
+__all__ = ["configured_root", "installed_version", "main", "viewer_key"]
 
 TAIL_BYTES, TAIL_LINES = 16384, 50
 # Each would change what the viewer is: end it when idle, serve another front end, log elsewhere, or (remote
@@ -37,7 +38,7 @@ def main(config: Dict[str, Any]) -> None:
     ----------
     config
         ``marker``: printed before the answer. ``root``: storage root, or None for runicorn's own choice.
-        ``holder``, ``client``, ``lease_seconds``: the first claim on a viewer that is started.
+        ``lease_seconds``: of a viewer that is started. ``start_seconds``: how long it may take to come up.
         ``lock_seconds``: how long to wait for somebody else's start of the same viewer. ``ignored``: ids of
         processes that do not answer, and are not adopted.
     """
@@ -70,7 +71,9 @@ def _find_or_start(config: Dict[str, Any]) -> Dict[str, Any]:
     lock = folder.lock(key, config["lock_seconds"])
     try:
         state = folder.running(key)
-        if state is not None and state["pid"] not in config["ignored"]:
+        # One that was started before an upgrade still runs the runicorn of then.
+        current = state is not None and state.get("runicorn_version") == installed_version()
+        if state is not None and current and state["pid"] not in config["ignored"]:
             return {**state, "adopted": True}
         folder.prune()
         return _start(config, root, folder, key, lock)
@@ -92,6 +95,19 @@ def _unusable(root: str) -> Optional[str]:
         return "is not a directory on the remote"
     if not os.access(root, os.R_OK | os.X_OK):
         return "may not be read by you on the remote"
+    return None
+
+
+def installed_version() -> Optional[str]:
+    """Return the version of the runicorn that would be imported, by its dist-info; None if it has none."""
+    for place in sys.path:
+        try:
+            names = os.listdir(place)
+        except OSError:
+            continue
+        versions = [n[9:-10] for n in names if n.startswith("runicorn-") and n.endswith(".dist-info")]
+        if versions:
+            return max(versions, key=lambda version: [int(n) for n in re.findall(r"\d+", version)])
     return None
 
 
@@ -155,6 +171,8 @@ def _become_viewer(
         for target, source in ((0, nothing), (1, log), (2, log)):
             os.dup2(source, target)
         _close_all_but(0, 1, 2, writing, lock, folder.descriptor)
+        # An import that never ends would hold the lock, and no lease counts yet.
+        signal.alarm(int(config["start_seconds"]))
         # Only here, for who finds a viewer that runs has no need of it.
         from runicorn_jupyter.remote.viewer_process import Viewer
 
@@ -192,3 +210,4 @@ def _ready(pipe: Any, lock: int, state: Dict[str, Any]) -> None:
     pipe.write(json.dumps({**state, "adopted": False}).encode())
     pipe.close()
     os.close(lock)
+    signal.alarm(0)

@@ -18,12 +18,15 @@ from typing import Any, Dict, Optional
 
 from runicorn_jupyter.remote.lease import MAX_TICK_SECONDS, Lease
 from runicorn_jupyter.remote.ownership import Folder, start_time
+from runicorn_jupyter.remote.viewer_boot import installed_version
 from runicorn_jupyter.remote.viewer_guard import Guard
 from runicorn_jupyter.remote.viewer_gzip import Compressor
 
 __all__ = ["Viewer"]
 
 TICK_SECONDS = 1.0
+UNCLAIMED_SECONDS = 60.0
+"""How long it waits for its first holder: who wanted it may have gone away meanwhile."""
 HUNG_GRACE_SECONDS = 30.0
 """How long beyond its lease, but no longer than that, a viewer whose event loop stands still is left."""
 CLOSE_SECONDS = 2
@@ -50,8 +53,8 @@ class Viewer:
         self._key = key
         self._cleanup = False
         self._secret = secrets.token_urlsafe(32)
-        self._lease = Lease(config["lease_seconds"])
-        self._lease.renew(config["holder"], config["lease_seconds"], config["client"])
+        self._lease = Lease(min(config["lease_seconds"], UNCLAIMED_SECONDS))
+        self._version = installed_version()
         self._loop_lag = 0.0
         self._spare_logs: Optional[str] = None
 
@@ -139,7 +142,7 @@ class Viewer:
 
     def _facts(self) -> Dict[str, Any]:
         root = getattr(getattr(self._app, "state", None), "storage_root", None) or self._root
-        return {"root": None if root is None else str(root), "runicorn_version": _runicorn_version()}
+        return {"root": None if root is None else str(root), "runicorn_version": self._version}
 
     def _state(self, port: int) -> Dict[str, Any]:
         machine = self._folder.machine
@@ -228,15 +231,6 @@ def _log_config() -> Dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
         "loggers": {"uvicorn": {"handlers": ["stderr"], "level": "INFO", "propagate": False}},
     }
-
-
-def _runicorn_version() -> Optional[str]:
-    from importlib import metadata
-
-    try:
-        return metadata.version("runicorn")
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _bound_log() -> None:

@@ -57,6 +57,7 @@ async def get(
     *,
     secret: str | None = None,
     method: str = "GET",
+    body: str = "",
     **headers: str,
 ) -> Answer:
     """Ask a viewer through a tunnel."""
@@ -65,7 +66,9 @@ async def get(
     if secret is not None:
         headers[SECRET_HEADER] = secret
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    await stream.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    if body:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    await stream.write(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
     answer = Answer()
     while not answer.complete and (data := await stream.read()):
         answer.parser.feed_data(data)
@@ -168,6 +171,50 @@ async def test_other_roots_and_environments_are_other_viewers(
     assert same.pid == two.pid
     for viewer in (one, two, same):
         await viewer.stop(cleanup=True)
+
+
+async def test_a_viewer_from_before_an_upgrade_is_not_adopted(
+    make_sshd: Callable[..., Sshd], connect: Connect, runicorn_env: Prefix, tmp_path: Path
+) -> None:
+    connection = await connect(make_sshd(SetEnv=f"PYTHONPATH={tmp_path}"))
+    env = environment(runicorn_env("0.7.2"))
+    before = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    (tmp_path / "runicorn-0.7.3.dist-info").mkdir()
+    after = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    assert (before.runicorn_version, after.runicorn_version) == ("0.7.2", "0.7.3")
+    assert await before.check() == "running"
+    assert before.runicorn_version == "0.7.2"
+    assert await before.stop(cleanup=True)
+    again = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    assert again.pid == after.pid
+    await again.stop(cleanup=True)
+    assert await after.stop(cleanup=True)
+
+
+async def test_a_viewer_that_a_person_moved_to_another_root_is_not_adopted(
+    connection: Connection, runicorn_env: Prefix, tmp_path: Path
+) -> None:
+    roots = [tmp_path / "one", tmp_path / "two"]
+    for root in roots:
+        root.mkdir()
+    env = environment(runicorn_env())
+    moved = await RemoteViewer.start(connection, env, str(roots[0]), lease_seconds=60)
+    body = json.dumps({"path": str(roots[1])})
+    await get(
+        connection,
+        moved.port,
+        "/api/config/user_root_dir",
+        secret=moved.secret.get_secret_value(),
+        method="POST",
+        body=body,
+    )
+    assert await moved.reattach()
+    assert moved.remote_root == str(roots[1])
+    other = await RemoteViewer.start(connection, env, str(roots[0]), lease_seconds=60)
+    assert other.pid != moved.pid
+    assert other.remote_root == str(roots[0])
+    assert await moved.stop(cleanup=True)
+    assert await other.stop(cleanup=True)
 
 
 async def test_a_released_viewer_stays_until_its_lease_is_over(
