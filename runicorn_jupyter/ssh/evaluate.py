@@ -28,9 +28,11 @@ _STRICT |= {"ask": "ask", "accept-new": "accept-new"}
 _FIRST_WORD = frozenset(
     {"hostname", "user", "hostkeyalias", "preferredauthentications", "bindaddress", "bindinterface"}
     | {"identityagent", "revokedhostkeys", "numberofpasswordprompts", "serveralivecountmax", "tag"}
-    | {"addressfamily"}
+    | {"addressfamily", "pubkeyauthentication"}
 )
-_FLAG_OPTIONS = frozenset({"identitiesonly", "hashknownhosts", "proxyusefdpass"})
+_FLAG_OPTIONS = frozenset({"identitiesonly", "hashknownhosts", "proxyusefdpass"}) | {
+    *("passwordauthentication", "kbdinteractiveauthentication"),
+}
 _TIMES = frozenset({"connecttimeout", "serveraliveinterval"})
 _LISTS = frozenset({"userknownhostsfile", "globalknownhostsfile"})
 _ACCUMULATE = frozenset({"identityfile", "certificatefile"})

@@ -24,6 +24,12 @@ DEFAULT_PORT = 22
 _RESOLVE_SECONDS = 20.0
 _MAX_HOPS = 16
 _MAX_ALIASES = 2000
+# In the order of ssh's own default for PreferredAuthentications.
+_SWITCHES = {
+    "pubkeyauthentication": "publickey",
+    "kbdinteractiveauthentication": "keyboard-interactive",
+    "passwordauthentication": "password",
+}
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 # What OpenSSH (9.6 and later) refuses in a host or user name, because a ProxyCommand or
 # "Match exec" may hand it to a shell: CVE-2023-51385.
@@ -302,7 +308,11 @@ def _target(host: str, settings: openssh.Settings, notes: tuple[str, ...]) -> tu
 
     try:
         command = one("proxycommand")
-        preferred = one("preferredauthentications")
+        if command and one("proxyusefdpass") == "yes":
+            raise SshUnavailable(
+                f"The ssh config of {host} uses ProxyUseFDPass, which is not supported here: "
+                "give it a ProxyCommand that carries the data, or a ProxyJump."
+            )
         target = Target(
             asked=host,
             hostname=tokens["h"],
@@ -318,7 +328,7 @@ def _target(host: str, settings: openssh.Settings, notes: tuple[str, ...]) -> tu
             host_key_alias=one("hostkeyalias"),
             connect_timeout=float(one("connecttimeout") or 0) or None,
             address_family=_FAMILIES.get(one("addressfamily") or "any", socket.AF_UNSPEC),
-            preferred_authentications=tuple(preferred.split(",")) if preferred else None,
+            preferred_authentications=_methods(settings),
             strict_host_key_checking=_strictness(one("stricthostkeychecking")),
             hash_known_hosts=one("hashknownhosts") == "yes",
             revoked_host_keys=files("revokedhostkeys"),
@@ -358,10 +368,22 @@ def _agent(settings: openssh.Settings, tokens: dict[str, str], home: Path) -> st
     return value if value.lower() == "none" else expand(value, tokens, home)
 
 
+def _methods(settings: openssh.Settings) -> tuple[str, ...] | None:
+    """The methods in order, where the config says something: a list, or a method switched off."""
+    off = {
+        method
+        for option, method in _SWITCHES.items()
+        if settings.get(option, ["yes"])[0].lower() in ("no", "false")
+    }
+    preferred = settings.get("preferredauthentications")
+    if preferred is None and not off:
+        return None
+    names = preferred[0].split(",") if preferred else list(_SWITCHES.values())
+    return tuple(name for name in names if name not in off)
+
+
 def _not_honoured(settings: openssh.Settings) -> list[str]:
     notes = []
-    if settings.get("proxyusefdpass", ["no"])[0] == "yes":
-        notes.append("ProxyUseFDPass is not supported.")
     for name, shown in (("knownhostscommand", "KnownHostsCommand"), ("pkcs11provider", "PKCS11Provider")):
         if settings.get(name, ["none"])[0].lower() != "none":
             notes.append(f"{shown} of the ssh config is not run.")

@@ -53,7 +53,7 @@ def own_sshd(tmp_path_factory: pytest.TempPathFactory, _sshd_program: str) -> It
         server.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of key pairs: ed25519, other, ecdsa, rsa, ca, rsa_ca, ecdsa_ca."""
     folder = tmp_path_factory.mktemp("keys")

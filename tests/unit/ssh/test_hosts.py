@@ -347,11 +347,24 @@ def test_known_hosts_files_with_spaces_are_told_apart(home: Path) -> None:
 
 def test_what_is_not_honoured_is_said(home: Path) -> None:
     write_config(
-        home, "Host x\n  ProxyCommand nc %h %p\n  ProxyUseFDPass yes\n  KnownHostsCommand /bin/true\n"
+        home,
+        "Host x\n  KnownHostsCommand /bin/true\nHost y\n  ProxyCommand nc %h %p\n  ProxyUseFDPass yes\n",
     )
-    notes = " ".join(hosts.resolve("x").notes)
-    assert "ProxyUseFDPass" in notes
-    assert "KnownHostsCommand" in notes
+    assert "KnownHostsCommand" in hosts.resolve("x").notes[0]
+    with pytest.raises(SshUnavailable, match="ProxyUseFDPass"):
+        hosts.resolve("y")
+
+
+def test_methods_that_the_config_switches_off(home: Path) -> None:
+    write_config(
+        home,
+        "Host a\n  PasswordAuthentication no\nHost b\n  PubkeyAuthentication no\n"
+        "Host c\n  PreferredAuthentications password,publickey\n  PasswordAuthentication no\n",
+    )
+    assert hosts.resolve("a").preferred_authentications == ("publickey", "keyboard-interactive")
+    assert hosts.resolve("b").preferred_authentications == ("keyboard-interactive", "password")
+    assert hosts.resolve("c").preferred_authentications == ("publickey",)
+    assert hosts.resolve("d").preferred_authentications is None
 
 
 @pytest.mark.usefixtures("without_openssh")
