@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 
 __all__ = ["RunningViewer", "parse_state", "plain_text"]
 
@@ -40,6 +48,13 @@ class RunningViewer(BaseModel):
     folder: Annotated[str, StringConstraints(max_length=4096, pattern=r"^/[^\x00\r\n]*$")]
     key: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")]
     adopted: bool = True
+
+    @field_validator("secret")
+    @classmethod
+    def _goes_into_a_header(cls, secret: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", secret.get_secret_value()):
+            raise ValueError("is not of the form")
+        return secret
 
 
 def parse_state(value: Any) -> RunningViewer | None:

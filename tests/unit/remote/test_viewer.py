@@ -256,7 +256,7 @@ async def test_a_killed_viewer_is_crashed_and_its_log_is_there(
 async def test_a_stopped_viewer_hangs_is_not_adopted_and_can_be_stopped(
     connection: Connection, remote: Sshd, runicorn_env: Prefix, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runicorn_jupyter.remote.viewer.ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr("runicorn_jupyter.remote.viewer.ANSWER_SECONDS", 1.0)
     env = environment(runicorn_env())
     viewer = await RemoteViewer.start(connection, env, None, lease_seconds=60)
     os.kill(viewer.pid, signal.SIGSTOP)
