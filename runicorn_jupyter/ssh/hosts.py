@@ -149,6 +149,8 @@ def resolve(
     asked = host
     host, username, port = _split_destination(host, username, port)
     target = _resolve_chain(host, username, port, run_commands, ())
+    for note in dict.fromkeys(note for hop in (*target.proxy_jump, target) for note in hop.notes):
+        log.warning("%s: %s", asked, note)
     return replace(target, asked=asked)
 
 
