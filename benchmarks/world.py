@@ -144,7 +144,7 @@ class World:
 
     def start_jupyter(self) -> JupyterServer:
         """Start another one, which remembers nothing."""
-        server = start_jupyter(self.home.path, "--log-level=WARN")
+        server = start_jupyter(self.home.path)
         self._stack.callback(server.stop)
         return server
 
