@@ -83,9 +83,12 @@ class KnownHosts:
         """Take the files that the ssh config names for a host."""
         return cls(target.user_known_hosts, target.global_known_hosts, hash_names=target.hash_known_hosts)
 
-    def _entries(self) -> builtins.list[files.Entry]:
+    def _entries(self, *about: str) -> builtins.list[files.Entry]:
+        """Read all files; only lines about these hosts, if any are named."""
         return [
-            entry for path in (*self._user_files, *self._global_files) for entry in files.read_entries(path)
+            entry
+            for path in (*self._user_files, *self._global_files)
+            for entry in files.read_entries(path, about or None)
         ]
 
     def lookup(self, name: str, key: bytes, *, certificate_name: str | None = None) -> Verdict:
@@ -101,7 +104,7 @@ class KnownHosts:
             The name that a certificate must be good for; None for that of ``name``.
         """
         host, port = split_name(name)
-        entries = self._entries()
+        entries = self._entries(name, host)
         verdict = _look_up(entries, name, key, certificate_name or host)
         if verdict.status == "unknown" and port != DEFAULT_PORT:
             # A host that is on record without a port is known on every port.
@@ -120,7 +123,7 @@ class KnownHosts:
         name
             ``host`` or ``[host]:port``.
         """
-        matching = [entry for entry in self._entries() if entry.matches(name)]
+        matching = self._entries(name)
         known = {entry.key_type for entry in matching if not entry.marker}
         if "ssh-rsa" in known:
             known |= {"rsa-sha2-512", "rsa-sha2-256"}
@@ -192,7 +195,9 @@ class KnownHosts:
                 "The ssh config names no file to keep host keys in (UserKnownHostsFile none)."
             )
         path = self._user_files[0]
-        if any(entry.blob == blob and entry.names_literally(name) for entry in files.read_entries(path)):
+        if any(
+            entry.blob == blob and entry.names_literally(name) for entry in files.read_entries(path, [name])
+        ):
             return
         shown = files.hash_name(name) if self._hash_names else name
         self._write(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import logging
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,13 +56,21 @@ class Entry:
         return name.lower() in self.names.lower().split(",") and self.matches(name)
 
 
-def parse_line(line: str) -> Entry | None:
+def parse_line(line: str, about: Sequence[str] | None = None) -> Entry | None:
     """Read one line.
+
+    Parameters
+    ----------
+    line
+        The text.
+    about
+        If not None, a line that is about none of these hosts is not looked at further, as
+        with OpenSSH: decoding every key of a large file takes longer than the handshake.
 
     Returns
     -------
     Entry or None
-        None for an empty line or a comment.
+        None for an empty line, a comment, or a line about other hosts.
 
     Raises
     ------
@@ -80,16 +88,20 @@ def parse_line(line: str) -> Entry | None:
             raise ValueError("an unknown marker")
     if len(fields) < 3:
         raise ValueError("too few fields")
+    if about is not None and not any(name_matches(name, fields[0]) for name in about):
+        return None
     return Entry(marker, fields[0], parse_public_key(fields[1], fields[2]))
 
 
-def read_entries(path: Path) -> list[Entry]:
+def read_entries(path: Path, about: Sequence[str] | None = None) -> list[Entry]:
     """Read a file; lines that cannot be read are skipped with a warning in the log.
 
     Parameters
     ----------
     path
         The file; it may be missing.
+    about
+        If not None, only lines about one of these hosts (``host`` or ``[host]:port``).
     """
     try:
         with path.open("rb") as file:
@@ -102,7 +114,7 @@ def read_entries(path: Path) -> list[Entry]:
     entries = []
     for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), 1):
         try:
-            entry = parse_line(line)
+            entry = parse_line(line, about)
         except ValueError as exc:
             log.warning("known_hosts: %s line %d was skipped: %s", path, number, exc)
             continue
@@ -127,7 +139,7 @@ def hash_name(name: str, salt: bytes | None = None) -> str:
         20 bytes; random if None.
     """
     salt = secrets.token_bytes(20) if salt is None else salt
-    digest = hmac.new(salt, name.lower().encode("utf-8", "surrogateescape"), hashlib.sha1).digest()
+    digest = hmac.digest(salt, name.lower().encode("utf-8", "surrogateescape"), "sha1")
     return f"{_HASH_MAGIC}{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
 
 

@@ -92,7 +92,7 @@ def test_lines_that_cannot_be_read_are_skipped_with_a_warning(
     known = record(
         tmp_path,
         *("gpu ssh-ed25519", "gpu ssh-ed25519 !!!", "@unknown gpu ssh-ed25519 AAAA", "\x00\xff binary \x01"),
-        *("old 1024 35 1234567890", f"gpu ssh-rsa {public(keys, 'ed25519').split()[1]}", "# comment", "   "),
+        *("gpu 1024 35 1234567890", f"gpu ssh-rsa {public(keys, 'ed25519').split()[1]}", "# comment", "   "),
         f"  gpu\t{public(keys, 'ed25519')}",
     )
     assert known.lookup("gpu", blob(keys, "ed25519")).status == "known"
