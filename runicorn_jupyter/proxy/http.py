@@ -66,7 +66,8 @@ class ViewerHandler(RequestHandler):
         self.viewer: Viewer | None = None
         self.relay: Relay | None = None
         self.received = bytearray()
-        self._work: asyncio.Task[None] | None = None
+        self._worker: asyncio.Task[Any] | None = None
+        self._left = False
         self._refused: Refused | None = None
         self._is_read = False
         root = self.settings.get("base_url", "/") + VIEWERS
@@ -76,7 +77,8 @@ class ViewerHandler(RequestHandler):
         self.prefix = f"{root}{self.capability}/" if self.capability else root
         host = self.request.host if HOST.fullmatch(self.request.host) else "invalid"
         self.own_origin = viewer_origin.rstrip("/") or f"{self.request.protocol}://{host}"
-        self.security = security_headers(self.own_origin, self.prefix)
+        ancestors = self.settings.get("runicorn_frame_ancestors", "'self'")
+        self.security = security_headers(self.own_origin, self.prefix, ancestors)
         self.set_default_headers()
 
     # -- what Tornado asks for
@@ -116,7 +118,7 @@ class ViewerHandler(RequestHandler):
     async def data_received(self, chunk: bytes) -> None:
         """Pass a piece of the request's body on; returns when there is room for more."""
         if self.relay is not None:
-            await self._guarded(self.relay.send(chunk))
+            await self._guarded(self.relay.send(chunk), ends_with_browser=False)
         elif self._is_reserved and len(self.received) <= MAX_PATCH_BYTES:
             self.received += chunk
 
@@ -153,8 +155,10 @@ class ViewerHandler(RequestHandler):
     def on_connection_close(self) -> None:
         """Stop at once: the browser left."""
         super().on_connection_close()
-        if self._work is not None:
-            self._work.cancel()
+        self._left = True
+        if self._worker is not None:
+            self._worker.cancel()
+            self._worker = None
         if self.relay is not None:
             self.relay.abort()
 
@@ -242,15 +246,25 @@ class ViewerHandler(RequestHandler):
         except ValueError:
             return host in self.settings.get("local_hostnames", ["localhost"])
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do a piece of work that ends when the browser leaves, and answer its failures."""
-        self._work = asyncio.ensure_future(work)
+    async def _guarded(self, work: Coroutine[Any, Any, None], *, ends_with_browser: bool = True) -> None:
+        """Do a piece of work, and answer its failures.
+
+        Parameters
+        ----------
+        work
+            What to do.
+        ends_with_browser
+            Cancel it when the browser leaves. Not for what runs in the task that reads the request: Tornado
+            ends that itself.
+        """
+        worker = asyncio.current_task()
+        self._worker = worker if ends_with_browser else None
         try:
-            await self._work
+            await work
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if worker is None or not (self._left and ends_with_browser):
                 raise
+            worker.uncancel()  # it was ours, see `on_connection_close`, and ends here
             self._drop()
         except StreamClosedError:
             self._drop()
@@ -265,7 +279,7 @@ class ViewerHandler(RequestHandler):
             log.info("%s: the viewer cannot be reached: %s", self.summary, exc)
             self.fail(502, "bad_gateway", "Nothing answers where the viewer was.")
         finally:
-            self._work = None
+            self._worker = None
 
     def _relayed(self) -> Relay:
         if self.relay is None:

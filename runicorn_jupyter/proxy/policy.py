@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 SANDBOX = "allow-scripts allow-forms allow-popups allow-downloads allow-modals"
 """The sandbox's words; an iframe that shows a viewer carries the same ones as its attribute."""
@@ -45,6 +46,7 @@ def content_security_policy(origin: str, prefix: str, ancestors: str = "'self'")
     )
 
 
+@lru_cache(maxsize=256)
 def security_headers(origin: str, prefix: str, ancestors: str = "'self'") -> dict[str, str]:
     """Give the headers of every answer below a capability, errors and 304 included.
 

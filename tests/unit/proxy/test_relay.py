@@ -99,11 +99,17 @@ async def test_a_viewer_may_refuse_a_body_before_its_end(proxy: Proxy, upstream:
         while await reader.read(65536):
             pass
         writer.close()
+        await writer.wait_closed()
+        ended.set()
+
+    ended = asyncio.Event()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with running_proxy(server.sockets[0].getsockname()[1]) as other:
         got = await other.ask("/api/import", "POST", body=b"x" * 3_000_000)
+        await ended.wait()
     server.close()
+    await server.wait_closed()
     assert (got.status, got.body) == (413, b"big")
 
 

@@ -87,6 +87,7 @@ class Upstream:
     connections: int = 0
     closed: asyncio.Queue[int] = field(default_factory=asyncio.Queue)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def says(self, *pieces: bytes, close: bool = False) -> None:
         """Answer every request with these bytes."""
@@ -100,12 +101,14 @@ class Upstream:
 
         self.answer = answer
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        number = self.connections
+        self._writers.add(writer)
+        task = asyncio.create_task(self._serve(reader, writer, self.connections))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -119,7 +122,7 @@ class Upstream:
             return
         finally:
             self.closed.put_nowait(number)
-            self._tasks.discard(task)
+            self._writers.discard(writer)
             writer.close()
 
     async def stop(self) -> None:
@@ -127,13 +130,15 @@ class Upstream:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in self._writers:  # of those that were cancelled before they began
+            writer.close()
 
 
 @asynccontextmanager
 async def running_upstream() -> AsyncIterator[Upstream]:
     """Run an `Upstream`."""
     upstream = Upstream()
-    server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0, limit=2**20)
+    server = await asyncio.start_server(upstream.accept, "127.0.0.1", 0, limit=2**20)
     upstream.port = server.sockets[0].getsockname()[1]
     try:
         yield upstream
