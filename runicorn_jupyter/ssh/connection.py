@@ -80,7 +80,6 @@ class Connection:
         self.last_error: RemoteError | None = None
         self.reconnect_delay_max = settings.reconnect_delay_max
         self.relay_python = "python3"
-        self._settings = settings
         self._dialler = dialler
         self._timeout = 30.0
         self._keepalive = settings.keepalive_seconds
@@ -89,7 +88,9 @@ class Connection:
         self._forwarding = True
         self._subscribers: list[Callable[[Connection], None]] = []
         self._changed = asyncio.Event()
-        self._reconnector: Reconnector[Dialled] | None = None
+        self._reconnector = Reconnector(
+            self._attempt, settings.reconnect_for_seconds, lambda: self.reconnect_delay_max
+        )
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {connection_id}")
 
     @classmethod
@@ -281,8 +282,7 @@ class Connection:
 
     def hurry(self) -> None:
         """Say that somebody waits: while it is down, the next attempt comes within a second."""
-        if self._reconnector is not None:
-            self._reconnector.hurry()
+        self._reconnector.hurry()
 
     async def wait_connected(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109
         """Wait until it is connected.
@@ -290,7 +290,8 @@ class Connection:
         Parameters
         ----------
         timeout
-            Seconds to wait; None waits as long as there is hope.
+            Seconds to wait, during which attempts are made close together; None waits as long as
+            there is hope, and hurries nobody.
 
         Returns
         -------
@@ -305,8 +306,8 @@ class Connection:
         try:
             async with asyncio.timeout(timeout):
                 while self.status not in ("connected", "disconnected"):
-                    self.hurry()
-                    await self._changed.wait()
+                    with contextlib.nullcontext() if timeout is None else self._reconnector.impatient():
+                        await self._changed.wait()
         except TimeoutError as error:
             raise self._down() from error
         return self.status == "connected"
@@ -356,9 +357,6 @@ class Connection:
             end = await watch(self._link, self._keepalive)
             log.info("%s: the connection to %s is %s", self.connection_id, self.target.asked, end)
             self.last_error = lost()
-            self._reconnector = Reconnector(
-                self._attempt, self._settings.reconnect_for_seconds, lambda: self.reconnect_delay_max
-            )
             self._set("reconnecting")
             try:
                 await self._link.wait_closed()
@@ -373,8 +371,6 @@ class Connection:
                 self.last_error = InternalError("Something unexpected happened; the server's log says what.")
                 self._set("disconnected")
                 return
-            finally:
-                self._reconnector = None
 
     async def _attempt(self) -> Dialled:
         again = replace(self._dialler, tcp_seconds=RECONNECT_TCP_SECONDS)

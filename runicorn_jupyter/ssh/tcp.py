@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 HAPPY_EYEBALLS_DELAY = 0.25
 """Seconds until the next address is tried beside the last (RFC 8305, section 8)."""
+
+TCP_RTO_MAX_MS = 44
+"""Linux 6.15 and later: the longest pause between repetitions. Two minutes otherwise, and then a connection
+sleeps on after the network has come back."""
 
 NOT_SENT_BYTES = 131072
 """What the kernel may hold unsent: more would only delay keepalives and hide a stalled line."""
@@ -117,7 +122,9 @@ def tune(sock: socket.socket, keepalive_seconds: float) -> None:
         "TCP_USER_TIMEOUT": round(2000 * keepalive_seconds),  # milliseconds
         "TCP_NOTSENT_LOWAT": NOT_SENT_BYTES,
     }
-    for name, value in options.items():
-        if hasattr(socket, name):
-            with contextlib.suppress(OSError):  # an option less: the watchdog does not need them
-                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    numbers = {getattr(socket, name): value for name, value in options.items() if hasattr(socket, name)}
+    if sys.platform == "linux":
+        numbers[TCP_RTO_MAX_MS] = 3000
+    for number, value in numbers.items():
+        with contextlib.suppress(OSError):  # an option less: the watchdog does not need them
+            sock.setsockopt(socket.IPPROTO_TCP, number, value)

@@ -48,6 +48,8 @@ from runicorn_jupyter.ssh.wire import HIGH_WATER, Wire
 
 CHANNEL_OPEN, GLOBAL_REQUEST = 90, 80  # RFC 4250, section 4.1.2
 BANNER_LINE_BYTES = 8192
+PACKET_BYTES = MAX_PACKET + 32768
+"""No packet of a server is larger (RFC 4253, section 6.1, asks for 35000): what says so is not SSH."""
 
 _CIPHERS = (
     "aes128-gcm@openssh.com",
@@ -100,6 +102,12 @@ class WirePacketizer(Packetizer):
     def write_all(self, out: Any) -> None:
         """Send without waiting."""
         self._wire.write(out)
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
+        """Read ``n`` bytes; a length that no packet has is not believed."""
+        if not 0 <= n <= PACKET_BYTES:
+            raise paramiko.SSHException("the server announces a packet of impossible size")
+        return super().read_all(n, check_rekey)
 
     def start_handshake(self, timeout: float) -> None:
         """Start no timer thread: the caller of the handshake closes the wire at its own deadline."""

@@ -338,6 +338,21 @@ async def test_an_attempt_comes_at_once_when_somebody_waits(monkeypatch: pytest.
     assert (running.result(), attempts) == ("connected", 3)
 
 
+async def test_who_waits_for_the_connection_keeps_the_attempts_close_together(
+    make_sshd: Callable[..., Sshd], connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconnect, "delay", lambda *_: 3600.0)
+    server = make_sshd()
+    connection = await connect(server)
+    server.stop()
+    await until(connection, "reconnecting")
+    waiting = asyncio.create_task(connection.wait_connected(LIMIT))
+    with pytest.raises(ConnectionLost):
+        await connection.wait_connected(3)  # at least two attempts fail
+    server.start()
+    assert await waiting
+
+
 async def test_what_is_permanent_is_not_tried_again() -> None:
     attempts = 0
 
