@@ -21,6 +21,8 @@ REPOSITORY = Path(__file__).parents[2]
 SCREENSHOTS = REPOSITORY / ("docs/images" if os.environ.get("UPDATE_SCREENSHOTS") else "test-results")
 """Where pictures go; ``UPDATE_SCREENSHOTS=1`` renews those of the README."""
 
+APPS = ("LabApp", "JupyterNotebookApp")
+
 expect.set_options(timeout=30_000)  # Lab alone takes seconds on a busy machine
 
 QUIET_SETTINGS: dict[str, dict[str, Any]] = {"apputils-extension/notification": {"fetchNews": "false"}}
@@ -39,8 +41,10 @@ class LabWorld:
     relay: Relay
 
     def settings(self, **settings: dict[str, Any]) -> None:
-        """Write user settings of JupyterLab's own plugins; ``__`` in a name stands for a slash."""
+        """Set the user settings of JupyterLab's own plugins; ``__`` in a name stands for a slash."""
         folder = self.home.path / ".jupyter" / "lab" / "user-settings" / "@jupyterlab"
+        for old in folder.glob("*/*.jupyterlab-settings"):
+            old.unlink()
         named = {name.replace("__", "/").replace("_", "-"): value for name, value in settings.items()}
         for name, values in {**QUIET_SETTINGS, **named}.items():
             path = folder / f"{name}.jupyterlab-settings"
@@ -82,7 +86,7 @@ def module_lab(
     config = sshd.home / ".config" / "runicorn" / "config.json"
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(json.dumps({"user_root_dir": str(finished_runs())}))
-    server = start_jupyter(home.path, "--LabApp.expose_app_in_browser=True", command="lab")
+    server = start_jupyter(home.path, *(f"--{app}.expose_app_in_browser=True" for app in APPS), command="lab")
     world = LabWorld(server, sshd, home, relay)
     world.settings()
     yield world
@@ -114,7 +118,9 @@ class LabPage:
         await self.page.wait_for_function("() => window.jupyterapp?.restored")
         await self.page.evaluate("() => window.jupyterapp.restored")
         # The last thing of Lab's start: the tab in front takes the focus.
-        await expect(self.page.locator("#jp-main-dock-panel .lm-TabBar-tab.lm-mod-current").first).to_be_visible()
+        await expect(
+            self.page.locator("#jp-main-dock-panel .lm-TabBar-tab.lm-mod-current").first
+        ).to_be_visible()
         return self
 
     async def show_panel(self) -> LabPage:
@@ -190,10 +196,19 @@ class LabPage:
 
 
 @pytest.fixture
-async def lab_page(browser: Browser, lab: LabWorld) -> AsyncIterator[LabPage]:
-    """JupyterLab in a page of the browser's own profile, whose cache spares Lab's 15 MB from the second test on."""
+async def lab_tab(browser: Browser, lab: LabWorld) -> AsyncIterator[LabPage]:
+    """A page for JupyterLab, not opened yet.
+
+    It is in the browser's own profile, whose cache spares Lab's 15 MB from the second test on.
+    """
     page = await browser.contexts[0].new_page()
     await page.set_viewport_size({"width": 1280, "height": 900})
     page.set_default_timeout(30_000)
-    yield await LabPage(page, lab).open()
+    yield LabPage(page, lab)
     await page.close()
+
+
+@pytest.fixture
+async def lab_page(lab_tab: LabPage) -> LabPage:
+    """JupyterLab, open."""
+    return await lab_tab.open()

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from playwright.async_api import Page, expect
 
-from tests.browser.lab import LabPage, LabWorld, lab, lab_page, module_lab
+from tests.browser.lab import LabPage, LabWorld, lab, lab_page, lab_tab, module_lab
 from tests.world.browser import painted_canvases
 from tests.world.sshd import Sshd, make_key
 
-__all__ = ["lab", "lab_page", "module_lab"]
+__all__ = ["lab", "lab_page", "lab_tab", "module_lab"]
 
 
 async def painted(page: Page) -> int:
@@ -142,6 +142,7 @@ async def test_reload_cut_and_back_stop_and_disconnect(lab_page: LabPage, lab: L
     await expect(lab_page.overlay).to_contain_text("Reconnecting to line…")
     await expect(lab_page.tab("line · torch")).to_have_class(re.compile("rj-mod-reconnecting"))
     await expect(runs).to_be_visible()  # the last picture
+    assert await lab_page.overlay.bounding_box() == await page.locator(".rj-Frame:visible").bounding_box()
     await lab_page.show_panel()
     await expect(lab_page.card("line")).to_have_attribute("data-status", "reconnecting")
     await lab_page.picture("lab-reconnecting")

@@ -13,6 +13,7 @@ import type { ViewerFrame } from './frame.js';
 export class Overlay extends ReactWidget {
   constructor(frame: ViewerFrame) {
     super();
+    this.addClass('rj-Overlay-holder');
     this._frame = frame;
   }
 
