@@ -21,12 +21,22 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 import requests
 from requests.auth import AuthBase
 
-__all__ = ["DEFAULT_URL", "Server", "TokenAuth", "find_server", "kernel_id", "open_session", "server_at"]
+__all__ = [
+    "DEFAULT_URL",
+    "Server",
+    "TokenAuth",
+    "find_server",
+    "is_alive",
+    "kernel_id",
+    "open_session",
+    "server_at",
+    "use_for_process",
+]
 
 DEFAULT_URL = "http://localhost:23300"
 """The address that upstream's examples default to; ``jupyter runicorn`` listens there."""
 
-_PROBE_TIMEOUT = (2.0, 5.0)
+_PROBE_TIMEOUT = (5.0, 20.0)
 """Seconds to connect and to answer for a server that a runtime file says is on this machine."""
 
 _WILDCARDS = {"", "0.0.0.0", "::", "*"}  # noqa: S104 - compared with, never bound
@@ -278,7 +288,7 @@ def _from_info(info: Any) -> Server | None:
     url, port, pid = info.get("url"), info.get("port"), info.get("pid")
     if not isinstance(url, str) or not _is_http(url):
         return None  # a UNIX socket, which requests cannot speak to
-    if not isinstance(pid, int) or not isinstance(port, int) or not _is_alive(pid) or not _is_own_port(port):
+    if not isinstance(pid, int) or not isinstance(port, int) or not is_alive(pid) or not _is_own_port(port):
         return None
     if info.get("hostname") in _WILDCARDS:
         parts = urlsplit(url)
@@ -286,8 +296,14 @@ def _from_info(info: Any) -> Server | None:
     return Server(url=_reachable(url), token=info.get("token") or None, source="runtime file", pid=pid)
 
 
-def _is_alive(pid: int) -> bool:
-    """Whether ``pid`` is a live process that this user may signal."""
+def is_alive(pid: int) -> bool:
+    """Whether this is a live process that this user may signal.
+
+    Parameters
+    ----------
+    pid
+        A process id from a file, whatever it is.
+    """
     if sys.platform == "win32":
         from jupyter_server.utils import check_pid  # noqa: PLC0415 - Windows has no null signal
 

@@ -11,15 +11,12 @@ from __future__ import annotations
 import html
 import os
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runicorn_jupyter.client import RunicornRemoteClient
 from runicorn_jupyter.notebook.results import plain
 
-if TYPE_CHECKING:
-    import ipywidgets
-
-__all__ = ["MIME_TYPE", "RunicornViewer", "forgets_widgets", "frame_widget"]
+__all__ = ["MIME_TYPE", "RunicornViewer", "forgets_widgets"]
 
 MIME_TYPE = "application/vnd.runicorn.viewer+json"
 """The MIME type that ``labextension/`` renders."""
@@ -115,23 +112,3 @@ def forgets_widgets(shell: Any) -> bool:
         The IPython shell, in whose namespace VS Code leaves the notebook's path.
     """
     return "__vsc_ipynb_file__" in getattr(shell, "user_ns", {}) or "VSCODE_PID" in os.environ
-
-
-def frame_widget(viewer: RunicornViewer) -> ipywidgets.HTML:
-    """Make a widget with the live viewer and a link to open it in a browser.
-
-    Parameters
-    ----------
-    viewer
-        The viewer; its URL goes into the widget's state, so only where `forgets_widgets`.
-    """
-    import ipywidgets  # noqa: PLC0415 - takes 200 ms, and most sessions need none
-
-    url = html.escape(viewer.url, quote=True)
-    title = html.escape(f"Runicorn viewer of {plain(viewer.host)}", quote=True)
-    return ipywidgets.HTML(
-        f'<p><a href="{url}" target="_blank" rel="noopener noreferrer">Open the viewer in a browser</a></p>'
-        f'<iframe src="{url}" title="{title}" width="100%" height="{int(viewer.height)}" style="border:0" '
-        'sandbox="allow-scripts allow-forms allow-popups allow-downloads allow-modals" '
-        'allow="clipboard-write"></iframe>'
-    )

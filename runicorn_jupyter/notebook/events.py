@@ -8,6 +8,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from tornado.httpclient import HTTPClientError, HTTPRequest
@@ -116,20 +117,12 @@ class _Reader:
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._read_until_stopped())
-
-    async def _read_until_stopped(self) -> None:
-        stopped = asyncio.ensure_future(self._stop.wait())
-        reading = asyncio.ensure_future(self._read())
-        await asyncio.wait({stopped, reading}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (stopped, reading):
-            task.cancel()
-        await asyncio.gather(stopped, reading, return_exceptions=True)
+            runner.run(self._read())
 
     async def _read(self) -> None:
         pause, longest = _RETRY_SECONDS
         was_connected = False
-        while True:
+        while not self._stop.is_set():
             try:
                 socket = await websocket_connect(
                     self._request(),
@@ -147,17 +140,23 @@ class _Reader:
                 self.connected.set()
                 await self._read_socket(socket)
                 self.connected.clear()
-            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load, hides nothing
+            with suppress(TimeoutError):
+                # Jittered, so that many kernels do not come back at once.
+                await asyncio.wait_for(self._stop.wait(), pause * random.uniform(0.5, 1))  # noqa: S311
             pause = min(pause * 2, longest)
 
     async def _read_socket(self, socket: WebSocketClientConnection) -> None:
-        try:
-            while (message := await socket.read_message()) is not None:
-                event = json.loads(message)
-                if isinstance(event, dict) and event.get("schema_id") == SCHEMA_ID:
-                    self._dispatch(event)
-        finally:
-            socket.close()
+        closing = asyncio.ensure_future(self._close_when_stopped(socket))
+        # Closing has the server's answer, or Tornado's time limit, end the messages.
+        while (message := await socket.read_message()) is not None:
+            event = json.loads(message)
+            if isinstance(event, dict) and event.get("schema_id") == SCHEMA_ID:
+                self._dispatch(event)
+        closing.cancel()
+
+    async def _close_when_stopped(self, socket: WebSocketClientConnection) -> None:
+        await self._stop.wait()
+        socket.close()
 
     def _request(self) -> HTTPRequest:
         headers = {"Authorization": f"token {self._server.token}"} if self._server.token else {}

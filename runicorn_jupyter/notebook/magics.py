@@ -15,7 +15,7 @@ from IPython.display import display
 from runicorn_jupyter.client import ApiError, RunicornRemoteClient
 from runicorn_jupyter.notebook import connecting
 from runicorn_jupyter.notebook.asking import CellAsker, ask_secret
-from runicorn_jupyter.notebook.display import DEFAULT_HEIGHT, RunicornViewer, forgets_widgets, frame_widget
+from runicorn_jupyter.notebook.display import DEFAULT_HEIGHT, RunicornViewer, forgets_widgets
 from runicorn_jupyter.notebook.results import Connection, Connections, Environments, Logs, Status, plain
 from runicorn_jupyter.notebook.session import NotebookSession, one_line_errors
 
@@ -130,7 +130,9 @@ class RunicornMagics(Magics):
         current = next(c for c in self.session.connections() if c["connection_id"] == ident)
         viewer = RunicornViewer(self.session.client, current, height=height)
         if forgets_widgets(self.shell):
-            display(frame_widget(viewer))
+            from runicorn_jupyter.notebook.frame import ViewerFrame  # noqa: PLC0415 - widgets take 200 ms to import
+
+            display(ViewerFrame(viewer))
         return viewer
 
     def _start(self, connection: dict[str, Any], env: str, root: str | None) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import uuid
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -16,8 +15,9 @@ from IPython.core.getipython import get_ipython
 
 from runicorn_jupyter.client import RunicornRemoteClient
 from runicorn_jupyter.notebook import connecting
-from runicorn_jupyter.notebook.display import RunicornViewer, forgets_widgets, frame_widget
+from runicorn_jupyter.notebook.display import RunicornViewer, forgets_widgets
 from runicorn_jupyter.notebook.events import Event, event_stream
+from runicorn_jupyter.notebook.frame import ViewerFrame
 from runicorn_jupyter.notebook.panel_form import ConnectForm, Question, StatusLine, ViewerForm, show
 from runicorn_jupyter.notebook.progress import step_text
 from runicorn_jupyter.notebook.results import Environments, Logs, plain
@@ -46,6 +46,8 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         What the magics of this kernel share; default: a new one.
     """
 
+    _unsubscribe: Callable[[], None] | None = None  # a half-made panel is closed too
+
     def __init__(self, session: NotebookSession | None = None) -> None:
         self._session = session or NotebookSession()
         self._lock = threading.RLock()
@@ -53,7 +55,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         self._environments: dict[str, Environments] = {}
         self._profiles: dict[str, dict[str, Any]] = {}
         self._shown: tuple[object, ...] | None = None
-        self._request_id = ""
+        self._request_id = self._failure = ""
         self.status = StatusLine()
         self.connections = widgets.Dropdown(
             description="Connection",
@@ -67,30 +69,37 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         super().__init__(
             [self.connections, self.form, self.actions, self.question, self.status, self.logs, self.viewer]
         )
+        self._refresh = _Latest(self._read)
         self._wire()
-        self._refresh = _Latest(weakref.WeakMethod(self._read))
-        self._unsubscribe = event_stream(self._session.server).subscribe(_weakly(self._heard))
-        weakref.finalize(self, _end, self._unsubscribe, self._refresh.stop)
+        self._unsubscribe = event_stream(self._session.server).subscribe(self._heard)
         self._offer()
         self._read()
 
+    def __repr__(self) -> str:
+        return "RunicornPanel()"  # it is saved with the notebook, and ipywidgets' own shows every field
+
     def close(self) -> None:
         """Take the panel away; the connections stay."""
-        _end(self._unsubscribe, self._refresh.stop)
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+            self._refresh.stop()
+            for part in list(_parts(self)):  # ipywidgets keeps what is not closed
+                part.close()
         super().close()
 
     def _wire(self) -> None:
         clicks: list[tuple[widgets.Button, Callable[[], None]]] = [
-            (self.form.button, self._connect),
-            (self.actions.open, self._open),
-            (self.actions.stop, self._stop),
-            (self.actions.look, self._look),
-            (self.actions.logs, self._show_logs),
-            (self.actions.disconnect, self._disconnect),
+            (self.form.connect_button, self._connect),
+            (self.actions.open_button, self._open),
+            (self.actions.stop_button, self._stop),
+            (self.actions.look_button, self._look),
+            (self.actions.logs_button, self._show_logs),
+            (self.actions.disconnect_button, self._disconnect),
         ]
         for button, action in clicks:
             button.on_click(lambda _button, action=action: action())
-        self.connections.observe(lambda _change: self._work("", self._visit), "value")
+        self.connections.observe(lambda _change: self._refresh.ask(), "value")
         self.form.host.observe(self._host_chosen, "value")
 
     # -- what is there ----------------------------------------------------------------------------
@@ -121,13 +130,21 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         """Read the connections again and draw what changed."""
         try:
             found = self._session.connections()
+            with self._lock:
+                self._connections = {entry["connection_id"]: entry for entry in found}
+                self._draw_connections()
+            self._read_environments()
         except requests.RequestException as exc:
-            self.status.say(str(exc), error=True)
-            return
+            self._failure = self._failure or str(exc)
         with self._lock:
-            self._connections = {entry["connection_id"]: entry for entry in found}
-            self._draw_connections()
             self._draw()
+
+    def _read_environments(self) -> None:
+        """Read the environments of the connection that is shown, once; the server has them."""
+        current = self._current
+        if current is not None and current["connection_id"] not in self._environments:
+            ident = current["connection_id"]
+            self._environments[ident] = Environments(self._session.client.list_environments(ident))
 
     def _draw_connections(self) -> None:
         chosen = self.connections.value
@@ -149,19 +166,23 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         return self._connections.get(self.connections.value)
 
     def _draw(self) -> None:
-        current = self._current
+        busy, current = bool(self._request_id), self._current
+        viewer = (current or {}).get("viewer")
         show(self.form, current is None)
         show(self.actions, current is not None)
-        viewer = (current or {}).get("viewer")
-        self.actions.stop.disabled = viewer is None
         self._draw_viewer(current, viewer)
         if current is None:
             self.logs.value = ""
-            return
-        environments = self._environments.get(current["connection_id"])
-        if environments is not None:
-            self._draw_environments(environments)
-        if not self._request_id:
+        else:
+            self._draw_environments(self._environments.get(current["connection_id"], Environments()))
+        self.form.connect_button.disabled = busy
+        for button in self.actions.buttons:
+            button.disabled = busy
+        self.actions.stop_button.disabled = busy or viewer is None
+        self.actions.open_button.disabled = busy or not self.actions.environment.options
+        if self._failure:
+            self.status.say(self._failure, error=True)
+        elif current is not None and not busy:
             state = f"; viewer {viewer['status']} in {viewer['env_name']}" if viewer else ""
             self.status.say(f"{current['username']}@{current['host']}: {current['status']}{state}.")
 
@@ -176,7 +197,6 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         ]
         if tuple(options) != tuple(self.actions.environment.options):
             self.actions.environment.options = options
-        self.actions.open.disabled = not options
 
     def _draw_viewer(self, current: dict[str, Any] | None, viewer: dict[str, Any] | None) -> None:
         live = viewer is not None and viewer["status"] in {"running", "reconnecting"}
@@ -191,7 +211,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
             return
         drawn = RunicornViewer(self._session.client, current)
         if forgets_widgets(get_ipython()):
-            self.viewer.children = (frame_widget(drawn),)
+            self.viewer.children = (ViewerFrame(drawn),)
             return
         output = widgets.Output()
         output.append_display_data(drawn)
@@ -203,54 +223,40 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         """Do something on a thread of its own, so that the kernel and the panel stay free."""
         with self._lock:
             if self._request_id:
-                if title:
-                    self.status.say("One thing at a time: the last one is still under way.")
-                return
-            self._request_id = uuid.uuid4().hex
-        if title:
-            self.status.say(f"{title} …")
-        self._enable(False)
+                return  # the buttons cannot be pressed meanwhile
+            self._request_id, self._failure = uuid.uuid4().hex, ""
+            self._draw()
+        self.status.say(f"{title} …")
         threading.Thread(target=self._run, args=(work,), daemon=True, name="runicorn-panel").start()
 
     def _run(self, work: Callable[[RunicornRemoteClient], None]) -> None:
-        failure = ""
         try:
             with one_line_errors(), self._session.new_client(self._request_id) as client:
                 work(client)
         except UsageError as exc:
-            failure = str(exc)
+            self._failure = str(exc)
         finally:
             self._request_id = ""
-            self._enable(True)
-        self._read()
-        if failure:
-            self.status.say(failure, error=True)
+            self._read()
 
-    def _enable(self, enabled: bool) -> None:
-        for button in (self.form.button, self.actions.open, self.actions.look, self.actions.disconnect):
-            button.disabled = not enabled
+    def _refuse(self, why: str) -> None:
+        self._failure = why
+        self.status.say(why, error=True)
 
     def _connect(self) -> None:
         request = self.form.take()
         if not request["host"]:
-            self.status.say("Say which host to connect to.", error=True)
+            self._refuse("Say which host to connect to.")
             return
 
         def work(client: RunicornRemoteClient) -> None:
             answer = connecting.connect(lambda step: step(client), request, self)
             ident = answer["connection_id"]
             self._session.name(request["host"], ident)
-            self._environments[ident] = Environments(client.list_environments(ident))
             self._read()
             self.connections.value = ident
 
         self._work(f"Connecting to {request['host']}", work)
-
-    def _visit(self, client: RunicornRemoteClient) -> None:
-        current = self._current
-        if current is not None and current["connection_id"] not in self._environments:
-            ident = current["connection_id"]
-            self._environments[ident] = Environments(client.list_environments(ident))
 
     def _look(self) -> None:
         ident = self.connections.value
@@ -268,9 +274,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
             self.actions.root.value.strip(),
         )
         if env is None:
-            self.status.say(
-                "No environment has runicorn; install it there with pip and look again.", error=True
-            )
+            self._refuse("No environment has runicorn; install it there with pip and look again.")
             return
         self._work(
             f"Starting the viewer in {env}", lambda c: _ignore(c.start_viewer(ident, env, root, False))
@@ -322,7 +326,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
 class _Latest:
     """Runs one function on a thread, again after each time it is asked, never twice at once."""
 
-    def __init__(self, function: weakref.WeakMethod[Callable[[], None]]) -> None:
+    def __init__(self, function: Callable[[], None]) -> None:
         self._function = function
         self._asked = threading.Event()
         self._stopped = False
@@ -340,27 +344,13 @@ class _Latest:
     def _run(self) -> None:
         while self._asked.wait() and not self._stopped:
             self._asked.clear()
-            function = self._function()
-            if function is None:
-                return
-            function()
-            del function
+            self._function()
 
 
-def _weakly(method: Callable[[Event], None]) -> Callable[[Event], None]:
-    reference = weakref.WeakMethod(method)
-
-    def call(event: Event) -> None:
-        function = reference()
-        if function is not None:
-            function(event)
-
-    return call
-
-
-def _end(*functions: Callable[[], None]) -> None:
-    for function in functions:
-        function()
+def _parts(widget: widgets.Widget) -> Iterator[widgets.Widget]:
+    for child in getattr(widget, "children", ()):
+        yield from _parts(child)
+        yield child
 
 
 def _ignore(_answer: object) -> None:

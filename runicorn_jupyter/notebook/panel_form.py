@@ -69,11 +69,11 @@ class ConnectForm(widgets.VBox):  # type: ignore[misc]
         self.auth = widgets.Dropdown(description="Sign in with", options=[KEY, KEY_FILE, PASSWORD], **text)
         self.key = widgets.Text(description="Private key", placeholder="~/.ssh/id_ed25519", **text)
         self.secret = widgets.Password(description="Password", **text)
-        self.button = widgets.Button(description="Connect", button_style="primary")
+        self.connect_button = widgets.Button(description="Connect", button_style="primary")
         self.auth.observe(lambda _change: self._show_fields(), "value")
         self._show_fields()
         super().__init__(
-            [self.host, self.username, self.port, self.auth, self.key, self.secret, self.button],
+            [self.host, self.username, self.port, self.auth, self.key, self.secret, self.connect_button],
         )
 
     def _show_fields(self) -> None:
@@ -119,13 +119,19 @@ class ViewerForm(widgets.VBox):  # type: ignore[misc]
         self.root = widgets.Text(
             description="Storage root", placeholder="as that environment has it", style=_FIELD, layout=_WIDE
         )
-        self.open = widgets.Button(description="Open viewer", button_style="primary")
-        self.stop = widgets.Button(description="Stop viewer")
-        self.look = widgets.Button(description="Look again", tooltip="Look for environments again")
-        self.logs = widgets.Button(description="Logs", tooltip="Show what the viewer printed")
-        self.disconnect = widgets.Button(description="Disconnect", button_style="warning")
-        buttons = [self.open, self.stop, self.logs, self.look, self.disconnect]
-        row = widgets.HBox(buttons, layout=widgets.Layout(flex_flow="row wrap"))
+        self.open_button = widgets.Button(description="Open viewer", button_style="primary")
+        self.stop_button = widgets.Button(description="Stop viewer")
+        self.look_button = widgets.Button(description="Look again", tooltip="Look for environments again")
+        self.logs_button = widgets.Button(description="Logs", tooltip="Show what the viewer printed")
+        self.disconnect_button = widgets.Button(description="Disconnect", button_style="warning")
+        self.buttons = [
+            self.open_button,
+            self.stop_button,
+            self.logs_button,
+            self.look_button,
+            self.disconnect_button,
+        ]
+        row = widgets.HBox(self.buttons, layout=widgets.Layout(flex_flow="row wrap"))
         super().__init__([self.table, self.environment, self.root, row])
 
 

@@ -15,7 +15,7 @@ from typing import IO
 from runicorn_jupyter import discovery
 from runicorn_jupyter.discovery import Server
 
-__all__ = ["PrivateServerFailed", "current_server"]
+__all__ = ["PrivateServerFailed", "current_server", "is_there"]
 
 _START_SECONDS = 30.0
 """Seconds for the private server to answer; it needs about one, and a cold disk some more."""
@@ -47,6 +47,19 @@ def current_server() -> Server:
             server = _start()
             discovery.use_for_process(server)
         return server
+
+
+def is_there(server: Server) -> bool:
+    """Whether the server's process lives, as far as this machine knows of it.
+
+    Parameters
+    ----------
+    server
+        As `current_server` returned it.
+    """
+    if _private is not None and server.pid == _private.pid:
+        return _private.poll() is None
+    return server.pid is None or discovery.is_alive(server.pid)
 
 
 _private: subprocess.Popen[bytes] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from runicorn_jupyter.client import ApiError, RunicornRemoteClient
 from runicorn_jupyter.discovery import Server
 from runicorn_jupyter.notebook.connecting import Declined, way_forward
 from runicorn_jupyter.notebook.progress import run_with_progress
-from runicorn_jupyter.notebook.server import PrivateServerFailed, current_server
+from runicorn_jupyter.notebook.server import PrivateServerFailed, current_server, is_there
 
 __all__ = ["NotebookSession", "one_line_errors"]
 
@@ -45,16 +46,24 @@ class NotebookSession:
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
+        self._lock = threading.RLock()
         self._cookies = RequestsCookieJar()
         self._client: RunicornRemoteClient | None = None
 
     @property
     def client(self) -> RunicornRemoteClient:
         """A client of this kernel's server, which is found or started at first use."""
-        server = current_server()
-        if self._client is None or self._client.server != server:
-            self._client = RunicornRemoteClient.for_server(server, cookies=self._cookies)
-        return self._client
+        with self._lock:
+            if self._client is None or not is_there(self._client.server):
+                self.close()
+                self._client = RunicornRemoteClient.for_server(current_server(), cookies=self._cookies)
+            return self._client
+
+    def close(self) -> None:
+        """Close what is open to the server; the next use opens it again."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     @property
     def server(self) -> Server:

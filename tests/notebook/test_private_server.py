@@ -165,3 +165,20 @@ def test_run_by_hand_it_ends_with_its_input() -> None:
         assert process.stdout.readline().startswith(b'{"url": "http://127.0.0.1:')
         process.stdin.close()
         assert process.wait(SECONDS) == 0
+
+
+def test_vs_code_may_frame_its_viewers_and_gets_them_in_a_widget(
+    quiet_home: dict[str, str], world: World, tmp_path: Path
+) -> None:
+    with lone_kernel({**quiet_home, "VSCODE_PID": "1"}, tmp_path) as kernel:
+        kernel.good("%load_ext runicorn_jupyter\n%runicorn_connect gpu1")
+        cell = kernel.good("v = %runicorn_viewer rc072\nv")
+        url = kernel.value("v.url")
+        policy = requests.get(url, timeout=20).headers["Content-Security-Policy"]
+        assert policy.endswith("frame-ancestors 'self' vscode-webview: vscode-file:")
+        outputs = [m for m in cell.messages if m["msg_type"] in {"display_data", "execute_result"}]
+        assert any("application/vnd.jupyter.widget-view+json" in m["content"]["data"] for m in outputs)
+        # What VS Code writes to the file are the outputs; the URL is in the widget's state only.
+        assert all("runicorn/v/" not in str(m["content"]) for m in outputs)
+        opened = [m["content"]["data"] for m in cell.messages if m["msg_type"] == "comm_open"]
+        assert any(url in str(data) for data in opened)

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from runicorn_jupyter.client import RunicornRemoteClient
-from runicorn_jupyter.notebook.display import MIME_TYPE, RunicornViewer, forgets_widgets, frame_widget
+from runicorn_jupyter.notebook.display import MIME_TYPE, RunicornViewer, forgets_widgets
+from runicorn_jupyter.notebook.frame import ViewerFrame
 from tests.unit.recording import Recorder
 
 URL = "http://127.0.0.1:8888/runicorn/v/0123456789abcdef0123456789abcdef/"
@@ -70,9 +71,10 @@ def test_vs_code_gets_a_widget(named: bool, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_widgets_frame_is_sandboxed_and_named(viewer: RunicornViewer) -> None:
-    frame = frame_widget(viewer)
+    frame = ViewerFrame(viewer)
     assert f'src="{URL}"' in frame.value
     assert 'sandbox="allow-scripts allow-forms allow-popups allow-downloads allow-modals"' in frame.value
     assert "allow-same-origin" not in frame.value
     assert 'title="Runicorn viewer of gpu&lt;1&gt;"' in frame.value
+    assert "runicorn/v" not in str(frame._repr_mimebundle_())  # what a front end saves as the output
     frame.close()

@@ -1,0 +1,274 @@
+"""RunicornPanel against a real server and a real sshd: what its widgets do when they are used."""
+
+from __future__ import annotations
+
+import gc
+import json
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ipywidgets as widgets
+import pytest
+
+from runicorn_jupyter.notebook import RunicornPanel
+from runicorn_jupyter.notebook.panel_form import KEY_FILE, PASSWORD
+from runicorn_jupyter.notebook.session import NotebookSession
+from tests.api.conftest import World
+from tests.world.sshd import Sshd, make_key
+
+SECONDS = 60
+MIME = "application/vnd.runicorn.viewer+json"
+
+
+class Used:
+    """A panel and a person who looks at it."""
+
+    def __init__(self, panel: RunicornPanel) -> None:
+        self.panel = panel
+        self._news = threading.Event()
+        for widget in widgets_of(panel):
+            widget.observe(self._changed)
+
+    def _changed(self, _change: object) -> None:
+        self._news.set()
+
+    def until(self, condition: Callable[[], Any]) -> None:
+        """Look again at each change until the condition holds."""
+        while not condition():
+            assert self._news.wait(SECONDS), self.panel.status.value
+            self._news.clear()
+
+    def says(self, text: str) -> None:
+        """Wait until the status line says this."""
+        self.until(lambda: text in self.panel.status.value)
+
+    def click(self, button: widgets.Button) -> None:
+        """Press a button as soon as it can be pressed."""
+        self.until(lambda: not button.disabled)
+        button.click()
+
+    def fill(self, host: str, **fields: Any) -> None:
+        """Fill the form and press Connect."""
+        form = self.panel.form
+        form.host.value = host
+        for name, value in fields.items():
+            getattr(form, name).value = value
+        self.click(form.connect_button)
+
+    def press(self, label: str) -> None:
+        """Press a button of the question."""
+        self.until(lambda: self.panel.question.children)
+        (row,) = [child for child in self.panel.question.children if isinstance(child, widgets.HBox)]
+        next(button for button in row.children if button.description == label).click()
+
+    def type(self, text: str) -> widgets.Text:
+        """Type into the question's first field."""
+        self.until(lambda: self.panel.question.children)
+        fields = [child for child in self.panel.question.children if isinstance(child, widgets.Text)]
+        assert fields, self.panel.question.children
+        fields[0].value = text
+        return fields[0]
+
+
+def widgets_of(widget: widgets.Widget) -> Iterator[widgets.Widget]:
+    """A widget and all within it."""
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from widgets_of(child)
+
+
+def visible(widget: widgets.Widget) -> bool:
+    """Whether the panel shows it."""
+    return widget.layout.display != "none"
+
+
+@pytest.fixture
+def session(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[NotebookSession]:
+    """What a kernel in the world's home would have."""
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(world.jupyter.info_file.parent))
+    for name in ("JUPYTERHUB_SERVICE_URL", "JUPYTER_SERVER_URL", "JPY_PARENT_PID", "VSCODE_PID"):
+        monkeypatch.delenv(name, raising=False)
+    made = NotebookSession()
+    assert made.server.url == world.jupyter.url.rstrip("/"), (
+        made.server,
+        sorted(world.jupyter.info_file.parent.iterdir()),
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def used(session: NotebookSession) -> Iterator[Used]:
+    """A panel that somebody looks at."""
+    panel = RunicornPanel(session)
+    yield Used(panel)
+    panel.close()
+
+
+def test_the_whole_job(used: Used, world: World) -> None:
+    panel = used.panel
+    assert visible(panel.form)
+    assert not visible(panel.actions)
+    assert "gpu1" in panel.form.host.options
+    used.fill("gpu1")
+    used.until(lambda: visible(panel.actions))
+    used.says("gpu1: connected")
+    assert not visible(panel.form)
+    used.until(lambda: panel.actions.environment.options)
+    assert "not installed" in panel.actions.table.value
+    assert [value for _, value in panel.actions.environment.options] == ["rc050", "rc060", "rc072"]
+
+    panel.actions.environment.value = "rc072"
+    used.click(panel.actions.open_button)
+    used.until(lambda: panel.viewer.children)
+    (output,) = panel.viewer.children
+    assert output.outputs[0]["data"][MIME]["env_name"] == "rc072"
+    used.says("viewer running in rc072")
+
+    used.click(panel.actions.logs_button)
+    used.until(lambda: "<pre" in panel.logs.value)
+    used.click(panel.actions.stop_button)
+    used.until(lambda: not panel.viewer.children)
+    used.click(panel.actions.disconnect_button)
+    used.until(lambda: visible(panel.form))
+    assert world.jupyter.get("connections").json()["connections"] == []
+    assert world.sshd.processes() == []
+
+
+def test_steps_are_shown_while_it_connects(used: Used) -> None:
+    said: list[str] = []
+    used.panel.status.observe(lambda change: said.append(change["new"]), "value")
+    used.fill("gpu1")
+    used.says("connected")
+    assert any("Connecting to gpu1 …" in text for text in said)
+    assert sum("…" in text for text in said) >= 3, said  # steps came by events
+
+
+def test_it_follows_what_others_do(used: Used, world: World) -> None:
+    ident = world.connect()
+    used.until(lambda: ident in [value for _, value in used.panel.connections.options])
+    used.panel.connections.value = ident
+    used.until(lambda: used.panel.actions.environment.options)
+    world.start(ident, "rc072", auto_open=False)
+    used.until(lambda: used.panel.viewer.children)
+    world.jupyter.delete(f"connections/{ident}")
+    used.until(lambda: visible(used.panel.form))
+
+
+def test_a_new_panel_finds_connections_and_viewers_again(session: NotebookSession, world: World) -> None:
+    ident = world.connect()
+    world.start(ident, "rc072", auto_open=False)
+    panel = RunicornPanel(session)
+    again = Used(panel)
+    again.until(lambda: panel.viewer.children and panel.actions.environment.options)
+    assert panel.connections.value == ident
+    panel.close()
+
+
+def test_an_unknown_host_is_asked_about_and_no_is_the_first_answer(
+    used: Used, world: World, make_sshd: Callable[..., Sshd]
+) -> None:
+    other = make_sshd()
+    fields = {"username": other.user, "port": other.port, "auth": KEY_FILE, "key": str(other.key_path)}
+    used.fill(other.host, **fields)
+    used.until(lambda: used.panel.question.children)
+    text, row = used.panel.question.children
+    assert "SHA256:" in text.value
+    assert [button.description for button in row.children] == ["Do not connect", "Trust this key"]
+    used.press("Do not connect")
+    used.says("is not trusted")
+    assert not visible(used.panel.question)
+    used.click(used.panel.form.connect_button)
+    used.press("Trust this key")
+    used.says("connected")
+
+
+def test_a_passphrase_is_typed_hidden_and_forgotten(
+    used: Used, world: World, make_sshd: Callable[..., Sshd]
+) -> None:
+    other = make_sshd()
+    world.home.trust(other)
+    key = make_key(other.root / "locked", passphrase="canary phrase")
+    other.authorized_keys.write_text(key.with_suffix(".pub").read_text())
+    used.fill(other.host, username=other.user, port=other.port, auth=KEY_FILE, key=str(key))
+    field = used.type("canary phrase")
+    assert isinstance(field, widgets.Password)
+    used.press("Answer")
+    used.says("connected")
+    assert field.value == ""
+    assert "canary" not in json.dumps(widgets.Widget.get_manager_state())
+
+
+def test_a_password_leaves_the_widgets_state_at_once(
+    used: Used, world: World, make_sshd: Callable[..., Sshd]
+) -> None:
+    other = make_sshd(password="canary-Passw0rd")
+    world.home.trust(other)
+    used.fill(other.host, username=other.user, port=other.port, auth=PASSWORD, secret="canary-Passw0rd")
+    assert used.panel.form.secret.value == ""
+    used.says("connected")
+    state = json.dumps(widgets.Widget.get_manager_state())
+    assert "canary" not in state
+    assert "canary" not in repr(used.panel)
+
+
+def test_no_widget_holds_a_capability_while_the_viewer_shows(used: Used, world: World) -> None:
+    ident = world.connect()
+    url = world.start(ident, "rc072", auto_open=False)["url"]
+    used.until(lambda: ident in [value for _, value in used.panel.connections.options])
+    used.panel.connections.value = ident
+    used.until(lambda: used.panel.viewer.children)
+    state = json.dumps(widgets.Widget.get_manager_state())
+    assert url.rstrip("/").rpartition("/")[2] not in state
+    assert "runicorn/v/" not in state
+
+
+def test_failures_are_said_and_the_panel_goes_on(used: Used) -> None:
+    used.fill("")
+    used.says("Say which host")
+    used.fill("127.0.0.1", port=1)
+    used.until(lambda: 'role="alert"' in used.panel.status.value)
+    used.until(lambda: not used.panel.form.connect_button.disabled)
+    used.fill("gpu1", port=22)
+    used.says("connected")
+
+
+def test_every_field_has_a_label() -> None:
+    panel_fields = (widgets.Text, widgets.Dropdown, widgets.BoundedIntText)
+    from runicorn_jupyter.notebook.panel_form import ConnectForm, ViewerForm
+
+    for form in (ConnectForm(), ViewerForm()):
+        fields = [w for w in widgets_of(form) if isinstance(w, panel_fields)]
+        assert fields
+        assert all(field.description for field in fields)
+
+
+def test_a_saved_connection_fills_the_form(session: NotebookSession, world: World) -> None:
+    world.jupyter.post("profiles", name="my lab", host="gpu1", username="someone", port=2222)
+    try:
+        panel = RunicornPanel(session)
+        assert "my lab" in panel.form.host.options
+        panel.form.host.value = "my lab"
+        assert panel.form.host.value == "gpu1"
+        assert panel.form.username.value == "someone"
+        assert panel.form.port.value == 2222
+        panel.close()
+    finally:
+        world.jupyter.delete("profiles", name="my lab")
+
+
+def test_a_closed_panel_leaves_no_thread(session: NotebookSession) -> None:
+    before = set(threading.enumerate())
+    panel = RunicornPanel(session)
+    mine = set(threading.enumerate()) - before
+    assert {thread.name for thread in mine} >= {"runicorn-events", "runicorn-panel-refresh"}
+    gone = weakref.ref(panel)
+    panel.close()
+    del panel
+    for thread in mine:
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+    gc.collect()
+    assert gone() is None
