@@ -22,6 +22,7 @@ from typing import Any, Dict, Iterator, NamedTuple, Optional
 __all__ = ["MAX_STATE_BYTES", "Folder", "Machine", "candidates", "is_alive", "open_folder", "start_time"]
 
 FOLDER = "runicorn-jupyter"
+TEMPORARY_PREFIX = "runicorn-jupyter-state-"
 MAX_STATE_BYTES = 65536
 # Only folders of ours in them are used, with a name that nobody can guess.
 _TEMPORARY = ("/var/tmp", "/dev/shm")  # noqa: S108
@@ -124,7 +125,7 @@ def candidates(environ: Dict[str, str]) -> Iterator[str]:
 
     for place in dict.fromkeys([tempfile.gettempdir(), *_TEMPORARY]):
         try:
-            names = sorted(name for name in os.listdir(place) if name.startswith(FOLDER + "-"))
+            names = sorted(name for name in os.listdir(place) if name.startswith(TEMPORARY_PREFIX))
         except OSError:
             continue
         for name in names:
@@ -132,7 +133,7 @@ def candidates(environ: Dict[str, str]) -> Iterator[str]:
             if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
                 yield os.path.join(place, name)
         try:
-            yield tempfile.mkdtemp(prefix=FOLDER + "-", dir=place)
+            yield tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=place)
         except OSError:
             continue
 

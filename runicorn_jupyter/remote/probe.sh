@@ -63,7 +63,7 @@ runicorn_config() {
 
 states() {
     for base in "${XDG_STATE_HOME:-$HOME/.local/state}/runicorn-jupyter" "${XDG_RUNTIME_DIR:-/nowhere}/runicorn-jupyter" \
-        "${TMPDIR:-/tmp}"/runicorn-jupyter-* /var/tmp/runicorn-jupyter-* /dev/shm/runicorn-jupyter-*; do
+        "${TMPDIR:-/tmp}"/runicorn-jupyter-state-* /var/tmp/runicorn-jupyter-state-* /dev/shm/runicorn-jupyter-state-*; do
         [ -d "$base" ] && [ ! -L "$base" ] && [ -O "$base" ] || continue
         for file in "$base"/*."$boot"*/*.json; do
             [ -f "$file" ] && [ ! -L "$file" ] && [ -O "$file" ] || continue

@@ -228,14 +228,14 @@ def test_a_home_that_takes_nothing_leaves_other_places(
     assert open_folder(environ, machine).path.startswith(str(runtime / "runicorn-jupyter"))
     del environ["XDG_RUNTIME_DIR"]
     first = open_folder(environ, machine)
-    assert first.path.startswith(str(temporary / "runicorn-jupyter-"))
+    assert first.path.startswith(str(temporary / "runicorn-jupyter-state-"))
     assert open_folder(environ, machine).path == first.path
 
 
 def test_a_relative_or_predictable_place_is_no_candidate(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     places = candidates({"XDG_STATE_HOME": "relative", "XDG_RUNTIME_DIR": "relative"})
     first = next(places)
     places.close()
