@@ -135,6 +135,7 @@ class Profiles:
         except FileNotFoundError:
             data = b""
         except OSError as exc:
+            log.exception("%s cannot be read", self._path)
             raise InternalError("The file of saved connections cannot be read.") from exc
         return _parse(data)
 
@@ -155,6 +156,7 @@ class Profiles:
         try:
             replace(self._path, rewrite)
         except OSError as exc:
+            log.exception("%s cannot be written", self._path)
             raise InternalError("The file of saved connections cannot be written.") from exc
 
 

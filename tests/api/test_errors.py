@@ -314,6 +314,8 @@ def test_forbidden_from_another_origin(world: World) -> None:
 def test_internal_error_tells_nothing(world: World, tmp_path: Path) -> None:
     profiles = world.jupyter.home / ".local" / "share" / "jupyter" / "runicorn" / "profiles.json"
     profiles.parent.mkdir(parents=True, exist_ok=True)
+    if profiles.exists():
+        profiles.rename(tmp_path / "aside")
     profiles.mkdir()
     try:
         answer = world.jupyter.get("profiles")
@@ -322,3 +324,5 @@ def test_internal_error_tells_nothing(world: World, tmp_path: Path) -> None:
         assert str(profiles) in world.jupyter.log.read_text()
     finally:
         profiles.rmdir()
+        if (tmp_path / "aside").exists():
+            (tmp_path / "aside").rename(profiles)

@@ -155,13 +155,8 @@ def test_a_key_and_then_what_pam_asks(world: World, make_sshd: Callable[..., Ssh
 
 def test_what_was_last_opened_is_offered_first(world: World) -> None:
     connection_id = world.connect()
-    environment = next(
-        each
-        for each in world.jupyter.get("environments", connection_id=connection_id).json()["environments"]
-        if each["runicorn_installed"]
-    )
-    viewer = world.start(connection_id, environment["name"], auto_open=False)
+    viewer = world.start(connection_id, "rc072", auto_open=False)
     recent = world.jupyter.get("profiles").json()["recent"]
     assert recent[0]["host"] == "gpu1"
-    assert recent[0]["env_name"] == environment["name"]
+    assert recent[0]["env_name"] == "rc072"
     assert recent[0]["remote_root"] == viewer["remote_root"]
