@@ -59,6 +59,9 @@ def hub_remote(
 @pytest.fixture(scope="session")
 def _alice(hub: Hub, hub_remote: Sshd, finished_runs: Callable[..., Path]) -> Alice:
     home = SshHome(hub.home("alice"))
+    settings = home.path / ".jupyter/lab/user-settings/@jupyterlab/apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
     home.trust(hub_remote)
     home.host("gpu1", hub_remote)
     return Alice(hub.person("alice"), hub_remote, finished_runs())

@@ -224,7 +224,11 @@ class Hub:
             "Authenticator": {"allowed_users": set(PEOPLE)},
             "SharedPasswordAuthenticator": {"user_password": self.password},
             "Spawner": {
-                "args": ["--allow-root", "--log-level=DEBUG"] if os.geteuid() == 0 else ["--log-level=DEBUG"],
+                "args": [
+                    "--log-level=DEBUG",
+                    "--LabApp.expose_app_in_browser=True",
+                    *(["--allow-root"] if os.geteuid() == 0 else []),
+                ],
                 "ip": "127.0.0.1",
                 "default_url": "/lab",
                 "start_timeout": START_SECONDS,
