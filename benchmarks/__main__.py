@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
 import tempfile
 import time
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = set(options.questions) - set(QUESTIONS)
     if unknown:
         parser.error(f"no such question: {', '.join(sorted(unknown))}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends the world orderly
     answers: list[Answer] = []
     with tempfile.TemporaryDirectory(prefix="runicorn-bench-") as folder, World(Path(folder)) as world:
         for name in options.questions or QUESTIONS:

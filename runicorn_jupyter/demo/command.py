@@ -149,8 +149,6 @@ class Demo:
             "--no-browser",
             f"--ServerApp.root_dir={self.folders.notebooks}",
             "--ServerApp.ip=127.0.0.1",
-            "--LabApp.news_url=None",  # no question about news before the first click
-            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         ]
         if self._port is not None:
             options += [f"--ServerApp.port={self._port}", "--ServerApp.port_retries=0"]

@@ -13,6 +13,8 @@ from pathlib import Path
 ALIAS = "demo-gpu"
 NOTEBOOK = "quickstart.ipynb"
 
+_NO_QUESTIONS = {"checkForUpdates": False, "fetchNews": "false"}  # JupyterLab's, before the first click
+
 # What would lead the demo's programs to the person's own settings, agents and runs.
 _PERSONAL = ("JUPYTER", "JPY_", "IPYTHON", "XDG_", "RUNICORN", "SSH_", "PYTHON", "VIRTUAL_ENV", "CONDA")
 
@@ -57,6 +59,11 @@ class Folders:
         for log in (self.log, self.jupyter_log):
             log.write_text("", encoding="utf-8")
         self._write_notebook()
+        settings = self.home / ".jupyter/lab/user-settings/@jupyterlab/apputils-extension"
+        settings.mkdir(parents=True, exist_ok=True)
+        (settings / "notification.jupyterlab-settings").write_text(
+            json.dumps(_NO_QUESTIONS), encoding="utf-8"
+        )
         resource = files("runicorn_jupyter.demo").joinpath("training.py")
         (self.remote_home / "training.py").write_bytes(resource.read_bytes())
         config = self.remote_home / ".config" / "runicorn"
