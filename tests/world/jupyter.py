@@ -139,10 +139,11 @@ def start_jupyter(
     root = home / "work"
     root.mkdir(parents=True, exist_ok=True)
     log = home / f"jupyter-{secrets.token_hex(4)}.log"
+    level = [] if any(each.startswith("--log-level") for each in options) else ["--log-level=INFO"]
     arguments = [
         sys.executable, "-m", "jupyter", command, "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.base_url={base_url}",
-        f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}", "--log-level=INFO", *options,
+        f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}", *level, *options,
     ]  # fmt: skip
     if not token:
         arguments.append("--ServerApp.disable_check_xsrf=True")
