@@ -4,6 +4,7 @@ pytest_plugins = [
     "tests.world.sshd",
     "tests.world.relay",
     "tests.world.peers",
+    "tests.world.network",
     "tests.world.connections",
     "tests.world.environments",
     "tests.world.jupyter",

@@ -74,7 +74,7 @@ class Reconnector(Generic[T]):
     attempt
         One attempt; raises `RemoteError` when it fails.
     for_seconds
-        Give up after this long.
+        Give up after this long; 0 never tries.
     delay_max
         The longest pause between attempts, seconds; asked for anew each time.
     """
@@ -116,6 +116,8 @@ class Reconnector(Generic[T]):
             An error that trying again does not mend, or the last one when the time is over.
         """
         lost_at = time.monotonic()
+        if self._for_seconds <= 0:
+            raise ConnectionLost("The connection was lost, and reconnecting is switched off.")
         while True:
             begun = time.monotonic()
             self._wanted.clear()

@@ -17,7 +17,7 @@ class Settings:
     keepalive_seconds
         A dead peer is noticed within four thirds of this.
     reconnect_for_seconds
-        Give up on a lost connection after this long.
+        Give up on a lost connection after this long; 0 switches reconnecting off.
     reconnect_delay_max
         The longest pause between attempts, seconds.
     host_key_policy

@@ -36,7 +36,9 @@ def target_of(server: Sshd, via: Relay | None = None, **changes: Any) -> Target:
         Other fields of `Target`.
     """
     known_hosts = server.root / "known_hosts_of_tests"
-    known_hosts.write_text(f"server-{server.id} {server.host_key}\n")
+    line = f"server-{server.id} {server.host_key}\n"
+    if not known_hosts.exists() or known_hosts.read_text() != line:  # others may be reading it
+        known_hosts.write_text(line)
     target = Target(
         asked="server",
         hostname=via.host if via else server.host,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import subprocess
 import sys
@@ -79,10 +80,10 @@ async def _main() -> None:
     await server.serve_forever()
 
 
-@pytest.fixture(scope="session")
-def peer_port() -> Iterator[int]:
-    """The port of a server that does as its client's first line says (see ``serve``)."""
-    process = subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True)
+@contextlib.contextmanager
+def peer_process(*prefix: str) -> Iterator[int]:
+    """Run the server as a process, by way of another command if one is given; gives its port."""
+    process = subprocess.Popen([*prefix, sys.executable, __file__], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         yield int(process.stdout.readline())
@@ -90,6 +91,13 @@ def peer_port() -> Iterator[int]:
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def peer_port() -> Iterator[int]:
+    """The port of a server that does as its client's first line says (see ``serve``)."""
+    with peer_process() as port:
+        yield port
 
 
 if __name__ == "__main__":

@@ -90,6 +90,8 @@ class Sshd:
         that has to be changed.
     address
         The loopback address to listen on.
+    network
+        The network namespace to live in; ``address`` is one of its own then.
     match
         Text put at the end of the configuration (``Match`` blocks).
     options
@@ -105,12 +107,14 @@ class Sshd:
         password: str | None = None,
         password_expired: bool = False,
         address: str = "127.0.0.1",
+        network: str | None = None,
         match: str = "",
         **options: Option,
     ) -> None:
         self.root = root
         self.id = uuid.uuid4().hex
         self.host = address
+        self.network = network
         self.port = 0
         self.user = getpass.getuser()
         self.home = home or root / "home"
@@ -231,6 +235,8 @@ class Sshd:
         if self.relocated:
             files = [str(self.root / "passwd"), str(self.root / "shadow")]
             command = ["unshare", "--mount", "sh", "-c", _ENTER, "sh", *files, *command]
+        if self.network:
+            command = ["nsenter", f"--net=/run/netns/{self.network}", *command]
         return command
 
     def start(self, **options: Option) -> Sshd:
@@ -241,12 +247,17 @@ class Sshd:
         first = self.port == 0
         for _ in range(20):
             if first:
-                family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-                with socket.create_server((self.host, 0), family=family) as probe:
-                    self.port = probe.getsockname()[1]
+                self.port = self._free_port()
             if self._start_once():
                 return self
         raise RuntimeError(f"sshd does not start:\n{self.log}")
+
+    def _free_port(self) -> int:
+        if self.network:
+            return 2222  # all of its ports are free
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        with socket.create_server((self.host, 0), family=family) as probe:
+            return int(probe.getsockname()[1])
 
     def _start_once(self) -> bool:
         seen = len(self._lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import resource
 from collections.abc import Callable
@@ -44,28 +45,26 @@ async def all_closed(connection: Connection) -> None:
 
 async def download(connection: Connection, port: int, size: int) -> None:
     """Take ``size`` bytes and the server's hash of them; compare."""
-    stream = await open_stream(connection, port, f"send {size}")
     digest, got, tail = hashlib.sha256(), 0, b""
-    while data := await stream.read():
-        body = data[: max(0, size - got)]
-        digest.update(body)
-        got += len(body)
-        tail += data[len(body) :]
-    stream.close()
+    with contextlib.closing(await open_stream(connection, port, f"send {size}")) as stream:
+        while data := await stream.read():
+            body = data[: max(0, size - got)]
+            digest.update(body)
+            got += len(body)
+            tail += data[len(body) :]
     assert (got, tail) == (size, digest.digest())
 
 
 async def upload(connection: Connection, port: int, size: int) -> None:
     """Send ``size`` bytes; compare the server's hash of them."""
-    stream = await open_stream(connection, port, f"take {size}")
     digest, left = hashlib.sha256(), size
-    while left:
-        block = BLOCK[:left]
-        await stream.write(block)
-        digest.update(block)
-        left -= len(block)
-    assert await read_all(stream) == digest.digest()
-    stream.close()
+    with contextlib.closing(await open_stream(connection, port, f"take {size}")) as stream:
+        while left:
+            block = BLOCK[:left]
+            await stream.write(block)
+            digest.update(block)
+            left -= len(block)
+        assert await read_all(stream) == digest.digest()
 
 
 @pytest.mark.parametrize("move", [download, upload])
