@@ -50,7 +50,7 @@ export class Commands {
     if (restorer) {
       void restorer.restore(this._tabs, {
         command: CommandIDs.openViewer,
-        args: tab => ({ ...tab.content.at }),
+        args: tab => ({ ...tab.content.at, fragment: tab.content.fragment }),
         name: tab => keyOf(tab.content.at)
       });
     }
@@ -76,7 +76,7 @@ export class Commands {
   }
 
   /** Show the viewer at a place: in its tab, or in a browser tab where there are none. */
-  openAt(at: ICoordinate): void {
+  openAt(at: ICoordinate, fragment = ''): void {
     const { app, runicorn, labShell } = this._options;
     if (labShell === null) {
       this._openExternally(at);
@@ -84,8 +84,10 @@ export class Commands {
     }
     let tab = this._tabs.find(other => keyOf(other.content.at) === keyOf(at));
     if (!tab) {
-      tab = new ViewerTab(runicorn, at, this.showPanel);
-      void this._tabs.add(tab);
+      const made = new ViewerTab(runicorn, at, this.showPanel, fragment);
+      made.content.fragmentChanged.connect(() => void this._tabs.save(made));
+      void this._tabs.add(made);
+      tab = made;
       app.shell.add(tab, 'main');
     }
     app.shell.activateById(tab.id);
@@ -154,7 +156,7 @@ export class Commands {
       execute: async (args: Args) => {
         const at = readCoordinate(args);
         if (at) {
-          this.openAt(at);
+          this.openAt(at, typeof args.fragment === 'string' ? args.fragment : '');
           return;
         }
         const connection = await this._choose(args, trans.__('Open viewer'), withViewer());

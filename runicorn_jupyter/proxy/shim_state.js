@@ -138,9 +138,11 @@ function virtualPath(prefix, origin) {
   for (const name of ['pushState', 'replaceState']) {
     const native = History.prototype[name];
     History.prototype[name] = function (state, title, url) {
-      return native.call(this, state, title, url === undefined || url === null ? '' : fragment(url));
+      native.call(this, state, title, url === undefined || url === null ? '' : fragment(url));
+      tellPath();
     };
   }
+  window.addEventListener('popstate', tellPath);
   const go = (url, replacing) => {
     const wanted = new URL(String(url), current());
     if (wanted.origin !== origin) {
@@ -163,6 +165,13 @@ function virtualPath(prefix, origin) {
   });
   const view = virtualWindow(virtualLocation(current, go, origin), go);
   redefine(document, 'defaultView', { get: () => view });
+}
+
+/** Tells whoever shows this page where it is, so that it can be shown there again. */
+function tellPath() {
+  if (window.parent !== window) {
+    window.parent.postMessage({ type: 'runicorn:path', fragment: location.hash }, '*');
+  }
 }
 
 /** Makes an object like location for the page's own path. */

@@ -171,22 +171,32 @@ class LabPage:
         await expect(self.tab(f"{host} · {environment}")).to_be_visible()
         await expect(self.overlay).to_have_count(0)
 
-    async def saved_layout(self) -> None:
-        """Wait until Lab has saved the viewers' tabs, which it does a little after they were opened."""
+    async def saved_layout(self, text: str) -> None:
+        """Wait until Lab has saved a layout that holds this text, which it does a little after a change."""
         await self.page.wait_for_function(
-            """async () => JSON.stringify(
+            """async text => JSON.stringify(
                  (await window.jupyterapp.serviceManager.workspaces.fetch('default')).data
-               ).includes('runicorn-viewer:')""",
+               ).includes(text)""",
+            arg=text,
             polling=300,
         )
 
     async def command(self, label: str) -> None:
-        """Run a command of the palette by its label, with the keyboard."""
-        await self.page.keyboard.press("Control+Shift+C")
-        await expect(self.page.locator(".lm-CommandPalette-input")).to_be_focused()
-        await self.page.keyboard.type(label)
+        """Run a command of the palette by its label, with the keyboard.
+
+        While the page starts, Lab moves the focus to the document, which closes the palette; as
+        a person would, this opens it again then.
+        """
         chosen = self.page.locator(".lm-CommandPalette-item.lm-mod-active").filter(has_text=label)
-        await expect(chosen).to_be_visible()
+        for patience in (2_000, 4_000, 30_000):
+            await self.page.keyboard.press("Control+Shift+C")
+            await expect(self.page.locator(".lm-CommandPalette-input")).to_be_focused()
+            await self.page.keyboard.type(label)
+            try:
+                await expect(chosen).to_be_visible(timeout=patience)
+                break
+            except AssertionError:
+                await self.page.keyboard.press("Escape")
         await self.page.keyboard.press("Enter")
 
     async def picture(self, name: str) -> None:

@@ -39,7 +39,6 @@ async def test_from_the_keyboard_to_the_charts(lab_page: LabPage) -> None:
     await expect(lab_page.button("Open viewer")).to_be_focused()
     await lab_page.field("Environment").press("t")
     await expect(lab_page.field("Environment")).to_have_value("torch")
-    await lab_page.picture("lab-connected")
     await lab_page.button("Open viewer").press("Enter")
     await expect(lab_page.tab("gpu1 · torch")).to_be_visible()
     await expect(lab_page.overlay).to_have_count(0)
@@ -74,6 +73,24 @@ async def test_an_unknown_host_is_asked_about_and_no_is_the_default(lab_page: La
     await dialog.get_by_role("button", name="Trust and connect").click()
     await expect(lab_page.card("strange")).to_have_attribute("data-status", "connected")
     assert lab.sshd.host_key in trusted.read_text()
+
+
+async def test_connecting_can_be_cancelled(lab_page: LabPage, lab: LabWorld) -> None:
+    """The step is shown while it lasts; after Cancel nothing is left, here or on the server."""
+    await lab_page.show_panel()
+    await lab_page.field("Host").fill("line")
+    lab.relay.hold()
+    try:
+        await lab_page.button("Connect").click()
+        await expect(lab_page.panel.locator(".rj-Attempt")).to_contain_text("Connecting…")
+        await expect(lab_page.button("Connect")).to_be_disabled()
+        await lab_page.button("Cancel").click()
+        await expect(lab_page.panel.locator(".rj-Attempt")).to_have_count(0)
+        await expect(lab_page.button("Connect")).to_be_enabled()
+    finally:
+        lab.relay.release()
+    await lab_page.connect("gpu1")
+    assert [each["host"] for each in lab.connections()] == ["gpu1"]
 
 
 async def test_a_wrong_password_then_the_right_one(
@@ -132,16 +149,19 @@ async def test_reload_cut_and_back_stop_and_disconnect(lab_page: LabPage, lab: L
     runs = lab_page.viewer.get_by_text("vision/run-0")
     await expect(runs).to_be_visible()
 
-    await lab_page.saved_layout()
+    await lab_page.viewer.locator("tr[data-row-key] .ant-btn-link:not(.ant-btn-dangerous)").first.click()
+    charts = lab_page.viewer.locator("canvas").first
+    await expect(charts).to_be_visible()
+    await lab_page.saved_layout("#!/runs/")
     await lab_page.open("lab")
     await expect(lab_page.tab("line · torch")).to_be_visible()
-    await expect(runs).to_be_visible()
+    await expect(charts).to_be_visible()
     await expect(lab_page.tab("line · torch")).to_have_class(re.compile("rj-mod-running"))
 
     lab.relay.cut()
     await expect(lab_page.overlay).to_contain_text("Reconnecting to line…")
     await expect(lab_page.tab("line · torch")).to_have_class(re.compile("rj-mod-reconnecting"))
-    await expect(runs).to_be_visible()  # the last picture
+    await expect(charts).to_be_visible()  # the last picture
     assert await lab_page.overlay.bounding_box() == await page.locator(".rj-Frame:visible").bounding_box()
     await lab_page.show_panel()
     await expect(lab_page.card("line")).to_have_attribute("data-status", "reconnecting")
@@ -156,14 +176,14 @@ async def test_reload_cut_and_back_stop_and_disconnect(lab_page: LabPage, lab: L
     await expect(lab_page.overlay).to_contain_text("this viewer is not running")
     await lab_page.overlay.get_by_role("button", name="Open viewer").click()
     await expect(lab_page.overlay).to_have_count(0)
-    await expect(runs).to_be_visible()
+    await expect(charts).to_be_visible()
 
     await lab_page.button("Disconnect").click()
     await expect(lab_page.card("line")).to_have_count(0)
     await expect(lab_page.overlay).to_contain_text("You are not connected to this server")
     await lab_page.overlay.get_by_role("button", name="Connect and open").click()
     await expect(lab_page.overlay).to_have_count(0)
-    await expect(runs).to_be_visible()
+    await expect(charts).to_be_visible()
 
 
 async def test_a_saved_connection_shows_at_one_press_what_it_showed_last(lab_page: LabPage) -> None:

@@ -13,6 +13,11 @@ import { viewOf, type View } from './view.js';
 const SANDBOX = 'allow-scripts allow-forms allow-popups allow-downloads allow-modals';
 /** What the script that the proxy puts into each page posts once the page runs. */
 const LOADED_MESSAGE = 'runicorn:loaded';
+/** What it posts when the page went elsewhere within the viewer; `fragment` is the URL's. */
+const PATH_MESSAGE = 'runicorn:path';
+/** Fragments of pages begin so; a longer one than this is not kept. */
+const FRAGMENT = /^#![/?]/;
+const FRAGMENT_LIMIT = 2048;
 /** How long a page may take to say that it runs, in milliseconds (DESIGN.md). */
 const LOAD_LIMIT = 10_000;
 
@@ -21,7 +26,7 @@ export type PageState = 'loading' | 'loaded' | 'silent';
 
 /** Shows the viewer at a place, whatever happens to the connection. */
 export class ViewerFrame extends Panel {
-  constructor(runicorn: Runicorn, at: ICoordinate, showPanel: () => void) {
+  constructor(runicorn: Runicorn, at: ICoordinate, showPanel: () => void, fragment = '') {
     super();
     this.addClass('rj-Frame');
     // Lab lets the mouse through such frames while something is dragged over them.
@@ -29,14 +34,9 @@ export class ViewerFrame extends Panel {
     this.runicorn = runicorn;
     this.at = at;
     this.showPanel = showPanel;
-    this._iframe.setAttribute('sandbox', SANDBOX);
-    this._iframe.setAttribute('allow', 'clipboard-write');
-    this._iframe.setAttribute('referrerpolicy', 'no-referrer');
-    this._iframe.className = 'rj-Frame-page';
-    const holder = new Widget({ node: document.createElement('div') });
-    holder.addClass('rj-Frame-holder');
-    holder.node.append(this._iframe);
-    this.addWidget(holder);
+    this._fragment = isFragment(fragment) ? fragment : '';
+    this._holder.addClass('rj-Frame-holder');
+    this.addWidget(this._holder);
     this.addWidget(new Overlay(this));
     runicorn.store.changed.connect(this._update, this);
     window.addEventListener('message', this);
@@ -50,6 +50,16 @@ export class ViewerFrame extends Panel {
   /** Emitted when there is something else to show. */
   get viewChanged(): ISignal<this, void> {
     return this._viewChanged;
+  }
+
+  /** Emitted when the page went elsewhere within the viewer. */
+  get fragmentChanged(): ISignal<this, void> {
+    return this._fragmentChanged;
+  }
+
+  /** Where the page is within the viewer, as its URL's fragment. */
+  get fragment(): string {
+    return this._fragment;
   }
 
   /** What there is to show. */
@@ -104,11 +114,15 @@ export class ViewerFrame extends Panel {
   }
 
   handleEvent(event: MessageEvent): void {
-    if (event.source !== null && event.source === this._iframe.contentWindow) {
-      const data: unknown = event.data;
-      if ((data as { type?: unknown } | null)?.type === LOADED_MESSAGE) {
-        this._setPage('loaded');
-      }
+    if (event.source === null || event.source !== this._iframe?.contentWindow) {
+      return;
+    }
+    const data = (event.data ?? {}) as { type?: unknown; fragment?: unknown };
+    if (data.type === LOADED_MESSAGE) {
+      this._setPage('loaded');
+    } else if (data.type === PATH_MESSAGE && isFragment(data.fragment)) {
+      this._fragment = data.fragment;
+      this._fragmentChanged.emit();
     }
   }
 
@@ -125,7 +139,7 @@ export class ViewerFrame extends Panel {
   protected override onActivateRequest(msg: Message): void {
     super.onActivateRequest(msg);
     if (this._view.kind === 'running') {
-      this._iframe.focus();
+      this._iframe?.focus();
     } else {
       this.node.querySelector<HTMLElement>('.rj-Overlay button')?.focus();
     }
@@ -166,14 +180,24 @@ export class ViewerFrame extends Panel {
         this._setPage('silent');
       }
     }, LOAD_LIMIT);
-    this._iframe.src = url;
+    // A new element: another fragment alone would not make the browser fetch the page again.
+    const iframe = document.createElement('iframe');
+    iframe.setAttribute('sandbox', SANDBOX);
+    iframe.setAttribute('allow', 'clipboard-write');
+    iframe.setAttribute('referrerpolicy', 'no-referrer');
+    iframe.className = 'rj-Frame-page';
+    iframe.title = this.runicorn.trans.__('Viewer of %1', this.at.host);
+    iframe.src = url + this._fragment;
+    this._holder.node.replaceChildren(iframe);
+    this._iframe = iframe;
   }
 
   private _unload(): void {
     if (this._url) {
       this._url = '';
       window.clearTimeout(this._timer);
-      this._iframe.removeAttribute('src');
+      this._holder.node.replaceChildren();
+      this._iframe = null;
       this._page = 'loading';
     }
   }
@@ -184,10 +208,17 @@ export class ViewerFrame extends Panel {
     this._viewChanged.emit();
   }
 
-  private readonly _iframe = document.createElement('iframe');
+  private readonly _holder = new Widget();
+  private readonly _fragmentChanged = new Signal<this, void>(this);
   private readonly _viewChanged = new Signal<this, void>(this);
   private _view: View = { kind: 'waiting' };
   private _page: PageState = 'loading';
+  private _iframe: HTMLIFrameElement | null = null;
+  private _fragment: string;
   private _url = '';
   private _timer = 0;
+}
+
+function isFragment(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= FRAGMENT_LIMIT && FRAGMENT.test(value);
 }

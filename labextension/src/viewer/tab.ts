@@ -10,8 +10,8 @@ import { ViewerFrame } from './frame.js';
 
 /** The tab. Its title tells the host and environment, its badge how the viewer is. */
 export class ViewerTab extends MainAreaWidget<ViewerFrame> {
-  constructor(runicorn: Runicorn, at: ICoordinate, showPanel: () => void) {
-    super({ content: new ViewerFrame(runicorn, at, showPanel) });
+  constructor(runicorn: Runicorn, at: ICoordinate, showPanel: () => void, fragment = '') {
+    super({ content: new ViewerFrame(runicorn, at, showPanel, fragment) });
     this.id = `runicorn-viewer-${keyOf(at)}`;
     this.addClass('rj-Tab-content');
     this.toolbar.hide();
