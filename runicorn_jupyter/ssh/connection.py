@@ -223,6 +223,10 @@ class Connection:
                             self._cannot_forward(refused, port)
                     return await open_relay(self._sessions, host, port, timeout, self.relay_python)
             except TimeoutError as error:
+                if not self._forwarding and self._sessions.full:
+                    raise SshUnavailable(
+                        "The SSH server allows neither forwarding nor enough sessions to do without it."
+                    ) from error
                 raise ConnectionTimeout(
                     f"The tunnel to port {port} did not open within {timeout:g} seconds."
                 ) from error

@@ -33,6 +33,11 @@ class Sessions:
         self._change = asyncio.Condition()
         self._ending: set[asyncio.Task[None]] = set()
 
+    @property
+    def full(self) -> bool:
+        """Whether another session has to wait for the end of one."""
+        return self._open >= self._limit
+
     async def open(self) -> tuple[Channel, Waiter]:
         """Open a session channel, waiting for another to end if the server wants that.
 

@@ -115,6 +115,17 @@ async def test_relay_with_one_session_and_a_noisy_shell(
         await download(connection, peer_port, MIB)
 
 
+async def test_relay_with_too_few_sessions_says_so(
+    make_sshd: Callable[..., Sshd], connect: Connect, peer_port: int
+) -> None:
+    connection = await connect(make_sshd(AllowTcpForwarding="no", MaxSessions=1))
+    stream = await open_stream(connection, peer_port, "hold")
+    with pytest.raises(SshUnavailable, match="neither forwarding nor enough sessions"):
+        await connection.open_tunnel("127.0.0.1", peer_port, timeout=0.5)
+    stream.close()
+    await download(connection, peer_port, MIB)
+
+
 async def test_the_relay_ends_with_the_stream_and_with_the_connection(
     make_sshd: Callable[..., Sshd], connect: Connect, peer_port: int
 ) -> None:
