@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from runicorn_jupyter.ssh.challenge import Ask, Challenge
 
 DEFAULT_SSH_PORT = 22
+RESOLVE_SECONDS = 20.0
+"""For reading the ssh config where no request says how long it may take."""
 
 
 class Opener:
@@ -108,7 +111,8 @@ class Opener:
     async def _connect(self, about: dict[str, str], request: m.ConnectRequest, ask: Ask) -> Connection:
         credentials = _credentials(request, self._keyring)
         await asyncio.to_thread(check_private_key, credentials)
-        target = await self._resolve(request.host, request.username, request.port)
+        began = time.monotonic()
+        target = await self._resolve(request.host, request.username, request.port, seconds=request.timeout)
 
         def on_step(step: str) -> None:
             self._emit("progress", step=step, **about)
@@ -117,7 +121,7 @@ class Opener:
             return await Connection.open(
                 target,
                 credentials,
-                timeout=request.timeout,
+                timeout=request.timeout - (time.monotonic() - began),
                 settings=self._settings.connection,
                 ask=ask,
                 on_step=on_step,
@@ -127,13 +131,16 @@ class Opener:
             self._offered.remember(exc.details["host_key"])
             raise
 
-    async def _resolve(self, host: str, username: str | None, port: int) -> hosts.Target:
+    async def _resolve(
+        self, host: str, username: str | None, port: int, seconds: float = RESOLVE_SECONDS
+    ) -> hosts.Target:
         return await asyncio.to_thread(
             hosts.resolve,
             host,
             username=username,
             port=None if port == DEFAULT_SSH_PORT else port,
             run_commands=self._settings.config_commands,
+            timeout=seconds,
         )
 
     async def list_known_hosts(self) -> list[m.KnownHost]:
@@ -187,7 +194,7 @@ def _credentials(request: m.ConnectRequest, keyring: ModuleType | None) -> Crede
     path = request.private_key_path
     return Credentials(
         method=request.auth_method,
-        private_key_path=Path(path).expanduser() if path else None,
+        private_key_path=Path(path) if path else None,
         key_passphrase=request.key_passphrase,
         password=request.password,
         remembered={} if keyring is None else KeyringMemory(keyring),

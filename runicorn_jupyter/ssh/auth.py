@@ -16,7 +16,7 @@ from runicorn_jupyter.models import AuthMethod, Prompt
 from runicorn_jupyter.ssh.agent import AgentClient, AgentUnavailable
 from runicorn_jupyter.ssh.identities import collect
 from runicorn_jupyter.ssh.interactive import Answers, Ask, KeyboardInteractive, Password
-from runicorn_jupyter.ssh.keyfile import KeyFile, KeyFileError
+from runicorn_jupyter.ssh.keyfile import KeyFile, KeyFileError, shown
 from runicorn_jupyter.ssh.publickey import PublicKey
 from runicorn_jupyter.ssh.userauth import Failure, Reply, Success, TransportClosed, UserAuth
 
@@ -258,8 +258,8 @@ class _Attempt:
                 return known.get_secret_value()
         if self.ask is None:
             return None
-        prompt = Prompt(text=f"Passphrase for key '{file.path}':", echo=False)
-        answer = self.answers.request(f"The private key {file.path} is encrypted.", [prompt])[0]
+        prompt = Prompt(text=f"Passphrase for key '{shown(file.path)}':", echo=False)
+        answer = self.answers.request(f"The private key {shown(file.path)} is encrypted.", [prompt])[0]
         self._asked_passphrase[key] = answer
         return answer.get_secret_value()
 
@@ -283,7 +283,7 @@ class _Attempt:
             refused = self.interactive.password_refused or self.password.password_refused
             return f"refused the password of user {user}" if refused else f"refused user {user}"
         if self._only_file is not None:
-            return f"refused the private key {self._only_file} of user {user}"
+            return f"refused the private key {shown(self._only_file)} of user {user}"
         if self.publickey.refused:
             return f"refused user {user}; keys offered: {', '.join(self.publickey.refused[:8])}"
         return f"refused user {user}, and no key was found to offer"

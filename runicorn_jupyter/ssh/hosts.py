@@ -6,7 +6,8 @@ import logging
 import os
 import re
 import socket
-from dataclasses import dataclass, replace
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from runicorn_jupyter.errors import HostNotAllowed, InvalidParameters, SshUnavailable
@@ -14,14 +15,13 @@ from runicorn_jupyter.models import HostAlias
 from runicorn_jupyter.ssh import openssh
 from runicorn_jupyter.ssh.evaluate import evaluate
 from runicorn_jupyter.ssh.relocate import config_view, read_config
+from runicorn_jupyter.ssh.target import DEFAULT_PORT, Target
 from runicorn_jupyter.ssh.tokens import ExpansionError, connection_tokens, expand, expand_percent, local_user
 
 __all__ = ["Target", "list_aliases", "resolve"]
 
 log = logging.getLogger(__name__)
 
-DEFAULT_PORT = 22
-_RESOLVE_SECONDS = 20.0
 _MAX_HOPS = 16
 _MAX_ALIASES = 2000
 # In the order of ssh's own default for PreferredAuthentications.
@@ -37,91 +37,13 @@ _SHELL_CHARACTERS = re.compile(r"[\s\x00-\x1f\x7f'`\"$\\;&<>|(){}]")
 _SHELL_CHARACTERS_USER = re.compile(r"[\x00-\x1f\x7f'`\";&<>|(){}]|\s-|\\$")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A host that is resolved: everything that connecting to it needs to know.
-
-    Attributes
-    ----------
-    asked
-        The host as the request said it.
-    hostname, port, username
-        Where to connect, and as whom.
-    identity_files, certificate_files
-        Private keys and certificates, in the order of the config; they need not exist.
-    identities_only
-        Offer only keys of ``identity_files``, even if the agent has more.
-    identity_agent
-        Path of the agent's socket; ``none`` for no agent; None for the environment's.
-    proxy_jump
-        The jump hosts, first hop first, each resolved by its own config and without jumps.
-    proxy_command
-        A command for the user's shell whose stdio is the connection; its tokens are expanded.
-    user_known_hosts, global_known_hosts
-        Host key files; new keys go to the first of the user's.
-    host_key_alias
-        The name under which the host's key is kept, if not its own.
-    connect_timeout
-        Seconds, if the config has one.
-    address_family
-        ``socket.AF_UNSPEC``, ``AF_INET`` or ``AF_INET6``.
-    preferred_authentications
-        Methods in order, if the config has them.
-    strict_host_key_checking
-        The config's own word: ``yes``, ``accept-new``, ``no`` or ``ask``.
-    hash_known_hosts
-        Whether names are hashed in new entries.
-    revoked_host_keys
-        Files of keys that are never accepted.
-    server_alive_interval
-        Seconds between keepalives, 0 if the config has none.
-    server_alive_count_max
-        How many may stay unanswered.
-    number_of_password_prompts
-        How often a person may get a password wrong.
-    bind_address
-        Local address to connect from, if the config has one.
-    notes
-        Sentences on what of the config is not honoured, for people.
-    """
-
-    asked: str
-    hostname: str
-    port: int
-    username: str
-    identity_files: tuple[Path, ...] = ()
-    identities_only: bool = False
-    identity_agent: str | None = None
-    certificate_files: tuple[Path, ...] = ()
-    proxy_jump: tuple[Target, ...] = ()
-    proxy_command: str | None = None
-    user_known_hosts: tuple[Path, ...] = ()
-    global_known_hosts: tuple[Path, ...] = ()
-    host_key_alias: str | None = None
-    connect_timeout: float | None = None
-    address_family: int = socket.AF_UNSPEC
-    preferred_authentications: tuple[str, ...] | None = None
-    strict_host_key_checking: str = "ask"
-    hash_known_hosts: bool = False
-    revoked_host_keys: tuple[Path, ...] = ()
-    server_alive_interval: float = 0
-    server_alive_count_max: int = 3
-    number_of_password_prompts: int = 3
-    bind_address: str | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def known_hosts_name(self) -> str:
-        """The name under which known_hosts files keep this host: ``host`` or ``[host]:port``."""
-        if self.host_key_alias is not None:
-            return self.host_key_alias.lower()
-        if self.port == DEFAULT_PORT:
-            return self.hostname.lower()
-        return f"[{self.hostname.lower()}]:{self.port}"
-
-
 def resolve(
-    host: str, *, username: str | None = None, port: int | None = None, run_commands: bool = True
+    host: str,
+    *,
+    username: str | None = None,
+    port: int | None = None,
+    run_commands: bool = True,
+    timeout: float = 20.0,
 ) -> Target:
     """Resolve a host by the user's ssh config.
 
@@ -136,9 +58,13 @@ def resolve(
     run_commands
         Whether commands of the config may run: ``Match exec`` while resolving, and
         ``ProxyCommand`` when connecting.
+    timeout
+        Seconds for all of it; the config may run commands and look names up.
 
     Raises
     ------
+    ConnectionTimeout
+        It took longer.
     InvalidParameters
         The host or user name has characters that ssh refuses.
     SshUnavailable
@@ -148,7 +74,7 @@ def resolve(
     """
     asked = host
     host, username, port = _split_destination(host, username, port)
-    target = _resolve_chain(host, username, port, run_commands, ())
+    target = _Resolver(run_commands, timeout).chain(host, username, port, ())
     for note in dict.fromkeys(note for hop in (*target.proxy_jump, target) for note in hop.notes):
         log.warning("%s: %s", asked, note)
     return replace(target, asked=asked)
@@ -217,27 +143,63 @@ def _split_destination(
     return host, username, port
 
 
-def _resolve_chain(
-    host: str, username: str | None, port: int | None, run_commands: bool, above: tuple[str, ...]
-) -> Target:
-    """Resolve a host and the jump hosts before it."""
-    if len(above) > _MAX_HOPS:
-        raise SshUnavailable(f"The ssh config of {above[0]} jumps in a circle: {' → '.join(above[:6])} ….")
-    settings, notes = _settings(host, username, port, run_commands)
-    target, jump = _target(host, settings, notes)
-    if jump is None:
-        return _without_commands(target, run_commands)
-    hops: list[Target] = []
-    for position, hop in enumerate(jump.split(",")):
-        hop_host, hop_user, hop_port = _split_destination(f"ssh://{hop.removeprefix('ssh://')}", None, None)
-        resolved = _resolve_chain(hop_host, hop_user, hop_port, run_commands, (*above, host))
-        if position == 0:
-            hops += resolved.proxy_jump
-        # ssh reaches later hops through the earlier ones (-J), which overrides their own proxies.
-        else:
-            resolved = replace(resolved, proxy_command=None)
-        hops.append(replace(resolved, proxy_jump=()))
-    return replace(target, proxy_jump=tuple(hops))
+class _Resolver:
+    """Resolves a host and the jump hosts before it, within one time limit."""
+
+    def __init__(self, run_commands: bool, timeout: float) -> None:
+        self._run_commands = run_commands
+        self._deadline = time.monotonic() + timeout
+
+    def chain(self, host: str, username: str | None, port: int | None, above: tuple[str, ...]) -> Target:
+        """Resolve a host with its jump hosts; ``above`` are those that it is a jump host for."""
+        if len(above) > _MAX_HOPS:
+            raise SshUnavailable(
+                f"The ssh config of {above[0]} jumps in a circle: {' → '.join(above[:6])} …."
+            )
+        settings, notes = self._settings(host, username, port)
+        target, jump = _target(host, settings, notes)
+        if jump is None:
+            return _without_commands(target, self._run_commands)
+        hops: list[Target] = []
+        for position, hop in enumerate(jump.split(",")):
+            hop_host, hop_user, hop_port = _split_destination(
+                f"ssh://{hop.removeprefix('ssh://')}", None, None
+            )
+            resolved = self.chain(hop_host, hop_user, hop_port, (*above, host))
+            if position == 0:
+                hops += resolved.proxy_jump
+            # ssh reaches later hops through the earlier ones (-J), which overrides their own proxies.
+            else:
+                resolved = replace(resolved, proxy_command=None)
+            hops.append(replace(resolved, proxy_jump=()))
+        return replace(target, proxy_jump=tuple(hops))
+
+    def _settings(
+        self, host: str, username: str | None, port: int | None
+    ) -> tuple[openssh.Settings, tuple[str, ...]]:
+        """Ask ssh, or work it out where there is none; with notes on what that leaves out."""
+        home = Path.home()
+        ssh = openssh.find_ssh()
+        if ssh is not None:
+            try:
+                with config_view(home, self._run_commands) as view:
+                    settings = openssh.query(
+                        ssh,
+                        host,
+                        username=username,
+                        port=port,
+                        config=view.path,
+                        timeout=max(0.0, self._deadline - time.monotonic()),
+                        explain=view.explain,
+                    )
+            except openssh.NoSuchLocalUser:
+                log.info("ssh does not run for a user that the user database does not know")
+            else:
+                return settings, ()
+        settings = evaluate(
+            read_config(home), host, username=username, port=port, home=home, run_commands=self._run_commands
+        )
+        return settings, ("OpenSSH's client was not found: the ssh config was read without it.",)
 
 
 def _without_commands(target: Target, run_commands: bool) -> Target:
@@ -247,34 +209,6 @@ def _without_commands(target: Target, run_commands: bool) -> Target:
             "and the administrator of this server has switched commands of ssh configs off."
         )
     return target
-
-
-def _settings(
-    host: str, username: str | None, port: int | None, run_commands: bool
-) -> tuple[openssh.Settings, tuple[str, ...]]:
-    """Ask ssh, or work it out where there is none; with notes on what that leaves out."""
-    home = Path.home()
-    ssh = openssh.find_ssh()
-    if ssh is not None:
-        try:
-            with config_view(home, run_commands) as view:
-                settings = openssh.query(
-                    ssh,
-                    host,
-                    username=username,
-                    port=port,
-                    config=view.path,
-                    timeout=_RESOLVE_SECONDS,
-                    explain=view.explain,
-                )
-        except openssh.NoSuchLocalUser:
-            log.info("ssh does not run for a user that the user database does not know")
-        else:
-            return settings, ()
-    settings = evaluate(
-        read_config(home), host, username=username, port=port, home=home, run_commands=run_commands
-    )
-    return settings, ("OpenSSH's client was not found: the ssh config was read without it.",)
 
 
 def tokens_of(settings: openssh.Settings, host: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from runicorn_jupyter.ssh.agent import AgentClient, AgentUnavailable
 from runicorn_jupyter.ssh.blob import is_certificate, plain_blob
-from runicorn_jupyter.ssh.keyfile import KeyFile, KeyFileError, read_public_file
+from runicorn_jupyter.ssh.keyfile import KeyFile, KeyFileError, read_public_file, shown
 
 __all__ = ["Candidate", "Identities", "collect"]
 
@@ -110,15 +110,15 @@ def _file_candidates(
         except KeyFileError as exc:
             key = None
             if path.exists() and read_public_file(path) is None:
-                found.notes.append(f"{path} was left out: {exc}.")
+                found.notes.append(f"{shown(path)} was left out: {exc}.")
         # A public key alone names a key of the agent, as with IdentitiesOnly and a token.
         public = key.public_blob if key else read_public_file(path) or read_public_file(_beside(path, ".pub"))
         if key is None and public is None:
             continue
-        candidates.append(Candidate(str(path), public, key))
+        candidates.append(Candidate(shown(path), public, key))
         certificate = read_public_file(_beside(path, "-cert.pub"))
         if certificate and is_certificate(certificate) and not target.certificate_files:
-            candidates.append(Candidate(f"{path}-cert.pub", certificate, key))
+            candidates.append(Candidate(f"{shown(path)}-cert.pub", certificate, key))
     return candidates
 
 
@@ -133,7 +133,7 @@ def _certificate_candidates(
             continue
         key = next((c for c in files if c.file and c.blob and c.blob == plain_blob(blob)), None)
         if key is not None or not only_matching:
-            candidates.append(Candidate(str(path), blob, key.file if key else None))
+            candidates.append(Candidate(shown(path), blob, key.file if key else None))
     return candidates
 
 

@@ -17,7 +17,7 @@ from paramiko.message import Message
 
 from runicorn_jupyter.ssh.blob import Reader, blob_type, parse_public_key
 
-__all__ = ["KeyFile", "KeyFileError", "SigningKey", "WrongPassphrase", "read_public_file"]
+__all__ = ["KeyFile", "KeyFileError", "SigningKey", "WrongPassphrase", "read_public_file", "shown"]
 
 MAX_KEY_FILE = 64 * 1024  # bytes; an RSA key of 16384 bits takes 13 KiB
 _OPENSSH_MAGIC = b"openssh-key-v1\x00"
@@ -162,6 +162,14 @@ class KeyFile:
         if self.encrypted and not secret:
             raise WrongPassphrase("it needs a passphrase")
         return SigningKey(_load(self._data, secret))
+
+
+def shown(path: Path) -> str:
+    """Name a file to people as they would: the home folder as ``~``."""
+    try:
+        return f"~/{path.relative_to(Path.home())}"
+    except (ValueError, RuntimeError):
+        return str(path)
 
 
 def read_public_file(path: Path) -> bytes | None:

@@ -21,9 +21,10 @@ from runicorn_jupyter.ssh.blob import (
 )
 from runicorn_jupyter.ssh.hostcert import HostCertificate
 from runicorn_jupyter.ssh.lockedfile import append_line, replace
+from runicorn_jupyter.ssh.target import DEFAULT_PORT
 
 if TYPE_CHECKING:
-    from runicorn_jupyter.ssh.hosts import Target
+    from runicorn_jupyter.ssh.target import Target
 
 __all__ = ["KnownHosts", "Verdict", "known_hosts_name", "split_name"]
 
@@ -36,7 +37,6 @@ _ALGORITHMS = (
     "rsa-sha2-512",
     "rsa-sha2-256",
 )
-DEFAULT_PORT = 22
 
 
 @dataclass(frozen=True, slots=True)

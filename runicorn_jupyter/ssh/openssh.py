@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -75,24 +77,43 @@ def query(
     if port is not None:
         command += ["-p", str(port)]
     command += ["--", host]
-    env = {**os.environ, "LC_ALL": "C"}
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False, env=env
-        )
+        status, stdout, stderr = _run(command, timeout)
     except subprocess.TimeoutExpired as exc:
         raise ConnectionTimeout(
-            f"Reading the ssh config for {host} took longer than {timeout:g} s; "
+            f"Reading the ssh config for {host} took longer than {timeout:.3g} s; "
             "look at its 'Match exec' and 'CanonicalizeHostname' lines."
         ) from exc
     except OSError as exc:
         raise SshUnavailable("The ssh program could not be started to read the ssh config.") from exc
-    if done.returncode != 0:
-        complaint = _complaint(explain(done.stderr.decode("utf-8", "replace")))
+    if status != 0:
+        complaint = _complaint(explain(stderr.decode("utf-8", "replace")))
         if complaint.startswith("No user exists for uid"):
             raise NoSuchLocalUser(complaint)
         raise SshUnavailable(f"ssh refuses your ssh config for {host}: {complaint}")
-    return _parse(done.stdout[:_MAX_OUTPUT].decode("utf-8", "surrogateescape"))
+    return _parse(stdout[:_MAX_OUTPUT].decode("utf-8", "surrogateescape"))
+
+
+def _run(command: list[str], timeout: float) -> tuple[int, bytes, bytes]:
+    """Run ssh; at the limit what its config started (``Match exec``) ends with it."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "LC_ALL": "C"},
+        start_new_session=True,
+    )
+    with process:
+        try:
+            stdout, stderr = process.communicate(timeout=timeout)
+        except BaseException:
+            if hasattr(os, "killpg"):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            raise
+    return process.returncode, stdout, stderr
 
 
 def _parse(text: str) -> Settings:

@@ -13,6 +13,16 @@ from tests.world.sshd import Sshd, make_key
 
 
 @pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own, which only ``$HOME`` knows of."""
+    path = tmp_path / "home"
+    (path / ".ssh").mkdir(parents=True, mode=0o700)
+    monkeypatch.setenv("HOME", str(path))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return path
+
+
+@pytest.fixture
 def no_agent(monkeypatch: pytest.MonkeyPatch) -> None:
     """No agent but what a test starts."""
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
