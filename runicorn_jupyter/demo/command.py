@@ -179,9 +179,22 @@ class Demo:
             raise DemoError(
                 f"JupyterLab did not start within {START_SECONDS:.0f} s; see {self.folders.jupyter_log}."
             ) from None
-        if not base:
+        if not base or not await self._accepts(base):
             raise DemoError(f"JupyterLab did not start; why is in {self.folders.jupyter_log}.")
         self.url = f"{base}lab/tree/{NOTEBOOK}?token={self._token}"
+
+    async def _accepts(self, base: str) -> bool:
+        """Wait until JupyterLab accepts connections, which is a moment after it says so."""
+        port = int(base.rsplit(":", 1)[1].rstrip("/"))
+        while self._log_task is not None and not self._log_task.done():
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.wait({self._log_task}, timeout=0.05)  # nothing tells when
+            else:
+                writer.close()
+                return True
+        return False
 
     async def _keep_log(self, jupyter: asyncio.subprocess.Process, listening: asyncio.Future[str]) -> None:
         """Write what JupyterLab prints to its log; tell where it listens, or "" if it has ended."""

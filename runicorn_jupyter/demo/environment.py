@@ -45,6 +45,11 @@ async def _run(
             await process.wait()
 
 
+def stamp_of(prefix: Path) -> Path:
+    """Return the file that says of an environment that it was made to its end, and of what."""
+    return prefix / f".complete-{RUNICORN}-{sys.version_info.major}.{sys.version_info.minor}"
+
+
 async def make_environment(
     prefix: Path, environment: Mapping[str, str], log: Path, on_line: Callable[[str], None]
 ) -> Path:
@@ -67,7 +72,7 @@ async def make_environment(
         If venv or pip fails.
     """
     python = prefix / "bin" / "python"
-    stamp = prefix / f".complete-{RUNICORN}-{sys.version_info.major}.{sys.version_info.minor}"
+    stamp = stamp_of(prefix)
     if stamp.exists():
         works, _ = await _run([str(python), "-c", "import runicorn"], environment, log, lambda _: None)
         if works:

@@ -6,16 +6,22 @@ import asyncio
 import fcntl
 import getpass
 import os
+import re
+import shutil
+import signal
 import subprocess
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import asyncssh
 import pytest
 import pytest_asyncio
+import requests
 
+from runicorn_jupyter.client import RunicornRemoteClient
 from runicorn_jupyter.demo.command import main
-from runicorn_jupyter.demo.environment import DemoError, make_environment
+from runicorn_jupyter.demo.environment import DemoError, make_environment, stamp_of
 from runicorn_jupyter.demo.folders import ALIAS, NOTEBOOK, Folders, neutral
 from runicorn_jupyter.demo.processes import MARK, end_marked, mark_of, marked
 from runicorn_jupyter.demo.ssh_server import DemoSshServer
@@ -161,3 +167,46 @@ def test_one_demo_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert main(["--no-browser", "--dir", str(tmp_path)]) == 1
     assert "is running in" in capsys.readouterr().err
+
+
+async def test_the_whole_of_it(tmp_path: Path, runicorn_env: Callable[..., Path]) -> None:
+    """Start it as a person does, connect by the alias from a program, see the runs, end it by Ctrl-C."""
+    folders = Folders(tmp_path / "demo")
+    # As at a second start: the environment is there. It is the tests' own, made by venv and pip, too.
+    shutil.copytree(runicorn_env("0.7.2"), folders.environment, symlinks=True)
+    stamp_of(folders.environment).touch()
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "runicorn_jupyter.demo", "--no-browser", "--dir", str(folders.root)],
+        env={**os.environ, "PYTHONWARNINGS": "default"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    printed = ""
+    while "Ctrl-C here ends everything" not in printed:
+        line = await process.stdout.readline()
+        assert line, printed
+        printed += line.decode()
+    found = re.search(r"(http://127\.0\.0\.1:\d+/)lab/tree/quickstart\.ipynb\?token=(\w+)", printed)
+    assert found, printed
+    runs = await asyncio.to_thread(_runs_of_the_demo, found[1], found[2])
+    process.send_signal(signal.SIGINT)
+    rest, _ = await process.communicate()
+    assert process.returncode == 0
+    assert rest.decode().split() == ["Ending", "everything", "…", "Nothing", "is", "left", "running."]
+    assert marked(mark_of(folders.root)) == []
+    assert runs == {
+        "baseline": "finished",
+        "with augmentation": "finished",
+        "longer schedule": "running",
+    }
+
+
+def _runs_of_the_demo(url: str, token: str) -> dict[str, str]:
+    """Return the state of each run by its alias, as the viewer that our API starts shows it."""
+    client = RunicornRemoteClient(url, token=token)
+    connection_id = client.connect(ALIAS, getpass.getuser())["connection_id"]
+    viewer = client.start_viewer(connection_id, "train", auto_open=False)["viewer"]
+    answer = requests.get(viewer["url"] + "api/runs", timeout=30)
+    answer.raise_for_status()
+    return {run["alias"]: run["status"] for run in answer.json()}

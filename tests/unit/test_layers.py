@@ -25,17 +25,26 @@ LAYERS: dict[str, set[str]] = {
     "api": {"service", "remote", "proxy", "ssh", *CONTRACT},
     "extension": {"api", "service", "remote", "proxy", "ssh", *CONTRACT},
     "discovery": set(),
-    "client": {"discovery"},
-    "notebook": {"client", "discovery"},
+    "client_http": {"discovery"},
+    "client": {"client_http", "discovery"},
+    "notebook": {"client", "client_http", "discovery"},
     "demo": set(),
     # Jupyter and IPython ask the package itself for its entry points: inside functions, so that nothing is
     # imported before it is used.
     "__init__": {"extension", "notebook"},
 }
 # Text that other machines or browsers run has no place for Python's limits; it is bounded as modules are.
-SCRIPTS = [*PACKAGE.rglob("*.js"), *PACKAGE.rglob("*.sh"), *(ROOT / "labextension" / "src").rglob("*.ts*")]
+BUILT = {"labextension", "static"}  # below the package: what the build has put there
+SCRIPTS = [
+    *(
+        path
+        for path in PACKAGE.rglob("*.*")
+        if path.suffix in (".js", ".sh") and not BUILT & {*path.relative_to(PACKAGE).parts}
+    ),
+    *(ROOT / "labextension" / "src").rglob("*.ts*"),
+]
 
-MAX_MODULE_LINES = 400
+MAX_MODULE_LINES = 400  # with something on them
 MAX_FUNCTION_LINES = 60
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -142,7 +151,8 @@ def test_the_package_itself_imports_late() -> None:
     "path", [*_modules(PACKAGE, ROOT / "tests", ROOT / "benchmarks"), *SCRIPTS], ids=_name
 )
 def test_modules_are_of_one_idea(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_MODULE_LINES
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    assert len(lines) <= MAX_MODULE_LINES
 
 
 @pytest.mark.parametrize("path", _modules(PACKAGE, ROOT / "tests", ROOT / "benchmarks"), ids=_name)
