@@ -153,6 +153,7 @@ class _Reader:
             if isinstance(event, dict) and event.get("schema_id") == SCHEMA_ID:
                 self._dispatch(event)
         closing.cancel()
+        socket.close()
 
     async def _close_when_stopped(self, socket: WebSocketClientConnection) -> None:
         await self._stop.wait()

@@ -18,7 +18,7 @@ from runicorn_jupyter.notebook import connecting
 from runicorn_jupyter.notebook.display import RunicornViewer, forgets_widgets
 from runicorn_jupyter.notebook.events import Event, event_stream
 from runicorn_jupyter.notebook.frame import ViewerFrame
-from runicorn_jupyter.notebook.panel_form import ConnectForm, Question, StatusLine, ViewerForm, show
+from runicorn_jupyter.notebook.panel_form import ConnectForm, Question, StatusLine, ViewerForm, field, show
 from runicorn_jupyter.notebook.progress import step_text
 from runicorn_jupyter.notebook.results import Environments, Logs, plain
 from runicorn_jupyter.notebook.session import NotebookSession, one_line_errors
@@ -57,12 +57,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         self._shown: tuple[object, ...] | None = None
         self._request_id = self._failure = ""
         self.status = StatusLine()
-        self.connections = widgets.Dropdown(
-            description="Connection",
-            options=[("New connection …", _NEW)],
-            style={"description_width": "7.5em"},
-            layout=widgets.Layout(width="min(100%, 36em)"),
-        )
+        self.connections = field(widgets.Dropdown, "Connection", options=[("New connection …", _NEW)])
         self.form, self.actions, self.question = ConnectForm(), ViewerForm(), Question()
         self.viewer = widgets.VBox([])
         self.logs = widgets.HTML()

@@ -10,10 +10,35 @@ import ipywidgets as widgets
 
 from runicorn_jupyter.notebook.results import plain
 
-__all__ = ["ConnectForm", "Question", "StatusLine", "ViewerForm", "show"]
+__all__ = [
+    "KEY",
+    "KEY_FILE",
+    "PASSWORD",
+    "ConnectForm",
+    "Question",
+    "StatusLine",
+    "ViewerForm",
+    "field",
+    "show",
+]
 
-_FIELD = {"description_width": "7.5em"}
-_WIDE = widgets.Layout(width="min(100%, 36em)")
+
+def field(kind: type[widgets.Widget], label: str, **options: Any) -> widgets.Widget:
+    """Make a labelled field.
+
+    Parameters
+    ----------
+    kind
+        The class of widget.
+    label
+        What stands before it; screen readers read it too.
+    **options
+        The class's own.
+    """
+    # Each field has a layout of its own: hiding one must not hide those that share it.
+    layout = widgets.Layout(width="min(100%, 36em)")
+    return kind(description=label, style={"description_width": "7.5em"}, layout=layout, **options)
+
 
 KEY, KEY_FILE, PASSWORD = "Key or agent", "This key file", "Password"
 
@@ -57,18 +82,17 @@ class ConnectForm(widgets.VBox):  # type: ignore[misc]
     """Where to connect and how to authenticate."""
 
     def __init__(self) -> None:
-        text = {"style": _FIELD, "layout": _WIDE}
-        self.host = widgets.Combobox(
-            description="Host",
+        self.host = field(
+            widgets.Combobox,
+            "Host",
             placeholder="name, address, alias or saved connection",
             ensure_option=False,
-            **text,
         )
-        self.username = widgets.Text(description="User name", placeholder="as the ssh config says", **text)
-        self.port = widgets.BoundedIntText(description="Port", value=22, min=1, max=65535, **text)
-        self.auth = widgets.Dropdown(description="Sign in with", options=[KEY, KEY_FILE, PASSWORD], **text)
-        self.key = widgets.Text(description="Private key", placeholder="~/.ssh/id_ed25519", **text)
-        self.secret = widgets.Password(description="Password", **text)
+        self.username = field(widgets.Text, "User name", placeholder="as the ssh config says")
+        self.port = field(widgets.BoundedIntText, "Port", value=22, min=1, max=65535)
+        self.auth = field(widgets.Dropdown, "Sign in with", options=[KEY, KEY_FILE, PASSWORD])
+        self.key = field(widgets.Text, "Private key", placeholder="~/.ssh/id_ed25519")
+        self.secret = field(widgets.Password, "Password")
         self.connect_button = widgets.Button(description="Connect", button_style="primary")
         self.auth.observe(lambda _change: self._show_fields(), "value")
         self._show_fields()
@@ -115,10 +139,8 @@ class ViewerForm(widgets.VBox):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self.table = widgets.HTML()
-        self.environment = widgets.Dropdown(description="Environment", options=[], style=_FIELD, layout=_WIDE)
-        self.root = widgets.Text(
-            description="Storage root", placeholder="as that environment has it", style=_FIELD, layout=_WIDE
-        )
+        self.environment = field(widgets.Dropdown, "Environment", options=[])
+        self.root = field(widgets.Text, "Storage root", placeholder="as that environment has it")
         self.open_button = widgets.Button(description="Open viewer", button_style="primary")
         self.stop_button = widgets.Button(description="Stop viewer")
         self.look_button = widgets.Button(description="Look again", tooltip="Look for environments again")
@@ -165,10 +187,7 @@ class Question(widgets.VBox):  # type: ignore[misc]
             Called once, from the kernel's main thread.
         """
         line = widgets.HTML(f'<div role="alert" style="white-space:pre-wrap">{html_escape_lines(text)}</div>')
-        inputs = [
-            (widgets.Text if visible else widgets.Password)(description=label, style=_FIELD, layout=_WIDE)
-            for label, visible in fields
-        ]
+        inputs = [field(widgets.Text if visible else widgets.Password, label) for label, visible in fields]
         refuse, accept = widgets.Button(description=no), widgets.Button(description=yes)
 
         def finish(answers: list[str] | None) -> None:
