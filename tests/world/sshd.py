@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import select
 import shutil
 import signal
 import socket
@@ -72,6 +73,17 @@ def _children(pid: int) -> list[int]:
                 if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
                     found.append(int(entry.name))
     return found
+
+
+def _end(pid: int) -> None:
+    """Kill a process that is not our child, and wait for its end."""
+    with contextlib.suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(pid)
+        try:
+            os.kill(pid, signal.SIGKILL)
+            select.select([descriptor], [], [], START_SECONDS)
+        finally:
+            os.close(descriptor)
 
 
 class Sshd:
@@ -372,8 +384,7 @@ class Sshd:
         """Stop it and end whatever its sessions left running."""
         self.stop()
         for pid in self.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            _end(pid)
 
 
 class SshHome:
