@@ -31,10 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in options.questions or QUESTIONS:
             start = time.monotonic()
             print(f"{name} …", end=" ", flush=True)
-            answers += importlib.import_module(f"benchmarks.{name}").run(world)
+            new = importlib.import_module(f"benchmarks.{name}").run(world)
+            write_results(new)  # at once: what is interrupted later has still answered this
+            answers += new
             print(f"{time.monotonic() - start:.0f} s", flush=True)
     print(f"\n{table(answers)}\n")
-    write_results(answers)
     return 0
 
 
