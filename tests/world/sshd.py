@@ -30,6 +30,8 @@ from typing import Any
 
 import pytest
 
+from tests.world.ssh_home import SshHome  # both ends of a connection come from here
+
 MARK = "RUNICORN_TEST_SSHD"
 START_SECONDS = 15.0
 Option = str | int | list[str]
@@ -385,44 +387,6 @@ class Sshd:
         self.stop()
         for pid in self.processes():
             _end(pid)
-
-
-class SshHome:
-    """A person's home on this side: ``~/.ssh/config`` and ``~/.ssh/known_hosts``.
-
-    OpenSSH's tools take ``~`` from the user database, not from ``$HOME``; give them
-    ``-F home.config`` and absolute paths, as ``host`` writes them.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.ssh = path / ".ssh"
-        self.ssh.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.config = self.ssh / "config"
-        self.known_hosts = self.ssh / "known_hosts"
-        self.config.touch(mode=0o600)
-        self.known_hosts.touch(mode=0o600)
-
-    def trust(self, sshd: Sshd) -> None:
-        """Add the sshd's host key to known_hosts."""
-        with self.known_hosts.open("a") as file:
-            file.write(sshd.known_hosts_line)
-
-    def host(self, alias: str, sshd: Sshd | None = None, **options: str | int) -> None:
-        """Add a ``Host`` block to the config; ``sshd`` gives where it leads and its key."""
-        values: dict[str, str | int] = {}
-        if sshd is not None:
-            values = {
-                "HostName": sshd.host,
-                "Port": sshd.port,
-                "User": sshd.user,
-                "IdentityFile": str(sshd.key_path),
-                "IdentitiesOnly": "yes",
-                "UserKnownHostsFile": str(self.known_hosts),
-            }
-        values.update(options)
-        with self.config.open("a") as file:
-            file.write(f"Host {alias}\n" + "".join(f"  {name} {value}\n" for name, value in values.items()))
 
 
 @pytest.fixture(scope="session")
