@@ -14,7 +14,16 @@ from pathlib import Path
 from benchmarks.harness import Answer, table, write_results
 from benchmarks.world import World
 
-QUESTIONS = ["connecting", "detecting", "small_answers", "downloads", "latency", "stalled", "slow_line"]
+QUESTIONS = [
+    "connecting",
+    "detecting",
+    "small_answers",
+    "downloads",
+    "latency",
+    "stalled",
+    "slow_line",
+    "lab_start",
+]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,4 +10,5 @@ pytest_plugins = [
     "tests.world.jupyter",
     "tests.world.hub",
     "tests.world.browser",
+    "tests.browser.lab",
 ]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Browser, FrameLocator, Locator, Page, expect
+from playwright.async_api import Error as PlaywrightError
 
 from tests.api.conftest import add_environments
 from tests.world.jupyter import JupyterServer, start_jupyter
@@ -18,8 +19,9 @@ from tests.world.relay import Relay
 from tests.world.sshd import Sshd, SshHome
 
 REPOSITORY = Path(__file__).parents[2]
-SCREENSHOTS = REPOSITORY / ("docs/images" if os.environ.get("UPDATE_SCREENSHOTS") else "test-results")
-"""Where pictures go; ``UPDATE_SCREENSHOTS=1`` renews those of the README."""
+RESULTS = REPOSITORY / "test-results"
+README_IMAGES = REPOSITORY / "docs" / "images"
+"""Where the README's pictures are; ``UPDATE_SCREENSHOTS=1`` renews them."""
 
 APPS = ("LabApp", "JupyterNotebookApp")
 
@@ -64,42 +66,39 @@ class LabWorld:
             self.jupyter.delete("profiles", name=each["name"])
 
 
-@pytest.fixture(scope="module")
-def module_lab(
-    sshd: Sshd,
+@pytest.fixture(scope="session")
+def lab_world(
+    _sshd_program: str,
     runicorn_env: Callable[..., Path],
     empty_env: Path,
     finished_runs: Callable[..., Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[LabWorld]:
-    """A module's world; use `lab`, which cleans up."""
-    home = SshHome(tmp_path_factory.mktemp("lab-home"))
+    """The session's world; use `lab`, which cleans up."""
+    sshd = Sshd(tmp_path_factory.mktemp("lab-sshd")).start()
     relay = Relay(sshd.host, sshd.port)
-    home.trust(sshd)
+    add_environments(sshd.home, torch=runicorn_env(), plain=empty_env)
+    # Where runicorn keeps runs if nobody says anything else.
+    (sshd.home / ".runicorn").symlink_to(finished_runs())
+    home = SshHome(tmp_path_factory.mktemp("lab-home"))
+    home.known_hosts.write_text(f"{sshd.known_hosts_line}line {sshd.host_key}\n")
     home.host("gpu1", sshd)
-    home.host("strange", sshd, UserKnownHostsFile=home.ssh / "strange_hosts")
-    home.host("line", sshd, Port=relay.port, HostKeyAlias="line", StrictHostKeyChecking="accept-new")
-    with home.known_hosts.open("a") as known:
-        known.write(f"line {sshd.host_key}\n")
-    if not (sshd.home / ".virtualenvs" / "torch").exists():
-        add_environments(sshd.home, torch=runicorn_env(), plain=empty_env)
-    config = sshd.home / ".config" / "runicorn" / "config.json"
-    config.parent.mkdir(parents=True, exist_ok=True)
-    config.write_text(json.dumps({"user_root_dir": str(finished_runs())}))
-    server = start_jupyter(home.path, *(f"--{app}.expose_app_in_browser=True" for app in APPS), command="lab")
-    world = LabWorld(server, sshd, home, relay)
-    world.settings()
-    yield world
+    home.host("strange", sshd, UserKnownHostsFile=str(home.ssh / "strange_hosts"))
+    home.host("line", sshd, Port=relay.port, HostKeyAlias="line")
+    exposed = (f"--{app}.expose_app_in_browser=True" for app in APPS)
+    server = start_jupyter(home.path, *exposed, command="lab")
+    yield LabWorld(server, sshd, home, relay)
     server.stop()
     relay.close()
+    sshd.close()
 
 
 @pytest.fixture
-def lab(module_lab: LabWorld) -> Iterator[LabWorld]:
+def lab(lab_world: LabWorld) -> Iterator[LabWorld]:
     """A world without connections, before and after, with Lab as it comes."""
-    yield module_lab
-    module_lab.clean()
-    module_lab.settings()
+    lab_world.settings()
+    yield lab_world
+    lab_world.clean()
 
 
 class LabPage:
@@ -188,21 +187,23 @@ class LabPage:
         a person would, this opens it again then.
         """
         chosen = self.page.locator(".lm-CommandPalette-item.lm-mod-active").filter(has_text=label)
+        search = self.page.locator(".lm-CommandPalette-input")
         for patience in (2_000, 4_000, 30_000):
             await self.page.keyboard.press("Control+Shift+C")
-            await expect(self.page.locator(".lm-CommandPalette-input")).to_be_focused()
-            await self.page.keyboard.type(label)
             try:
+                await expect(search).to_be_focused(timeout=patience)
+                await search.fill(label, timeout=patience)
                 await expect(chosen).to_be_visible(timeout=patience)
                 break
-            except AssertionError:
+            except (AssertionError, PlaywrightError):
                 await self.page.keyboard.press("Escape")
         await self.page.keyboard.press("Enter")
 
-    async def picture(self, name: str) -> None:
-        """Keep a picture of the page."""
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        await self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+    async def picture(self, name: str, *, readme: bool = False) -> None:
+        """Keep a picture of the page; the README's only change when asked for."""
+        for folder in (RESULTS, README_IMAGES)[: 2 if readme and os.environ.get("UPDATE_SCREENSHOTS") else 1]:
+            folder.mkdir(parents=True, exist_ok=True)
+            await self.page.screenshot(path=folder / f"{name}.png")
 
 
 @pytest.fixture

@@ -10,9 +10,7 @@ import nbformat
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.lab import REPOSITORY, LabPage, LabWorld, lab, lab_page, lab_tab, module_lab
-
-__all__ = ["lab", "lab_page", "lab_tab", "module_lab"]
+from tests.browser.lab import REPOSITORY, LabPage, LabWorld
 
 AXE = REPOSITORY / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
 STATIC = REPOSITORY / "runicorn_jupyter" / "labextension" / "static"
@@ -139,6 +137,7 @@ async def test_notebook_7_has_panel_commands_and_outputs(lab_tab: LabPage, lab: 
     await page.goto(f"{lab.jupyter.url}notebooks/seven.ipynb?token={lab.jupyter.token}")
     await page.wait_for_function("() => window.jupyterapp?.restored")
     await expect(page.locator(".rj-Output")).to_contain_text("You are not connected to this server")
+    await page.wait_for_function("() => document.activeElement.closest('.jp-Notebook')")
     await lab_page.command("Connect to a Server")
     await expect(lab_page.field("Host")).to_be_focused()
     await page.keyboard.type("gpu1")
@@ -151,7 +150,7 @@ async def test_notebook_7_has_panel_commands_and_outputs(lab_tab: LabPage, lab: 
     await expect(viewer.get_by_text("vision/run-0")).to_be_visible()
     await viewer.close()
     await expect(page.frame_locator(".rj-Output iframe").get_by_text("vision/run-0")).to_be_visible()
-    await lab_page.picture("notebook-7")
+    await lab_page.picture("notebook-7", readme=True)
 
 
 def test_the_script_is_small() -> None:

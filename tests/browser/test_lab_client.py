@@ -10,10 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.lab import REPOSITORY, LabPage, LabWorld, lab, lab_page, lab_tab, module_lab
+from tests.browser.lab import REPOSITORY, LabPage, LabWorld
 from tests.world.jupyter import JupyterServer
-
-__all__ = ["lab", "lab_page", "lab_tab", "module_lab"]
 
 EXAMPLES = REPOSITORY / "tests" / "data" / "REMOTE_API_EXAMPLES.zh.md"
 CLIENT = REPOSITORY / "runicorn_jupyter" / "static" / "client.js"

@@ -8,11 +8,9 @@ from collections.abc import Callable
 
 from playwright.async_api import Page, expect
 
-from tests.browser.lab import LabPage, LabWorld, lab, lab_page, lab_tab, module_lab
+from tests.browser.lab import LabPage, LabWorld
 from tests.world.browser import painted_canvases
 from tests.world.sshd import Sshd, make_key
-
-__all__ = ["lab", "lab_page", "lab_tab", "module_lab"]
 
 
 async def painted(page: Page) -> int:
@@ -45,7 +43,7 @@ async def test_from_the_keyboard_to_the_charts(lab_page: LabPage) -> None:
     await lab_page.viewer.locator("tr[data-row-key] .ant-btn-link:not(.ant-btn-dangerous)").first.click()
     await expect(lab_page.viewer.locator("canvas").first).to_be_visible()
     assert await painted(page) >= 1
-    await lab_page.picture("lab-viewer")
+    await lab_page.picture("lab-viewer", readme=True)
     assert await page.locator(".rj-Frame iframe").get_attribute("sandbox") == (
         "allow-scripts allow-forms allow-popups allow-downloads allow-modals"
     )
@@ -62,7 +60,7 @@ async def test_an_unknown_host_is_asked_about_and_no_is_the_default(lab_page: La
     await expect(dialog).to_contain_text("Is this really")
     await expect(dialog).to_contain_text("SHA256:")
     await expect(dialog.get_by_role("button", name="Don't connect")).to_be_focused()
-    await lab_page.picture("lab-host-key")
+    await lab_page.picture("lab-host-key", readme=True)
     await lab_page.page.keyboard.press("Enter")
     await expect(dialog).to_have_count(0)
     await expect(lab_page.button("Connect")).to_be_enabled()
@@ -125,7 +123,7 @@ async def test_the_passphrase_of_a_key_is_asked_for(lab_page: LabPage, lab: LabW
         make_key(key, passphrase="open sesame")
         with lab.sshd.authorized_keys.open("a") as keys:
             keys.write(key.with_suffix(".pub").read_text())
-        lab.home.host("locked", lab.sshd, IdentityFile=key)
+        lab.home.host("locked", lab.sshd, IdentityFile=str(key))
     await lab_page.show_panel()
     await lab_page.field("Host").fill("locked")
     await lab_page.button("Connect").click()
@@ -165,7 +163,7 @@ async def test_reload_cut_and_back_stop_and_disconnect(lab_page: LabPage, lab: L
     assert await lab_page.overlay.bounding_box() == await page.locator(".rj-Frame:visible").bounding_box()
     await lab_page.show_panel()
     await expect(lab_page.card("line")).to_have_attribute("data-status", "reconnecting")
-    await lab_page.picture("lab-reconnecting")
+    await lab_page.picture("lab-reconnecting", readme=True)
     lab.relay.mend()
     await expect(lab_page.overlay).to_have_count(0)
     await expect(lab_page.card("line")).to_have_attribute("data-status", "connected")
