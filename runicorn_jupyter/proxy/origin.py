@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runicorn_jupyter.errors import ConnectionLost
-from runicorn_jupyter.proxy.pool import Pool
+from runicorn_jupyter.proxy.pool import Pool, ViewerStopped
 from runicorn_jupyter.proxy.storage import StorageFolder, ViewerStorage
 from runicorn_jupyter.proxy.wire import Stream
 
@@ -75,8 +76,8 @@ class Endpoint:
         The page's ``localStorage``.
     """
 
-    open_stream: Callable[[], Awaitable[Stream]]
-    wait_connected: Callable[[float], Awaitable[None]]
+    open_stream: Callable[[], Coroutine[Any, Any, Stream]]
+    wait_connected: Callable[[float], Coroutine[Any, Any, None]]
     secret_header: Callable[[], tuple[str, str]]
     host_key: str
     title: str = ""
@@ -126,10 +127,37 @@ class Viewer:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self.pool = Pool(endpoint.open_stream)
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    async def wait_connected(self, seconds: float) -> None:
+        """Wait for at most so many seconds until the viewer can be reached again.
+
+        Raises
+        ------
+        ViewerStopped
+            As soon as there is no viewer to wait for.
+        ConnectionLost
+            If the time was too short.
+        """
+        if self.pool.closed:
+            raise ViewerStopped
+        waiting = asyncio.ensure_future(self.endpoint.wait_connected(seconds))
+        self._waiting.add(waiting)
+        try:
+            await waiting
+        except asyncio.CancelledError:
+            if self.pool.closed:
+                raise ViewerStopped from None
+            raise
+        finally:
+            self._waiting.discard(waiting)
+            waiting.cancel()
 
     def close(self) -> None:
         """End every request that is under way; there will be no other."""
         self.pool.close()
+        for waiting in self._waiting:
+            waiting.cancel()
 
 
 class Capabilities:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from runicorn_jupyter.errors import ConnectionLost, RemoteError
 from runicorn_jupyter.proxy.paths import RESERVED
+from runicorn_jupyter.proxy.pool import ViewerStopped
 from runicorn_jupyter.proxy.storage import MAX_PATCH_BYTES, StorageFull, StorageRefused
 
 if TYPE_CHECKING:
@@ -53,8 +54,10 @@ def _keep(handler: ViewerHandler, viewer: Viewer) -> None:
 async def _wait(viewer: Viewer, seconds: float) -> str:
     """Wait until the viewer can be reached, and say whether it can."""
     try:
-        await viewer.endpoint.wait_connected(seconds)
+        await viewer.wait_connected(seconds)
         viewer.pool.release(await viewer.pool.acquire())
+    except ViewerStopped:
+        return "stopped"
     except ConnectionLost:
         return "reconnecting"
     except (OSError, RemoteError):

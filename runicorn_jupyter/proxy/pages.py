@@ -52,13 +52,13 @@ _WAIT = Template("""<script>
     let state = 'unreachable';
     try {
       const answer = await fetch(url, { credentials: 'omit', cache: 'no-store' });
-      if (answer.status === 404) {
-        show('This viewer was stopped', 'Open it again from the Runicorn panel.');
-        return;
-      }
-      state = (await answer.json()).state;
+      state = answer.status === 404 ? 'stopped' : (await answer.json()).state;
     } catch (error) {
       console.debug('runicorn-jupyter: still waiting', error);
+    }
+    if (state === 'stopped') {
+      show('This viewer was stopped', 'Open it again from the Runicorn panel.');
+      return;
     }
     if (state === 'running') {
       location.reload();

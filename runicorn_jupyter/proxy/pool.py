@@ -28,6 +28,16 @@ moment of closing is lost, and nobody can say whether it was acted on.
 """
 
 
+class ViewerStopped(ConnectionLost):
+    """The capability ended, now or before: nobody needs to wait for it."""
+
+    code = "not_found"
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("This viewer is not there any more; open it again.")
+
+
 class Pool:
     """Keeps connections to one viewer.
 
@@ -57,7 +67,7 @@ class Pool:
         Raises
         ------
         ConnectionLost
-            While the SSH connection is down, and after `close`.
+            While the SSH connection is down; `ViewerStopped` after `close`.
         OSError
             If nothing listens there.
         """
@@ -70,7 +80,7 @@ class Pool:
 
     async def _take(self, *, repeatable: bool) -> UpstreamConnection:
         if self.closed:
-            raise ConnectionLost("The viewer was stopped.")
+            raise ViewerStopped
         now = asyncio.get_running_loop().time()
         for connection in reversed(self._idle):
             since = self._idle[connection]
@@ -83,7 +93,7 @@ class Pool:
         connection = UpstreamConnection(await self._open_stream())
         if self.closed:
             connection.close()
-            raise ConnectionLost("The viewer was stopped.")
+            raise ViewerStopped
         self._busy.add(connection)
         return connection
 

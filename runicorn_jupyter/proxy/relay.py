@@ -15,6 +15,7 @@ from runicorn_jupyter.proxy.headers import (
     response_headers,
     rewrite_location,
 )
+from runicorn_jupyter.proxy.pool import ViewerStopped
 from runicorn_jupyter.proxy.wire import (
     SWITCHING_PROTOCOLS,
     BadResponse,
@@ -101,7 +102,7 @@ class Relay:
     @property
     def _open(self) -> UpstreamConnection:
         if self._connection is None:
-            raise ConnectionLost("The viewer was stopped.")
+            raise ViewerStopped
         return self._connection
 
     def _is_route_of_the_page(self, head: Head) -> bool:
@@ -130,9 +131,9 @@ class Relay:
             try:
                 return await pool.acquire(repeatable=repeatable)
             except ConnectionLost:
-                if self._handler.is_navigation or pool.closed:
+                if self._handler.is_navigation:
                     raise
-            await self._viewer.endpoint.wait_connected(limits.held_seconds)
+            await self._viewer.wait_connected(limits.held_seconds)
             return await pool.acquire(repeatable=repeatable)
 
     async def _head(self) -> Head:

@@ -103,21 +103,34 @@ function mapWorkers(map, prefix, origin) {
     return;
   }
   const blobUrl = text => URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
-  const prelude = [
-    urlMapper,
-    mapNetwork,
-    `mapNetwork(self, urlMapper(${JSON.stringify(prefix)}, ${JSON.stringify(origin)}), ${JSON.stringify(origin)});`
-  ].join('\n');
-  const wrapped = (script, options) => {
-    const url = JSON.stringify(new URL(map(script), document.baseURI).href);
-    if (options && options.type === 'module') {
-      return blobUrl(`import ${JSON.stringify(blobUrl(`{${prelude}}`))};\nimport ${url};`);
-    }
-    return blobUrl(`{${prelude}}\nimportScripts(${url});`);
+  const wrapped = (address, options) => {
+    const script = new URL(map(address), document.baseURI).href;
+    // A blob has no address that others could count from: what the worker asks for counts from its script's.
+    const base = script.startsWith('blob:') ? document.baseURI : script;
+    const text = JSON.stringify;
+    const prelude =
+      `{${urlMapper}\n${mapNetwork}\nconst map = urlMapper(${text(prefix)}, ${text(origin)});\n` +
+      `mapNetwork(self, url => new URL(map(url), ${text(base)}).href, ${text(origin)});}\n`;
+    return options && options.type === 'module'
+      ? blobUrl(`${prelude}(${importKeepingMessages})(${text(script)});`)
+      : blobUrl(`${prelude}importScripts(${text(script)});`);
   };
   window.Worker = new Proxy(window.Worker, {
     construct: (target, [script, options], newTarget) =>
-      Reflect.construct(target, [wrapped(script, options), options], newTarget)
+      Reflect.construct(target, [wrapped(script, options), { ...options, type: 'classic' }], newTarget)
+  });
+}
+
+/** Runs in workers of modules, which Chromium starts from no opaque blob: a classic one imports, and then listens. */
+function importKeepingMessages(script) {
+  const early = [];
+  const keep = event => early.push(event);
+  self.addEventListener('message', keep);
+  import(script).then(() => {
+    self.removeEventListener('message', keep);
+    for (const { data, ports } of early) {
+      self.dispatchEvent(new MessageEvent('message', { data, ports: [...ports] }));
+    }
   });
 }
 

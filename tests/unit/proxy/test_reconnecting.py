@@ -81,6 +81,17 @@ async def test_a_request_of_a_page_is_held(proxy: Proxy, upstream: Upstream) -> 
     assert [(await task).status for task in held] == [200, 200]
 
 
+async def test_nobody_waits_for_a_viewer_that_was_stopped(proxy: Proxy, upstream: Upstream) -> None:
+    proxy.connected.clear()
+    waiting = [asyncio.create_task(proxy.ask(tail)) for tail in (WAIT, "/api/runs")]
+    while len(proxy.waits) < 2:
+        await asyncio.sleep(0)
+    proxy.capabilities.revoke(proxy.capability)
+    wait, held = await asyncio.gather(*waiting)
+    assert json.loads(wait.body) == {"state": "stopped"}
+    assert held.status == 404
+
+
 async def test_a_request_is_not_held_for_ever(upstream: Upstream) -> None:
     async with running_proxy(upstream.port, limits=SHORT) as proxy:
         proxy.connected.clear()

@@ -185,6 +185,7 @@ class Proxy:
     capability: str
     endpoint: Endpoint
     connected: asyncio.Event
+    waits: list[float] = field(default_factory=list)
 
     @property
     def path(self) -> str:
@@ -253,7 +254,10 @@ async def running_proxy(
             raise ConnectionLost("The SSH connection is down and is being re-established.")
         return await stream.open(port)
 
+    waits: list[float] = []
+
     async def wait_connected(seconds: float) -> None:
+        waits.append(seconds)
         try:
             async with asyncio.timeout(seconds):
                 await connected.wait()
@@ -274,7 +278,7 @@ async def running_proxy(
     server.add_sockets(sockets)
     capability = capabilities.issue(endpoint)
     try:
-        yield Proxy(sockets[0].getsockname()[1], capabilities, capability, endpoint, connected)
+        yield Proxy(sockets[0].getsockname()[1], capabilities, capability, endpoint, connected, waits)
     finally:
         capabilities.revoke(capability)
         server.stop()
