@@ -16,7 +16,8 @@ from playwright.async_api import Error as PlaywrightError
 from tests.api.conftest import add_environments
 from tests.world.jupyter import JupyterServer, start_jupyter
 from tests.world.relay import Relay
-from tests.world.sshd import Sshd, SshHome
+from tests.world.ssh_home import SshHome
+from tests.world.sshd import Sshd
 
 REPOSITORY = Path(__file__).parents[2]
 RESULTS = REPOSITORY / "test-results"

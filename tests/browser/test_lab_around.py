@@ -6,7 +6,6 @@ import gzip
 import json
 from typing import Any
 
-import nbformat
 import pytest
 from playwright.async_api import Page, expect
 
@@ -98,10 +97,11 @@ async def test_everything_in_chinese(lab_tab: LabPage, lab: LabWorld) -> None:
 def notebook_with_viewer(**coordinate: Any) -> str:
     """A notebook whose one saved output is a viewer, as `%runicorn_viewer` leaves it."""
     data = {"application/vnd.runicorn.viewer+json": {"version": 1, **coordinate}, "text/plain": "a viewer"}
-    cell = nbformat.v4.new_code_cell(
-        "%runicorn_viewer", outputs=[nbformat.v4.new_output("display_data", data)]
-    )
-    return nbformat.writes(nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": PYTHON}))
+    output = {"output_type": "display_data", "data": data, "metadata": {}}
+    source = {"cell_type": "code", "source": "%runicorn_viewer", "outputs": [output]}
+    cell: dict[str, Any] = {**source, "id": "viewer", "execution_count": None, "metadata": {}}
+    metadata = {"kernelspec": PYTHON}
+    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": [cell]})
 
 
 PYTHON = {"name": "python3", "display_name": "Python 3", "language": "python"}
