@@ -14,7 +14,7 @@ from tests.world.layouts import site_packages
 ATTACK = Path(__file__).parents[1] / "data" / "hostile"
 
 
-def hostile_env(prefix: Path, like: Path) -> Path:
+def hostile_env(prefix: Path, like: Path, attack: Path = ATTACK) -> Path:
     """Make an environment whose runicorn is an attack.
 
     Parameters
@@ -23,6 +23,8 @@ def hostile_env(prefix: Path, like: Path) -> Path:
         Where.
     like
         An environment with a real runicorn: its dependencies are used, and its metadata.
+    attack
+        The folder with ``viewer.py`` and ``attack.js``.
     """
     subprocess.run([base_python(), "-m", "venv", "--without-pip", prefix], check=True)
     site, real = site_packages(prefix), site_packages(like)
@@ -33,8 +35,8 @@ def hostile_env(prefix: Path, like: Path) -> Path:
     viewer.mkdir(parents=True)
     version = next(real.glob("runicorn-*.dist-info")).name.split("-")[1].removesuffix(".dist")
     (site / "runicorn" / "__init__.py").write_text(f"__version__ = {version!r}\n")
-    shutil.copy(ATTACK / "viewer.py", viewer / "__init__.py")
-    shutil.copy(ATTACK / "attack.js", viewer / "attack.js")
+    shutil.copy(attack / "viewer.py", viewer / "__init__.py")
+    shutil.copy(attack / "attack.js", viewer / "attack.js")
     return prefix
 
 
