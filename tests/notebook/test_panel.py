@@ -110,6 +110,11 @@ def used(session: NotebookSession) -> Iterator[Used]:
 def test_the_whole_job(used: Used, world: World) -> None:
     panel = used.panel
     assert visible(panel.form)
+    assert [visible(field) for field in (panel.form.host, panel.form.key, panel.form.secret)] == [
+        True,
+        False,
+        False,
+    ]
     assert not visible(panel.actions)
     assert "gpu1" in panel.form.host.options
     used.fill("gpu1")
