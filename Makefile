@@ -3,6 +3,7 @@
 #   make demo    an SSH server, training runs and JupyterLab on this machine, to try everything with
 #   make test    the whole test suite            ARGS='-k viewer' goes to pytest
 #   make lint    what pre-commit and CI check    make format: mend what can be mended
+#   make fuzz    the tests that make up their own input, for long
 #   make bench   us and our peers, side by side
 #   make clean   remove everything that these made
 
@@ -13,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench clean dev lab lint-ruff lint-types lint-js
+.PHONY: help demo test fuzz lint format bench clean dev lab lint-ruff lint-types lint-js
 help:
 	@sed -n 's/^#   \{0,1\}//p' Makefile
 
@@ -67,6 +68,10 @@ test: dev
 	@scripts/system-packages.sh ssh sshd chromium nft ip tc
 	@$(if $(LAB_STAMP),cd labextension && npm test --silent,:)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+fuzz: dev
+	@scripts/system-packages.sh ssh sshd
+	@RUNICORN_FUZZ_EXAMPLES=200 $(BIN)/python -m pytest tests/fuzz --timeout=3600 $(ARGS)
 
 bench: dev
 	@scripts/system-packages.sh ssh sshd chromium
