@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _NEEDS_CONNECTION: tuple[type[e.RemoteError], ...] = (e.ConnectionNotFound,)
 _NEEDS_SSH: tuple[type[e.RemoteError], ...] = (e.ConnectionNotFound, e.ConnectionLost, e.SshUnavailable)
+_READS_SSH_CONFIG: tuple[type[e.RemoteError], ...] = (e.HostNotAllowed, e.SshUnavailable)
 _CONNECTS: tuple[type[e.RemoteError], ...] = (
     e.AuthenticationFailed,
     e.AuthenticationRequired,
@@ -219,7 +220,13 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("GET", "hosts", _S.list_hosts, None, m.HostsResponse, "List the ssh config's aliases."),
     Operation(
-        "GET", "known-hosts", _S.list_known_hosts, None, m.KnownHostsResponse, "List the known host keys."
+        "GET",
+        "known-hosts",
+        _S.list_known_hosts,
+        None,
+        m.KnownHostsResponse,
+        "List the known host keys.",
+        _READS_SSH_CONFIG,
     ),
     Operation(
         "POST",
@@ -228,7 +235,7 @@ OPERATIONS: tuple[Operation, ...] = (
         m.KnownHostAccept,
         m.MessageResponse,
         "Trust exactly the key that was offered.",
-        (e.HostNotAllowed,),
+        _READS_SSH_CONFIG,
     ),
     Operation(
         "DELETE",
@@ -237,7 +244,7 @@ OPERATIONS: tuple[Operation, ...] = (
         m.KnownHostRemove,
         m.MessageResponse,
         "Forget a host's keys.",
-        (e.NotFound,),
+        (*_READS_SSH_CONFIG, e.NotFound),
     ),
     Operation("GET", "profiles", _S.list_profiles, None, m.ProfilesResponse, "List the saved connections."),
     Operation("POST", "profiles", _S.save_profile, m.Profile, m.MessageResponse, "Save a connection."),
