@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from jupyter_server.auth.decorator import authorized
+from jupyter_server.auth.identity import IdentityProvider, PasswordIdentityProvider
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
@@ -134,12 +135,18 @@ class RemoteHandler(EnvelopeHandler):
         if self._abandonable is not None:
             self._abandonable.cancel()
 
+    def _person(self) -> str:
+        """Name who asks; Jupyter alone knows one person only, whom it names anew without a cookie."""
+        if type(self.identity_provider) in (IdentityProvider, PasswordIdentityProvider):
+            return ""
+        return str(self.current_user.username)
+
     def _caller(self) -> Caller:
         request_id = self.request.headers.get(REQUEST_ID_HEADER, "")
         if len(request_id) > 64 or not request_id.isascii() or not request_id.replace("-", "a").isalnum():
             request_id = ""
         return Caller(
-            user=self.current_user.username,
+            user=self._person(),
             origin=public_origin(self.request, self.settings.get("runicorn_viewer_origin", "")),
             request_id=request_id,
         )

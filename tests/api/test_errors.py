@@ -82,6 +82,17 @@ def test_authentication_required_and_answered(world: World, locked_key: Path) ->
     failed(again, 404, "not_found")
 
 
+def test_a_challenge_is_answered_by_a_client_that_keeps_no_cookies(world: World, locked_key: Path) -> None:
+    def post(path: str, **body: Any) -> requests.Response:
+        headers = {"Authorization": f"token {world.jupyter.token}"}
+        return requests.post(f"{world.jupyter.url}api/remote/{path}", json=body, headers=headers, timeout=30)
+
+    asked = post("connect", host="gpu1", private_key_path=str(locked_key))
+    details = failed(asked, 401, "authentication_required")
+    answered = post(f"connect/{details['challenge_id']}", responses=["open sesame"])
+    assert answered.json()["status"] == "connected", answered.text
+
+
 def test_declining_a_challenge(world: World, locked_key: Path) -> None:
     details = failed(
         world.jupyter.post("connect", host="gpu1", private_key_path=str(locked_key)),
