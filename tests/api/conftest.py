@@ -42,11 +42,16 @@ class World:
 
 
 def add_environments(home: Path, **environments: Path) -> None:
-    """Make environments that lie elsewhere show up in a remote home, as virtualenvwrapper's do."""
+    """Make environments that lie elsewhere show up in a remote home, as virtualenvwrapper's do.
+
+    The session's sshd is shared: what another part of the tests has put there already stays.
+    """
     folder = home / ".virtualenvs"
     folder.mkdir(exist_ok=True)
     for name, prefix in environments.items():
-        (folder / name).symlink_to(prefix)
+        link = folder / name
+        if not (link.is_symlink() and link.readlink() == prefix):
+            link.symlink_to(prefix)
 
 
 @pytest.fixture(scope="session")
