@@ -26,6 +26,7 @@ from runicorn_jupyter.proxy.paths import RESERVED, BadPath, ForbiddenPath, check
 from runicorn_jupyter.proxy.policy import HOST, PREFLIGHT_HEADERS, security_headers
 from runicorn_jupyter.proxy.relay import Relay
 from runicorn_jupyter.proxy.storage import MAX_PATCH_BYTES
+from runicorn_jupyter.proxy.turns import Turns
 from runicorn_jupyter.proxy.websocket import is_websocket, relay_websocket
 from runicorn_jupyter.proxy.wire import BadResponse
 
@@ -57,12 +58,13 @@ class ViewerHandler(RequestHandler):
     """
 
     def initialize(
-        self, capabilities: Capabilities, cache: AssetCache, limits: Limits, viewer_origin: str
+        self, capabilities: Capabilities, cache: AssetCache, limits: Limits, turns: Turns, viewer_origin: str
     ) -> None:
         """Take what all requests share, and read which viewer this one is for."""
         self.capabilities = capabilities
         self.cache = cache
         self.limits = limits
+        self.turns = turns
         self.viewer: Viewer | None = None
         self.relay: Relay | None = None
         self.received = bytearray()
@@ -359,6 +361,7 @@ def viewer_handlers(
         "capabilities": capabilities,
         "cache": AssetCache(asset_cache_bytes),
         "limits": limits or Limits(),
+        "turns": Turns(),
         "viewer_origin": viewer_origin,
     }
     return [(r"/runicorn/v/.*", ViewerHandler, shared)]

@@ -177,6 +177,7 @@ class Relay:
                 keeper.add(piece)
             if not self._open.body_buffered:
                 await handler.flush()  # until the browser has taken it: this is the back-pressure
+                await handler.turns.wait()
         if self._method == "HEAD":
             await handler.flush()
         if keeper is not None:
