@@ -244,11 +244,14 @@ def test_viewer_start_failed_holds_what_it_printed(world: World, tmp_path: Path)
         "def create_app(storage=None):\n    raise RuntimeError('the disk of the viewer is on fire')\n"
     )
     add_environments(world.sshd.home, on_fire=copy)
-    connection_id = world.connect()
-    world.jupyter.post("environments/detect", connection_id=connection_id, force_refresh=True)
-    answer = world.jupyter.post("viewer/start", connection_id=connection_id, env_name="on_fire")
-    details = failed(answer, 500, "viewer_start_failed")
-    assert any("the disk of the viewer is on fire" in line for line in details["log"])
+    try:
+        connection_id = world.connect()
+        world.jupyter.post("environments/detect", connection_id=connection_id, force_refresh=True)
+        answer = world.jupyter.post("viewer/start", connection_id=connection_id, env_name="on_fire")
+        details = failed(answer, 500, "viewer_start_failed")
+        assert any("the disk of the viewer is on fire" in line for line in details["log"])
+    finally:
+        (world.sshd.home / ".virtualenvs" / "on_fire").unlink()  # the sshd is the session's
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"])

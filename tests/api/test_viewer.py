@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,8 @@ def test_detect_finds_what_is_new_only_when_forced(world: World, empty_env: Path
     assert cached["environments_found"] == before["environments_found"]
     forced = world.jupyter.post("environments/detect", connection_id=connection_id, force_refresh=True).json()
     assert forced["environments_found"] == before["environments_found"] + 1 == len(forced["environments"])
+    link.unlink()
+    shutil.rmtree(project)
 
 
 @pytest.mark.parametrize("version", RUNICORN_VERSIONS)
