@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from runicorn_jupyter.proxy.http import ViewerHandler
     from runicorn_jupyter.proxy.origin import Viewer
+    from runicorn_jupyter.proxy.turns import Turns
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455, 1.3."""
@@ -82,7 +83,7 @@ async def relay_websocket(handler: ViewerHandler, viewer: Viewer, target: str) -
         browser = handler.detach()
         try:
             await browser.write(answer)
-            await _pass_bytes(browser, connection)
+            await _pass_bytes(browser, connection, handler.turns)
         finally:
             browser.close()
     finally:
@@ -125,13 +126,14 @@ def _agree(handler: ViewerHandler, head: Head, key: str) -> bytes:
     return "\r\n".join((*lines, "", "")).encode("latin-1")
 
 
-async def _pass_bytes(browser: IOStream, connection: UpstreamConnection) -> None:
+async def _pass_bytes(browser: IOStream, connection: UpstreamConnection, turns: Turns) -> None:
     """Pass bytes both ways until one side ends; each side is read only as fast as the other takes it."""
 
     async def up() -> None:
         try:
             while True:
                 await connection.stream.write(await browser.read_bytes(PIECE_BYTES, partial=True))
+                await turns.wait()
         except (StreamClosedError, OSError, RemoteError):
             return
 
@@ -139,6 +141,7 @@ async def _pass_bytes(browser: IOStream, connection: UpstreamConnection) -> None
         try:
             while data := await connection.read_raw():
                 await browser.write(data)
+                await turns.wait()
         except (StreamClosedError, OSError, RemoteError):
             return
 

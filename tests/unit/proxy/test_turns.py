@@ -1,0 +1,53 @@
+"""However much passes, one piece a turn of the event loop: everybody else is served in between."""
+
+from __future__ import annotations
+
+import asyncio
+
+from runicorn_jupyter.proxy.turns import Turns
+from tests.unit.proxy.world import OK, Proxy, Upstream
+
+
+async def test_one_goes_on_in_each_turn_and_each_in_its_turn() -> None:
+    turns, loop = Turns(), asyncio.get_running_loop()
+    went: list[tuple[int, int]] = []
+    turn = 0
+
+    def count() -> None:
+        nonlocal turn
+        turn += 1
+        if len(went) < 40:
+            loop.call_soon(count)
+
+    async def work(number: int) -> None:
+        for _ in range(5):
+            await turns.wait()
+            went.append((turn, number))
+
+    loop.call_soon(count)
+    await asyncio.gather(*(work(number) for number in range(8)))
+    assert [number for _, number in went] == list(range(8)) * 5
+    assert len({turn for turn, _ in went}) == 40
+
+
+async def test_who_was_cancelled_takes_no_turn() -> None:
+    turns = Turns()
+    waiting = [asyncio.create_task(turns.wait()) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    await asyncio.gather(*waiting[1:])
+    assert waiting[0].cancelled()
+    await turns.wait()
+
+
+async def test_a_download_lets_others_run(proxy: Proxy, upstream: Upstream) -> None:
+    """Both sides are as fast as they can be, and so no wait of the relay's ever waits."""
+    size = 32 * 2**20
+    upstream.says(OK + b"Content-Length: %d\r\n\r\n" % size, *[bytes(2**20)] * 32)
+    download = asyncio.create_task(proxy.ask("/big"))
+    turns = 0
+    while not download.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert len(download.result().body) == size
+    assert turns > size / 262144  # at least one for each piece
