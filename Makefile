@@ -67,7 +67,7 @@ demo: lab
 test: dev
 	@scripts/system-packages.sh ssh sshd chromium nft ip tc
 	@$(if $(LAB_STAMP),cd labextension && npm test --silent,:)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --reruns 1 $(ARGS)
 
 fuzz: dev
 	@scripts/system-packages.sh ssh sshd
