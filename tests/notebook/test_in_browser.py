@@ -13,6 +13,8 @@ from playwright.async_api import Locator, Page, expect
 from tests.browser.lab import LabPage, LabWorld
 from tests.world.browser import painted_canvases
 
+# A test is many waits of up to PATIENCE each, beside other tests: more than the suite's 120 s in all.
+pytestmark = pytest.mark.timeout(300)
 PATIENCE = 60_000  # ms; Lab, a kernel and a viewer start one after the other
 SECRETS = re.compile(r"runicorn/v/|token|\b[0-9a-f]{32}\b|\b[0-9a-f]{48,}\b")
 PLACES = {"lab": "lab/tree/{name}?reset&", "notebook": "notebooks/{name}?"}
