@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,8 @@ __all__ = ["ApiError", "ApiTimeout", "RunicornRemoteClient", "ServerNotReached"]
 
 _VIEWER_START_SECONDS = 180.0
 """Seconds for starting a viewer: a cold file server makes its imports take minutes."""
+
+_RUNS_A_PAGE = 2000
 
 _CHALLENGE_SECONDS = 120.0
 """Seconds that the server keeps a challenge open (API.md, "Challenges")."""
@@ -301,6 +304,31 @@ class RunicornRemoteClient(ServerClient):
         """
         return self._call("GET", "ping", params={"connection_id": connection_id})
 
+    # -- runs -------------------------------------------------------------------------------------
+
+    def list_runs(self, **filters: Any) -> list[dict[str, Any]]:
+        """List the runs of all viewers, newest first.
+
+        Parameters
+        ----------
+        **filters
+            ``connection_id``, ``run_id``, ``status`` (several with commas between), ``path``, ``project``,
+            ``text``, ``since`` (a ``datetime`` with a zone, or RFC 3339).
+        """
+        runs: list[dict[str, Any]] = []
+        since = filters.get("since")
+        params = {
+            **filters,
+            "limit": _RUNS_A_PAGE,
+            "since": since.isoformat() if isinstance(since, datetime) else since,
+        }
+        while True:
+            answer = self._call("GET", "runs", params=params)
+            runs += answer["runs"]
+            if answer["next_cursor"] is None:
+                return runs
+            params["cursor"] = answer["next_cursor"]
+
     # -- beyond upstream's examples ---------------------------------------------------------------
 
     def hosts(self) -> list[dict[str, Any]]:
@@ -352,6 +380,23 @@ class RunicornRemoteClient(ServerClient):
             ``remote_root``.
         """
         return self._call("POST", "profiles", json={"name": name, "host": host, **fields})
+
+    def import_profiles(self, aliases: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Save aliases of the ssh config as connections, and return those that were not saved before.
+
+        Parameters
+        ----------
+        aliases
+            As `hosts` lists them; default: all.
+        """
+        body = {} if aliases is None else {"aliases": list(aliases)}
+        imported: list[dict[str, Any]] = self._call("POST", "profiles/import", json=body)["imported"]
+        return imported
+
+    def recent(self) -> list[dict[str, Any]]:
+        """List what was last opened on each host, the latest first: ``env_name``, ``remote_root``, …."""
+        recent: list[dict[str, Any]] = self._call("GET", "profiles")["recent"]
+        return recent
 
     def remove_profile(self, name: str) -> dict[str, Any]:
         """Remove a saved connection.

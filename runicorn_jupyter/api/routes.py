@@ -74,7 +74,7 @@ class Operation:
     @property
     def ends_with_client(self) -> bool:
         """Whether a client that hangs up means that the work is not wanted any more."""
-        return self.path.startswith("connect/") or self.path == "connect"
+        return self.path.startswith("connect/") or self.path in ("connect", "runs")
 
     @property
     def reads_body(self) -> bool:
@@ -218,7 +218,23 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET", "ping", _S.ping, m.ConnectionQuery, m.PingResponse, "Time one SSH round trip.", _NEEDS_SSH
     ),
-    Operation("GET", "hosts", _S.list_hosts, None, m.HostsResponse, "List the ssh config's aliases."),
+    Operation(
+        "GET",
+        "runs",
+        _S.list_runs,
+        m.RunsQuery,
+        m.RunsResponse,
+        "List the runs of all viewers, or what changed in the list.",
+    ),
+    Operation(
+        "GET",
+        "hosts",
+        _S.list_hosts,
+        None,
+        m.HostsResponse,
+        "List the ssh config's aliases.",
+        (e.SshUnavailable,),
+    ),
     Operation(
         "GET",
         "known-hosts",
@@ -248,6 +264,15 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("GET", "profiles", _S.list_profiles, None, m.ProfilesResponse, "List the saved connections."),
     Operation("POST", "profiles", _S.save_profile, m.Profile, m.MessageResponse, "Save a connection."),
+    Operation(
+        "POST",
+        "profiles/import",
+        _S.import_profiles,
+        m.ProfilesImportRequest,
+        m.ProfilesImportResponse,
+        "Save the ssh config's aliases as connections.",
+        (e.SshUnavailable,),
+    ),
     Operation(
         "DELETE",
         "profiles",

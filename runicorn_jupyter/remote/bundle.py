@@ -32,7 +32,16 @@ COMMAND = (
 SHELL = "exec /bin/sh -s"
 """Runs a script that ``shell_input`` made."""
 
-MODULES = ("lease", "ownership", "viewer_boot", "viewer_gzip", "viewer_guard", "viewer_process")
+MODULES = (
+    "lease",
+    "ownership",
+    "viewer_boot",
+    "viewer_events",
+    "viewer_gzip",
+    "viewer_guard",
+    "viewer_process",
+    "viewer_runs",
+)
 """What is sent, and so may import nothing else of ours."""
 _PACKAGE = "runicorn_jupyter.remote"
 # Compiles a module when it is imported: who only finds a running viewer needs few of them. It stands first,

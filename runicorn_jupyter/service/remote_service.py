@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from runicorn_jupyter import models as m
-from runicorn_jupyter.errors import ConnectionNotFound, InternalError, NotFound
+from runicorn_jupyter.errors import ConnectionNotFound, InternalError, InvalidParameters, NotFound
 from runicorn_jupyter.service.opening import Opener
+from runicorn_jupyter.service.runs import RunBoard
 from runicorn_jupyter.service.session import FRESH_SECONDS, Session
 from runicorn_jupyter.ssh import hosts
 from runicorn_jupyter.ssh.profiles import Profiles
@@ -26,6 +30,9 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS = 10.0
 """An orderly stop of Jupyter ends the viewers it holds within this time (API.md, "Viewers")."""
+
+LOOK_SECONDS = 2.0
+"""How long a list of runs waits for the viewers; what is not there by then is as it was known before."""
 
 
 class RemoteService:
@@ -60,6 +67,7 @@ class RemoteService:
         self._sessions: dict[str, Session] = {}
         self._opener = Opener(settings, emit)
         self._profiles = Profiles()
+        self._board = RunBoard()
 
     # -- connections
 
@@ -109,20 +117,26 @@ class RemoteService:
 
     async def list_environments(self, caller: Caller, request: m.EnvironmentsQuery) -> m.EnvironmentsResponse:
         """List the environments, from the cache where there is one."""
-        found = (await self._session(request).look()).environments
+        looked = await self._session(request).look()
+        found = looked.environments
         if request.filter == "runicorn_only":
             found = [each for each in found if each.runicorn_installed]
-        return m.EnvironmentsResponse(environments=found, total=len(found))
+        return m.EnvironmentsResponse(
+            environments=found, total=len(found), notes=looked.notes, storage_candidates=looked.roots
+        )
 
     async def detect_environments(self, caller: Caller, request: m.DetectRequest) -> m.DetectResponse:
         """Look again, if forced to or if the list is older than a minute."""
         older_than = 0.0 if request.force_refresh else FRESH_SECONDS
-        found = (await self._session(request).look(older_than=older_than)).environments
+        looked = await self._session(request).look(older_than=older_than)
+        found = looked.environments
         with_runicorn = sum(each.runicorn_installed for each in found)
         return m.DetectResponse(
             message=f"Found {len(found)} environments, {with_runicorn} with runicorn.",
             environments_found=len(found),
             environments=found,
+            notes=looked.notes,
+            storage_candidates=looked.roots,
         )
 
     async def get_config(self, caller: Caller, request: m.ConfigQuery) -> m.ConfigResponse:
@@ -188,6 +202,33 @@ class RemoteService:
         seconds = await self._session(request).connection.ping()
         return m.PingResponse(latency_ms=round(seconds * 1000, 3), timestamp=datetime.now(UTC))
 
+    # -- runs
+
+    async def list_runs(self, caller: Caller, request: m.RunsQuery) -> m.RunsResponse:
+        """List the runs of all viewers, or what changed in the list."""
+        await self._look_at_runs()
+        if request.changed_since is None:
+            return self._board.page(request, self._run_servers())
+        try:
+            async with asyncio.timeout(request.wait):
+                while (answer := self._board.changes(request, self._run_servers())) is None:
+                    await self._board.wait()
+        except TimeoutError:
+            return self._board.nothing(self._run_servers())
+        return answer
+
+    async def _look_at_runs(self) -> None:
+        """Let each viewer be looked at, for as long as one may wait for it."""
+        feeds = {session.runs for session in self._sessions.values() if session.runs is not None}
+        looks = {look: feed for feed in feeds if (look := feed.look()) is not None}
+        if looks:
+            _, late = await asyncio.wait(looks, timeout=LOOK_SECONDS)
+            for look in late:
+                looks[look].miss()
+
+    def _run_servers(self) -> list[m.RunsServer]:
+        return [each.runs.describe() for each in self._sessions.values() if each.runs is not None]
+
     # -- hosts and profiles
 
     async def list_hosts(self, caller: Caller, _: None) -> m.HostsResponse:
@@ -224,6 +265,29 @@ class RemoteService:
         self._emit("profiles")
         return m.MessageResponse(message=f"Saved {request.name}.")
 
+    async def import_profiles(
+        self, caller: Caller, request: m.ProfilesImportRequest
+    ) -> m.ProfilesImportResponse:
+        """Save aliases of the ssh config as connections, which it goes on to resolve; none is replaced."""
+        aliases = [each.alias for each in await asyncio.to_thread(hosts.list_aliases)]
+        wanted = aliases if request.aliases is None else request.aliases
+        unknown = next((alias for alias in wanted if alias not in set(aliases)), None)
+        if unknown is not None:
+            raise InvalidParameters.for_field("aliases", f"has {unknown!r}, which is none of the ssh config.")
+        profiles = []
+        for alias in wanted:
+            with contextlib.suppress(ValidationError):  # an alias may have what no host's name has
+                profiles.append(m.Profile(name=alias, host=alias))
+        imported = await asyncio.to_thread(self._profiles.add, profiles)
+        self._emit("profiles")
+        names = {profile.name for profile in imported}
+        skipped = [alias for alias in dict.fromkeys(wanted) if alias not in names]
+        return m.ProfilesImportResponse(
+            message=f"Saved {len(imported)} hosts of the ssh config; {len(skipped)} were left as they are.",
+            imported=imported,
+            skipped=skipped,
+        )
+
     async def delete_profile(self, caller: Caller, request: m.ProfileQuery) -> m.MessageResponse:
         """Delete a saved connection."""
         if not await asyncio.to_thread(self._profiles.delete, request.name):
@@ -248,7 +312,7 @@ class RemoteService:
                 log.error("closing a connection failed", exc_info=exc)
 
     async def _admit(self, connection: Connection, host: str) -> m.ConnectResponse:
-        session = Session(connection, host, self._capabilities, self._emit)
+        session = Session(connection, host, self._capabilities, self._emit, self._board)
         try:
             server = (await session.look()).server
         except BaseException:

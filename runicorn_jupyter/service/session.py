@@ -17,10 +17,12 @@ from runicorn_jupyter.proxy.origin import Endpoint
 from runicorn_jupyter.remote import environments
 from runicorn_jupyter.remote.hold import ViewerHold
 from runicorn_jupyter.remote.probe import Probe, probe
+from runicorn_jupyter.service.feed import RunFeed
 
 if TYPE_CHECKING:
     from runicorn_jupyter.proxy.origin import Capabilities
     from runicorn_jupyter.service.caller import Caller, Emit
+    from runicorn_jupyter.service.runs import RunBoard
     from runicorn_jupyter.ssh.connection import Connection
 
 FRESH_SECONDS = 60.0
@@ -40,13 +42,19 @@ class Session:
         Where viewers get their URLs.
     emit
         Sends events to the front ends.
+    board
+        Where the viewer's runs are put.
     """
 
-    def __init__(self, connection: Connection, host: str, capabilities: Capabilities, emit: Emit) -> None:
+    def __init__(
+        self, connection: Connection, host: str, capabilities: Capabilities, emit: Emit, board: RunBoard
+    ) -> None:
         self.connection = connection
         self.host = host
         self._capabilities = capabilities
         self._emit = emit
+        self._board = board
+        self.runs: RunFeed | None = None
         self._probe: Probe | None = None
         self._probed_at = 0.0
         self._probing = asyncio.Lock()
@@ -115,6 +123,7 @@ class Session:
             changed=self._viewer_changed,
         )
         self._revoke()
+        await self._end_runs()
         self._hold = hold
 
         def on_step(step: str) -> None:
@@ -141,6 +150,7 @@ class Session:
                 storage=await self._capabilities.storage(self.connection, hold.remote.remote_root),
             )
         )
+        self.runs = RunFeed(hold, self.connection_id, self.host, self._board, self._emit)
         self._viewer_changed()
         if request.auto_open:
             self._emit(
@@ -163,6 +173,7 @@ class Session:
         hold = self._held()
         self._require_connected()
         self._revoke()
+        await self._end_runs()
         await hold.stop(cleanup=cleanup)
         if cleanup:
             self._hold = None
@@ -242,6 +253,7 @@ class Session:
         told = True
         self._revoke()
         self._unsubscribe()
+        await self._end_runs()
         hold, self._hold = self._hold, None
         try:
             if hold is not None and hold.state not in ("stopped",):
@@ -270,6 +282,11 @@ class Session:
             raise ConnectionLost(
                 f"The SSH connection to {self.host} is {self.connection.status}; wait until it is back."
             )
+
+    async def _end_runs(self) -> None:
+        runs, self.runs = self.runs, None
+        if runs is not None:
+            await runs.close()
 
     def _revoke(self) -> None:
         if self._capability is not None:

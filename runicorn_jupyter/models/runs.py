@@ -1,0 +1,130 @@
+"""Runs of all connected viewers: the merged list, its changes, and the metrics of one run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from runicorn_jupyter.models.base import ConnectionId, ConnectionQuery, Model, Request, Success, Text
+
+RunStatus = Literal["running", "finished", "failed", "interrupted"]
+NotFinite = Literal["NaN", "Infinity", "-Infinity"]
+"""How JSON, which has no such numbers, says them (as ProtoJSON does): Python's ``float`` and JavaScript's
+``Number`` both read these words."""
+MetricValue = float | NotFinite
+
+_Mark = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[A-Za-z0-9_-]+$")]
+RunId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f/\\]+$")]
+
+
+class RunsQuery(Request):
+    """Filters and paging of ``GET runs``; a run has to pass all filters that are given."""
+
+    connection_id: ConnectionId | None = Field(None, description="Only the runs of this connection's viewer.")
+    run_id: RunId | None = Field(None, description="Only the run of this id.")
+    status: (
+        Annotated[
+            str,
+            StringConstraints(
+                max_length=64,
+                pattern=r"^(running|finished|failed|interrupted)(,(running|finished|failed|interrupted))*$",
+            ),
+        ]
+        | None
+    ) = Field(None, description="One status, or several with commas between.")
+    path: Text | None = Field(None, description="This path or below it, by whole segments.")
+    project: Text | None = Field(None, description="The first segment of the path.")
+    text: Text | None = Field(
+        None, description="Words, each of which is in a name, path, id, tag, host or environment; any case."
+    )
+    since: AwareDatetime | None = Field(None, description="Created then or later; RFC 3339 with a zone.")
+    limit: int = Field(200, ge=1, le=2000, description="Runs in one answer.")
+    cursor: _Mark | None = Field(None, description="`next_cursor` of the answer before.")
+    changed_since: _Mark | None = Field(None, description="`version` of an answer: only what changed since.")
+    wait: float = Field(
+        0, ge=0, le=60, description="With `changed_since`: seconds to wait for a change, if there is none."
+    )
+
+
+class Run(Model):
+    """One run, as its viewer and its files have it."""
+
+    connection_id: str
+    host: str = Field(description="As the connection was asked for.")
+    env_name: str
+    remote_root: str | None
+    run_id: str
+    name: str | None
+    path: str | None = Field(description="`project/…`, whichever runicorn wrote it.")
+    project: str | None
+    status: RunStatus
+    tags: list[str]
+    created_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    duration_seconds: float | None = Field(description="Of a run that has ended.")
+    step: int | None = Field(description="The last one logged.")
+    metrics: dict[str, MetricValue] = Field(description="The last value of each.")
+    page: str = Field(description="The run's page in its viewer: goes behind `#!` of the viewer's `url`.")
+
+
+class RunKey(Model):
+    """Names a run."""
+
+    connection_id: str
+    run_id: str
+
+
+class RunsProblem(Model):
+    """Why a viewer's part is not current."""
+
+    code: str
+    message: str
+
+
+class RunsServer(Model):
+    """A viewer's part of the list."""
+
+    connection_id: str
+    host: str
+    env_name: str
+    remote_root: str | None
+    runicorn_version: str | None
+    total: int = Field(description="Its runs, before any filter.")
+    as_of: datetime | None = Field(description="When its part was last known to be right; null: never.")
+    age_seconds: float | None
+    error: RunsProblem | None = Field(description="Null: its part is current.")
+
+
+class RunsResponse(Success):
+    """Answer of ``GET runs``: newest first; of ``changed_since``: what changed, the latest last."""
+
+    runs: list[Run]
+    total: int = Field(description="Runs that pass the filters, on all pages.")
+    next_cursor: str | None
+    version: str = Field(description="Of the list; for `changed_since`.")
+    reset: bool = Field(description="`changed_since` is too old: begin again with this answer.")
+    removed: list[RunKey] = Field(description="With `changed_since`: gone, or outside of the filters now.")
+    servers: list[RunsServer] = Field(description="Every viewer that is asked; others' runs are gone.")
+
+
+class RunMetricsQuery(ConnectionQuery):
+    """Options of ``GET runs/metrics``."""
+
+    run_id: RunId
+    names: Text | None = Field(None, description="Metrics with commas between; default: all.")
+    points: int = Field(1000, ge=2, le=50000, description="Steps at most; more are thinned out.")
+
+
+class RunMetricsResponse(Success):
+    """Answer of ``GET runs/metrics``: one column a metric, all as long as ``steps``."""
+
+    connection_id: str
+    run_id: str
+    steps: list[int]
+    metrics: dict[str, list[float | None]] = Field(
+        description="Null: not logged at this step, or no finite number."
+    )
+    total: int = Field(description="Steps that were logged.")

@@ -1,0 +1,235 @@
+"""What one viewer's runs do: a long request to its side of the line, and a look when somebody asks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from runicorn_jupyter import models as m
+from runicorn_jupyter.errors import ConnectionLost, RemoteError
+from runicorn_jupyter.remote.control import NotTheViewer
+from runicorn_jupyter.remote.runs import MAX_RUNS, Place, RemoteRuns
+
+if TYPE_CHECKING:
+    from runicorn_jupyter.remote.control import Control
+    from runicorn_jupyter.remote.hold import ViewerHold
+    from runicorn_jupyter.service.caller import Emit
+    from runicorn_jupyter.service.runs import RunBoard
+
+__all__ = ["RunFeed"]
+
+log = logging.getLogger(__name__)
+
+WAIT_SECONDS = 45.0
+"""Of a long request: less than the viewer's server keeps an idle connection (75 s, ``viewer_process``)."""
+RETRY_SECONDS, MAX_RETRY_SECONDS = 1.0, 60.0
+
+
+class RunFeed:
+    """Keeps the runs of one viewer up to date on the board, for as long as the viewer is held.
+
+    Parameters
+    ----------
+    hold
+        The viewer, which runs.
+    connection_id, host
+        Of its connection, as people know them.
+    board
+        Where the runs are put.
+    emit
+        Sends events to the front ends.
+    """
+
+    def __init__(self, hold: ViewerHold, connection_id: str, host: str, board: RunBoard, emit: Emit) -> None:
+        self._hold = hold
+        self._board = board
+        self._emit = emit
+        self._began = datetime.now(UTC)
+        self._place = Place(connection_id, host, hold.environment.name, hold.remote.remote_root)
+        self._table = RemoteRuns(self._place)
+        self._problem: m.RunsProblem | None = None
+        self._as_of: datetime | None = None
+        self._right_at = 0.0
+        self._late = False
+        self._control: Control | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._watching = asyncio.create_task(self._watch(), name=f"runs of {connection_id}")
+
+    # -- for who asks
+
+    def look(self) -> asyncio.Task[None] | None:
+        """Begin to look now, and return what ends when it is done; None if there is nothing to wait for."""
+        if self._hold.connection.status != "connected" or self._watching.done():
+            return None
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look(), name=f"look at runs of {self._place.host}")
+            return self._looking
+        return None if self._late else self._looking
+
+    def miss(self) -> None:
+        """Take note that the look under way takes too long to wait for."""
+        self._late = True
+
+    def describe(self) -> m.RunsServer:
+        """Give this viewer's part, with how old it is."""
+        age = None if self._as_of is None else round(time.monotonic() - self._right_at, 3)
+        return m.RunsServer(
+            **self._place._asdict(),
+            runicorn_version=self._hold.remote.runicorn_version,
+            total=len(self._table.runs),
+            as_of=self._as_of,
+            age_seconds=age,
+            error=self._error(),
+        )
+
+    def _error(self) -> m.RunsProblem | None:
+        status = self._hold.connection.status
+        if status != "connected":
+            return _problem("connection_lost", f"The SSH connection to {self._place.host} is {status}.")
+        if self._hold.state not in ("running", "reconnecting"):
+            return _problem("viewer_not_running", f"The viewer on {self._place.host} is {self._hold.state}.")
+        if self._late:
+            return _problem(
+                "viewer_not_responding", f"The viewer on {self._place.host} has not answered in time."
+            )
+        if self._problem is None and self._table.too_many:
+            return _problem(
+                "too_many_runs",
+                f"The viewer on {self._place.host} has more than {MAX_RUNS} runs; some are left out.",
+            )
+        return self._problem
+
+    async def close(self) -> None:
+        """End; its runs are no longer on the board."""
+        for task in (self._watching, self._looking):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        self._drop_control()
+        self._board.put((), self._table.runs.values())
+
+    # -- the work
+
+    async def _look(self) -> None:
+        try:
+            with contextlib.suppress(OSError, RemoteError, ValueError):
+                if await self._ask_again():
+                    return
+            await self._ask_once()
+        except (OSError, RemoteError, ValueError) as exc:
+            self._failed(exc)
+        finally:
+            self._late = False
+
+    async def _ask_again(self) -> bool:
+        """Ask on the connection of the look before, which may have been closed meanwhile."""
+        control, self._control = self._control, None
+        if control is None:
+            return False
+        try:
+            await self._exchange(control, 0)
+        except BaseException:
+            control.close()
+            raise
+        self._control = control
+        return True
+
+    async def _ask_once(self) -> None:
+        control = await self._hold.remote.open_control(WAIT_SECONDS)
+        try:
+            await self._exchange(control, 0)
+        except BaseException:
+            control.close()
+            raise
+        self._control = control
+
+    def _drop_control(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+
+    async def _watch(self) -> None:
+        """Ask for changes, again and again, by requests that are answered when there are some."""
+        pause = RETRY_SECONDS
+        while True:
+            try:
+                async with await self._hold.remote.open_control(2 * WAIT_SECONDS) as control:
+                    while True:
+                        await self._exchange(control, WAIT_SECONDS)
+                        pause = RETRY_SECONDS
+            except ConnectionLost as exc:
+                self._failed(exc)
+                if not await self._hold.connection.wait_connected(None):
+                    return
+            except (OSError, RemoteError, ValueError) as exc:
+                self._failed(exc)
+            # Nothing tells when a viewer that fails is well again.
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, MAX_RETRY_SECONDS)
+
+    async def _exchange(self, control: Control, seconds: float) -> None:
+        more = True
+        while more:
+            answer = await control.ask("runs", **self._table.have, wait_seconds=seconds)
+            more = self._take(answer)
+        self._problem = None
+        self._as_of, self._right_at = datetime.now(UTC), time.monotonic()
+
+    def _take(self, answer: dict[str, object]) -> bool:
+        changes = self._table.take(answer)
+        if changes.runs or changes.removed:
+            self._board.put((run for run, _ in changes.runs), changes.removed)
+        if not changes.first:
+            for run, before in changes.runs:
+                self._tell(run, before)
+            for run, metric in changes.not_finite:
+                self._event(run, "nan", f"{metric} of {_name(run)} is not a finite number.", metric)
+        return changes.more
+
+    def _tell(self, run: m.Run, before: m.Run | None) -> None:
+        if before is not None and before.status == run.status:
+            return
+        if run.status == "running":
+            self._event(run, "started", f"{_name(run)} has started.")
+        elif before is not None or (run.ended_at is not None and run.ended_at >= self._began):
+            words = {"finished": "has finished", "failed": "has failed", "interrupted": "was interrupted"}
+            self._event(run, run.status, f"{_name(run)} {words[run.status]}.")
+
+    def _event(self, run: m.Run, status: str, message: str, metric: str | None = None) -> None:
+        self._emit(
+            "run",
+            connection_id=run.connection_id,
+            host=run.host,
+            env_name=run.env_name,
+            run_id=run.run_id,
+            status=status,
+            metric=metric,
+            message=message,
+        )
+
+    def _failed(self, exc: Exception) -> None:
+        host = self._place.host
+        if isinstance(exc, ConnectionLost):
+            self._problem = _problem("connection_lost", f"The SSH connection to {host} is down.")
+        elif isinstance(exc, RemoteError):
+            self._problem = _problem(exc.code, exc.message)
+        elif isinstance(exc, NotTheViewer | ValueError):
+            self._problem = _problem(
+                "viewer_answer_invalid", f"The viewer on {host} gives no list of runs; stop and start it."
+            )
+        else:
+            self._problem = _problem("viewer_not_responding", f"The viewer on {host} does not answer.")
+        log.info("runs of %s: %s (%r)", self._place.connection_id, self._problem.message, exc)
+
+
+def _problem(code: str, message: str) -> m.RunsProblem:
+    return m.RunsProblem(code=code, message=message)
+
+
+def _name(run: m.Run) -> str:
+    return "/".join(part for part in (run.path, run.name) if part) or run.run_id
