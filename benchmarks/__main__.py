@@ -23,6 +23,7 @@ QUESTIONS = [
     "stalled",
     "slow_line",
     "lab_start",
+    "load_ext",
 ]
 
 

@@ -216,12 +216,15 @@ def test_every_call_has_a_time_limit(recorder: Recorder) -> None:
 
 
 def test_routes_beyond_upstreams(recorder: Recorder) -> None:
-    recorder.default = (200, {"success": True, "hosts": ["h"], "known_hosts": ["k"], "profiles": ["p"]}, {})
+    answers = {"hosts": ["h"], "known_hosts": ["k"], "profiles": ["p"], "imported": ["i"], "recent": ["r"]}
+    recorder.default = (200, {"success": True, **answers}, {})
     with RunicornRemoteClient(recorder.url) as client:
         assert (client.hosts(), client.known_hosts(), client.profiles()) == (["h"], ["k"], ["p"])
         client.accept_host_key("gpu", "ssh-ed25519 AAAA", 2222)
         client.remove_host_key("gpu", 2222)
         client.save_profile("lab", "gpu", username="me")
+        assert client.import_profiles() == client.import_profiles(["gpu"]) == ["i"]
+        assert client.recent() == ["r"]
         client.remove_profile("a b")
         client.answer_challenge("ab/../cd", ["123456"])
         client.cancel_challenge("abcd")
@@ -232,6 +235,9 @@ def test_routes_beyond_upstreams(recorder: Recorder) -> None:
         ("POST", f"{root}/known-hosts", {}, {"host": "gpu", "port": 2222, "public_key": "ssh-ed25519 AAAA"}),
         ("DELETE", f"{root}/known-hosts", {"host": ["gpu"], "port": ["2222"]}, None),
         ("POST", f"{root}/profiles", {}, {"name": "lab", "host": "gpu", "username": "me"}),
+        ("POST", f"{root}/profiles/import", {}, {}),
+        ("POST", f"{root}/profiles/import", {}, {"aliases": ["gpu"]}),
+        ("GET", f"{root}/profiles", {}, None),
         ("DELETE", f"{root}/profiles", {"name": ["a b"]}, None),
         ("POST", f"{root}/connect/ab%2F..%2Fcd", {}, {"responses": ["123456"]}),
         ("DELETE", f"{root}/connect/abcd", {}, None),
@@ -247,7 +253,10 @@ def test_routes_beyond_upstreams(recorder: Recorder) -> None:
             "runicorn_remote_client",
             ["paramiko", "pydantic", "tornado", "IPython", "jupyter_server", "ipywidgets"],
         ),
-        ("runicorn_jupyter.notebook.magics", ["paramiko", "pydantic", "jupyter_server", "ipywidgets"]),
+        (
+            "runicorn_jupyter.notebook.magics",
+            ["requests", "tornado", "paramiko", "pydantic", "jupyter_server", "ipywidgets", "pandas"],
+        ),
     ],
 )
 def test_importing_brings_nothing_that_it_does_not_need(module: str, heavy: list[str]) -> None:

@@ -1,0 +1,237 @@
+"""What the magics do: calls of the HTTP API, with progress, questions and errors in the cell."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.display import display
+
+from runicorn_jupyter.client import ApiError, RunicornRemoteClient
+from runicorn_jupyter.notebook import connecting
+from runicorn_jupyter.notebook.asking import CellAsker, ask_secret
+from runicorn_jupyter.notebook.display import DEFAULT_HEIGHT, RunicornViewer, forgets_widgets
+from runicorn_jupyter.notebook.results import Connection, Connections, Environments, Logs, Status, plain
+from runicorn_jupyter.notebook.session import NotebookSession, one_line_errors
+
+__all__ = ["Commands"]
+
+
+class Commands:
+    """The work behind the magics of one kernel.
+
+    Every method raises ``UsageError``, one line, for whatever goes wrong.
+
+    Parameters
+    ----------
+    shell
+        The IPython shell.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._session = NotebookSession()
+
+    def connect(self, args: argparse.Namespace) -> Connection | RunicornViewer:
+        """Connect, and with ``args.env`` start and show the viewer too.
+
+        Parameters
+        ----------
+        args
+            The options of ``%runicorn_connect``.
+        """
+        with one_line_errors(has_password=args.password):
+            connection = self._connect(args)
+            if args.env:
+                return self._show(connection, args.env, args.root, args.height)
+            return Connection(connection)
+
+    def _connect(self, args: argparse.Namespace) -> dict[str, Any]:
+        request: dict[str, Any] = {
+            "host": args.host,
+            "username": args.username,
+            "port": args.port,
+            "timeout": args.timeout,
+        }
+        known = self._session.reusable(request, args.name)
+        if known is not None:
+            self._session.name(args.name or args.host, known["connection_id"])
+            return {**known, "name": args.name or args.host}
+        if args.password:
+            who = f"{args.username}@{args.host}" if args.username else args.host
+            request |= {"auth_method": "password", "password": ask_secret(f"Password for {plain(who)}:")}
+        elif args.identity:
+            request |= {"private_key_path": args.identity}
+
+        def run(work: connecting.Work) -> dict[str, Any]:
+            return self._session.run(plain(args.host), work, undo=_leave)
+
+        answer = connecting.connect(run, request, CellAsker())
+        self._session.name(args.name or args.host, answer["connection_id"])
+        return {**answer, "name": args.name or args.host}
+
+    def connections(self) -> Connections:
+        """List the open connections."""
+        with one_line_errors():
+            return Connections(self._session.connections())
+
+    def environments(self, name: str | None, refresh: bool, runicorn_only: bool) -> Environments:
+        """List the environments of a remote.
+
+        Parameters
+        ----------
+        name
+            The connection's; see `NotebookSession.find`.
+        refresh
+            Look again, however recent the last look was.
+        runicorn_only
+            Leave out those without runicorn.
+        """
+        with one_line_errors():
+            connection = self._session.find(name)
+            ident = connection["connection_id"]
+
+            def look(client: RunicornRemoteClient) -> list[dict[str, Any]]:
+                if refresh:
+                    client.detect_environments(ident, force_refresh=True)
+                return client.list_environments(ident, "runicorn_only" if runicorn_only else "all")
+
+            return Environments(self._session.run(plain(connection["name"]), look))
+
+    def viewer(
+        self, name: str | None, env: str | None, root: str | None, height: int | None
+    ) -> RunicornViewer:
+        """Show the viewer of a remote, starting it if it is not running.
+
+        Parameters
+        ----------
+        name
+            The connection's; see `NotebookSession.find`.
+        env, root
+            The environment and the folder of the runs; ``None`` takes what runs, or the only choice.
+        height
+            Of the frame, in CSS pixels; default: `DEFAULT_HEIGHT`.
+        """
+        with one_line_errors():
+            return self._show(self._session.find(name), env, root, height)
+
+    def _show(
+        self, connection: dict[str, Any], env: str | None, root: str | None, height: int | None
+    ) -> RunicornViewer:
+        ident = connection["connection_id"]
+        running = connection.get("viewer")
+        if running is None or running["status"] == "crashed" or env is not None or root is not None:
+            self._start(connection, env or self._only_environment(connection), root)
+        current = self._session.find(ident)
+        viewer = RunicornViewer(self._session.client, current, height=height or DEFAULT_HEIGHT)
+        if forgets_widgets(self._shell):
+            from runicorn_jupyter.notebook.frame import ViewerFrame  # noqa: PLC0415 - widgets take 200 ms to import
+
+            display(ViewerFrame(viewer))
+        return viewer
+
+    def _start(self, connection: dict[str, Any], env: str, root: str | None) -> None:
+        in_terminal = getattr(self._shell, "kernel", None) is None
+
+        def start(client: RunicornRemoteClient) -> dict[str, Any]:
+            return client.start_viewer(connection["connection_id"], env, root, auto_open=in_terminal)
+
+        try:
+            self._session.run(f"{plain(connection['name'])} · {plain(env)}", start)
+        except ApiError as exc:
+            held = exc.details.get("viewer") or {}
+            same = env == held.get("env_name") and root in {None, held.get("remote_root")}
+            if exc.code != "viewer_already_running" or not same:
+                raise
+
+    def _only_environment(self, connection: dict[str, Any]) -> str:
+        found = self._session.client.list_environments(connection["connection_id"], "runicorn_only")
+        if not found:
+            raise UsageError(
+                "No environment of the remote has runicorn; run `pip install runicorn` in one of those that "
+                "%runicorn_envs lists, then %runicorn_envs --refresh."
+            )
+        if len(found) > 1:
+            names = ", ".join(plain(entry["name"]) for entry in found)
+            raise UsageError(
+                f"Several environments have runicorn; say which: %runicorn_viewer ENV, one of {names}."
+            )
+        return str(found[0]["name"])
+
+    def status(self, name: str | None) -> Status:
+        """Say how a connection, its viewer and the tunnel between are.
+
+        Parameters
+        ----------
+        name
+            The connection's; see `NotebookSession.find`.
+        """
+        with one_line_errors():
+            connection = self._session.find(name)
+            client, ident = self._session.client, connection["connection_id"]
+            health = client.health_check(ident)
+            viewer = {k: v for k, v in client.get_viewer_status(ident)["viewer"].items() if k != "url"}
+            return Status(
+                {**connection, "viewer": viewer, "health": health["health"], "checks": health["checks"]}
+            )
+
+    def logs(self, name: str | None, lines: int) -> Logs:
+        """Return the last lines that a viewer printed.
+
+        Parameters
+        ----------
+        name
+            The connection's; see `NotebookSession.find`.
+        lines
+            How many at most.
+        """
+        with one_line_errors():
+            connection = self._session.find(name)
+            return Logs(self._session.client.get_viewer_logs(connection["connection_id"], lines))
+
+    def panel(self) -> Any:
+        """Make the panel."""
+        from runicorn_jupyter.notebook.panel import RunicornPanel  # noqa: PLC0415 - widgets take 200 ms to import
+
+        with one_line_errors():
+            return RunicornPanel(self._session)
+
+    def stop(self, name: str | None) -> None:
+        """Stop a viewer; its connection stays.
+
+        Parameters
+        ----------
+        name
+            The connection's; see `NotebookSession.find`.
+        """
+        with one_line_errors():
+            connection = self._session.find(name)
+            self._session.client.stop_viewer(connection["connection_id"])
+        _say(f"The viewer of {plain(connection['name'])} is stopped.")
+
+    def disconnect(self, name: str | None, *, keep_viewer: bool) -> None:
+        """Stop a viewer and end its connection.
+
+        Parameters
+        ----------
+        name
+            The connection's; see `NotebookSession.find`.
+        keep_viewer
+            Let the viewer wait for the next connection.
+        """
+        with one_line_errors():
+            connection = self._session.find(name)
+            self._session.client.disconnect(connection["connection_id"], cleanup_viewer=not keep_viewer)
+        _say(f"{plain(connection['name'])} is disconnected.")
+
+
+def _leave(client: RunicornRemoteClient, answer: dict[str, Any]) -> None:
+    """Undo a connection that came after the person had interrupted the cell."""
+    if "connection_id" in answer:
+        client.disconnect(answer["connection_id"])
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
