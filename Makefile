@@ -5,6 +5,9 @@
 #   make lint    what pre-commit and CI check    make format: mend what can be mended
 #   make fuzz    the tests that make up their own input, for long
 #   make bench   us and our peers, side by side
+#   make docs    the pages in docs/, as a site in dist/docs
+#   make dist    sdist and wheel in dist/, tried in a clean environment
+#   make matrix  other versions of Python, Jupyter and the libraries; ARGS='floor' picks rows
 #   make clean   remove everything that these made
 
 VENV := .venv
@@ -14,7 +17,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lint format bench clean dev lab lint-ruff lint-types lint-js
+.PHONY: help demo test fuzz lint format bench docs dist matrix clean dev lab lint-ruff lint-types lint-js
 help:
 	@sed -n 's/^#   \{0,1\}//p' Makefile
 
@@ -25,9 +28,13 @@ digest = $(shell cat $(1) 2>/dev/null </dev/null | sha256sum | cut -c1-16)
 PY_DIGEST := $(call digest,pyproject.toml)
 DEMO_VENV := $(VENV)/.demo-$(PY_DIGEST)
 DEV_VENV := $(VENV)/.dev-$(PY_DIGEST)
+DOCS_VENV := $(VENV)/.docs-$(PY_DIGEST)
+RELEASE_VENV := $(VENV)/.release-$(PY_DIGEST)
 $(DEMO_VENV): EXTRAS := demo
 $(DEV_VENV): EXTRAS := demo,test,lint
-$(DEMO_VENV) $(DEV_VENV):
+$(DOCS_VENV): EXTRAS := docs
+$(RELEASE_VENV): EXTRAS := release
+$(DEMO_VENV) $(DEV_VENV) $(DOCS_VENV) $(RELEASE_VENV):
 	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is missing on this machine; install it, or say PYTHON=/path/to/it.' >&2; exit 1; }
 	@PYTHON=$(PYTHON) scripts/system-packages.sh venv
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
@@ -76,6 +83,20 @@ fuzz: dev
 bench: dev
 	@scripts/system-packages.sh ssh sshd chromium
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+# Strict: a warning (a dead link, a page that no list names, a code without advice) is an error.
+docs: $(DOCS_VENV)
+	@$(BIN)/python -m sphinx -W --keep-going -q -E -b html docs dist/docs
+	@$(BIN)/python -m sphinx -W --keep-going -q -E -b html -c docs -t zh docs/zh dist/docs/zh
+	@echo 'The pages are in dist/docs: open dist/docs/index.html.' >&2
+
+dist: $(RELEASE_VENV)
+	@scripts/system-packages.sh npm
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/dist.py $(ARGS)
+
+matrix: dev
+	@scripts/system-packages.sh ssh sshd chromium
+	@nice -n 10 $(BIN)/python scripts/matrix.py $(ARGS)
 
 lint: lint-ruff lint-types lint-js
 

@@ -1,0 +1,82 @@
+"""How the pages are built: `make docs`. English lies here, Chinese in zh/: two sites of one look."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pygments.lexers.configs import ApacheConfLexer
+from sphinx.errors import ExtensionError
+
+from runicorn_jupyter import __version__
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))
+from generated import PARTS, openapi  # noqa: E402  # pages' parts, made from the program
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+CHINESE = tags.has("zh")  # type: ignore[name-defined]  # noqa: F821  # Sphinx puts it here
+
+project = "runicorn-jupyter"
+author = "the runicorn-jupyter maintainers"
+version = release = __version__
+language = "zh_CN" if CHINESE else "en"
+extensions = ["myst_parser"]
+myst_enable_extensions = ["attrs_inline", "colon_fence"]
+myst_heading_anchors = 3
+exclude_patterns = ["zh", "_*"]
+templates_path = [str(DOCS / "_templates")]
+
+html_theme = "pydata_sphinx_theme"
+html_title = "runicorn-jupyter"
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "navbar_end": ["language", "theme-switcher"],
+    "navbar_align": "left",
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": [],
+    "footer_end": [],
+    "show_prev_next": True,
+    "header_links_before_dropdown": 4,
+}
+OTHER = DOCS if CHINESE else DOCS / "zh"
+html_context = {"chinese": CHINESE, "counterparts": sorted(page.stem for page in OTHER.glob("*.md"))}
+
+# A line's end is a space in HTML, of which Chinese has none.
+_CHINESE_BREAK = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef])")
+_MARK = re.compile(r"^<!-- generated: (.+?) -->$", re.MULTILINE)
+# What a browser would fetch from elsewhere: these pages are read behind firewalls too.
+_FETCHED = re.compile(
+    r"""<(?:link(?![^>]*rel="(?:canonical|next|prev)")|script|img|iframe)\b[^>]*?(?:src|href)="https?:"""
+)
+
+
+def _fill(app: Sphinx, page: str, source: list[str]) -> None:
+    """Put the parts that are made from the program where their marks are."""
+    text = _CHINESE_BREAK.sub("", source[0]) if CHINESE else source[0]
+    source[0] = _MARK.sub(lambda mark: PARTS[mark[1]]("zh" if CHINESE else "en", Path(app.srcdir)), text)
+
+
+def _finish(app: Sphinx, failure: Exception | None) -> None:
+    """Add openapi.json, and see that no page fetches anything from elsewhere."""
+    if failure is not None or app.builder.format != "html":
+        return
+    out = Path(app.outdir)
+    (out / "openapi.json").write_text(json.dumps(openapi(), indent=1, ensure_ascii=False) + "\n")
+    for page in out.rglob("*.html"):
+        if found := _FETCHED.search(page.read_text(encoding="utf-8")):
+            raise ExtensionError(f"{page.name} fetches from elsewhere: {found[0]}")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Sphinx calls this first."""
+    app.add_lexer("sshconfig", ApacheConfLexer)
+    app.connect("source-read", _fill)
+    app.connect("build-finished", _finish)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

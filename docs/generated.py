@@ -1,0 +1,237 @@
+"""The parts of the pages that are made from the program: ``<!-- generated: NAME -->`` is where each goes."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from runicorn_jupyter import errors
+from runicorn_jupyter.api import events as events_module
+from runicorn_jupyter.api.openapi import openapi_document
+from runicorn_jupyter.api.routes import OPERATIONS
+from runicorn_jupyter.extension import RunicornJupyter
+from runicorn_jupyter.notebook.magics import RunicornMagics
+
+ROOT = Path(__file__).parents[1]
+HEADS = {
+    "en": {
+        "option": "option", "type": "type", "default": "default", "what": "what it is", "code": "code",
+        "status": "HTTP status", "when": "when", "others": "More", "magic": "magic", "field": "field",
+    },
+    "zh": {
+        "option": "选项", "type": "类型", "default": "默认值", "what": "说明", "code": "代码",
+        "status": "HTTP 状态", "when": "何时", "others": "更多", "magic": "魔法命令", "field": "字段",
+    },
+}  # fmt: skip
+
+
+def openapi() -> dict[str, Any]:
+    """Give the document that a server at ``/`` serves."""
+    return openapi_document(OPERATIONS, "/")
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    heads = list(heads)
+    lines = [heads, ["---"] * len(heads), *rows]
+    return (
+        "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+        + "\n"
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.replace("``", "`").split())
+
+
+def traitlets(language: str, _: Path) -> str:
+    """Table everything that an administrator can set."""
+    head = HEADS[language]
+    rows = []
+    for name, trait in sorted(RunicornJupyter.class_own_traits(config=True).items()):
+        kind = " · ".join(f"`{value}`" for value in getattr(trait, "values", [])) or type(trait).__name__
+        default = "`" + json.dumps(trait.default()) + "`"
+        rows.append([f"`{name}`", kind, default, _one_line(trait.help)])
+    return _table([head["option"], head["type"], head["default"], head["what"]], rows)
+
+
+def _codes() -> list[type[errors.RemoteError]]:
+    found = [
+        value
+        for value in vars(errors).values()
+        if inspect.isclass(value) and issubclass(value, errors.RemoteError)
+    ]
+    return sorted(
+        {c.code: c for c in found if c is not errors.RemoteError}.values(), key=lambda c: (c.status, c.code)
+    )
+
+
+def error_codes(language: str, folder: Path) -> str:
+    """Table every code; each has to have its section on the page."""
+    head = HEADS[language]
+    page = (folder / "errors.md").read_text(encoding="utf-8")
+    without = [c.code for c in _codes() if f"### {c.code}\n" not in page]
+    if without:
+        raise ValueError(f"{folder / 'errors.md'} does not say what to do about {without}")
+    rows = [[f"[`{c.code}`](#{c.code})", str(c.status), _one_line(c.__doc__ or "")] for c in _codes()]
+    return _table([head["code"], head["status"], head["when"]], rows)
+
+
+def magics(language: str, _: Path) -> str:
+    """Table every magic with its usage."""
+    head = HEADS[language]
+    rows = []
+    for name in sorted(RunicornMagics.magics["line"]):
+        method = getattr(RunicornMagics, name)
+        usage = " ".join(method.parser.format_usage().removeprefix("usage: ").split())
+        rows.append(
+            [
+                f"`{usage if usage.startswith('%') else '%' + usage}`",
+                _one_line(method.parser.description or ""),
+            ]
+        )
+    return _table([head["magic"], head["what"]], rows)
+
+
+def lab_settings(language: str, _: Path) -> str:
+    """Table the settings of the JupyterLab side."""
+    head = HEADS[language]
+    schema = json.loads((ROOT / "labextension/schema/plugin.json").read_text())
+    rows = [
+        [f"`{name}`", f"`{json.dumps(value['default'])}`", f"{value['title']}. {value['description']}"]
+        for name, value in schema["properties"].items()
+    ]
+    return _table([head["option"], head["default"], head["what"]], rows)
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[1]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in schema:
+        return " or ".join(_kind(each) for each in schema["anyOf"])
+    if "enum" in schema:
+        return " · ".join(f"`{json.dumps(value)}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{json.dumps(schema['const'])}`"
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema['items'])}"
+    kind = str(schema.get("type", "anything"))
+    if "minimum" in schema:
+        kind += f", {schema['minimum']}–{schema.get('maximum', '')}"
+    return f"{kind} ({schema['format']})" if "format" in schema else kind
+
+
+def _fields(schema: dict[str, Any]) -> list[list[str]]:
+    rows = []
+    for name, value in schema.get("properties", {}).items():
+        need = "required" if name in schema.get("required", []) else ""
+        if "default" in value:
+            need = f"`{json.dumps(value['default'])}`"
+        rows.append([f"`{name}`", _kind(value), need, _one_line(value.get("description", ""))])
+    return rows
+
+
+def _parameter(found: dict[str, Any]) -> list[str]:
+    schema = found["schema"]
+    need = "required" if found["required"] else f"`{json.dumps(schema.get('default'))}`"
+    return [
+        f"`{found['name']}` ({found['in']})",
+        _kind(schema),
+        need,
+        _one_line(schema.get("description", "")),
+    ]
+
+
+def http_api(language: str, _: Path) -> str:
+    """Describe every route and model of openapi.json."""
+    del language  # in English only
+    document = openapi()
+    schemas = document["components"]["schemas"]
+    asked, answered = ["field", "type", "default", ""], ["field", "type", "", ""]
+    text = ["## Routes\n"]
+    for operation in OPERATIONS:
+        path = document["paths"][f"/{operation.path}"][operation.method.lower()]
+        text.append(f"### {operation.method} {operation.path}\n\n{operation.summary}\n")
+        rows = [_parameter(parameter) for parameter in path.get("parameters", [])]
+        if "requestBody" in path:
+            body = path["requestBody"]["content"]["application/json"]["schema"]
+            rows += _fields(schemas[body["$ref"].rsplit("/", 1)[1]] if "$ref" in body else body)
+        if rows:
+            text.append(_table(asked, rows))
+        text.append(f"Answer: [{operation.response.__name__}](#{operation.response.__name__.lower()}).")
+        if operation.errors:
+            links = (f"[`{error.code}`](errors.md#{error.code})" for error in operation.errors)
+            text.append(f"Errors: {', '.join(links)}.")
+        text.append("")
+    requests = {operation.request.__name__ for operation in OPERATIONS if operation.request is not None}
+    text.append("## Models\n")
+    for name, schema in sorted(schemas.items()):
+        if name not in requests or name == "Profile":
+            text.append(
+                f"### {name}\n\n{_one_line(schema.get('description', ''))}\n\n"
+                + _table(answered, _fields(schema))
+            )
+    return "\n".join(text)
+
+
+def events(language: str, _: Path) -> str:
+    """Table the fields of our events."""
+    head = HEADS[language]
+    schema = yaml.safe_load(Path(events_module.__file__).with_name("events.yaml").read_text())
+    rows = [
+        [f"`{name}`", _kind(value), _one_line(value.get("description", ""))]
+        for name, value in schema["properties"].items()
+    ]
+    return (
+        _one_line(schema["description"]) + "\n\n" + _table([head["field"], head["type"], head["what"]], rows)
+    )
+
+
+def benchmarks(language: str, _: Path) -> str:
+    """Table the last results of ``make bench``."""
+    del language  # in English only
+    results = json.loads((ROOT / "benchmarks/results.json").read_text())
+    rows = []
+    for question, found in results.items():
+        unit, spread = found["unit"], found["spread"]
+
+        def figure(name: str, value: float, unit: str = unit, spread: dict[str, list[float]] = spread) -> str:
+            low, high = spread.get(name, (value, value))
+            return f"{value:.4g} {unit} ({low:.4g}–{high:.4g})"
+
+        peers = "; ".join(
+            f"{name}: {figure(name, value)}, {found['ratio'].get(name, 0):.2g} ×"
+            for name, value in found["peers"].items()
+        )
+        met = {True: "✓", False: "✗", None: ""}[found["reached"]]
+        rows.append([question, figure("ours", found["ours"]), peers, f"{found['target']} {met}".strip()])
+    return _table(["question", "ours", "peers, and ours ÷ theirs", "to reach"], rows)
+
+
+def other_pages(language: str, folder: Path) -> str:
+    """List the pages that no list of the index names, so that a new page is never lost."""
+    named = set(re.findall(r"^[\w-]+$", (folder / "index.md").read_text(encoding="utf-8"), re.MULTILINE))
+    others = sorted({page.stem for page in folder.glob("*.md")} - named - {"index"})
+    if not others:
+        return ""
+    return (
+        f"```{{toctree}}\n:caption: {HEADS[language]['others']}\n:hidden:\n\n" + "\n".join(others) + "\n```\n"
+    )
+
+
+PARTS: dict[str, Callable[[str, Path], str]] = {
+    "traitlets": traitlets,
+    "errors": error_codes,
+    "magics": magics,
+    "lab settings": lab_settings,
+    "http api": http_api,
+    "events": events,
+    "benchmarks": benchmarks,
+    "other pages": other_pages,
+}

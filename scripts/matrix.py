@@ -1,0 +1,259 @@
+"""Run a part of the tests with other versions of what we stand on: ``make matrix``.
+
+Each row is an environment of its own, kept below ``~/.cache/runicorn-jupyter-matrix`` under the hash of what
+is in it. ``docs/matrix.md`` gets the table. ``make matrix ARGS='floor'`` runs the rows with that word.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "matrix.md"
+RESULTS = ROOT / "docs" / "matrix.json"
+INSTALL_SECONDS = 1200
+TEST_SECONDS = 900
+SHOWN = (
+    "paramiko",
+    "jupyter_server",
+    "jupyterlab",
+    "notebook",
+    "ipywidgets",
+    "ipython",
+    "tornado",
+    "pydantic",
+)
+
+# What stands on the libraries: SSH, HTTP over it, the server's routes, the magics, each runicorn on a remote.
+TESTS = (
+    "tests/unit/test_client.py",
+    "tests/unit/test_client_discovery.py",
+    "tests/unit/api",
+    "tests/unit/notebook",
+    "tests/unit/ssh/test_connection.py",
+    "tests/unit/ssh/test_auth.py",
+    "tests/unit/ssh/test_stream.py",
+    "tests/unit/proxy/test_websocket.py",
+    "tests/unit/remote/test_viewer.py",
+    "tests/api/test_connections.py",
+    "tests/api/test_viewer.py",
+    "tests/notebook/test_magics.py",
+)
+BROWSER = "tests/browser/test_lab_panel.py"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One environment and what is tried in it.
+
+    Parameters
+    ----------
+    name
+        What the row is about.
+    python
+        The interpreter's version, major and minor.
+    pins
+        Requirements beyond our own.
+    floor
+        Everything that we require directly is as old as pyproject.toml allows.
+    browser
+        Also the panel in Chromium.
+    """
+
+    name: str
+    python: str = "3.11"
+    pins: tuple[str, ...] = ()
+    floor: bool = False
+    browser: bool = False
+
+
+ROWS = (
+    Row("floor: the oldest of all that we require", floor=True),
+    Row("newest, Python 3.11"),
+    Row("newest, Python 3.12", "3.12"),
+    Row("newest, Python 3.13", "3.13"),
+    Row("newest, Python 3.14", "3.14"),
+    Row("runicorn 0.7.2 in the same environment", "3.12", ("runicorn==0.7.2",)),
+    Row("JupyterLab 4.2 and Notebook 7.2", pins=("jupyterlab==4.2.*", "notebook==7.2.*"), browser=True),
+)
+
+
+def say(text: str) -> None:
+    """Tell what is under way."""
+    print(text, flush=True)
+
+
+def interpreter(version: str) -> Path | None:
+    """Find a Python of that version: on PATH, in pyenv, or the one that this runs with."""
+    candidates = [
+        sys.executable if sys.version.startswith(f"{version}.") else None,
+        *sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python")),
+        shutil.which(f"python{version}"),
+    ]
+    for candidate in filter(None, candidates):
+        check = (
+            f"import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != ({version.replace('.', ',')}))"
+        )
+        if subprocess.run([candidate, "-c", check], capture_output=True, check=False).returncode == 0:
+            return Path(candidate)
+    return None
+
+
+def floors() -> list[str]:
+    """Pin each direct requirement to the oldest minor version that pyproject.toml allows."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pins = []
+    for requirement in [*project["dependencies"], *project["optional-dependencies"]["test"]]:
+        found = re.match(r"([\w.-]+)\s*>=\s*([\w.]+)", requirement)
+        if found and (found[1] in SHOWN or requirement in project["dependencies"]):
+            pins.append(f"{found[1]}=={found[2]}.*" if found[2].count(".") < 2 else f"{found[1]}=={found[2]}")
+    return pins
+
+
+def environment(row: Row, python: Path) -> Path:
+    """Give the row's environment, made if it is not there yet."""
+    requirements = sorted({*row.pins, *(floors() if row.floor else ())})
+    version = subprocess.run([python, "-VV"], capture_output=True, text=True, check=True).stdout
+    pyproject = (ROOT / "pyproject.toml").read_text()
+    week = datetime.now(UTC).strftime("%G-%V")  # what is newest changes
+    key = json.dumps([1, str(ROOT), version, requirements, pyproject, week])
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "runicorn-jupyter-matrix"
+    prefix = base / hashlib.sha256(key.encode()).hexdigest()[:16]
+    finished = prefix / ".finished"
+    if not finished.exists():
+        shutil.rmtree(prefix, ignore_errors=True)
+        base.mkdir(parents=True, exist_ok=True)
+        subprocess.run([python, "-m", "venv", prefix], check=True)
+        command = [prefix / "bin/python", "-m", "pip", "install", "-q", "-e", f"{ROOT}[test]", *requirements]
+        done = subprocess.run(
+            command,
+            env={**os.environ, "SKIP_JUPYTER_BUILDER": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=INSTALL_SECONDS,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"pip: {done.stdout[-1500:]}")
+        _link_labextension(prefix)
+        finished.touch()
+    return prefix
+
+
+def _link_labextension(prefix: Path) -> None:
+    folder = prefix / "share" / "jupyter" / "labextensions" / "runicorn-jupyter"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.symlink_to(ROOT / "runicorn_jupyter" / "labextension")
+
+
+def versions(prefix: Path) -> dict[str, str]:
+    """Read what is installed in an environment."""
+    program = (
+        "import importlib.metadata as m, json, platform\n"
+        "print(json.dumps({'python': platform.python_version(), "
+        "**{d.name.lower().replace('-', '_'): d.version for d in m.distributions()}}))"
+    )
+    done = subprocess.run([prefix / "bin/python", "-c", program], capture_output=True, text=True, check=True)
+    found: dict[str, str] = json.loads(done.stdout)
+    return {name: found.get(name, "–") for name in ("python", *SHOWN)}
+
+
+def test(prefix: Path, row: Row) -> tuple[bool, str]:
+    """Run the row's tests; tell whether all passed, and pytest's last line or the failures."""
+    tests = [*TESTS, *([BROWSER] if row.browser else [])]
+    done = subprocess.run(
+        [prefix / "bin/python", "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "--tb=short",
+         "-o", "filterwarnings=default", "-k", "not 256", *tests],
+        env={**os.environ, "PATH": f"{prefix / 'bin'}{os.pathsep}{os.environ['PATH']}"},
+        cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, timeout=TEST_SECONDS, check=False,
+    )  # fmt: skip
+    (prefix / "last-run.log").write_text(done.stdout)
+    last = done.stdout.strip().splitlines()[-1].strip("= ") if done.stdout.strip() else "no output"
+    return done.returncode == 0, re.sub(r" in [\d.]+s.*", "", last)
+
+
+def try_row(row: Row) -> dict[str, object]:
+    """Make the environment, run the tests, say what came of it."""
+    say(f"{row.name} …")
+    python = interpreter(row.python)
+    if python is None:
+        say("  no such interpreter on this machine")
+        return {"row": row.name, "result": f"not run: no Python {row.python} on the machine", "ok": None}
+    started = time.monotonic()
+    try:
+        prefix = environment(row, python)
+        found = versions(prefix)
+        ok, result = test(prefix, row)
+    except (RuntimeError, subprocess.TimeoutExpired) as exc:
+        say(f"  {exc}")
+        return {"row": row.name, "result": f"failed: {str(exc).splitlines()[0]}", "ok": False}
+    say(f"  {'✓' if ok else '✗'} {result} ({time.monotonic() - started:.0f} s; {prefix / 'last-run.log'})")
+    return {
+        "row": row.name,
+        **found,
+        "result": result,
+        "ok": ok,
+        "on": datetime.now(UTC).strftime("%Y-%m-%d"),
+    }
+
+
+HEAD = """\
+# Versions
+
+`make matrix` makes an environment for each row, runs a part of the tests in it (SSH, the tunnel, the API,
+viewers of runicorn 0.5.0, 0.6.0 and 0.7.2 on the remote, the magics) and writes this table. `floor` is
+the oldest version of everything that `pyproject.toml` lets pip install. The whole suite runs on the
+newest versions, and the SSH part of it on paramiko 3.4.0 too, each time that CI runs.
+
+"""
+
+
+def write(results: Iterable[dict[str, object]]) -> None:
+    """Keep the results, and write the page from them."""
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    kept.update({str(result["row"]): result for result in results})
+    kept = {row.name: kept[row.name] for row in ROWS if row.name in kept}
+    RESULTS.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+    columns = ("row", "python", *SHOWN, "result")
+    lines = [
+        f"| {' | '.join(c.replace('jupyter_server', 'Jupyter server') for c in columns)} |",
+        "|---" * len(columns) + "|",
+    ]
+    for result in kept.values():
+        cells = [str(result.get(column, "–")) for column in columns]
+        cells[-1] = f"{'✓' if result['ok'] else '✗' if result['ok'] is False else ''} {cells[-1]}".strip()
+        lines.append(f"| {' | '.join(cells)} |")
+    PAGE.write_text(HEAD + "\n".join(lines) + "\n")
+
+
+def main() -> int:
+    """Run the command; return its exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("words", nargs="*", help="only rows whose name has one of these")
+    words = parser.parse_args().words
+    rows = [row for row in ROWS if not words or any(word in row.name for word in words)]
+    results = []
+    for row in rows:
+        results.append(try_row(row))
+        write(results)
+    return int(any(result["ok"] is False for result in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
