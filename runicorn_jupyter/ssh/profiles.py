@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,11 +64,30 @@ class Profiles:
 
         def change(document: dict[str, Any]) -> None:
             others = [entry for entry in document["profiles"] if _name(entry) != profile.name]
-            if len(others) >= MAX_PROFILES:
-                raise InvalidParameters(f"{MAX_PROFILES} connections are saved, the most there can be.")
-            document["profiles"] = [*others, profile.model_dump(mode="json", exclude_none=True)]
+            document["profiles"] = _with(others, [profile])
 
         self._change(change)
+
+    def add(self, profiles: Iterable[Profile]) -> builtins.list[Profile]:
+        """Save connections, but none under a name that is taken; return those that were saved.
+
+        Raises
+        ------
+        InvalidParameters
+            There are too many; none was saved then.
+        InternalError
+            The file cannot be written, or is of a later version.
+        """
+        added: builtins.list[Profile] = []
+
+        def change(document: dict[str, Any]) -> None:
+            taken = {_name(entry) for entry in document["profiles"]}
+            unique = {profile.name: profile for profile in profiles}
+            added.extend(profile for name, profile in unique.items() if name not in taken)
+            document["profiles"] = _with(document["profiles"], added)
+
+        self._change(change)
+        return added
 
     def delete(self, name: str) -> bool:
         """Delete the connection of this name; tell whether there was one.
@@ -173,6 +192,13 @@ def _parse(data: bytes) -> dict[str, Any]:
         if not isinstance(document.get(name), list):
             document[name] = []
     return document
+
+
+def _with(entries: builtins.list[Any], profiles: builtins.list[Profile]) -> builtins.list[Any]:
+    everything = [*entries, *(profile.model_dump(mode="json", exclude_none=True) for profile in profiles)]
+    if profiles and len(everything) > MAX_PROFILES:
+        raise InvalidParameters(f"{MAX_PROFILES} connections are saved, the most there can be.")
+    return everything
 
 
 def _is_json(data: bytes) -> bool:

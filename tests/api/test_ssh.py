@@ -153,6 +153,33 @@ def test_a_key_and_then_what_pam_asks(world: World, make_sshd: Callable[..., Ssh
     assert "c0de" not in answer.text
 
 
+def test_the_ssh_configs_hosts_are_saved_as_connections(world: World) -> None:
+    config = world.home.ssh / "config"
+    before = config.read_text()
+    config.write_text(before + "\nHost taken\n  Port 2201\nHost fresh fresh.*\n  Include more\n")
+    (world.home.ssh / "more").write_text("Host included\n")
+    try:
+        world.jupyter.post("profiles", name="taken", host="elsewhere")
+        unknown = world.jupyter.post("profiles/import", aliases=["fresh", "nobody"])
+        assert refused(unknown, 400, "invalid_parameters")["errors"][0]["field"] == "aliases"
+        chosen = world.jupyter.post("profiles/import", aliases=["fresh", "taken"]).json()
+        assert [(each["name"], each["host"], each["port"]) for each in chosen["imported"]] == [
+            ("fresh", "fresh", 22)  # 22 is "not said": the config goes on to decide
+        ]
+        assert chosen["skipped"] == ["taken"]
+        everything = world.jupyter.post("profiles/import").json()
+        assert "included" in [each["name"] for each in everything["imported"]]
+        assert {"fresh", "taken"} <= {*everything["skipped"]}
+        saved = {each["name"]: each["host"] for each in world.jupyter.get("profiles").json()["profiles"]}
+        assert {**saved, "taken": "elsewhere", "gpu1": "gpu1", "included": "included"} == saved
+        config.write_text("Host gpu1\n  Port nonsense\n")
+        refused(world.jupyter.post("profiles/import"), 503, "ssh_unavailable")
+    finally:
+        config.write_text(before)
+        for each in world.jupyter.get("profiles").json()["profiles"]:
+            world.jupyter.delete("profiles", name=each["name"])
+
+
 def test_what_was_last_opened_is_offered_first(world: World) -> None:
     connection_id = world.connect()
     viewer = world.start(connection_id, "rc072", auto_open=False)

@@ -58,6 +58,18 @@ def test_saving_replacing_listing_deleting(saved: Profiles) -> None:
     assert [each.name for each in saved.list()] == ["B", "训练"]
 
 
+def test_adding_replaces_none_and_is_all_or_nothing(saved: Profiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved.save(Profile(name="gpu1", host="gpu1", username="alice"))
+    gpu2 = Profile(name="gpu2", host="gpu2")
+    assert saved.add([Profile(name="gpu1", host="gpu1"), gpu2, gpu2]) == [gpu2]
+    assert [(each.name, each.username) for each in saved.list()] == [("gpu1", "alice"), ("gpu2", None)]
+    assert saved.add([gpu2]) == []
+    monkeypatch.setattr(module, "MAX_PROFILES", 3)
+    with pytest.raises(InvalidParameters, match="3 connections are saved"):
+        saved.add([Profile(name=name, host=name) for name in ("a", "b")])
+    assert len(saved.list()) == 2
+
+
 def test_a_secret_has_no_place_to_be(saved: Profiles, tmp_path: Path) -> None:
     for field in ("password", "key_passphrase"):
         with pytest.raises(ValidationError):
