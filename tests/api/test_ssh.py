@@ -172,7 +172,7 @@ def test_the_ssh_configs_hosts_are_saved_as_connections(world: World) -> None:
         assert {"fresh", "taken"} <= {*everything["skipped"]}
         saved = {each["name"]: each["host"] for each in world.jupyter.get("profiles").json()["profiles"]}
         assert {**saved, "taken": "elsewhere", "gpu1": "gpu1", "included": "included"} == saved
-        config.write_text("Host gpu1\n  Port nonsense\n")
+        config.write_text("Host \"never closed\n")
         refused(world.jupyter.post("profiles/import"), 503, "ssh_unavailable")
     finally:
         config.write_text(before)
