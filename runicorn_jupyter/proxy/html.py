@@ -37,8 +37,8 @@ def shim_source() -> str:
 
 
 def is_html(content_type: str | None) -> bool:
-    """Say whether a ``Content-Type`` is HTML's."""
-    return media_type(content_type) in ("text/html", "application/xhtml+xml")
+    """Say whether a ``Content-Type`` is HTML's; not XHTML's, which is XML: scripts are written otherwise there."""
+    return media_type(content_type) == "text/html"
 
 
 def media_type(content_type: str | None) -> str:

@@ -279,7 +279,7 @@ class ViewerHandler(RequestHandler):
             self.fail(exc.status, exc.code, exc.message)
         except OSError as exc:
             log.info("%s: the viewer cannot be reached: %s", self.summary, exc)
-            self.fail(502, "bad_gateway", "Nothing answers where the viewer was.")
+            self.fail(502, "unreachable", "Nothing answers where the viewer was.")
         finally:
             self._worker = None
 
@@ -321,7 +321,7 @@ class ViewerHandler(RequestHandler):
             self.set_header("Connection", "close")
         if location is not None and status == 302:
             self.set_header("Location", location)
-        if self.is_navigation and self.viewer is not None and code in ("connection_lost", "bad_gateway"):
+        if self.is_navigation and self.viewer is not None and code in ("connection_lost", "unreachable"):
             self.set_header("Content-Type", "text/html; charset=utf-8")
             heading = "Reconnecting…" if code == "connection_lost" else "The viewer does not answer"
             text = f"{message} This page goes on by itself."

@@ -39,6 +39,17 @@ class ConnectionView(Protocol):
         """Return once it is connected; false, or an exception, where that was not in time."""
 
 
+class Ticket(Protocol):
+    """What lets one request pass at the viewer, and knows the viewer's answer from a stranger's."""
+
+    @property
+    def header(self) -> tuple[str, str]:
+        """Name and value of the header to send."""
+
+    def is_proven_by(self, header: Callable[[str], str | None], /) -> bool:
+        """Tell whether an answer is the viewer's, by its headers."""
+
+
 class ViewerView(Protocol):
     """What the proxy wants to know of a viewer that a connection holds."""
 
@@ -46,9 +57,8 @@ class ViewerView(Protocol):
     def connection(self) -> ConnectionView:
         """The connection that it is reached through."""
 
-    @property
-    def secret_header(self) -> tuple[str, str]:
-        """The header that the viewer wants to see on each request."""
+    def ticket(self, method: str, target: str, /) -> Ticket:
+        """Make the ticket of one request."""
 
     async def open_stream(self) -> Stream:
         """Open a fresh byte stream to the viewer's port."""
@@ -66,8 +76,8 @@ class Endpoint:
     wait_connected
         Waits for at most so many seconds until streams can be opened again, and raises
         `ConnectionLost` where they cannot.
-    secret_header
-        Called for each request: name and value of the header that lets it in.
+    ticket
+        Called for each request, with its method and target.
     host_key
         The cache partition: what one host, and one of its users, sent is never shown as another's.
     title
@@ -78,7 +88,7 @@ class Endpoint:
 
     open_stream: Callable[[], Coroutine[Any, Any, Stream]]
     wait_connected: Callable[[float], Coroutine[Any, Any, None]]
-    secret_header: Callable[[], tuple[str, str]]
+    ticket: Callable[[str, str], Ticket]
     host_key: str
     title: str = ""
     storage: ViewerStorage = field(default_factory=ViewerStorage)
@@ -108,7 +118,7 @@ class Endpoint:
         return cls(
             open_stream=viewer.open_stream,
             wait_connected=wait_connected,
-            secret_header=lambda: viewer.secret_header,
+            ticket=viewer.ticket,
             host_key=f"{viewer.connection.host_key_fingerprint} {viewer.connection.target.username}",
             title=title,
             storage=storage if storage is not None else ViewerStorage(),

@@ -21,12 +21,13 @@ from runicorn_jupyter.proxy.wire import (
     BadResponse,
     ClosedEarly,
     Head,
+    NotProven,
     UpstreamConnection,
 )
 
 if TYPE_CHECKING:
     from runicorn_jupyter.proxy.http import ViewerHandler
-    from runicorn_jupyter.proxy.origin import Viewer
+    from runicorn_jupyter.proxy.origin import Ticket, Viewer
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 """Methods that may be sent again (RFC 9110, 9.2.1); ``OPTIONS`` never gets this far."""
@@ -53,6 +54,7 @@ class Relay:
         self._handler = handler
         self._viewer = viewer
         self._connection: UpstreamConnection | None = None
+        self._ticket: Ticket | None = None
         self._method = handler.request.method or "GET"
         self._path = handler.tail
         self._target = handler.target
@@ -116,13 +118,13 @@ class Relay:
 
     # -- to the viewer
 
-    async def _send_head(self, content_length: int | None, *, repeatable: bool) -> UpstreamConnection:
+    async def _send_head(self, content_length: int | None, *, repeatable: bool) -> None:
         connection = await self._acquire(repeatable=repeatable)
         self._connection = connection
         headers = [("host", VIEWER_HOST), *request_headers(self._handler.request.headers.get_all())]
-        headers.append(self._viewer.endpoint.secret_header())
+        self._ticket = self._viewer.endpoint.ticket(self._method, self._target)
+        headers.append(self._ticket.header)
         await connection.send_head(self._method, self._target, headers, content_length=content_length)
-        return connection
 
     async def _acquire(self, *, repeatable: bool) -> UpstreamConnection:
         """Get a connection; data requests wait for a lost SSH connection, pages say that it is lost."""
@@ -137,24 +139,29 @@ class Relay:
             return await pool.acquire(repeatable=repeatable)
 
     async def _head(self) -> Head:
-        limits = self._handler.limits
         if self._connection is not None:
             if not self._refused:
                 await self._connection.end_body()
-            async with asyncio.timeout(limits.first_byte_seconds):
-                return await self._connection.read_head()
+            return await self._proven_head()
         repeatable = self._method in SAFE_METHODS
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
-                connection = await self._send_head(0, repeatable=repeatable)
-                async with asyncio.timeout(limits.first_byte_seconds):
-                    return await connection.read_head()
-            except (ClosedEarly, ConnectionLost, ConnectionResetError, BrokenPipeError):
+                await self._send_head(0, repeatable=repeatable)
+                return await self._proven_head()
+            except (ClosedEarly, NotProven, ConnectionLost, ConnectionResetError, BrokenPipeError):
                 self.abort()
                 self._viewer.pool.drop_idle()
                 if not repeatable or attempt == MAX_ATTEMPTS:
                     raise
         raise AssertionError("unreachable")
+
+    async def _proven_head(self) -> Head:
+        """Wait for the answer's head, which has to prove that it is the viewer's."""
+        async with asyncio.timeout(self._handler.limits.first_byte_seconds):
+            head = await self._open.read_head()
+        if self._ticket is None or not self._ticket.is_proven_by(head.get):
+            raise NotProven("what answers on the viewer's port does not know its secret")
+        return head
 
     # -- to the browser
 

@@ -18,7 +18,13 @@ from runicorn_jupyter.proxy.headers import (
     request_headers,
 )
 from runicorn_jupyter.proxy.policy import may_open_websocket
-from runicorn_jupyter.proxy.wire import SWITCHING_PROTOCOLS, BadResponse, Head, UpstreamConnection
+from runicorn_jupyter.proxy.wire import (
+    SWITCHING_PROTOCOLS,
+    BadResponse,
+    Head,
+    NotProven,
+    UpstreamConnection,
+)
 
 if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
@@ -93,15 +99,20 @@ async def relay_websocket(handler: ViewerHandler, viewer: Viewer, target: str) -
 
 async def _ask(handler: ViewerHandler, viewer: Viewer, connection: UpstreamConnection, target: str) -> Head:
     allowed = (REQUEST_HEADERS | WEBSOCKET_REQUEST_HEADERS) - {"content-type", "content-encoding"}
+    ticket = viewer.endpoint.ticket("GET", target)
     headers = [
         ("host", VIEWER_HOST),
         ("connection", "Upgrade"),
         ("upgrade", "websocket"),
         *request_headers(handler.request.headers.get_all(), allowed),
-        viewer.endpoint.secret_header(),
+        ticket.header,
     ]
     await connection.send_head("GET", target, headers)
-    return await connection.read_head()
+    head = await connection.read_head()
+    # A refusal may be the HTTP server's own, which has no proof; of it only the status goes on.
+    if head.status == SWITCHING_PROTOCOLS and not ticket.is_proven_by(head.get):
+        raise NotProven("what agrees on the viewer's port does not know its secret")
+    return head
 
 
 def _agree(handler: ViewerHandler, head: Head, key: str) -> bytes:

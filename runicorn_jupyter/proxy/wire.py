@@ -53,6 +53,10 @@ class ClosedEarly(BadResponse):
     """The viewer closed the connection before the first byte of an answer."""
 
 
+class NotProven(BadResponse):
+    """Whatever answered does not know the viewer's secret: the viewer is gone, and its port another's."""
+
+
 @dataclass(slots=True)
 class Head:
     """Status and headers of an answer; header names are lower-case."""

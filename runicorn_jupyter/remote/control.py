@@ -1,16 +1,14 @@
-"""How a holder talks to its viewer: small JSON exchanges over the tunnel, and the proof before the secret."""
+"""How a holder talks to its viewer: small JSON exchanges over the tunnel, each proven by both sides."""
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
-import secrets
 from typing import TYPE_CHECKING, Any, Protocol
 
 import httptools
 
-from runicorn_jupyter.remote.viewer_guard import CONTROL_PATH, SECRET_HEADER, proof
+from runicorn_jupyter.remote.viewer_guard import CONTROL_PATH, Ticket
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -70,45 +68,29 @@ class Control:
     ) -> None:
         self._stream.close()
 
-    async def prove(self) -> None:
-        """Let the viewer prove that it knows the secret, without telling it.
-
-        Raises
-        ------
-        NotTheViewer
-            If it cannot.
-        TimeoutError
-            If it does not answer.
-        """
-        asked = secrets.token_hex(16)
-        answer = await self._exchange("prove", {"nonce": asked}, with_secret=False)
-        expected = proof(self._secret.get_secret_value(), asked, str(answer.get("nonce")), self._port)
-        if not hmac.compare_digest(str(answer.get("proof")).encode("utf-8", "replace"), expected.encode()):
-            raise NotTheViewer("what listens there does not know the secret")
-
     async def ask(self, action: str, **body: Any) -> dict[str, Any]:
         """Do one of the viewer's actions (see ``viewer_guard``) and return its answer.
 
         Raises
         ------
         NotTheViewer
-            If the answer is no such viewer's.
+            If the answer is no such viewer's; what listens there has learned nothing then.
         TimeoutError
             If there is none within the time.
         """
-        return await self._exchange(action, body, with_secret=True)
-
-    async def _exchange(self, action: str, body: dict[str, Any], *, with_secret: bool) -> dict[str, Any]:
         data = json.dumps(body).encode()
-        head = [f"POST {CONTROL_PATH}{action} HTTP/1.1", "Host: viewer", "Content-Type: application/json"]
-        if with_secret:
-            head.append(f"{SECRET_HEADER}: {self._secret.get_secret_value()}")
+        target = CONTROL_PATH + action
+        ticket = Ticket(self._secret.get_secret_value(), self._port, "POST", target)
+        head = [f"POST {target} HTTP/1.1", "Host: viewer", "Content-Type: application/json"]
+        head.append(": ".join(ticket.header))
         head += [f"Content-Length: {len(data)}", "\r\n"]
         answer = _Answer()
         async with asyncio.timeout(self._timeout):
             await self._stream.write("\r\n".join(head).encode() + data)
             while not answer.complete:
                 answer.feed(await self._stream.read(65536))
+        if not ticket.is_proven_by(answer.headers.get):
+            raise NotTheViewer("what listens there does not know the secret")
         if answer.status != 200:
             raise NotTheViewer(f"the viewer refuses {action!r} with status {answer.status}")
         return answer.value()
@@ -120,6 +102,7 @@ class _Answer:
     def __init__(self) -> None:
         self.complete = False
         self.status = 0
+        self.headers: dict[str, str] = {}
         self._body = bytearray()
         self._received = 0
         self._parser = httptools.HttpResponseParser(self)
@@ -134,6 +117,9 @@ class _Answer:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             raise NotTheViewer("what listens there does not speak HTTP") from error
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_body(self, data: bytes) -> None:
         self._body += data

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Literal
 
 from runicorn_jupyter import models
 from runicorn_jupyter.errors import ConnectionLost, RemoteError
-from runicorn_jupyter.remote.viewer import SECRET_HEADER, RemoteViewer
+from runicorn_jupyter.remote.viewer import RemoteViewer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from runicorn_jupyter.remote.state import RunningViewer
+    from runicorn_jupyter.remote.viewer_guard import Ticket
     from runicorn_jupyter.ssh.connection import Connection
     from runicorn_jupyter.ssh.stream import Stream
 
@@ -76,10 +77,9 @@ class ViewerHold:
         """Whether this side still counts on the process."""
         return self.state in ("starting", "running", "reconnecting")
 
-    @property
-    def secret_header(self) -> tuple[str, str]:
-        """The header that the viewer wants to see on each request."""
-        return SECRET_HEADER, self.remote.secret.get_secret_value()
+    def ticket(self, method: str, target: str) -> Ticket:
+        """Make what lets one request to the viewer pass, and what its answer has to prove."""
+        return self.remote.ticket(method, target)
 
     @property
     def uptime_seconds(self) -> float:

@@ -15,6 +15,8 @@ from pydantic import (
     field_validator,
 )
 
+from runicorn_jupyter.remote.viewer_boot import STATE_VERSION
+
 __all__ = ["RunningViewer", "parse_state", "plain_text"]
 
 Line = Annotated[str, StringConstraints(max_length=4096)]
@@ -35,6 +37,7 @@ class RunningViewer(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True)
 
+    version: int = Field(ge=STATE_VERSION, le=STATE_VERSION)
     host: Line
     boot: Line
     pid: int = Field(gt=1, lt=2**31)

@@ -13,7 +13,7 @@ from runicorn_jupyter.remote.bundle import COMMAND, SHELL, python_input, shell_i
 from runicorn_jupyter.remote.control import ANSWER_SECONDS, Control, NotTheViewer
 from runicorn_jupyter.remote.siblings import client_name, dead_holders, live
 from runicorn_jupyter.remote.state import RunningViewer, parse_state, plain_text
-from runicorn_jupyter.remote.viewer_guard import SECRET_HEADER
+from runicorn_jupyter.remote.viewer_guard import Ticket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.models import Environment
     from runicorn_jupyter.ssh.connection import Connection
 
-__all__ = ["LOOPBACK", "SECRET_HEADER", "RemoteViewer"]
+__all__ = ["LOOPBACK", "RemoteViewer"]
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 120.0
@@ -83,8 +83,12 @@ class RemoteViewer:
 
     @property
     def secret(self) -> SecretStr:
-        """The value of ``SECRET_HEADER`` without which it refuses every request."""
+        """What tickets are made with; it is never sent."""
         return self._running.secret
+
+    def ticket(self, method: str, target: str) -> Ticket:
+        """Make what lets one request to the viewer pass, and what its answer has to prove."""
+        return Ticket(self.secret.get_secret_value(), self.port, method, target)
 
     @classmethod
     async def start(
@@ -181,7 +185,7 @@ class RemoteViewer:
     async def _attach(
         self, state: RunningViewer, *, starting: bool = True
     ) -> Literal["attached", "gone", "silent", "moved"]:
-        """Claim a viewer, once it has proven to be it.
+        """Claim a viewer that proves to be it.
 
         A person may have moved it to another root by its own page: then it is not the one to start.
         """
@@ -189,7 +193,7 @@ class RemoteViewer:
             stream = await self._connection.open_tunnel(LOOPBACK, state.port)
             async with Control(stream, state.port, state.secret, ANSWER_SECONDS) as control:
                 if state.adopted:
-                    await control.prove()
+                    await control.ask("info")  # what hangs must not find the claim below when it wakes
                 info = await control.ask(
                     "renew", holder=self._name, lease_seconds=self._lease, client=client_name()
                 )
@@ -224,11 +228,10 @@ class RemoteViewer:
         self._others = len(set(_holders(info)) - {self._name})
 
     async def _ask(self, action: str, **body: Any) -> dict[str, Any]:
-        """Exchange once, with a viewer that proves itself first: ports are used again by others."""
+        """Exchange once, with a viewer that proves itself: ports are used again by others."""
         state = self._running
         stream = await self._connection.open_tunnel(LOOPBACK, state.port)
         async with Control(stream, state.port, state.secret, ANSWER_SECONDS) as control:
-            await control.prove()
             return await control.ask(action, **body)
 
     async def renew(self) -> None:

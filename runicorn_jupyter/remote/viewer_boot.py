@@ -16,8 +16,10 @@ from typing import Any, Dict, NoReturn, Optional
 
 from runicorn_jupyter.remote.ownership import Folder, Machine, open_folder
 
-__all__ = ["configured_root", "installed_version", "main", "viewer_key"]
+__all__ = ["STATE_VERSION", "configured_root", "installed_version", "main", "viewer_key"]
 
+STATE_VERSION = 2
+"""Of the state file, and of how the viewer is spoken to: another version's viewer is not adopted."""
 TAIL_BYTES, TAIL_LINES = 16384, 50
 # Each would change what the viewer is: end it when idle, serve another front end, log elsewhere, or (remote
 # mode) delete the siblings of its log folder.
@@ -71,8 +73,9 @@ def _find_or_start(config: Dict[str, Any]) -> Dict[str, Any]:
     lock = folder.lock(key, config["lock_seconds"])
     try:
         state = folder.running(key)
-        # One that was started before an upgrade still runs the runicorn of then.
-        current = state is not None and state.get("runicorn_version") == installed_version()
+        # One that was started before an upgrade, of runicorn or of this, is still what it was then.
+        versions = (STATE_VERSION, installed_version())
+        current = state is not None and (state.get("version"), state.get("runicorn_version")) == versions
         if state is not None and current and state["pid"] not in config["ignored"]:
             return {**state, "adopted": True}
         folder.prune()

@@ -1,11 +1,11 @@
 """What stands before the viewer: nothing passes without the secret. ASGI; runs on the remote (Python >= 3.8).
 
-Every request and WebSocket needs the secret header, compared in constant time before anything looks at the
-path. Below ``/__runicorn_jupyter__/`` the holders of the viewer talk to it, by JSON over POST:
+Every request and WebSocket needs a ticket, a header that only who knows the secret can make for just this
+method, path and port; it is compared in constant time before anything looks at the path. Every answer
+carries a proof, which only who knows the secret can make for just this ticket. The secret itself is never
+sent, so whoever else listens on the port by then learns nothing, and is not believed. Both are HMAC-SHA256
+(RFC 2104). Below ``/__runicorn_jupyter__/`` the holders of the viewer talk to it, by JSON over POST:
 
-``prove``
-    The one that needs no secret: ``{"nonce"}`` is answered by ``{"nonce", "proof"}``, an HMAC-SHA256 with
-    the secret over both nonces and the port, so that the secret is only ever sent to who knows it.
 ``renew`` (``{"holder", "lease_seconds", "client"}``), ``leave`` (``{"holder", "stop", "cleanup"}``),
 ``drop`` (``{"holders"}``), ``info``
     As ``lease.Lease`` has them; all answer by the info. Whoever leaves last says whether to clean up.
@@ -18,14 +18,15 @@ import hmac
 import json
 import secrets
 import time
-from typing import Any, Awaitable, Callable, Dict, List, Optional
+from typing import Any, Awaitable, Callable, Dict, List, Optional, Tuple
 
 from runicorn_jupyter.remote.lease import Lease, TooManyHolders
 
-__all__ = ["CONTROL_PATH", "SECRET_HEADER", "Guard", "proof"]
+__all__ = ["CONTROL_PATH", "PROOF_HEADER", "TICKET_HEADER", "Guard", "Ticket"]
 
 CONTROL_PATH = "/__runicorn_jupyter__/"
-SECRET_HEADER = "X-Runicorn-Secret"  # noqa: S105 - its name
+TICKET_HEADER = "x-runicorn-ticket"
+PROOF_HEADER = "x-runicorn-proof"
 MAX_BODY_BYTES = 16384
 MIN_LEASE_SECONDS, MAX_LEASE_SECONDS = 1.0, 7 * 86400.0
 
@@ -35,20 +36,54 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
-def proof(secret: str, asked: str, answered: str, port: int) -> str:
-    """Return what only a viewer that knows the secret and listens on this port can answer.
+def _mac(secret: str, *words: str) -> str:
+    text = "\n".join(("runicorn-jupyter", *words))
+    return hmac.new(secret.encode(), text.encode("latin-1"), hashlib.sha256).hexdigest()
+
+
+class Ticket:
+    """What lets one request pass, and what its answer must prove.
 
     Parameters
     ----------
     secret
         The viewer's.
-    asked, answered
-        The nonces of the two sides.
     port
         Where the viewer listens: a stranger on another port cannot pass the question on.
+    method, target
+        The request's; the target is as it is sent, with its query.
+    nonce
+        Default: 128 random bits.
     """
-    message = f"runicorn-jupyter viewer\n{port}\n{asked}\n{answered}".encode()
-    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
+
+    __slots__ = ("_port", "_secret", "nonce", "value")
+
+    def __init__(self, secret: str, port: int, method: str, target: str, nonce: Optional[str] = None) -> None:
+        self._secret = secret
+        self._port = str(port)
+        self.nonce = secrets.token_hex(16) if nonce is None else nonce
+        self.value = f"{self.nonce} {_mac(secret, 'ticket', self._port, self.nonce, method, target)}"
+
+    @property
+    def header(self) -> Tuple[str, str]:
+        """Name and value of the header that lets the request pass."""
+        return TICKET_HEADER, self.value
+
+    @property
+    def proof(self) -> str:
+        """The value of ``PROOF_HEADER`` in the viewer's answer."""
+        return _mac(self._secret, "proof", self._port, self.nonce)
+
+    def is_proven_by(self, header: Callable[[str], Optional[str]]) -> bool:
+        """Tell whether an answer is the viewer's.
+
+        Parameters
+        ----------
+        header
+            Gives the answer's header of a lower-case name, or None.
+        """
+        given = header(PROOF_HEADER) or ""
+        return hmac.compare_digest(given.encode("utf-8", "replace"), self.proof.encode())
 
 
 class _Refused(Exception):
@@ -97,7 +132,6 @@ class Guard:
         self._ending = False
         self._cleanup = False
         self._actions: Dict[str, Callable[[Dict[str, Any]], Optional[Dict[str, Any]]]] = {
-            "prove": self._prove,
             "renew": self._renew,
             "leave": self._leave,
             "drop": self._drop,
@@ -109,25 +143,34 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        proving = scope["type"] == "http" and scope["path"] == f"{CONTROL_PATH}prove"
-        if not proving and not self._knows_secret(scope):
+        ticket = self._ticket(scope)
+        if ticket is None:
             await self._refuse(scope, send)
-        elif scope["path"].startswith(CONTROL_PATH) and scope["type"] == "http":
+            return
+        send = _proving(send, ticket.proof)
+        if scope["path"].startswith(CONTROL_PATH) and scope["type"] == "http":
             await self._control(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _knows_secret(self, scope: Message) -> bool:
-        name = SECRET_HEADER.lower().encode()
+    def _ticket(self, scope: Message) -> Optional[Ticket]:
+        """Take the ticket off a request, and return it if it is valid."""
+        name = TICKET_HEADER.encode()
         given = [value for key, value in scope["headers"] if key.lower() == name]
         scope["headers"] = [(key, value) for key, value in scope["headers"] if key.lower() != name]
-        return len(given) == 1 and hmac.compare_digest(given[0], self._secret.encode())
+        if len(given) != 1:
+            return None
+        query = scope["query_string"]
+        target = (scope["raw_path"] + (b"?" + query if query else b"")).decode("latin-1")
+        nonce = given[0].partition(b" ")[0].decode("latin-1")
+        valid = Ticket(self._secret, self._port, scope.get("method", "GET"), target, nonce)
+        return valid if hmac.compare_digest(given[0], valid.value.encode("latin-1")) else None
 
     async def _refuse(self, scope: Message, send: Send) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            await _answer(send, 403, {"error": "The secret is missing or wrong."})
+            await _answer(send, 403, {"error": "The ticket is missing or wrong."})
 
     async def _control(self, scope: Message, receive: Receive, send: Send) -> None:
         act = self._actions.get(scope["path"][len(CONTROL_PATH) :])
@@ -153,10 +196,6 @@ class Guard:
             "ending": self._ending,
         }
 
-    def _prove(self, body: Dict[str, Any]) -> Dict[str, Any]:
-        nonce = secrets.token_hex(16)
-        return {"nonce": nonce, "proof": proof(self._secret, _text(body, "nonce"), nonce, self._port)}
-
     def _renew(self, body: Dict[str, Any]) -> None:
         seconds = body.get("lease_seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
@@ -180,6 +219,18 @@ class Guard:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise _Refused(400, "holders must be a list of names.")
         self._lease.drop(names)
+
+
+def _proving(send: Send, proof: str) -> Send:
+    """Put the proof on an answer, or on the agreement to a WebSocket."""
+    header = (PROOF_HEADER.encode(), proof.encode())
+
+    async def send_with_proof(message: Message) -> None:
+        if message["type"] in ("http.response.start", "websocket.accept", "websocket.http.response.start"):
+            message = {**message, "headers": [header, *message.get("headers", ())]}
+        await send(message)
+
+    return send_with_proof
 
 
 async def _read_json(receive: Receive) -> Dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any, Dict, Optional
 
 from runicorn_jupyter.remote.lease import MAX_TICK_SECONDS, Lease
 from runicorn_jupyter.remote.ownership import Folder, start_time
-from runicorn_jupyter.remote.viewer_boot import installed_version
+from runicorn_jupyter.remote.viewer_boot import STATE_VERSION, installed_version
 from runicorn_jupyter.remote.viewer_guard import Guard
 from runicorn_jupyter.remote.viewer_gzip import Compressor
 
@@ -148,7 +148,7 @@ class Viewer:
         machine = self._folder.machine
         return {
             **self._facts(),
-            "version": 1,
+            "version": STATE_VERSION,
             "host": machine.host,
             "boot": machine.boot,
             "uid": machine.uid,

@@ -96,7 +96,7 @@ async def test_no_host_gets_what_another_sent(proxy: Proxy, upstream: Upstream) 
         type(proxy.endpoint)(
             proxy.endpoint.open_stream,
             proxy.endpoint.wait_connected,
-            proxy.endpoint.secret_header,
+            proxy.endpoint.ticket,
             host_key="SHA256:other",
         )
     )

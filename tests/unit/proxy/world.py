@@ -23,8 +23,17 @@ from runicorn_jupyter.proxy.policy import content_security_policy
 BASE_URL = "/user/alice/"
 OK = b"HTTP/1.1 200 OK\r\n"
 JSON = OK + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-SECRET = ("x-runicorn-secret", "s3cret-of-the-viewer")
+SECRET = ("x-runicorn-ticket", "t1cket-of-the-viewer")
 LIMITS = Limits(first_byte_seconds=10, stall_seconds=10, held_seconds=10, wait_seconds=10)
+
+
+class Unasked:
+    """A ticket whose answer need not prove anything: what answers here is any bytes (`test_proof.py`)."""
+
+    header = SECRET
+
+    def is_proven_by(self, header: Callable[[str], str | None]) -> bool:
+        return True
 
 
 class TcpStream:
@@ -264,7 +273,8 @@ async def running_proxy(
         except TimeoutError:
             raise ConnectionLost("The SSH connection is down and is being re-established.") from None
 
-    endpoint = Endpoint(open_stream, wait_connected, lambda: SECRET, "SHA256:host", title="gpu <1>")
+    ticket = settings.pop("ticket", lambda *_: Unasked())
+    endpoint = Endpoint(open_stream, wait_connected, ticket, "SHA256:host", title="gpu <1>")
     options = {"viewer_origin": settings.pop("viewer_origin", "")}
     if "asset_cache_bytes" in settings:
         options["asset_cache_bytes"] = settings.pop("asset_cache_bytes")

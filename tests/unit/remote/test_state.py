@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from runicorn_jupyter.models import Environment
 from runicorn_jupyter.remote.answers import answer_after, boot_error, no_answer
 from runicorn_jupyter.remote.state import parse_state, plain_text
+from runicorn_jupyter.remote.viewer_boot import STATE_VERSION
 
 GOOD = {
+    "version": STATE_VERSION,
     "host": "h",
     "boot": "b",
     "pid": 1234,
@@ -53,6 +55,7 @@ def test_a_state_of_the_form_is_taken() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
+        {"version": 1},
         {"pid": 1},
         {"pid": 0},
         {"pid": -5},

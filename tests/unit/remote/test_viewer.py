@@ -20,7 +20,8 @@ from runicorn_jupyter.errors import (
     RunicornNotInstalled,
     ViewerStartFailed,
 )
-from runicorn_jupyter.remote.viewer import SECRET_HEADER, RemoteViewer
+from runicorn_jupyter.remote.viewer import RemoteViewer
+from runicorn_jupyter.remote.viewer_guard import PROOF_HEADER, Ticket
 from runicorn_jupyter.ssh.connection import Connection
 from tests.unit.remote.conftest import assert_nothing_runs, environment, until, viewer_pids
 from tests.world.connections import Connect
@@ -64,7 +65,8 @@ async def get(
     stream = await connection.open_tunnel("127.0.0.1", port)
     lines = [f"{method} {path} HTTP/1.1", "Host: viewer", "Connection: close"]
     if secret is not None:
-        headers[SECRET_HEADER] = secret
+        name, value = Ticket(secret, port, method, path).header
+        headers[name] = value
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     if body:
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
@@ -112,6 +114,15 @@ async def test_nothing_passes_without_the_secret_and_nothing_shows_it(
     for path in ("/", "/api/health", "/nothing", "/__runicorn_jupyter__/info", "/api/remote/status"):
         for wrong in (None, "", secret[:-1], secret + "x", secret.swapcase()):
             assert (await get(connection, viewer.port, path, secret=wrong)).status == 403
+    # A ticket is for one method, target and port; and who let it pass has proven to be the viewer.
+    for other in (("POST", "/api/runs"), ("GET", "/api/runs?"), ("GET", "/api/runs?a"), ("GET", "/")):
+        stolen = {"X_Runicorn_Ticket": Ticket(secret, viewer.port, *other).value}
+        assert (await get(connection, viewer.port, "/api/runs", **stolen)).status == 403
+    elsewhere = {"X_Runicorn_Ticket": Ticket(secret, viewer.port + 1, "GET", "/api/runs").value}
+    assert (await get(connection, viewer.port, "/api/runs", **elsewhere)).status == 403
+    ticket = viewer.ticket("GET", "/api/runs?limit=1")
+    passed = await get(connection, viewer.port, "/api/runs?limit=1", X_Runicorn_Ticket=ticket.value)
+    assert (passed.status, passed.headers[PROOF_HEADER]) == (200, ticket.proof)
     upgrade = {
         "Upgrade": "websocket",
         "Sec_WebSocket_Version": "13",
@@ -317,7 +328,7 @@ async def test_a_stranger_on_the_port_gets_no_secret(
             assert not await viewer.reattach()
             assert await viewer.check() == "crashed"
             assert await viewer.stop(cleanup=True)
-    assert b"/prove" in heard
+    assert heard.count(b"POST /__runicorn_jupyter__/") >= 3
     assert viewer.secret.get_secret_value().encode() not in heard
 
 

@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from runicorn_jupyter.remote.viewer import SECRET_HEADER, RemoteViewer
+from runicorn_jupyter.remote.viewer import RemoteViewer
 from runicorn_jupyter.ssh.connection import Connection
 from tests.unit.remote.conftest import environment, until, viewer_pids
 from tests.unit.remote.test_viewer import get
@@ -30,6 +30,7 @@ async def test_the_live_log_of_a_run_comes_through(
     training = trainer.live(prefix, root, steps=2)
     viewer = await RemoteViewer.start(connection, environment(prefix), str(root), lease_seconds=60)
     stream = await connection.open_tunnel("127.0.0.1", viewer.port)
+    ticket = viewer.ticket("GET", f"/api/runs/{training.run_id}/logs/ws")
     lines = [
         f"GET /api/runs/{training.run_id}/logs/ws HTTP/1.1",
         "Host: viewer",
@@ -37,13 +38,14 @@ async def test_the_live_log_of_a_run_comes_through(
         "Upgrade: websocket",
         "Sec-WebSocket-Version: 13",
         f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
-        f"{SECRET_HEADER}: {viewer.secret.get_secret_value()}",
+        ": ".join(ticket.header),
     ]
     await stream.write(("\r\n".join(lines) + "\r\n\r\n").encode())
     heard = b""
     while b"\r\n\r\n" not in heard:
         heard += await stream.read()
     assert heard.startswith(b"HTTP/1.1 101 ")
+    assert ticket.proof.encode() in heard
     training.log("a line that was logged just now")
     async with asyncio.timeout(10):
         while b"a line that was logged just now" not in heard:
@@ -75,9 +77,9 @@ async def test_pages_stay_plain_the_rest_is_compressed_and_bad_requests_are_refu
     )
     assert unchanged.status == 304
     path = "/__runicorn_jupyter__"
-    for action, status in (("info", 404), ("", 404), ("unknown", 404)):
+    for action, status in (("info", 404), ("", 404), ("unknown", 404), ("prove", 404)):
         assert (await get(connection, viewer.port, f"{path}/{action}", secret=secret)).status == status
-    for action in ("renew", "leave", "drop", "prove"):
+    for action in ("renew", "leave", "drop"):
         answer = await get(
             connection, viewer.port, f"{path}/{action}", secret=secret, method="POST", Content_Length="0"
         )
