@@ -151,25 +151,26 @@ def test_steps_are_shown_while_it_connects(used: Used) -> None:
     assert sum("…" in text for text in said) >= 3, said  # steps came by events
 
 
-def test_it_follows_what_others_do(used: Used, world: World) -> None:
+def test_it_follows_what_others_do_and_a_new_one_finds_it_all(
+    used: Used, session: NotebookSession, world: World
+) -> None:
     ident = world.connect()
     used.until(lambda: ident in [value for _, value in used.panel.connections.options])
     used.panel.connections.value = ident
     used.until(lambda: used.panel.actions.environment.options)
-    world.start(ident, "rc072", auto_open=False)
+    url = world.start(ident, "rc072", auto_open=False)["url"]
     used.until(lambda: used.panel.viewer.children)
-    world.jupyter.delete(f"connections/{ident}")
-    used.until(lambda: visible(used.panel.form))
-
-
-def test_a_new_panel_finds_connections_and_viewers_again(session: NotebookSession, world: World) -> None:
-    ident = world.connect()
-    world.start(ident, "rc072", auto_open=False)
-    panel = RunicornPanel(session)
+    panel = RunicornPanel(session)  # as after a restart of the kernel
     again = Used(panel)
     again.until(lambda: panel.viewer.children and panel.actions.environment.options)
     assert panel.connections.value == ident
     panel.close()
+    # No widget holds a capability while the viewer shows: their state can be saved.
+    state = json.dumps(widgets.Widget.get_manager_state())
+    assert url.rstrip("/").rpartition("/")[2] not in state
+    assert "runicorn/v/" not in state
+    world.jupyter.delete(f"connections/{ident}")
+    used.until(lambda: visible(used.panel.form))
 
 
 def test_an_unknown_host_is_asked_about_and_no_is_the_first_answer(
@@ -217,17 +218,6 @@ def test_a_password_leaves_the_widgets_state_at_once(
     state = json.dumps(widgets.Widget.get_manager_state())
     assert "canary" not in state
     assert "canary" not in repr(used.panel)
-
-
-def test_no_widget_holds_a_capability_while_the_viewer_shows(used: Used, world: World) -> None:
-    ident = world.connect()
-    url = world.start(ident, "rc072", auto_open=False)["url"]
-    used.until(lambda: ident in [value for _, value in used.panel.connections.options])
-    used.panel.connections.value = ident
-    used.until(lambda: used.panel.viewer.children)
-    state = json.dumps(widgets.Widget.get_manager_state())
-    assert url.rstrip("/").rpartition("/")[2] not in state
-    assert "runicorn/v/" not in state
 
 
 def test_failures_are_said_and_the_panel_goes_on(used: Used) -> None:

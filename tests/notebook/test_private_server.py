@@ -7,7 +7,6 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,13 +38,6 @@ def quiet_home(world: World, tmp_path: Path) -> dict[str, str]:
     return {**world.jupyter.env, "TMPDIR": str(folder)}
 
 
-@pytest.fixture
-def alone(quiet_home: dict[str, str], tmp_path: Path) -> Iterator[Kernel]:
-    """A kernel without a server, though one runs in the same home."""
-    with lone_kernel(quiet_home, tmp_path) as kernel:
-        yield kernel
-
-
 def test_a_kernel_of_a_server_uses_that_one(kernel: Kernel, world: World) -> None:
     kernel.good(FIND)
     assert kernel.value("[_s.url + '/', _s.token, _s.source]") == [
@@ -55,72 +47,43 @@ def test_a_kernel_of_a_server_uses_that_one(kernel: Kernel, world: World) -> Non
     ]
 
 
-def test_a_kernel_alone_gets_one_on_loopback_with_a_token_of_its_own(alone: Kernel, world: World) -> None:
-    alone.good(FIND)
-    url, token, source = alone.value("[_s.url, _s.token, _s.source]")
+def test_a_kernel_alone_gets_one_on_loopback_with_a_token_of_its_own(
+    kernel_alone: Kernel, world: World
+) -> None:
+    kernel_alone.good(FIND)
+    url, token, source, pid = kernel_alone.value("[_s.url, _s.token, _s.source, _s.pid]")
     assert source == "private"
     assert url != world.jupyter.url.rstrip("/")
     assert url.startswith("http://127.0.0.1:")
+    headers = {"Authorization": f"token {token}"}
     assert requests.get(f"{url}/api/remote/connections", timeout=20).status_code == 403
-    answer = requests.get(
-        f"{url}/api/remote/connections", headers={"Authorization": f"token {token}"}, timeout=20
-    )
+    answer = requests.get(f"{url}/api/remote/connections", headers=headers, timeout=20)
     assert answer.json()["connections"] == []
-    assert (
-        requests.get(
-            f"{url}/api/terminals", headers={"Authorization": f"token {token}"}, timeout=20
-        ).status_code
-        == 404
-    )
-    assert alone.value("_s == current_server()")  # one for the whole kernel
-    assert alone.value("__import__('runicorn_remote_client').RunicornRemoteClient().base_url") == url
-
-
-def test_neither_token_nor_runtime_file_is_where_others_look(alone: Kernel, world: World) -> None:
-    alone.good(FIND)
-    pid, token = alone.value("[_s.pid, _s.token]")
+    assert requests.get(f"{url}/api/terminals", headers=headers, timeout=20).status_code == 404
+    assert kernel_alone.value("_s == current_server()")  # one for the whole kernel
+    client = "__import__('runicorn_remote_client').RunicornRemoteClient()"
+    assert kernel_alone.value(f"{client}.base_url") == url
+    # Neither token nor runtime file is where others look.
     for name in ("cmdline", "environ"):
         assert token.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
     assert not (world.jupyter.info_file.parent / f"jpserver-{pid}.json").exists()
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_it_ends_with_the_kernel_and_leaves_nothing(
-    quiet_home: dict[str, str], tmp_path: Path, how: int
-) -> None:
-    with lone_kernel(quiet_home, tmp_path) as kernel:
-        kernel.good(FIND)
-        server = kernel.value("_s.pid")
-        os.kill(kernel.pid, how)
-        wait_gone(server)
-    assert list(Path(quiet_home["TMPDIR"]).iterdir()) == []
+def test_one_that_was_ended_by_someone_is_started_again_or_says_why_not(kernel_alone: Kernel) -> None:
+    kernel_alone.good(FIND)
+    pid = kernel_alone.value("_s.pid")
+    os.kill(pid, signal.SIGKILL)
+    kernel_alone.good("import runicorn_jupyter.notebook.server as _m; _m._private.wait()")
+    kernel_alone.good("import sys; _python, sys.executable = sys.executable, '/bin/false'")
+    cell = kernel_alone.run("%runicorn_connections")
+    assert cell.status == "error"
+    assert "The private Jupyter server did not start" in cell.text
+    kernel_alone.good("sys.executable = _python")
+    kernel_alone.good(FIND)
+    assert kernel_alone.value("_s.pid") != pid
 
 
-@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs pidfd_open")
-def test_it_ends_though_a_fork_of_the_kernel_lives_on(quiet_home: dict[str, str], tmp_path: Path) -> None:
-    with lone_kernel(quiet_home, tmp_path) as kernel:
-        kernel.good(FIND)
-        server = kernel.value("_s.pid")
-        # A worker that a kernel forked holds all of its pipes open.
-        kernel.good("import os, signal\n_child = os.fork()\nif _child == 0: signal.pause(); os._exit(0)")
-        child = kernel.value("_child")
-        try:
-            os.kill(kernel.pid, signal.SIGKILL)
-            wait_gone(server)
-        finally:
-            os.kill(child, signal.SIGKILL)
-
-
-def test_a_killed_kernel_of_a_server_leaves_its_connection(world: World) -> None:
-    with server_kernel(world.jupyter) as kernel:
-        kernel.good("%load_ext runicorn_jupyter\n%runicorn_connect gpu1")
-        os.kill(kernel.pid, signal.SIGKILL)
-        wait_gone(kernel.pid)
-    (connection,) = world.jupyter.get("connections").json()["connections"]
-    assert connection["status"] == "connected"
-
-
-def test_a_lone_kernels_death_ends_its_viewers(
+def test_a_killed_kernel_takes_its_server_and_its_viewers_along(
     quiet_home: dict[str, str], world: World, tmp_path: Path
 ) -> None:
     with lone_kernel(quiet_home, tmp_path) as kernel:
@@ -132,23 +95,34 @@ def test_a_lone_kernels_death_ends_its_viewers(
         wait_gone(server)
     left = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in world.sshd.processes()}
     assert left == {}
+    assert list(Path(quiet_home["TMPDIR"]).iterdir()) == []
 
 
-def test_one_that_was_ended_by_someone_is_started_again(alone: Kernel) -> None:
-    alone.good(FIND)
-    pid = alone.value("_s.pid")
-    os.kill(pid, signal.SIGKILL)
-    alone.good("import runicorn_jupyter.notebook.server as _m; _m._private.wait()")
-    alone.good(FIND)
-    assert alone.value("_s.pid") != pid
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs pidfd_open")
+def test_it_ends_with_the_kernel_though_a_fork_of_that_lives_on(
+    quiet_home: dict[str, str], tmp_path: Path
+) -> None:
+    with lone_kernel(quiet_home, tmp_path) as kernel:
+        kernel.good(FIND)
+        server = kernel.value("_s.pid")
+        # A worker that a kernel forked holds all of its pipes open.
+        kernel.good("import os, signal\n_child = os.fork()\nif _child == 0: signal.pause(); os._exit(0)")
+        child = kernel.value("_child")
+        try:
+            os.kill(kernel.pid, signal.SIGTERM)
+            wait_gone(server)
+        finally:
+            os.kill(child, signal.SIGKILL)
+    assert list(Path(quiet_home["TMPDIR"]).iterdir()) == []
 
 
-def test_a_server_that_cannot_start_says_why(alone: Kernel) -> None:
-    alone.good("import sys; sys.executable = '/bin/false'")
-    alone.good("%load_ext runicorn_jupyter")
-    cell = alone.run("%runicorn_connections")
-    assert cell.status == "error"
-    assert "The private Jupyter server did not start" in cell.text
+def test_a_killed_kernel_of_a_server_leaves_its_connection(world: World) -> None:
+    with server_kernel(world.jupyter) as kernel:
+        kernel.good("%load_ext runicorn_jupyter\n%runicorn_connect gpu1")
+        os.kill(kernel.pid, signal.SIGKILL)
+        wait_gone(kernel.pid)
+    (connection,) = world.jupyter.get("connections").json()["connections"]
+    assert connection["status"] == "connected"
 
 
 def test_run_by_hand_it_ends_with_its_input() -> None:
@@ -167,18 +141,16 @@ def test_run_by_hand_it_ends_with_its_input() -> None:
         assert process.wait(SECONDS) == 0
 
 
-def test_vs_code_may_frame_its_viewers_and_gets_them_in_a_widget(
-    quiet_home: dict[str, str], world: World, tmp_path: Path
-) -> None:
-    with lone_kernel({**quiet_home, "VSCODE_PID": "1"}, tmp_path) as kernel:
-        kernel.good("%load_ext runicorn_jupyter\n%runicorn_connect gpu1")
-        cell = kernel.good("v = %runicorn_viewer rc072\nv")
-        url = kernel.value("v.url")
-        policy = requests.get(url, timeout=20).headers["Content-Security-Policy"]
-        assert policy.endswith("frame-ancestors 'self' vscode-webview: vscode-file:")
-        outputs = [m for m in cell.messages if m["msg_type"] in {"display_data", "execute_result"}]
-        assert any("application/vnd.jupyter.widget-view+json" in m["content"]["data"] for m in outputs)
-        # What VS Code writes to the file are the outputs; the URL is in the widget's state only.
-        assert all("runicorn/v/" not in str(m["content"]) for m in outputs)
-        opened = [m["content"]["data"] for m in cell.messages if m["msg_type"] == "comm_open"]
-        assert any(url in str(data) for data in opened)
+def test_vs_code_may_frame_its_viewers_and_gets_them_in_a_widget(kernel_alone: Kernel) -> None:
+    kernel = kernel_alone
+    kernel.good("__vsc_ipynb_file__ = '/a.ipynb'\n%runicorn_connect gpu1")
+    cell = kernel.good("v = %runicorn_viewer rc072\nv")
+    url = kernel.value("v.url")
+    policy = requests.get(url, timeout=20).headers["Content-Security-Policy"]
+    assert policy.endswith("frame-ancestors 'self' vscode-webview: vscode-file:")
+    outputs = [m for m in cell.messages if m["msg_type"] in {"display_data", "execute_result"}]
+    assert any("application/vnd.jupyter.widget-view+json" in m["content"]["data"] for m in outputs)
+    # What VS Code writes to the file are the outputs; the URL is in the widget's state only.
+    assert all("runicorn/v/" not in str(m["content"]) for m in outputs)
+    opened = [m["content"]["data"] for m in cell.messages if m["msg_type"] == "comm_open"]
+    assert any(url in str(data) for data in opened)
