@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from runicorn_jupyter.client_http import ApiError, ApiTimeout, ServerClient, ServerNotReached
+from runicorn_jupyter.client_http import ApiError, ApiTimeout, ServerNotReached
+from runicorn_jupyter.client_runs import RunsClient
 from runicorn_jupyter.discovery import DEFAULT_URL, Server, find_server, kernel_id, server_at
 
 __all__ = ["ApiError", "ApiTimeout", "RunicornRemoteClient", "ServerNotReached"]
 
 _VIEWER_START_SECONDS = 180.0
 """Seconds for starting a viewer: a cold file server makes its imports take minutes."""
-
-_RUNS_A_PAGE = 2000
 
 _CHALLENGE_SECONDS = 120.0
 """Seconds that the server keeps a challenge open (API.md, "Challenges")."""
@@ -24,7 +22,7 @@ _SECRETS = {"key": ("private_key_path", "key_passphrase"), "password": ("passwor
 _OPTIONS = {"private_key_path", "key_passphrase", "password", "timeout"}
 
 
-class RunicornRemoteClient(ServerClient):
+class RunicornRemoteClient(RunsClient):
     """Client of the remote viewer API.
 
     Without arguments it finds the running Jupyter server and its token (see
@@ -142,8 +140,7 @@ class RunicornRemoteClient(ServerClient):
 
     def list_connections(self) -> list[dict[str, Any]]:
         """List all connections, each with its viewer or None."""
-        connections: list[dict[str, Any]] = self._call("GET", "connections")["connections"]
-        return connections
+        return self._list("connections", "connections")
 
     def disconnect(self, connection_id: str, cleanup_viewer: bool = True) -> dict[str, Any]:
         """End a connection.
@@ -173,10 +170,7 @@ class RunicornRemoteClient(ServerClient):
         filter_type
             ``all`` or ``runicorn_only``.
         """
-        environments: list[dict[str, Any]] = self._call(
-            "GET", "environments", params={"connection_id": connection_id, "filter": filter_type}
-        )["environments"]
-        return environments
+        return self._list("environments", "environments", connection_id=connection_id, filter=filter_type)
 
     def detect_environments(self, connection_id: str, force_refresh: bool = False) -> dict[str, Any]:
         """Look for environments again.
@@ -279,10 +273,7 @@ class RunicornRemoteClient(ServerClient):
         lines
             How many at most, 1 to 10000.
         """
-        logs: list[str] = self._call(
-            "GET", "viewer/logs", params={"connection_id": connection_id, "lines": lines}
-        )["logs"]
-        return logs
+        return self._list("viewer/logs", "logs", connection_id=connection_id, lines=lines)
 
     def health_check(self, connection_id: str) -> dict[str, Any]:
         """Check the connection, the viewer and the tunnel between.
@@ -304,42 +295,15 @@ class RunicornRemoteClient(ServerClient):
         """
         return self._call("GET", "ping", params={"connection_id": connection_id})
 
-    # -- runs -------------------------------------------------------------------------------------
-
-    def list_runs(self, **filters: Any) -> list[dict[str, Any]]:
-        """List the runs of all viewers, newest first.
-
-        Parameters
-        ----------
-        **filters
-            ``connection_id``, ``run_id``, ``status`` (several with commas between), ``path``, ``project``,
-            ``text``, ``since`` (a ``datetime`` with a zone, or RFC 3339).
-        """
-        runs: list[dict[str, Any]] = []
-        since = filters.get("since")
-        params = {
-            **filters,
-            "limit": _RUNS_A_PAGE,
-            "since": since.isoformat() if isinstance(since, datetime) else since,
-        }
-        while True:
-            answer = self._call("GET", "runs", params=params)
-            runs += answer["runs"]
-            if answer["next_cursor"] is None:
-                return runs
-            params["cursor"] = answer["next_cursor"]
-
     # -- beyond upstream's examples ---------------------------------------------------------------
 
     def hosts(self) -> list[dict[str, Any]]:
         """List the aliases of the ssh config, as the server sees it."""
-        hosts: list[dict[str, Any]] = self._call("GET", "hosts")["hosts"]
-        return hosts
+        return self._list("hosts", "hosts")
 
     def known_hosts(self) -> list[dict[str, Any]]:
         """List the known host keys."""
-        known: list[dict[str, Any]] = self._call("GET", "known-hosts")["known_hosts"]
-        return known
+        return self._list("known-hosts", "known_hosts")
 
     def accept_host_key(self, host: str, public_key: str, port: int = 22) -> dict[str, Any]:
         """Trust a host key from now on, after a person compared its fingerprint.
@@ -363,8 +327,7 @@ class RunicornRemoteClient(ServerClient):
 
     def profiles(self) -> list[dict[str, Any]]:
         """List the saved connections; none holds a secret."""
-        profiles: list[dict[str, Any]] = self._call("GET", "profiles")["profiles"]
-        return profiles
+        return self._list("profiles", "profiles")
 
     def save_profile(self, name: str, host: str, **fields: Any) -> dict[str, Any]:
         """Save a connection under a name.
@@ -395,8 +358,7 @@ class RunicornRemoteClient(ServerClient):
 
     def recent(self) -> list[dict[str, Any]]:
         """List what was last opened on each host, the latest first: ``env_name``, ``remote_root``, …."""
-        recent: list[dict[str, Any]] = self._call("GET", "profiles")["recent"]
-        return recent
+        return self._list("profiles", "recent")
 
     def remove_profile(self, name: str) -> dict[str, Any]:
         """Remove a saved connection.

@@ -131,6 +131,11 @@ class ServerClient:
     ) -> dict[str, Any]:
         return call(self.session, self.base_url, method, route, params=params, json=json, seconds=seconds)
 
+    def _list(self, route: str, key: str, **params: Any) -> list[Any]:
+        """GET a route whose answer is a list under a key."""
+        found: list[Any] = self._call("GET", route, params=params or None)[key]
+        return found
+
 
 def call(
     session: requests.Session,

@@ -74,7 +74,7 @@ class Operation:
     @property
     def ends_with_client(self) -> bool:
         """Whether a client that hangs up means that the work is not wanted any more."""
-        return self.path.startswith("connect/") or self.path in ("connect", "runs")
+        return self.path.startswith("connect/") or self.path in ("connect", "runs", "runs/metrics")
 
     @property
     def reads_body(self) -> bool:
@@ -225,6 +225,15 @@ OPERATIONS: tuple[Operation, ...] = (
         m.RunsQuery,
         m.RunsResponse,
         "List the runs of all viewers, or what changed in the list.",
+    ),
+    Operation(
+        "GET",
+        "runs/metrics",
+        _S.run_metrics,
+        m.RunMetricsQuery,
+        m.RunMetricsResponse,
+        "Read metrics of one run.",
+        (*_NEEDS_SSH, e.ViewerNotRunning, e.NotFound),
     ),
     Operation(
         "GET",

@@ -35,10 +35,12 @@ SHELL = "exec /bin/sh -s"
 MODULES = (
     "lease",
     "ownership",
+    "viewer_asking",
     "viewer_boot",
     "viewer_events",
     "viewer_gzip",
     "viewer_guard",
+    "viewer_metrics",
     "viewer_process",
     "viewer_runs",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 import httptools
@@ -66,10 +67,23 @@ class Control:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the stream."""
         self._stream.close()
 
-    async def ask(self, action: str, **body: Any) -> dict[str, Any]:
+    async def ask(self, action: str, *, max_bytes: int = MAX_ANSWER_BYTES, **body: Any) -> dict[str, Any]:
         """Do one of the viewer's actions (see ``viewer_guard``) and return its answer.
+
+        Parameters
+        ----------
+        action
+            Its name.
+        max_bytes
+            How long the answer may be, as it comes and when it is no longer compressed.
+        **body
+            What the action takes.
 
         Raises
         ------
@@ -82,9 +96,9 @@ class Control:
         target = CONTROL_PATH + action
         ticket = Ticket(self._secret.get_secret_value(), self._port, "POST", target)
         head = [f"POST {target} HTTP/1.1", "Host: viewer", "Content-Type: application/json"]
-        head.append(": ".join(ticket.header))
+        head += [": ".join(ticket.header), "Accept-Encoding: gzip"]
         head += [f"Content-Length: {len(data)}", "\r\n"]
-        answer = _Answer()
+        answer = _Answer(max_bytes)
         async with asyncio.timeout(self._timeout):
             await self._stream.write("\r\n".join(head).encode() + data)
             while not answer.complete:
@@ -99,7 +113,8 @@ class Control:
 class _Answer:
     """One HTTP answer as it comes; the parser calls ``on_…``."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self.complete = False
         self.status = 0
         self.headers: dict[str, str] = {}
@@ -109,7 +124,7 @@ class _Answer:
 
     def feed(self, data: bytes) -> None:
         self._received += len(data)
-        if not data or self._received > MAX_ANSWER_BYTES:
+        if not data or self._received > self._max_bytes:
             raise NotTheViewer(
                 "the answer does not end" if data else "the connection was closed without an answer"
             )
@@ -130,13 +145,27 @@ class _Answer:
 
     def value(self) -> dict[str, Any]:
         """Return the JSON object that came."""
-        return _json_object(bytes(self._body))
+        body = bytes(self._body)
+        if self.headers.get("content-encoding") == "gzip":
+            body = _unpacked(body, self._max_bytes)
+        return _json_object(body)
+
+
+def _unpacked(body: bytes, max_bytes: int) -> bytes:
+    unpacking = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        unpacked = unpacking.decompress(body, max_bytes)
+    except zlib.error as error:
+        raise NotTheViewer("the answer is not what its encoding says") from error
+    if not unpacking.eof:
+        raise NotTheViewer("the answer does not end")
+    return unpacked
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NotTheViewer("the answer is not JSON") from error
     if not isinstance(value, dict):
         raise NotTheViewer("the answer is not an object")

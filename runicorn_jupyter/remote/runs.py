@@ -8,6 +8,7 @@ first.
 from __future__ import annotations
 
 import math
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import quote
@@ -18,12 +19,23 @@ from runicorn_jupyter.remote.state import plain_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MAX_RUNS", "Changes", "Place", "RemoteRuns", "read_run"]
+__all__ = [
+    "MAX_METRICS_BYTES",
+    "MAX_RUNS",
+    "Changes",
+    "OddAnswer",
+    "Place",
+    "RemoteRuns",
+    "read_metrics",
+    "read_run",
+]
 
 MAX_RUNS = 20000
 """Of one viewer; a table of that many takes some 20 MiB."""
 MAX_TABLE_METRICS = 400_000
 """Values in all records of one viewer: what a hostile one can make this process hold."""
+MAX_METRICS_BYTES = 16 * 2**20
+"""Of the answer about one run's metrics: ``viewer_metrics.MAX_VALUES`` numbers of 18 digits fit."""
 MAX_METRICS = 64
 MAX_TAGS = 16
 MAX_TEXT = 512
@@ -45,6 +57,10 @@ STATUSES: dict[str, m.RunStatus] = {
     "cancelled": "interrupted",
     "aborted": "interrupted",
 }
+
+
+class OddAnswer(ValueError):
+    """An answer of the viewer's side that is not of the form."""
 
 
 class Place(NamedTuple):
@@ -122,7 +138,7 @@ class RemoteRuns:
             and isinstance(runs, list)
             and isinstance(removed, list)
         ):
-            raise ValueError("the answer about runs is not of the form")
+            raise OddAnswer("the answer about runs is not of the form")
         gone: list[m.Run] = []
         if epoch != self._epoch:
             if answer.get("reset") is not True:
@@ -214,6 +230,29 @@ def read_run(value: Any, place: Place) -> m.Run | None:
     )
 
 
+def read_metrics(value: dict[str, Any], connection_id: str, run_id: str) -> m.RunMetricsResponse:
+    """Make the API's answer of what the viewer's side says of a run's metrics.
+
+    Raises
+    ------
+    OddAnswer
+        If it is not of the form.
+    """
+    steps, metrics, total = value.get("steps"), value.get("metrics"), value.get("total")
+    if not isinstance(steps, list) or not isinstance(metrics, dict) or not isinstance(total, int):
+        raise OddAnswer("the answer about metrics is not of the form")
+    columns: dict[str, list[float | None]] = {}
+    for name, values in metrics.items():
+        if not isinstance(values, list) or len(values) != len(steps):
+            raise OddAnswer("the answer about metrics has columns of several lengths")
+        columns[_text(name[:MAX_NAME]) or "?"] = [_finite(each) for each in values]
+    if not all(type(step) is int and abs(step) < 2**53 for step in steps):
+        raise OddAnswer("the answer about metrics has steps that are no numbers")
+    return m.RunMetricsResponse.model_construct(
+        connection_id=connection_id, run_id=run_id, steps=steps, metrics=columns, total=max(total, len(steps))
+    )
+
+
 def _text(value: Any) -> str | None:
     return (plain_text(value[:MAX_TEXT]).strip() or None) if isinstance(value, str) else None
 
@@ -234,9 +273,17 @@ def _time(value: Any) -> datetime | None:
 def _metrics(value: Any) -> Iterator[tuple[str, m.MetricValue]]:
     for name in list(value)[:MAX_METRICS] if isinstance(value, dict) else ():
         text, number = _text(name[:MAX_NAME]), value[name]
-        if text is None or isinstance(number, bool):
+        if text is None:
             continue
-        if number in ("NaN", "Infinity", "-Infinity"):
+        finite = _finite(number)
+        if finite is not None:
+            yield text, finite
+        elif number in ("NaN", "Infinity", "-Infinity"):
             yield text, cast("m.MetricValue", number)
-        elif isinstance(number, int | float) and abs(number) <= 1.7e308 and math.isfinite(number):
-            yield text, float(number)
+
+
+def _finite(value: Any) -> float | None:
+    """Give a finite number that a ``float`` can hold, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) <= sys.float_info.max and not math.isnan(value) else None

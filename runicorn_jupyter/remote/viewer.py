@@ -31,6 +31,7 @@ START_SECONDS = 120.0
 LOCK_SECONDS = 100.0
 STOP_SECONDS = 4
 """What a viewer that was asked to end gets before it is told by a signal."""
+SOON_SECONDS = 2.0
 SCRIPT_SECONDS = 30.0
 ATTEMPTS = 3
 
@@ -227,15 +228,45 @@ class RemoteViewer:
         self.runicorn_version = plain_text(version)[:100] if isinstance(version, str) else None
         self._others = len(set(_holders(info)) - {self._name})
 
-    async def _ask(self, action: str, **body: Any) -> dict[str, Any]:
+    async def _ask(
+        self,
+        action: str,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - of the exchange
+        **body: Any,
+    ) -> dict[str, Any]:
         """Exchange once, with a viewer that proves itself: ports are used again by others."""
-        state = self._running
-        stream = await self._connection.open_tunnel(LOOPBACK, state.port)
-        async with Control(stream, state.port, state.secret, ANSWER_SECONDS) as control:
+        if timeout is None:  # what takes a third of the lease comes too late to be waited for
+            timeout = min(ANSWER_SECONDS, max(SOON_SECONDS, self._lease / 3))
+        async with await self.open_control(timeout) as control:
             return await control.ask(action, **body)
 
-    async def renew(self) -> None:
+    async def open_control(self, timeout: float) -> Control:  # noqa: ASYNC109 - of later exchanges
+        """Open a stream for exchanges with the viewer.
+
+        Parameters
+        ----------
+        timeout
+            Seconds for each exchange on it.
+
+        Raises
+        ------
+        ConnectionRefusedError
+            If nothing listens there.
+        ConnectionLost
+            If the connection is down.
+        """
+        state = self._running
+        stream = await self._connection.open_tunnel(LOOPBACK, state.port)
+        return Control(stream, state.port, state.secret, timeout)
+
+    async def renew(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - of the exchange
         """Prolong the lease by its whole length from now.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait for an answer; default: as long as a viewer may take that does not hang.
 
         Raises
         ------
@@ -248,7 +279,7 @@ class RemoteViewer:
         """
         try:
             info = await self._ask(
-                "renew", holder=self._name, lease_seconds=self._lease, client=client_name()
+                "renew", timeout=timeout, holder=self._name, lease_seconds=self._lease, client=client_name()
             )
         except NotTheViewer as error:
             raise ConnectionRefusedError(str(error)) from error
@@ -320,10 +351,19 @@ class RemoteViewer:
                 return False
             grace = 0
         else:
-            if info.get("ending") is not True:
+            if info.get("ending") is not True and not await self._leave_to_the_dead(info, cleanup):
                 return False
             grace = STOP_SECONDS
         return await self._script("end", grace=grace, cleanup=cleanup) == ["gone"]
+
+    async def _leave_to_the_dead(self, info: dict[str, Any], cleanup: bool) -> bool:
+        """Leave once more, without those holders whose process is gone; tell whether the viewer ends then."""
+        dead = dead_holders(_holders(info))
+        if not dead:
+            return False
+        await self._ask("drop", holders=dead)
+        info = await self._ask("leave", holder=self._name, stop=True, cleanup=cleanup)
+        return info.get("ending") is True
 
     async def release(self) -> None:
         """Leave the viewer to what remains of its lease."""

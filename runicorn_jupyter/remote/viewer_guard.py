@@ -9,18 +9,26 @@ sent, so whoever else listens on the port by then learns nothing, and is not bel
 ``renew`` (``{"holder", "lease_seconds", "client"}``), ``leave`` (``{"holder", "stop", "cleanup"}``),
 ``drop`` (``{"holders"}``), ``info``
     As ``lease.Lease`` has them; all answer by the info. Whoever leaves last says whether to clean up.
+``runs`` (``{"epoch", "version", "wait_seconds"}``)
+    What changed in the list of runs since that version (``viewer_runs``); waits for it, if nothing did.
+``metrics`` (``{"run_id", "names", "points"}``)
+    Some of a run's metrics (``viewer_metrics``).
 
 A connection on which nothing is asked stays open as long as the viewer lives: its end is the viewer's.
 """
 
+import asyncio
 import hashlib
 import hmac
 import json
 import secrets
 import time
+import traceback
 from typing import Any, Awaitable, Callable, Dict, List, Optional, Tuple
 
 from runicorn_jupyter.remote.lease import Lease, TooManyHolders
+from runicorn_jupyter.remote.viewer_gzip import Compressor
+from runicorn_jupyter.remote.viewer_runs import RunTable
 
 __all__ = ["CONTROL_PATH", "PROOF_HEADER", "TICKET_HEADER", "Guard", "Ticket"]
 
@@ -29,6 +37,7 @@ TICKET_HEADER = "x-runicorn-ticket"
 PROOF_HEADER = "x-runicorn-proof"
 MAX_BODY_BYTES = 16384
 MIN_LEASE_SECONDS, MAX_LEASE_SECONDS = 1.0, 7 * 86400.0
+MAX_WAIT_SECONDS = 60.0
 
 Message = Dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -128,6 +137,8 @@ class Guard:
         self._lease = lease
         self._facts = facts
         self._end = end
+        self._compressed = Compressor(self._control)
+        self._runs = RunTable(app, lambda: facts().get("root"))
         self._started = time.monotonic()
         self._ending = False
         self._cleanup = False
@@ -149,9 +160,17 @@ class Guard:
             return
         send = _proving(send, ticket.proof)
         if scope["path"].startswith(CONTROL_PATH) and scope["type"] == "http":
-            await self._control(scope, receive, send)
+            await self._compressed(scope, receive, send)
         else:
-            await self._app(scope, receive, send)
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
+                    self._runs.dirty = True  # a run was renamed, moved or deleted, perhaps
+
+    def close(self) -> None:
+        """Let go of those who wait, as the viewer ends; on the event loop."""
+        self._runs.close()
 
     def _ticket(self, scope: Message) -> Optional[Ticket]:
         """Take the ticket off a request, and return it if it is valid."""
@@ -173,18 +192,48 @@ class Guard:
             await _answer(send, 403, {"error": "The ticket is missing or wrong."})
 
     async def _control(self, scope: Message, receive: Receive, send: Send) -> None:
-        act = self._actions.get(scope["path"][len(CONTROL_PATH) :])
-        if act is None or scope["method"] != "POST":
+        action = scope["path"][len(CONTROL_PATH) :]
+        act = self._actions.get(action)
+        asked = {"runs": self._changes, "metrics": self._metrics}.get(action)
+        if (act is None and asked is None) or scope["method"] != "POST":
             await _answer(send, 404, {"error": "There is no such action."})
             return
         try:
-            answer = act(await _read_json(receive))
+            body = await _read_json(receive)
+            answer = await self._ask_runs(asked, body, receive) if act is None else act(body)
         except _Refused as refused:
             await _answer(send, refused.status, {"error": refused.message})
             return
         await _answer(send, 200, self.describe() if answer is None else answer)
         if self._ending:
             self._end(self._cleanup)
+
+    async def _ask_runs(self, asked: Any, body: Dict[str, Any], receive: Receive) -> Dict[str, Any]:
+        """Answer what runicorn is asked for; what it raises goes to the log."""
+        gone = asyncio.ensure_future(receive())  # nothing more comes but the end of the connection
+        try:
+            answer: Dict[str, Any] = await asked(body, gone)
+        except _Refused:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is
+            traceback.print_exc()
+            raise _Refused(503, "runicorn's list of runs fails; see the viewer's log.") from None
+        finally:
+            gone.cancel()
+        return answer
+
+    async def _changes(self, body: Dict[str, Any], gone: Any) -> Dict[str, Any]:
+        version, seconds = body.get("version"), body.get("wait_seconds")
+        if not isinstance(version, int) or not isinstance(seconds, (int, float)):
+            raise _Refused(400, "version and wait_seconds must be numbers.")
+        seconds = min(max(float(seconds), 0.0), MAX_WAIT_SECONDS)
+        return await self._runs.changes(str(body.get("epoch"))[:64], version, seconds, gone)
+
+    async def _metrics(self, body: Dict[str, Any], _gone: Any) -> Dict[str, Any]:
+        names, points = body.get("names"), body.get("points")
+        if not isinstance(points, int) or not (names is None or isinstance(names, list)):
+            raise _Refused(400, "points must be a number, and names a list or null.")
+        return await self._runs.metrics(_text(body, "run_id"), names, points)
 
     def describe(self) -> Dict[str, Any]:
         """Return what the viewer says of itself."""

@@ -104,7 +104,7 @@ class Viewer:
                     viewer._watch(self)
                     ready(state)
 
-        guard = Guard(
+        self._guard = Guard(
             Compressor(self._app),
             secret=self._secret,
             port=port,
@@ -126,7 +126,7 @@ class Viewer:
             "timeout_keep_alive": 75,
             "timeout_graceful_shutdown": CLOSE_SECONDS,
         }
-        self._server = Server(uvicorn.Config(guard, **options))
+        self._server = Server(uvicorn.Config(self._guard, **options))
         # uvicorn raises the signal again when it is done; then this process is about to end anyway.
         signal.signal(signal.SIGTERM, lambda *_: None)
         signal.signal(signal.SIGINT, lambda *_: None)
@@ -171,6 +171,7 @@ class Viewer:
         # First of all, so that nobody adopts what is about to go.
         self._folder.forget(self._key, os.getpid(), cleanup=False)
         self._server.should_exit = True
+        self._guard.close()
 
     def _watch(self, server: Any) -> None:
         """Count the lease on the event loop, and watch the event loop from a thread."""
@@ -182,9 +183,10 @@ class Viewer:
                 now = time.monotonic()
                 self._loop_lag = 0.0
                 if self._lease.tick(now - before):
-                    print("Nobody has renewed this viewer's lease: it ends.", file=sys.stderr)
+                    _say("Nobody has renewed this viewer's lease: it ends.")
                     self._end(True)
                 before = now
+            self._guard.close()
 
         self._counting = asyncio.ensure_future(count())
         threading.Thread(target=self._watch_loop, name="runicorn-jupyter-watch", daemon=True).start()
@@ -198,10 +200,17 @@ class Viewer:
             ending = ending + TICK_SECONDS if self._server.should_exit else 0.0
             stuck = self._loop_lag > self._lease.remaining + grace
             if stuck or ending > CLOSE_SECONDS + grace:
-                print("The viewer stands still and is ended.", file=sys.stderr)
+                _say("The viewer stands still and is ended.")
                 self._folder.forget(self._key, os.getpid(), self._cleanup)
                 os._exit(1)
-            _bound_log()
+            with contextlib.suppress(OSError):
+                _bound_log()
+
+
+def _say(text: str) -> None:
+    """Write a line to the log, if its disk takes one: what follows must not depend on that."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def _log_elsewhere() -> Optional[str]:

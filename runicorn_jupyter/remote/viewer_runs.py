@@ -3,8 +3,8 @@
 What runs there are is the viewer's own ``GET /api/runs`` to say, asked inside of this process (0.5, 0.6 and
 0.7 have it). It has no times, no last metrics, and tells nobody of changes; those are read from the files
 that runicorn's SDK writes into each run's folder, and the files' times tell when to look: while somebody
-waits, the folders and the files of running runs are looked at (``os.stat``) once a second, or less often where that
-takes long. Nothing is looked at while nobody asks.
+waits, the folders and the files of running runs are looked at (``os.stat``) once a second, or less often
+where that takes long. Nothing is looked at while nobody asks.
 """
 
 import asyncio
@@ -16,7 +16,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
+from runicorn_jupyter.remote.viewer_asking import ask
 from runicorn_jupyter.remote.viewer_events import Events
+from runicorn_jupyter.remote.viewer_metrics import columns
 
 __all__ = ["RunTable"]
 
@@ -102,6 +104,11 @@ class RunTable:
             if pause <= 0 or self._waiting >= MAX_WAITERS or not await self._pause(pause, gone):
                 break
         return self._since(epoch, version)
+
+    async def metrics(self, run_id: str, names: Optional[List[str]], points: int) -> Dict[str, Any]:
+        """Return metrics of a run; see ``viewer_metrics.columns``."""
+        loop = asyncio.get_event_loop()
+        return await loop.run_in_executor(self._thread, columns, self._app, run_id, names, points)
 
     async def _pause(self, seconds: float, gone: "asyncio.Future[Any]") -> bool:
         """Wait; tell whether to go on."""
@@ -227,7 +234,8 @@ class Disk:
         # Before the list is made, so that what comes meanwhile is seen the next time.
         items = {}
         folders = self._walk({run.folder for run in self._runs.values() if run.folder})
-        for item in _ask(app)[:MAX_RECORDS]:
+        listed = ask(app, "/api/runs")
+        for item in listed[:MAX_RECORDS] if isinstance(listed, list) else ():
             if isinstance(item, dict) and isinstance(item.get("id"), str):
                 items[item["id"][:128]] = item
         known = {item["run_dir"] for item in items.values() if isinstance(item.get("run_dir"), str)}
@@ -284,10 +292,27 @@ class RunFiles:
         self._status_stamp: Optional[Stamp] = None
         self._events = Events(os.path.join(self.folder, "events.jsonl")) if self.folder else None
         self._sent: Optional[str] = None
+        self._lost = 0
 
     def ended(self) -> bool:
-        """Tell whether the file of its status has changed, as it does when a run ends."""
-        return self.running and self.folder is not None and _stamp(self._path) != self._status_stamp
+        """Tell whether it may have ended: its status is another, or its process is not there any more."""
+        if not self.running or self.folder is None:
+            return False
+        return _stamp(self._path) != self._status_stamp or self._lost_process()
+
+    def _lost_process(self) -> bool:
+        """Tell it once a process: whether that was here at all is the viewer's to know."""
+        pid = self.item.get("pid")
+        if not isinstance(pid, int) or pid <= 0 or pid == self._lost:
+            return False
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            self._lost = pid
+            return True
+        except (OSError, OverflowError):
+            return False
+        return False
 
     @property
     def _path(self) -> str:
@@ -345,49 +370,6 @@ class RunFiles:
 
     def _is_new(self, stamp: Stamp) -> bool:
         return time.time() - stamp[0] / 1e9 < PENDING_SECONDS
-
-
-def _ask(app: Any) -> List[Any]:
-    """Ask the viewer for its list, on an event loop of this thread's: reading many files takes long."""
-
-    async def ask() -> bytes:
-        body: List[bytes] = []
-        status: List[int] = []
-        asked: List[bool] = []
-
-        async def receive() -> Dict[str, Any]:
-            if asked:
-                await asyncio.get_event_loop().create_future()
-            asked.append(True)
-            return {"type": "http.request", "body": b"", "more_body": False}
-
-        async def send(message: Dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                status.append(message["status"])
-            else:
-                body.append(message.get("body", b""))
-
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": "GET",
-            "scheme": "http",
-            "path": "/api/runs",
-            "raw_path": b"/api/runs",
-            "query_string": b"",
-            "root_path": "",
-            "headers": [(b"host", b"viewer")],
-            "client": ("127.0.0.1", 0),
-            "server": ("127.0.0.1", 0),
-        }
-        await app(scope, receive, send)
-        if status != [200]:
-            raise ValueError(f"the viewer answers its list of runs with {status}")
-        return b"".join(body)
-
-    value = json.loads(asyncio.run(ask()).decode("utf-8"))
-    return value if isinstance(value, list) else []
 
 
 def _number(value: Any) -> Optional[float]:

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runicorn_jupyter import models as m
-from runicorn_jupyter.errors import ConnectionLost, RemoteError
+from runicorn_jupyter.errors import ConnectionLost, NotFound, RemoteError, SshUnavailable
 from runicorn_jupyter.remote.control import NotTheViewer
-from runicorn_jupyter.remote.runs import MAX_RUNS, Place, RemoteRuns
+from runicorn_jupyter.remote.runs import MAX_METRICS_BYTES, MAX_RUNS, Place, RemoteRuns, read_metrics
 
 if TYPE_CHECKING:
     from runicorn_jupyter.remote.control import Control
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 45.0
 """Of a long request: less than the viewer's server keeps an idle connection (75 s, ``viewer_process``)."""
+METRICS_SECONDS = 30.0
 RETRY_SECONDS, MAX_RETRY_SECONDS = 1.0, 60.0
 
 
@@ -102,6 +103,36 @@ class RunFeed:
                 f"The viewer on {self._place.host} has more than {MAX_RUNS} runs; some are left out.",
             )
         return self._problem
+
+    async def metrics(self, request: m.RunMetricsQuery) -> m.RunMetricsResponse:
+        """Read metrics of a run.
+
+        Raises
+        ------
+        NotFound
+            If the viewer has no such run.
+        SshUnavailable
+            If it does not answer.
+        ConnectionLost
+            If the connection is down.
+        """
+        names = None if request.names is None else request.names.split(",")
+        try:
+            async with await self._hold.remote.open_control(METRICS_SECONDS) as control:
+                answer = await control.ask(
+                    "metrics",
+                    max_bytes=MAX_METRICS_BYTES,
+                    run_id=request.run_id,
+                    names=names,
+                    points=request.points,
+                )
+            if answer.get("missing") is True:
+                raise NotFound(f"The viewer on {self._place.host} has no run {request.run_id}.")
+            # Half a million numbers are looked at for longer than the event loop may stand still.
+            return await asyncio.to_thread(read_metrics, answer, self._place.connection_id, request.run_id)
+        except (OSError, ValueError) as exc:
+            log.info("metrics of %s: %r", self._place.connection_id, exc)
+            raise SshUnavailable(f"The viewer on {self._place.host} gives no metrics; see its log.") from exc
 
     async def close(self) -> None:
         """End; its runs are no longer on the board."""

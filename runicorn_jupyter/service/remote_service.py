@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import ConnectionNotFound, InternalError, InvalidParameters, NotFound
+from runicorn_jupyter.remote.probe import PROBE_SECONDS
 from runicorn_jupyter.service.opening import Opener
 from runicorn_jupyter.service.runs import RunBoard
 from runicorn_jupyter.service.session import FRESH_SECONDS, Session
@@ -67,15 +68,15 @@ class RemoteService:
         self._sessions: dict[str, Session] = {}
         self._opener = Opener(settings, emit)
         self._profiles = Profiles()
-        self._board = RunBoard()
+        self._board = RunBoard(lambda: emit("runs"))
 
     # -- connections
 
     async def connect(self, caller: Caller, request: m.ConnectRequest) -> m.ConnectResponse:
         """Open a connection; each call makes a new one, under a new id."""
 
-        async def finish(connection: Connection) -> m.ConnectResponse:
-            return await self._admit(connection, request.host)
+        async def finish(connection: Connection, seconds: float) -> m.ConnectResponse:
+            return await self._admit(connection, request.host, seconds)
 
         return await self._opener.open(caller, request, len(self._sessions), finish)
 
@@ -217,6 +218,10 @@ class RemoteService:
             return self._board.nothing(self._run_servers())
         return answer
 
+    async def run_metrics(self, caller: Caller, request: m.RunMetricsQuery) -> m.RunMetricsResponse:
+        """Read metrics of one run."""
+        return await self._session(request).run_metrics(request)
+
     async def _look_at_runs(self) -> None:
         """Let each viewer be looked at, for as long as one may wait for it."""
         feeds = {session.runs for session in self._sessions.values() if session.runs is not None}
@@ -300,6 +305,7 @@ class RemoteService:
     async def close(self) -> None:
         """End all viewers and connections, all at once; what takes too long is left to its lease."""
         self._opener.challenges.close()
+        self._board.close()
         sessions, self._sessions = list(self._sessions.values()), {}
         closing = [asyncio.create_task(session.close(cleanup_viewer=True)) for session in sessions]
         if not closing:
@@ -311,10 +317,10 @@ class RemoteService:
             if not task.cancelled() and (exc := task.exception()):
                 log.error("closing a connection failed", exc_info=exc)
 
-    async def _admit(self, connection: Connection, host: str) -> m.ConnectResponse:
+    async def _admit(self, connection: Connection, host: str, seconds: float) -> m.ConnectResponse:
         session = Session(connection, host, self._capabilities, self._emit, self._board)
         try:
-            server = (await session.look()).server
+            server = (await session.look(seconds=min(seconds, PROBE_SECONDS))).server
         except BaseException:
             await connection.close()
             raise

@@ -22,6 +22,9 @@ __all__ = ["RunBoard"]
 MAX_REMOVED = 20000
 """Removed runs that are remembered, for those who ask what changed."""
 
+ANNOUNCE_SECONDS = 1.0
+"""Between two announcements, at least."""
+
 Key = tuple[str, str]
 
 
@@ -41,9 +44,18 @@ class RunBoard:
     """The list of all runs.
 
     Runs are put here as they come, and each change has a number: who asks again is told what came after.
+
+    Parameters
+    ----------
+    announce
+        Called when the list is not what it was when it was last asked for; once, until it is asked for again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, announce: Callable[[], object]) -> None:
+        self._announce = announce
+        self._asked = False
+        self._announced_at = float("-inf")
+        self._announcing: asyncio.TimerHandle | None = None
         self._epoch = secrets.token_hex(6)
         self._number = 0
         self._runs: dict[Key, m.Run] = {}
@@ -72,9 +84,24 @@ class RunBoard:
         self.wake()
 
     def wake(self) -> None:
-        """Let those who wait look again."""
+        """Let those who wait look again, and tell those who have asked."""
+        if self._asked and self._announcing is None:
+            loop = asyncio.get_running_loop()
+            pause = self._announced_at + ANNOUNCE_SECONDS - loop.time()
+            self._announcing = loop.call_later(max(0.0, pause), self._tell)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+    def close(self) -> None:
+        """Announce nothing any more."""
+        if self._announcing is not None:
+            self._announcing.cancel()
+
+    def _tell(self) -> None:
+        self._announcing = None
+        self._announced_at = asyncio.get_running_loop().time()
+        self._asked = False
+        self._announce()
 
     def _count(self, key: Key) -> None:
         self._number += 1
@@ -157,6 +184,7 @@ class RunBoard:
         reset: bool = False,
         removed: list[m.RunKey] | None = None,
     ) -> m.RunsResponse:
+        self._asked = True
         # Not validated again: what is here has been.
         return m.RunsResponse.model_construct(
             runs=runs,

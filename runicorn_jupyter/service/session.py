@@ -16,7 +16,7 @@ from runicorn_jupyter.errors import (
 from runicorn_jupyter.proxy.origin import Endpoint
 from runicorn_jupyter.remote import environments
 from runicorn_jupyter.remote.hold import ViewerHold
-from runicorn_jupyter.remote.probe import Probe, probe
+from runicorn_jupyter.remote.probe import PROBE_SECONDS, Probe, probe
 from runicorn_jupyter.service.feed import RunFeed
 
 if TYPE_CHECKING:
@@ -75,11 +75,19 @@ class Session:
 
     # -- the remote and its environments
 
-    async def look(self, *, older_than: float = float("inf")) -> Probe:
-        """Give what the probe found, from the cache unless it is older than so many seconds."""
+    async def look(self, *, older_than: float = float("inf"), seconds: float = PROBE_SECONDS) -> Probe:
+        """Give what the probe found.
+
+        Parameters
+        ----------
+        older_than
+            Seconds; what is older is looked for again.
+        seconds
+            How long that may take.
+        """
         async with self._probing:
             if self._probe is None or time.monotonic() - self._probed_at > older_than:
-                self._probe = await probe(self.connection)
+                self._probe = await probe(self.connection, timeout=seconds)
                 self._probed_at = time.monotonic()
                 self._emit("environments", connection_id=self.connection_id)
             return self._probe
@@ -177,6 +185,14 @@ class Session:
         await hold.stop(cleanup=cleanup)
         if cleanup:
             self._hold = None
+
+    async def run_metrics(self, request: m.RunMetricsQuery) -> m.RunMetricsResponse:
+        """Read metrics of one of the viewer's runs."""
+        self._held()
+        self._require_connected()
+        if self.runs is None:
+            raise ViewerNotRunning("This connection's viewer is still starting.")
+        return await self.runs.metrics(request)
 
     async def logs(self, lines: int) -> tuple[list[str], int]:
         """Read the viewer's log, of a crashed or stopped one too."""

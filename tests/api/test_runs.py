@@ -1,20 +1,318 @@
-"""The runs of all viewers, from real ones, as one list."""
+"""The runs of all viewers as one list: three real viewers, whose runs are written by their own runicorn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import pytest
+from websockets.sync.client import connect as open_websocket
+
+from runicorn_jupyter.client import ApiError, RunicornRemoteClient
 from tests.api.conftest import World
+from tests.world.environments import RUNICORN_VERSIONS, Trainer, Training
+
+SECONDS = 60.0
+"""What a test waits for a change: machines are slow, and a change takes two seconds."""
 
 
-def test_first(world: World, finished_runs: Callable[..., Path]) -> None:
-    for version in ("0.5.0", "0.6.0", "0.7.2"):
-        world.start(
-            world.connect(),
-            f"rc{version.replace('.', '')}",
-            remote_root=str(finished_runs(version)),
-            auto_open=False,
+@dataclass
+class Live:
+    """A viewer, and the run that is running there beside a finished one."""
+
+    version: str
+    connection_id: str
+    viewer: dict[str, Any]
+    training: Training
+
+
+@dataclass
+class Runs:
+    """The three viewers, and who asks for their runs."""
+
+    world: World
+    client: RunicornRemoteClient
+    live: dict[str, Live]
+
+    def get(self, **query: Any) -> dict[str, Any]:
+        """Give one answer of ``GET runs``."""
+        answer = self.world.jupyter.request("GET", "runs", params=query)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def until(self, training: Training, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait for a change after which the run is as it should be, by requests that wait; give the run."""
+        answer = self.get(run_id=training.run_id)
+        while not (answer["runs"] and condition(answer["runs"][-1])):
+            before = answer["version"]
+            answer = self.get(run_id=training.run_id, changed_since=before, wait=SECONDS)
+            assert answer["runs"], f"nothing changed in {SECONDS} s"
+        run: dict[str, Any] = answer["runs"][-1]
+        return run
+
+
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trainer]:
+    made = Trainer(tmp_path_factory.mktemp("trainer-home"))
+    with closing(made):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def runs(
+    session_world: World,
+    runicorn_env: Callable[..., Path],
+    trainer: Trainer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Runs]:
+    """Three viewers on three "hosts"; nothing here may depend on what another test has done to a run."""
+    world, live = session_world, {}
+    for version in RUNICORN_VERSIONS:
+        root = tmp_path_factory.mktemp(f"root-{version}")
+        training = trainer.live(runicorn_env(version), root, steps=5, count=2)
+        connection_id = world.connect()
+        viewer = world.start(
+            connection_id, f"rc{version.replace('.', '')}", remote_root=str(root), auto_open=False
         )
-    answer = world.jupyter.get("runs", limit=4)
-    assert answer.json()["total"] == 6
+        live[version] = Live(version, connection_id, viewer, training)
+    client = RunicornRemoteClient(world.jupyter.url, token=world.jupyter.token)
+    with client:
+        yield Runs(world, client, live)
+    for each in live.values():
+        world.jupyter.delete(f"connections/{each.connection_id}")
+
+
+def test_a_list_of_all_newest_first_with_what_each_run_is(runs: Runs) -> None:
+    answer = runs.get()
+    assert answer["total"] == len(answer["runs"]) == 6
+    created = [datetime.fromisoformat(run["created_at"]) for run in answer["runs"]]
+    assert created == sorted(created, reverse=True)
+    assert all(each.tzinfo is not None for each in created)
+    for server in answer["servers"]:
+        assert (server["total"], server["error"]) == (2, None)
+    by_id = {run["run_id"]: run for run in answer["runs"]}
+    for live in runs.live.values():
+        run = by_id[live.training.run_id]
+        assert (run["connection_id"], run["host"]) == (live.connection_id, "gpu1")
+        assert (run["env_name"], run["remote_root"]) == (live.viewer["env_name"], live.viewer["remote_root"])
+        assert (run["name"], run["path"], run["project"]) == ("run-1", "vision/run-1", "vision")
+        assert (run["status"], run["ended_at"], run["duration_seconds"]) == ("running", None, None)
+        assert run["started_at"] >= run["created_at"]
+        assert set(run["metrics"]) == {"loss", "accuracy"}
+        assert run["page"] == f"/runs/{run['run_id']}"
+        other = next(
+            each for each in answer["runs"] if each["connection_id"] == live.connection_id and each != run
+        )
+        assert (other["status"], other["step"]) == ("finished", 5)
+        assert other["metrics"] == pytest.approx({"loss": 0.6065306597, "accuracy": 0.3934693403})
+        assert 0 < other["duration_seconds"] < 600
+
+
+def test_filters(runs: Runs) -> None:
+    everything = runs.get()["runs"]
+    live = runs.live["0.6.0"]
+    newest = everything[0]
+    for query, expected in (
+        ({"connection_id": live.connection_id}, lambda run: run["connection_id"] == live.connection_id),
+        ({"run_id": live.training.run_id}, lambda run: run["run_id"] == live.training.run_id),
+        ({"status": "finished"}, lambda run: run["status"] == "finished"),
+        ({"status": "finished,running,failed,interrupted"}, lambda run: True),
+        ({"project": "vision"}, lambda run: True),
+        ({"project": "vis"}, lambda run: False),
+        ({"path": "vision"}, lambda run: True),
+        ({"path": "/vision/run-1/"}, lambda run: run["name"] == "run-1"),
+        ({"path": "vision/run"}, lambda run: False),
+        ({"text": "RUN-1 gpu"}, lambda run: run["name"] == "run-1"),
+        ({"text": "rc060"}, lambda run: run["env_name"] == "rc060"),
+        ({"since": newest["created_at"]}, lambda run: run == newest),
+        ({"connection_id": "conn_none"}, lambda run: False),
+    ):
+        answer = runs.get(**query)
+        assert [run["run_id"] for run in answer["runs"]] == [
+            r["run_id"] for r in everything if expected(r)
+        ], query
+        assert answer["total"] == len(answer["runs"])
+
+
+def test_pages_stay_where_they_are_while_runs_are_added(
+    runs: Runs, trainer: Trainer, runicorn_env: Callable[..., Path]
+) -> None:
+    live = runs.live["0.7.2"]
+    before = [run["run_id"] for run in runs.get()["runs"]]
+    first = runs.get(limit=2)
+    new = trainer.live(runicorn_env("0.7.2"), live.training.root, steps=1, project="added")
+    try:
+        runs.until(new, lambda run: run["status"] == "running")
+        seen, cursor = [run["run_id"] for run in first["runs"]], first["next_cursor"]
+        while cursor is not None:
+            page = runs.get(limit=2, cursor=cursor)
+            seen += [run["run_id"] for run in page["runs"]]
+            cursor = page["next_cursor"]
+        assert seen == before
+        assert runs.get(limit=1)["runs"][0]["run_id"] == new.run_id
+    finally:
+        new.finish()
+    assert runs.client.wait(new.run_id, SECONDS)["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"cursor": "AAAA"},
+        {"cursor": "W10"},
+        {"cursor": "not base64!"},
+        {"changed_since": "x"},
+        {"changed_since": "abc-" + "9" * 20},
+        {"since": "2026-11-24T17:00:00"},
+        {"status": "finished,unknown"},
+        {"limit": 0},
+        {"limit": 2001},
+        {"wait": 61},
+        {"nonsense": 1},
+    ],
+    ids=json.dumps,
+)
+def test_what_is_not_of_the_form_is_refused(runs: Runs, query: dict[str, Any]) -> None:
+    answer = runs.world.jupyter.request("GET", "runs", params=query)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_parameters")
+    assert answer.json()["details"]["errors"][0]["field"] == next(iter(query))
+
+
+def test_only_changes(runs: Runs) -> None:
+    training = runs.live["0.5.0"].training
+    before = runs.get()
+    nothing = runs.get(changed_since=before["version"])
+    assert (nothing["runs"], nothing["removed"], nothing["reset"]) == ([], [], False)
+    training.log_metrics(changed=1.5)
+    run = runs.until(training, lambda run: "changed" in run["metrics"])
+    assert run["metrics"]["changed"] == 1.5
+    after = runs.get(changed_since=before["version"])
+    assert [each["run_id"] for each in after["runs"]] == [training.run_id]
+    gone = runs.get(changed_since=before["version"], status="finished")
+    assert gone["removed"] == [{"connection_id": run["connection_id"], "run_id": run["run_id"]}]
+    restarted = runs.get(changed_since="0123-5")
+    assert restarted["reset"]
+    assert len(restarted["runs"]) == restarted["total"]
+
+
+@pytest.mark.parametrize("version", RUNICORN_VERSIONS)
+def test_metrics_of_a_run(runs: Runs, version: str) -> None:
+    live = runs.live[version]
+    live.training.log_metrics(late=float("nan"), other=2)
+    run = runs.until(live.training, lambda run: "late" in run["metrics"])
+    assert run["metrics"]["late"] == "NaN"
+    found = runs.client.get_metrics(run)
+    assert found["steps"][:5] == [1, 2, 3, 4, 5]
+    assert found["steps"][-1] == run["step"]
+    assert {len(values) for values in found["metrics"].values()} == {len(found["steps"])}
+    assert found["metrics"]["other"] == [None] * (len(found["steps"]) - 1) + [2.0]
+    some = runs.client.get_metrics(run, ["loss"], points=3)
+    assert list(some["metrics"]) == ["loss"]
+    assert (some["steps"][0], len(some["steps"]), some["total"]) == (1, 2, 5)
+    with pytest.raises(ApiError) as caught:
+        runs.client.get_metrics({**run, "run_id": "20000101_000000_abcdef"})
+    assert (caught.value.status, caught.value.code) == (404, "not_found")
+
+
+@pytest.mark.parametrize("version", RUNICORN_VERSIONS)
+def test_events_when_a_run_starts_goes_wrong_and_ends(
+    runs: Runs, trainer: Trainer, runicorn_env: Callable[..., Path], version: str
+) -> None:
+    live = runs.live[version]
+    jupyter = runs.world.jupyter
+    url = f"{jupyter.url.replace('http', 'ws', 1)}api/events/subscribe"
+    token = {"Authorization": f"token {jupyter.token}"}
+    runs.get()
+    with open_websocket(url, additional_headers=token) as events:
+
+        def next_event(run_id: str) -> tuple[str, str | None]:
+            while True:
+                event = json.loads(events.recv(SECONDS))
+                if event.get("type") == "run" and event["run_id"] == run_id:
+                    assert event["connection_id"] == live.connection_id
+                    assert event["message"].endswith(".")
+                    return event["status"], event.get("metric")
+
+        good, bad = (
+            trainer.live(runicorn_env(version), live.training.root, steps=1, project=f"events-{name}")
+            for name in ("good", "bad")
+        )
+        assert next_event(good.run_id) == ("started", None)
+        good.log_metrics(loss=float("inf"))
+        good.log_metrics(loss=0.5)
+        assert next_event(good.run_id) == ("nan", "loss")
+        good.finish()
+        assert next_event(good.run_id) == ("finished", None)
+        bad.kill()
+        assert next_event(bad.run_id) == ("failed", None)
+    assert runs.client.wait(good.run_id)["metrics"]["loss"] == 0.5
+    assert runs.client.wait(bad.run_id)["status"] == "failed"
+
+
+def test_waiting_for_a_run(runs: Runs) -> None:
+    run_id = runs.live["0.7.2"].training.run_id
+    with pytest.raises(TimeoutError, match=run_id):
+        runs.client.wait(run_id, timeout=0.2)
+    with pytest.raises(LookupError, match="no-such-run"):
+        runs.client.wait("no-such-run")
+
+
+def test_a_run_that_is_deleted_by_the_viewers_page_is_gone(
+    runs: Runs, trainer: Trainer, runicorn_env: Callable[..., Path]
+) -> None:
+    for version, live in runs.live.items():
+        (run_id,) = trainer.runs(
+            runicorn_env(version), live.training.root, count=1, steps=1, project="deleted"
+        )
+        before = runs.get(run_id=run_id)
+        assert before["total"] == 1
+        deleted = runs.world.jupyter.session.post(
+            f"{live.viewer['url']}api/runs/soft-delete", json={"run_ids": [run_id]}, timeout=30
+        )
+        assert deleted.status_code == 200, deleted.text
+        after = runs.get(run_id=run_id, changed_since=before["version"])
+        assert after["removed"] == [{"connection_id": live.connection_id, "run_id": run_id}]
+
+
+def test_a_viewer_that_hangs_delays_nobody_and_comes_back(runs: Runs) -> None:
+    hung = runs.live["0.6.0"]
+    training = runs.live["0.7.2"].training
+    os.kill(hung.viewer["pid"], signal.SIGSTOP)
+    try:
+        training.log_metrics(meanwhile=1)
+        answer = runs.get()
+        parts = {server["connection_id"]: server for server in answer["servers"]}
+        part = parts.pop(hung.connection_id)
+        assert part["error"]["code"] == "viewer_not_responding"
+        assert part["age_seconds"] > 0
+        assert [server["error"] for server in parts.values()] == [None, None]
+        known = {run["run_id"]: run for run in answer["runs"]}
+        assert hung.training.run_id in known
+        assert known[training.run_id]["metrics"]["meanwhile"] == 1
+    finally:
+        os.kill(hung.viewer["pid"], signal.SIGCONT)
+    hung.training.log_metrics(back=1)
+    runs.until(hung.training, lambda run: "back" in run["metrics"])
+
+
+def test_a_viewer_that_was_stopped_has_no_runs_any_more(
+    world: World, finished_runs: Callable[..., Path]
+) -> None:
+    connection_id = world.connect()
+    world.start(connection_id, "rc072", remote_root=str(finished_runs()), auto_open=False)
+    before = world.jupyter.get("runs", connection_id=connection_id).json()
+    assert before["total"] == 2
+    world.jupyter.post("viewer/stop", connection_id=connection_id)
+    after = world.jupyter.get("runs", connection_id=connection_id, changed_since=before["version"]).json()
+    assert len(after["removed"]) == 2
+    assert connection_id not in [server["connection_id"] for server in after["servers"]]
+    missing = world.jupyter.get("runs/metrics", connection_id=connection_id, run_id="x")
+    assert (missing.status_code, missing.json()["error"]) == (404, "viewer_not_running")

@@ -26,7 +26,8 @@ LAYERS: dict[str, set[str]] = {
     "extension": {"api", "service", "remote", "proxy", "ssh", *CONTRACT},
     "discovery": set(),
     "client_http": {"discovery"},
-    "client": {"client_http", "discovery"},
+    "client_runs": {"client_http"},
+    "client": {"client_http", "client_runs", "discovery"},
     "notebook": {"client", "client_http", "discovery"},
     "demo": set(),
     # Jupyter and IPython ask the package itself for its entry points: inside functions, so that nothing is

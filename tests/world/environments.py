@@ -8,6 +8,7 @@ that wants to change one copies or links it (see ``tests.world.layouts``).
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import functools
 import hashlib
@@ -120,6 +121,10 @@ class Training:
         """Let the run write a line to its log; returns when it has been written."""
         self._ask(json.dumps({"text": text}))
 
+    def log_metrics(self, **metrics: float) -> None:
+        """Let the run log these at its next step, NaN and infinity too; returns when it has been written."""
+        self._ask(json.dumps({"log": metrics}))
+
     def step(self) -> None:
         """Let the run log one more step of its metrics; returns when it has been written."""
         self._ask(json.dumps({"step": True}))
@@ -131,11 +136,16 @@ class Training:
         self.process.stdin.flush()
         assert self.process.stdout.readline().strip() == "ok"
 
+    def kill(self) -> None:
+        """End the process as a machine without memory does: the run is not finished."""
+        self.process.kill()
+        self.process.wait()
+
     def finish(self) -> None:
         """End the run; returns when the process has gone."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        if not self.process.stdin.closed:
+        with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
         try:
             self.process.wait(30)
@@ -168,13 +178,18 @@ class Trainer:
         found: list[str] = json.loads(out)
         return found
 
-    def live(self, prefix: Path, root: Path, *, steps: int = 20, project: str = "vision") -> Training:
-        """Start a run that stays running, and return when its first steps have been written."""
-        process = self._start(prefix, root, count=1, steps=steps, project=project, live=True)
+    def live(
+        self, prefix: Path, root: Path, *, steps: int = 20, project: str = "vision", count: int = 1
+    ) -> Training:
+        """Start a run that stays running, and return when its first steps have been written.
+
+        It is the last of ``count`` runs; the others are finished.
+        """
+        process = self._start(prefix, root, count=count, steps=steps, project=project, live=True)
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, f"the training script ended with status {process.wait()}"
-        training = Training(process, json.loads(line)[0], root)
+        training = Training(process, json.loads(line)[-1], root)
         self._running.append(training)
         return training
 

@@ -1,8 +1,8 @@
 """A training script as people write them, for any runicorn from 0.5 on; run by the tests, not imported.
 
 Its one argument is JSON: ``root``, ``count``, ``steps``, ``project``, ``live``. It prints the ids of its runs
-as JSON. With ``live`` the last run stays running: each line on stdin is a wish (``{"text": …}``
-or ``{"step": true}``), answered by ``ok``, and the end of stdin ends the run.
+as JSON. With ``live`` the last run stays running: each line on stdin is a wish (``{"text": …}``,
+``{"step": true}`` or ``{"log": {NAME: VALUE}}``), answered by ``ok``, and the end of stdin ends the run.
 """
 
 import inspect
@@ -41,7 +41,7 @@ def main():
         run.log_text(f"trained {options['steps']} steps")
         run.summary({"best_accuracy": 0.9})
         runs.append(run)
-        if not options["live"]:
+        if not options["live"] or number < options["count"] - 1:
             run.finish()
     print(json.dumps([run.id for run in runs]), file=printed, flush=True)
     step = options["steps"]
@@ -49,6 +49,9 @@ def main():
         wish = json.loads(line)
         if "text" in wish:
             run.log_text(wish["text"])
+        elif "log" in wish:
+            step += 1
+            run.log(wish["log"], step=step)
         else:
             step += 1
             log_step(run, step)
