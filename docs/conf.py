@@ -32,24 +32,27 @@ myst_heading_anchors = 3
 exclude_patterns = ["zh", "_*"]
 templates_path = [str(DOCS / "_templates")]
 
+html_static_path = [str(DOCS / "_static")]
+html_css_files = ["site.css"]
 html_theme = "pydata_sphinx_theme"
 html_title = "runicorn-jupyter"
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
+    "navbar_center": [],
     "navbar_end": ["language", "theme-switcher"],
-    "navbar_align": "left",
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": [],
     "footer_end": [],
     "show_prev_next": True,
     "header_links_before_dropdown": 4,
 }
+html_sidebars = {"**": ["navigation"]}  # all pages, by what people want of them
 OTHER = DOCS if CHINESE else DOCS / "zh"
 html_context = {"chinese": CHINESE, "counterparts": sorted(page.stem for page in OTHER.glob("*.md"))}
 
 # A line's end is a space in HTML, of which Chinese has none.
-_CHINESE_BREAK = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef])")
+_CHINESE_BREAK = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n *(?=[\u3000-\u9fff\uff00-\uffef])")
 _MARK = re.compile(r"^<!-- generated: (.+?) -->$", re.MULTILINE)
 # What a browser would fetch from elsewhere: these pages are read behind firewalls too.
 _FETCHED = re.compile(

@@ -102,7 +102,8 @@ def check_contents(wheel: Path) -> int:
 
 def build() -> tuple[Path, Path]:
     """Build sdist and wheel from the checkout, and the wheel again from the sdist, there without npm."""
-    shutil.rmtree(DIST, ignore_errors=True)
+    for old in (*DIST.glob("*.whl"), *DIST.glob("*.tar.gz")):
+        old.unlink()
     run(sys.executable, "-m", "build", "--sdist", "--wheel", "--outdir", DIST)
     (sdist,), (wheel,) = DIST.glob("*.tar.gz"), DIST.glob("*.whl")
     with tempfile.TemporaryDirectory() as folder:
