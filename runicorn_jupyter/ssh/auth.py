@@ -174,6 +174,11 @@ class _Attempt:
         self._only_file = path if credentials.method == "key" else None
         identities = collect(target, agent, self._only_file, credentials.method == "agent")
         self.notes += identities.notes
+        if target.pkcs11_provider and self._only_file is None and credentials.method == "key":
+            self.notes.append(
+                "The keys of the ssh config's PKCS11Provider can only be used through an SSH agent: "
+                f"ssh-add -s {shown(Path(target.pkcs11_provider))} and start Jupyter with that agent."
+            )
         self.answers = Answers(
             self._who,
             given=credentials.password if credentials.method == "password" else None,

@@ -17,9 +17,11 @@ from runicorn_jupyter.ssh import hostkeys, tcp
 from runicorn_jupyter.ssh.allowlist import ANY_HOST, AllowedHosts
 from runicorn_jupyter.ssh.auth import Ask, Credentials, authenticate
 from runicorn_jupyter.ssh.channel import PROHIBITED
+from runicorn_jupyter.ssh.known_hosts_file import Entry
 from runicorn_jupyter.ssh.link import ChannelRefused, Link
 from runicorn_jupyter.ssh.nested import ChannelWire
 from runicorn_jupyter.ssh.proxycommand import CommandWire
+from runicorn_jupyter.ssh.update_host_keys import HostKeyUpdate
 from runicorn_jupyter.ssh.wire import SocketWire, Wire
 from runicorn_jupyter.ssh.worker import run_in_thread
 
@@ -149,9 +151,21 @@ class Dialler:
     ) -> tuple[Link, paramiko.PKey]:
         link = Link(await self._wire(hop, below, addresses), below)
         made.append(link)
-        key = await run_in_thread(
-            _handshake, link, hop, credentials, policy=self.policy, ask=ask, on_step=on_step
-        )
+        address = link.wire.address
+        command, name = hop.known_hosts_command, hop.known_hosts_name
+        told = await command.ask(name, "ORDER") if command else ()
+        key = await run_in_thread(_exchange_keys, link, hop, told)
+        if command:
+            offered = hostkeys.wire_form(key)
+            told = await command.ask(name, "HOSTNAME", offered)
+            if hop.check_host_ip and address is not None:
+                at = hostkeys.known_hosts_name(address, hop.port)
+                told += await command.ask(at, "ADDRESS", offered)
+        await run_in_thread(hostkeys.verify, hop, key, self.policy, address=address, told=told)
+        on_step("authenticating")
+        await run_in_thread(_authenticate, link, hop, credentials, ask)
+        if hop.update_host_keys and hostkeys.wire_form(key) == key.asbytes():
+            HostKeyUpdate(hop, key.asbytes(), link.transport).listen()
         return link, key
 
     async def _wire(self, hop: Target, below: Link | None, addresses: list[tcp.AddrInfo] | None) -> Wire:
@@ -262,27 +276,20 @@ def _patient(ask: Ask | None, limit: asyncio.Timeout) -> Ask | None:
     return patient
 
 
-def _handshake(
-    link: Link,
-    hop: Target,
-    credentials: Credentials,
-    *,
-    policy: hostkeys.Policy,
-    ask: Ask | None,
-    on_step: Step,
-) -> paramiko.PKey:
-    """Exchange keys, check the host's, authenticate (in a worker thread)."""
+def _exchange_keys(link: Link, hop: Target, told: Sequence[Entry]) -> paramiko.PKey:
+    """Exchange keys, asking for the host key on record (in a worker thread)."""
     transport = link.transport
-    known = hostkeys.KnownHosts(hop.user_known_hosts, hop.global_known_hosts)
+    known = hostkeys.KnownHosts.for_target(hop, told)
     transport.host_key_algorithms = tuple(known.preferred_key_types(hop.known_hosts_name))
     with _explained(link, hop):
         transport.start_client()
-        key = transport.get_remote_server_key()
-    hostkeys.verify(hop, key, policy)
-    link.loop.call_soon_threadsafe(on_step, "authenticating")
+        return transport.get_remote_server_key()
+
+
+def _authenticate(link: Link, hop: Target, credentials: Credentials, ask: Ask | None) -> None:
+    """Authenticate on a transport whose host key was verified (in a worker thread)."""
     with _explained(link, hop):
-        authenticate(transport, hop, credentials, ask)
-    return key
+        authenticate(link.transport, hop, credentials, ask)
 
 
 @contextlib.contextmanager

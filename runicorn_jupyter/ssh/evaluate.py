@@ -25,13 +25,20 @@ log = logging.getLogger(__name__)
 _FLAGS = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 _STRICT = {"yes": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
 _STRICT |= {"ask": "ask", "accept-new": "accept-new"}
+_YES_NO_ASK = {"yes": "true", "true": "true", "no": "false", "false": "false", "ask": "ask"}
 _FIRST_WORD = frozenset(
     {"hostname", "user", "hostkeyalias", "preferredauthentications", "bindaddress", "bindinterface"}
     | {"identityagent", "revokedhostkeys", "numberofpasswordprompts", "serveralivecountmax", "tag"}
-    | {"addressfamily", "pubkeyauthentication"}
+    | {"addressfamily", "pubkeyauthentication", "pkcs11provider"}
 )
 _FLAG_OPTIONS = frozenset({"identitiesonly", "hashknownhosts", "proxyusefdpass"}) | {
     *("passwordauthentication", "kbdinteractiveauthentication"),
+    *("checkhostip", "nohostauthenticationforlocalhost"),
+}
+_TABLES = {
+    "stricthostkeychecking": _STRICT,
+    "updatehostkeys": _YES_NO_ASK,
+    "verifyhostkeydns": _YES_NO_ASK,
 }
 _TIMES = frozenset({"connecttimeout", "serveraliveinterval"})
 _LISTS = frozenset({"userknownhostsfile", "globalknownhostsfile"})
@@ -39,6 +46,7 @@ _ACCUMULATE = frozenset({"identityfile", "certificatefile"})
 _COMMANDS = frozenset({"proxycommand", "knownhostscommand"})
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DEFAULT_IDENTITIES = ("rsa", "ecdsa", "ecdsa_sk", "ed25519", "ed25519_sk", "xmss", "dsa")
+_DEFAULT_FILE = ["~/.ssh/known_hosts"]
 _MATCH_SECONDS = 20.0
 
 
@@ -139,6 +147,9 @@ class _Evaluation:
         values.setdefault("user", [local_user()])
         values.setdefault("port", ["22"])
         values.setdefault("identityfile", [f"~/.ssh/id_{kind}" for kind in _DEFAULT_IDENTITIES])
+        dns = values.get("verifyhostkeydns", ["false"])
+        learns = dns == ["false"] and values.get("userknownhostsfile", _DEFAULT_FILE) == _DEFAULT_FILE
+        values.setdefault("updatehostkeys", ["true" if learns else "false"])
         values.setdefault(
             "userknownhostsfile",
             [str(self._home / ".ssh" / name) for name in ("known_hosts", "known_hosts2")],
@@ -186,10 +197,14 @@ class _Evaluation:
             "user": self._values.get("user", [local_user()])[0],
             "localuser": local_user(),
             "tagged": self._values.get("tag", [""])[0],
+            "command": "",  # `ssh HOST` has none, and asks for a shell
+            "sessiontype": "shell",
         }.get(name)
         if subject is None:
             log.warning("ssh config: 'Match %s' is not understood without OpenSSH: not matched", name)
             return False
+        if name in ("tagged", "command") and not subject:
+            return (argument == "") != negated
         if name in ("host", "originalhost"):
             subject, argument = subject.lower(), argument.lower()
         return matches_list(subject, argument) != negated
@@ -262,7 +277,7 @@ def _value(name: str, text: str) -> str | None:
         return str(int(text))
     if name in _TIMES:
         return _seconds(text)
-    table = _FLAGS if name in _FLAG_OPTIONS else _STRICT if name == "stricthostkeychecking" else None
+    table = _FLAGS if name in _FLAG_OPTIONS else _TABLES.get(name)
     if table is not None:
         if text.lower() not in table:
             raise ValueError(f"unsupported option {text!r}")

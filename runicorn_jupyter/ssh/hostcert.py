@@ -5,21 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-import paramiko
-from paramiko.message import Message
-from paramiko.pkey import UnknownKeyType
-
-from runicorn_jupyter.ssh.blob import Reader, blob_type, key_fields, plain_type
+from runicorn_jupyter.ssh.blob import Reader, key_fields, plain_type
 from runicorn_jupyter.ssh.patterns import matches
+from runicorn_jupyter.ssh.signatures import is_signed
 
 __all__ = ["HostCertificate"]
 
 _HOST = 2  # SSH2_CERT_TYPE_HOST
-# Without SHA-1, as OpenSSH's CASignatureAlgorithms.
-_SIGNATURES = frozenset(
-    {"ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"}
-    | {"rsa-sha2-512", "rsa-sha2-256"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +111,4 @@ class HostCertificate:
         return None if self._signed_by_authority() else "is not signed by the authority that it names"
 
     def _signed_by_authority(self) -> bool:
-        reader = Reader(self._signature)
-        try:
-            if reader.string().decode("ascii", "replace") not in _SIGNATURES:
-                return False
-            reader.string()
-            if not reader.at_end:
-                return False  # paramiko would not mind
-            key = paramiko.PKey.from_type_string(blob_type(self.authority), self.authority)
-            return bool(key.verify_ssh_sig(self._signed, Message(self._signature)))
-        except (UnknownKeyType, paramiko.SSHException, ValueError):
-            return False
+        return is_signed(self.authority, self._signed, self._signature)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal
 
 import paramiko
@@ -12,6 +14,7 @@ from runicorn_jupyter.errors import HostKeyChanged, HostKeyUnknown
 from runicorn_jupyter.models import HostKey
 from runicorn_jupyter.ssh.blob import blob_type, fingerprint, public_key_line
 from runicorn_jupyter.ssh.known_hosts import KnownHosts, Verdict, known_hosts_name, split_name
+from runicorn_jupyter.ssh.known_hosts_file import Entry
 from runicorn_jupyter.ssh.revoked import is_revoked
 
 if TYPE_CHECKING:
@@ -26,12 +29,26 @@ __all__ = [
     "known_hosts_name",
     "split_name",
     "verify",
+    "wire_form",
 ]
 
 Policy = Literal["ask", "accept-new", "strict"]
 
 
-def verify(target: Target, key: paramiko.PKey, policy: Policy) -> None:
+def wire_form(key: paramiko.PKey) -> bytes:
+    """Return what a host offered: its certificate if it has one, else its key."""
+    public_blob = getattr(key, "public_blob", None)
+    return key.asbytes() if public_blob is None else bytes(public_blob.key_blob)
+
+
+def verify(
+    target: Target,
+    key: paramiko.PKey,
+    policy: Policy,
+    *,
+    address: str | None = None,
+    told: Sequence[Entry] = (),
+) -> None:
     """Refuse a host whose key is not the one on record.
 
     Parameters
@@ -44,6 +61,10 @@ def verify(target: Target, key: paramiko.PKey, policy: Policy) -> None:
         What to do with a key that nobody has seen: ``ask`` and ``strict`` refuse it,
         ``accept-new`` records it. Under ``ask`` the user's own ``StrictHostKeyChecking`` for
         this host decides, as with ssh; its ``yes`` counts under ``accept-new`` too.
+    address
+        The host's address, where it is connected to directly.
+    told
+        What ``KnownHostsCommand`` knows of it.
 
     Raises
     ------
@@ -54,21 +75,18 @@ def verify(target: Target, key: paramiko.PKey, policy: Policy) -> None:
     SshUnavailable
         A file that has to be read or written cannot be.
     """
-    public_blob = getattr(key, "public_blob", None)
-    plain = key.asbytes()
-    known = KnownHosts(target.user_known_hosts, target.global_known_hosts, hash_names=target.hash_known_hosts)
+    plain, offered = key.asbytes(), wire_form(key)
+    known = KnownHosts.for_target(target, told)
     name = target.known_hosts_name
-    verdict = known.lookup(
-        name,
-        public_blob.key_blob if public_blob is not None else plain,
-        certificate_name=target.host_key_alias or target.hostname,
-    )
-    if verdict.status == "revoked" or is_revoked(plain, target.revoked_host_keys):
-        raise HostKeyChanged(
-            f"The key of {target.asked} ({fingerprint(plain)}) is marked as revoked, "
-            "so it is not trusted any more: ask who runs that host.",
-            host_key=_describe(target, plain, None),
-        )
+    if is_revoked(plain, target.revoked_host_keys):
+        raise _revoked(target, plain)
+    if _needs_no_key(target, policy, address):
+        return
+    verdict = known.lookup(name, offered, certificate_name=target.host_key_alias or target.hostname)
+    if verdict.status == "revoked":
+        raise _revoked(target, plain)
+    if verdict.status != "changed" and offered == plain:
+        _check_address(target, plain, known, address, host_known=verdict.status == "known")
     if verdict.status == "known":
         return
     note = f" Its certificate {verdict.reason}." if verdict.reason else ""
@@ -94,6 +112,45 @@ def verify(target: Target, key: paramiko.PKey, policy: Policy) -> None:
         else f"The key of {target.asked} ({fingerprint(plain)}) is not known, {what_to_do}{note}",
         host_key=_describe(target, plain, None),
     )
+
+
+def _revoked(target: Target, plain: bytes) -> HostKeyChanged:
+    return HostKeyChanged(
+        f"The key of {target.asked} ({fingerprint(plain)}) is marked as revoked, "
+        "so it is not trusted any more: ask who runs that host.",
+        host_key=_describe(target, plain, None),
+    )
+
+
+def _needs_no_key(target: Target, policy: Policy, address: str | None) -> bool:
+    """``NoHostAuthenticationForLocalhost``, unless the administrator is strict."""
+    wanted = target.no_host_authentication_for_localhost and target.host_key_alias is None
+    return wanted and policy != "strict" and _is_loopback(address)
+
+
+def _is_loopback(address: str | None) -> bool:
+    return address is not None and ip_address(address.partition("%")[0]).is_loopback
+
+
+def _check_address(
+    target: Target, plain: bytes, known: KnownHosts, address: str | None, *, host_known: bool
+) -> None:
+    """``CheckHostIP``: another key on record for the address is a changed key; a new one is recorded."""
+    if not target.check_host_ip or address is None or _is_loopback(address) or address == target.hostname:
+        return
+    name = known_hosts_name(address, target.port)
+    verdict = known.lookup(name, plain)
+    if verdict.status == "revoked":
+        raise _revoked(target, plain)
+    if verdict.status == "changed":
+        raise HostKeyChanged(
+            f"The key of {target.asked} ({fingerprint(plain)}) is not the one on record for its address "
+            f"{address}, {verdict.expected[0]}. Someone may be listening in, or the address belongs to "
+            "another host now: remove the address from known_hosts then.",
+            host_key=_describe(target, plain, verdict.expected[0]),
+        )
+    if verdict.status == "unknown" and host_known and target.user_known_hosts:
+        known.add(name, plain)
 
 
 def _effective(policy: Policy, config: str) -> Policy:

@@ -14,6 +14,7 @@ from runicorn_jupyter.errors import HostNotAllowed, InvalidParameters, SshUnavai
 from runicorn_jupyter.models import HostAlias
 from runicorn_jupyter.ssh import openssh
 from runicorn_jupyter.ssh.evaluate import evaluate
+from runicorn_jupyter.ssh.known_hosts_command import KnownHostsCommand
 from runicorn_jupyter.ssh.relocate import config_view, read_config
 from runicorn_jupyter.ssh.target import DEFAULT_PORT, Target
 from runicorn_jupyter.ssh.tokens import ExpansionError, connection_tokens, expand, expand_percent, local_user
@@ -158,8 +159,9 @@ class _Resolver:
             )
         settings, notes = self._settings(host, username, port)
         target, jump = _target(host, settings, notes)
+        target = _without_commands(target, self._run_commands)
         if jump is None:
-            return _without_commands(target, self._run_commands)
+            return target
         hops: list[Target] = []
         for position, hop in enumerate(jump.split(",")):
             hop_host, hop_user, hop_port = _split_destination(
@@ -195,7 +197,7 @@ class _Resolver:
             except openssh.NoSuchLocalUser:
                 log.info("ssh does not run for a user that the user database does not know")
             else:
-                return settings, ()
+                return view.settle(settings), ()
         settings = evaluate(
             read_config(home), host, username=username, port=port, home=home, run_commands=self._run_commands
         )
@@ -203,12 +205,18 @@ class _Resolver:
 
 
 def _without_commands(target: Target, run_commands: bool) -> Target:
-    if target.proxy_command is not None and not run_commands:
+    """Heed the administrator: without its ProxyCommand a host is not reached, its key can be asked for."""
+    if run_commands:
+        return target
+    if target.proxy_command is not None:
         raise HostNotAllowed(
             f"The ssh config reaches {target.asked} by a ProxyCommand, "
             "and the administrator of this server has switched commands of ssh configs off."
         )
-    return target
+    if target.known_hosts_command is None:
+        return target
+    note = "KnownHostsCommand of the ssh config is not run: the administrator has switched commands off."
+    return replace(target, known_hosts_command=None, notes=(*target.notes, note))
 
 
 def tokens_of(settings: openssh.Settings, host: str) -> dict[str, str]:
@@ -243,7 +251,7 @@ def _target(host: str, settings: openssh.Settings, notes: tuple[str, ...]) -> tu
         return tuple(Path(expand(part, tokens, home)) for value in values for part in _paths(name, value))
 
     try:
-        command = one("proxycommand")
+        command, told = one("proxycommand"), one("knownhostscommand")
         if command and one("proxyusefdpass") == "yes":
             raise SshUnavailable(
                 f"The ssh config of {host} uses ProxyUseFDPass, which is not supported here: "
@@ -272,7 +280,12 @@ def _target(host: str, settings: openssh.Settings, notes: tuple[str, ...]) -> tu
             server_alive_count_max=int(one("serveralivecountmax") or 3),
             number_of_password_prompts=int(one("numberofpasswordprompts") or 3),
             bind_address=one("bindaddress"),
-            notes=(*notes, *_not_honoured(settings)),
+            known_hosts_command=KnownHostsCommand(told, tuple(tokens.items())) if told else None,
+            check_host_ip=one("checkhostip") == "yes",
+            no_host_authentication_for_localhost=one("nohostauthenticationforlocalhost") == "yes",
+            update_host_keys=one("updatehostkeys") in ("yes", "true"),
+            pkcs11_provider=one("pkcs11provider"),
+            notes=notes,
         )
         jump = one("proxyjump")
         jump = expand_percent(jump, tokens) if jump else None
@@ -316,14 +329,6 @@ def _methods(settings: openssh.Settings) -> tuple[str, ...] | None:
         return None
     names = preferred[0].split(",") if preferred else list(_SWITCHES.values())
     return tuple(name for name in names if name not in off)
-
-
-def _not_honoured(settings: openssh.Settings) -> list[str]:
-    notes = []
-    for name, shown in (("knownhostscommand", "KnownHostsCommand"), ("pkcs11provider", "PKCS11Provider")):
-        if settings.get(name, ["none"])[0].lower() != "none":
-            notes.append(f"{shown} of the ssh config is not run.")
-    return notes
 
 
 def _strictness(word: str | None) -> str:

@@ -26,7 +26,7 @@ from runicorn_jupyter.ssh.target import DEFAULT_PORT
 if TYPE_CHECKING:
     from runicorn_jupyter.ssh.target import Target
 
-__all__ = ["KnownHosts", "Verdict", "known_hosts_name", "split_name"]
+__all__ = ["KEY_TYPES", "KnownHosts", "Verdict", "known_hosts_name", "split_name"]
 
 # What paramiko can do, in OpenSSH's order of preference.
 _ALGORITHMS = (
@@ -37,6 +37,8 @@ _ALGORITHMS = (
     "rsa-sha2-512",
     "rsa-sha2-256",
 )
+KEY_TYPES = {algorithm for algorithm in _ALGORITHMS if "rsa" not in algorithm} | {"ssh-rsa"}
+"""The types of the keys that these are for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +71,29 @@ class KnownHosts:
         Only read.
     hash_names
         Hash the names of new entries (ssh's ``HashKnownHosts``).
+    told
+        Further lines, of ``KnownHostsCommand``.
     """
 
     def __init__(
-        self, user_files: Sequence[Path], global_files: Sequence[Path], *, hash_names: bool = False
+        self,
+        user_files: Sequence[Path],
+        global_files: Sequence[Path],
+        *,
+        hash_names: bool = False,
+        told: Sequence[files.Entry] = (),
     ) -> None:
         self._user_files = tuple(user_files)
         self._global_files = tuple(global_files)
         self._hash_names = hash_names
+        self._told = tuple(told)
 
     @classmethod
-    def for_target(cls, target: Target) -> KnownHosts:
+    def for_target(cls, target: Target, told: Sequence[files.Entry] = ()) -> KnownHosts:
         """Take the files that the ssh config names for a host."""
-        return cls(target.user_known_hosts, target.global_known_hosts, hash_names=target.hash_known_hosts)
+        return cls(
+            target.user_known_hosts, target.global_known_hosts, hash_names=target.hash_known_hosts, told=told
+        )
 
     def _entries(self, *about: str) -> builtins.list[files.Entry]:
         """Read all files; only lines about these hosts, if any are named."""
@@ -89,7 +101,7 @@ class KnownHosts:
             entry
             for path in (*self._user_files, *self._global_files)
             for entry in files.read_entries(path, about or None)
-        ]
+        ] + [*self._told]
 
     def lookup(self, name: str, key: bytes, *, certificate_name: str | None = None) -> Verdict:
         """Compare a key with the record, as OpenSSH does (``check_host_key``).
@@ -243,6 +255,44 @@ class KnownHosts:
                 self._write(path, lambda path=path: replace(path, without))  # type: ignore[misc]
         return removed
 
+    def user_entries(self) -> builtins.list[files.Entry]:
+        """Return all lines of the user's files."""
+        return [entry for path in self._user_files for entry in files.read_entries(path)]
+
+    def replace_host(self, name: str, keys: Sequence[bytes]) -> None:
+        """Make a host's keys in the user's files these and no others (``hostfile_replace_entries``).
+
+        Parameters
+        ----------
+        name
+            ``host`` or ``[host]:port``.
+        keys
+            In wire form; those not in the first file are added to it.
+
+        Raises
+        ------
+        SshUnavailable
+            A file cannot be written.
+        """
+        for path in self._user_files:
+            wanted = list(keys) if path == self._user_files[0] else []
+            if wanted or path.is_file():
+                self._write(path, lambda path=path, wanted=wanted: replace(path, self._with(name, wanted)))  # type: ignore[misc]
+
+    def _with(self, name: str, keys: builtins.list[bytes]) -> Callable[[bytes], bytes]:
+        def change(content: bytes) -> bytes:
+            lines = content.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n")
+            found = [(line, _key_of(line, name)) for line in lines]
+            kept = [line for line, key in found if key is None or key in keys]
+            there = {key for _, key in found}
+            for key in keys:
+                if key not in there:
+                    shown = files.hash_name(name) if self._hash_names else name
+                    kept.append(f"{shown} {public_key_line(key)}")
+            return "".join(f"{line}\n" for line in kept).encode("utf-8", "surrogateescape")
+
+        return change
+
     @staticmethod
     def _write(path: Path, write: Callable[[], None]) -> None:
         try:
@@ -309,6 +359,15 @@ def _is_about(line: str, name: str) -> bool:
     except ValueError:
         return False
     return entry is not None and not entry.marker and entry.names_literally(name)
+
+
+def _key_of(line: str, name: str) -> bytes | None:
+    """The key of a line that is about a host; None for any other line."""
+    try:
+        entry = files.parse_line(line, [name])
+    except ValueError:
+        return None
+    return None if entry is None or entry.marker else entry.blob
 
 
 def _shown_names(entry: files.Entry, candidates: Sequence[str]) -> builtins.list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from runicorn_jupyter.ssh.blob import blob_type, parse_public_key
 from runicorn_jupyter.ssh.patterns import matches_list
 
-__all__ = ["Entry", "hash_name", "is_hashed", "name_matches", "parse_line", "read_entries"]
+__all__ = ["Entry", "entries_of", "hash_name", "is_hashed", "name_matches", "parse_line", "read_entries"]
 
 log = logging.getLogger(__name__)
 
@@ -111,12 +111,27 @@ def read_entries(path: Path, about: Sequence[str] | None = None) -> list[Entry]:
     except OSError as exc:
         log.warning("known_hosts: %s cannot be read: %s", path, exc.strerror)
         return []
+    return entries_of(data, path, about)
+
+
+def entries_of(data: bytes, source: object, about: Sequence[str] | None = None) -> list[Entry]:
+    """Read the content of a file, or what a command printed, as `read_entries` does.
+
+    Parameters
+    ----------
+    data
+        The lines.
+    source
+        What to call it in the log.
+    about
+        As for `read_entries`.
+    """
     entries = []
     for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), 1):
         try:
             entry = parse_line(line, about)
         except ValueError as exc:
-            log.warning("known_hosts: %s line %d was skipped: %s", path, number, exc)
+            log.warning("known_hosts: %s line %d was skipped: %s", source, number, exc)
             continue
         if entry is not None:
             entries.append(entry)

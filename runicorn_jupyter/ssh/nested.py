@@ -6,7 +6,7 @@ import threading
 import time
 
 from runicorn_jupyter.ssh.channel import Channel
-from runicorn_jupyter.ssh.wire import READ_BYTES, Wire
+from runicorn_jupyter.ssh.wire import Wire
 
 
 class ChannelWire(Wire):
@@ -23,8 +23,6 @@ class ChannelWire(Wire):
         self._channel = channel
         self._readable = threading.Event()
         self._writable = threading.Event()
-        self._buffer = b""
-        self._offset = 0
         channel.wake = self._wake
         self._wake()  # for what came before
 
@@ -36,14 +34,6 @@ class ChannelWire(Wire):
         # Nothing is done here but to wake: the caller is in the middle of the connection below.
         self._readable.set()
         self._writable.set()
-
-    def recv(self, size: int) -> bytes:
-        """Wait for bytes and return at most ``size`` of them; ``b""`` at the end."""
-        if self._offset >= len(self._buffer):
-            self._buffer, self._offset = self._receive(max(size, READ_BYTES)), 0
-        data = self._buffer[self._offset : self._offset + size]
-        self._offset += len(data)
-        return data
 
     def _receive(self, size: int) -> bytes:
         try:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from runicorn_jupyter.ssh.openssh import Settings
 from runicorn_jupyter.ssh.sshconfig import SYSTEM_FOLDER, ConfigFile, ConfigReader, Line, quote
 
 __all__ = ["ConfigView", "config_view", "read_config"]
@@ -37,10 +38,13 @@ class ConfigView:
         The file; None where ssh's own default files are right as they are.
     explain
         Names the original files in what ssh says of the copies.
+    settle
+        Makes what ``ssh -G`` prints with the copies what it would print without.
     """
 
     path: Path | None
     explain: Callable[[str], str]
+    settle: Callable[[Settings], Settings]
 
 
 def read_config(home: Path) -> list[ConfigFile]:
@@ -78,11 +82,11 @@ def config_view(home: Path, run_commands: bool) -> Iterator[ConfigView]:
         ssh would refuse the config.
     """
     if run_commands and _same_home(home):
-        yield ConfigView(None, lambda text: text)
+        yield ConfigView(None, lambda text: text, lambda settings: settings)
         return
     with tempfile.TemporaryDirectory(prefix="runicorn-ssh-") as folder:
         copy = _Copy(Path(folder), home, run_commands)
-        yield ConfigView(copy.write(read_config(home)), copy.explain)
+        yield ConfigView(copy.write(read_config(home)), copy.explain, copy.settle)
 
 
 def _same_home(home: Path) -> bool:
@@ -102,12 +106,13 @@ class _Copy:
         self._home = home
         self._run_commands = run_commands
         self._names: dict[Path, Path] = {}
+        # Leads to the same file, and tells it from one that the config names.
+        self._default = f"{home}/./.ssh/known_hosts"
 
     def write(self, files: list[ConfigFile]) -> Path:
         """Write copies of all files, and the one that includes them as ssh reads its own two."""
         lines = [f"Include {quote(str(self._copy(file)))}" for file in files]
-        folder = _escape_percent(f"{self._home}/.ssh")
-        defaults = [quote(f"{folder}/known_hosts"), quote(f"{folder}/known_hosts2")]
+        defaults = [quote(_escape_percent(f"{self._default}{number}")) for number in ("", 2)]
         lines += ["Host *", f"UserKnownHostsFile {' '.join(defaults)}"]
         path = self._folder / "config"
         path.write_bytes("\n".join([*lines, ""]).encode("utf-8", "surrogateescape"))
@@ -117,6 +122,19 @@ class _Copy:
         for original, copy in self._names.items():
             text = str(original).join(re.split(re.escape(str(copy)) + r"\b", text))
         return text
+
+    def settle(self, settings: Settings) -> Settings:
+        """Undo what naming the default files does: UpdateHostKeys is off by default for files with a name.
+
+        Who switches it off is rendered as ``ask``, so that ``false`` here is the default of named files.
+        """
+        files = settings.get("userknownhostsfile", [""])
+        if not files[0].startswith(self._default):
+            return settings
+        plain = files[0].replace(self._default, f"{self._home}/.ssh/known_hosts")
+        settings = {**settings, "userknownhostsfile": [plain, *files[1:]]}
+        told = settings.get("updatehostkeys"), settings.get("verifyhostkeydns", ["false"])
+        return {**settings, "updatehostkeys": ["true"]} if told == (["false"], ["false"]) else settings
 
     def _copy(self, file: ConfigFile) -> Path:
         if file.path not in self._names:
@@ -135,6 +153,10 @@ class _Copy:
             return f"Include {' '.join(names)}" if names else ""
         if line.keyword == "match" and not self._run_commands and _may_execute(line):
             return "Host !*"
+        if line.keyword == "updatehostkeys" and line.arguments[0].lower() in ("no", "false"):
+            return " ".join([line.keyword, "ask", *map(quote, line.arguments[1:])])
+        if line.keyword == "userknownhostsfile" and line.arguments == ("~/.ssh/known_hosts",):
+            return f"{line.keyword} {quote(_escape_percent(self._default))}"
         if line.keyword in _TILDE_FILES:
             percent = line.keyword in _PERCENT_FILES
             return " ".join([line.keyword, *(quote(self._at_home(arg, percent)) for arg in line.arguments)])

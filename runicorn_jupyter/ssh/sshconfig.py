@@ -13,7 +13,16 @@ from pathlib import Path
 from runicorn_jupyter.errors import SshUnavailable
 from runicorn_jupyter.ssh.tokens import expand_variables
 
-__all__ = ["MAX_DEPTH", "SYSTEM_FOLDER", "ConfigFile", "ConfigReader", "Line", "parse_line", "quote"]
+__all__ = [
+    "MAX_DEPTH",
+    "SYSTEM_FOLDER",
+    "ConfigFile",
+    "ConfigReader",
+    "Line",
+    "parse_line",
+    "quote",
+    "split_words",
+]
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +117,7 @@ def parse_line(text: str, number: int = 1) -> Line | None:
     rest = (rest or "").lstrip(_WHITESPACE)
     if not rest:
         raise ValueError(f'no argument after keyword "{keyword}"')
-    return Line(number, keyword, tuple(_split(rest)), rest)
+    return Line(number, keyword, tuple(split_words(rest)), rest)
 
 
 def quote(argument: str) -> str:
@@ -134,15 +143,28 @@ def _first_token(text: str) -> tuple[str | None, str | None]:
     return text[:at], rest
 
 
-def _split(text: str) -> list[str]:
-    """``argv_split``: quotes of both kinds, a few escapes, and a comment ends it."""
+def split_words(text: str, *, comments: bool = True) -> list[str]:
+    """Take a line apart as ``argv_split`` does: quotes of both kinds, a few escapes.
+
+    Parameters
+    ----------
+    text
+        The line.
+    comments
+        Whether a word that begins with ``#`` ends it.
+
+    Raises
+    ------
+    ValueError
+        A quote does not end.
+    """
     arguments: list[str] = []
     position = 0
     while position < len(text):
         if text[position] in " \t":
             position += 1
             continue
-        if text[position] == "#":
+        if comments and text[position] == "#":
             break
         argument, position = _argument(text, position)
         arguments.append(argument)

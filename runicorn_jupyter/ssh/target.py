@@ -5,6 +5,10 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runicorn_jupyter.ssh.known_hosts_command import KnownHostsCommand
 
 __all__ = ["DEFAULT_PORT", "Target"]
 
@@ -55,6 +59,16 @@ class Target:
         How often a person may get a password wrong.
     bind_address
         Local address to connect from, if the config has one.
+    known_hosts_command
+        A program to ask for host keys too; None if there is none, or none may run.
+    check_host_ip
+        Whether the key must also be the one on record for the address.
+    no_host_authentication_for_localhost
+        Whether a loopback address is believed to be this machine, whatever its key.
+    update_host_keys
+        Whether a known host's further keys are learned from it, and its old ones forgotten.
+    pkcs11_provider
+        The library of a token with keys, which only an agent can use here.
     notes
         Sentences on what of the config is not honoured, for people.
     """
@@ -82,6 +96,11 @@ class Target:
     server_alive_count_max: int = 3
     number_of_password_prompts: int = 3
     bind_address: str | None = None
+    known_hosts_command: KnownHostsCommand | None = None
+    check_host_ip: bool = False
+    no_host_authentication_for_localhost: bool = False
+    update_host_keys: bool = False
+    pkcs11_provider: str | None = None
     notes: tuple[str, ...] = ()
 
     @property

@@ -14,6 +14,7 @@ __all__ = [
     "ExpansionError",
     "connection_tokens",
     "expand",
+    "expand_all",
     "expand_percent",
     "expand_tilde",
     "expand_variables",
@@ -131,9 +132,19 @@ def expand(text: str, tokens: Mapping[str, str], home: Path) -> str:
     ExpansionError
         ssh would refuse it: an unknown token, user, or a variable that is not set.
     """
+    return expand_all(expand_tilde(text, home), tokens)
+
+
+def expand_all(text: str, tokens: Mapping[str, str]) -> str:
+    """Expand tokens and variables in one go (``percent_dollar_expand``): no value is expanded again.
+
+    Raises
+    ------
+    ExpansionError
+        ssh would refuse it: an unknown token, or a variable that is not set.
+    """
     pieces = []
     last = 0
-    text = expand_tilde(text, home)
     for found in _VARIABLE.finditer(text):
         value = os.environ.get(found[1])
         if value is None:

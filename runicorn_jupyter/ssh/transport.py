@@ -14,8 +14,8 @@ What is changed and why (each was measured or seen, see DESIGN.md, "A connection
 Private names of paramiko used here (3.4 … 5.x; the tests run on both ends):
 ``_channels``, ``channels_seen``, ``_channel_handler_table``, ``_next_channel``, ``_send_user_message``,
 ``_parse_newkeys``, ``_parse_channel_open_success``, ``_parse_channel_open_failure``,
-``_parse_request_success``, ``_parse_request_failure``, ``_preferred_*``, ``clear_to_send`` and its lock,
-``completion_event``, ``auth_timeout``, ``start_handshake``.
+``_parse_request_success``, ``_parse_request_failure``, ``_parse_global_request``, ``_preferred_*``,
+``clear_to_send`` and its lock, ``completion_event``, ``auth_timeout``, ``start_handshake``.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ from runicorn_jupyter.ssh.wire import HIGH_WATER, Wire
 
 CHANNEL_OPEN, GLOBAL_REQUEST = 90, 80  # RFC 4250, section 4.1.2
 BANNER_LINE_BYTES = 8192
+MAX_HOST_KEYS = 32
 PACKET_BYTES = MAX_PACKET + 32768
 """No packet of a server is larger (RFC 4253, section 6.1, asks for 35000): what says so is not SSH."""
 
@@ -204,7 +205,9 @@ class SshTransport(paramiko.Transport):
         self._held: collections.deque[paramiko.Message] = collections.deque()
         self._waiting: set[Channel] = set()
         self._waiting_lock = threading.Lock()
-        self._answers: collections.deque[Callable[[], None]] = collections.deque()
+        self._answers: collections.deque[Callable[[bytes | None], None]] = collections.deque()
+        self._host_keys: list[bytes] | None = None
+        self._hear_host_keys: Callable[[list[bytes]], None] | None = None
         self._over = False
         self.host_key_algorithms: tuple[str, ...] = ()
         self.auth_timeout = self.banner_timeout = 10**9  # the caller's deadline closes the wire
@@ -364,13 +367,53 @@ class SshTransport(paramiko.Transport):
 
         RFC 4254, section 4: answers come in the order of the requests.
         """
+        self.ask_for(kind, b"", lambda _: answered())
+
+    def ask_for(self, kind: str, body: bytes, answered: Callable[[bytes | None], None]) -> None:
+        """Send a global request; ``answered`` gets what the server answers, None for its no.
+
+        Parameters
+        ----------
+        kind
+            The request's name.
+        body
+            What this kind adds to the message.
+        answered
+            Called from the transport's thread.
+        """
         name = kind.encode()
         with self.lock:
             self._answers.append(answered)
-            self.send(struct.pack(f">BI{len(name)}sB", GLOBAL_REQUEST, len(name), name, 1))
+            self.send(struct.pack(f">BI{len(name)}sB", GLOBAL_REQUEST, len(name), name, 1) + body)
 
     def _parse_request_success(self, m: paramiko.Message) -> None:
         if self._answers:
-            self._answers.popleft()()
+            self._answers.popleft()(m.get_remainder())
 
-    _parse_request_failure = _parse_request_success
+    def _parse_request_failure(self, m: paramiko.Message) -> None:
+        if self._answers:
+            self._answers.popleft()(None)
+
+    def hear_host_keys(self, hear: Callable[[list[bytes]], None]) -> None:
+        """Have ``hear`` called with all host keys that the server says it has, once, from any thread."""
+        with self.lock:
+            self._hear_host_keys = hear
+            told = self._host_keys
+        if told is not None:
+            hear(told)
+
+    def _parse_global_request(self, m: paramiko.Message) -> None:
+        start = m.packet.tell()
+        kind, wants_reply = m.get_binary(), m.get_boolean()
+        if kind != b"hostkeys-00@openssh.com" or wants_reply:
+            m.packet.seek(start)
+            super()._parse_global_request(m)  # type: ignore[misc]
+            return
+        keys: list[bytes] = []
+        while len(keys) < MAX_HOST_KEYS and (key := m.get_binary()):
+            keys.append(key)
+        with self.lock:
+            again, self._host_keys = self._host_keys is not None, keys
+            hear = self._hear_host_keys
+        if hear is not None and not again:
+            hear(keys)

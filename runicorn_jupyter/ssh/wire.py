@@ -50,6 +50,8 @@ class Wire(ABC):
         self.progress_at = time.monotonic()
         self.on_room: Callable[[], None] = _nothing
         self._name = name
+        self._buffer = b""
+        self._offset = 0
         self._backlog: collections.deque[memoryview] = collections.deque()
         self._out = threading.Condition()
         self._writer: threading.Thread | None = None
@@ -58,9 +60,22 @@ class Wire(ABC):
     def settimeout(self, _seconds: float | None) -> None:  # noqa: B027 – nothing is what it does
         """Do nothing: paramiko asks for a wake-up ten times a second, ``close`` makes it needless."""
 
-    @abstractmethod
     def recv(self, size: int) -> bytes:
         """Wait for bytes and return at most ``size`` of them; ``b""`` at the end."""
+        if self._offset >= len(self._buffer):
+            self._buffer, self._offset = self._receive(max(size, READ_BYTES)), 0
+        data = self._buffer[self._offset : self._offset + size]
+        self._offset += len(data)
+        return data
+
+    @property
+    def address(self) -> str | None:
+        """The address of the other side, where this is a connection to it."""
+        return None
+
+    @abstractmethod
+    def _receive(self, size: int) -> bytes:
+        """Wait for bytes of the layer below and return at most ``size`` of them; ``b""`` at the end."""
 
     @abstractmethod
     def close(self) -> None:
@@ -185,8 +200,6 @@ class SocketWire(Wire):
         self._fd = sock.fileno()
         self._users = 0
         self._guard = threading.Lock()
-        self._buffer = b""
-        self._offset = 0
         self._is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6) and hasattr(socket, "TCP_QUICKACK")
 
     def getpeername(self) -> object:
@@ -206,13 +219,13 @@ class SocketWire(Wire):
             if self._closed and not self._users:
                 self._sock.close()
 
-    def recv(self, size: int) -> bytes:
-        """Wait for bytes and return at most ``size`` of them; ``b""`` at the end."""
-        if self._offset >= len(self._buffer):
-            self._buffer, self._offset = self._receive(max(size, READ_BYTES)), 0
-        data = self._buffer[self._offset : self._offset + size]
-        self._offset += len(data)
-        return data
+    @property
+    def address(self) -> str | None:
+        """The address of the other side; None of a process."""
+        if self._sock.family in (socket.AF_INET, socket.AF_INET6):
+            with contextlib.suppress(OSError):  # it has gone meanwhile
+                return str(self._sock.getpeername()[0])
+        return None
 
     def _receive(self, size: int) -> bytes:
         if not self._enter():

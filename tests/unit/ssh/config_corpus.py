@@ -23,7 +23,8 @@ EVALUATED = (
     *("identityagent", "proxyjump", "proxycommand", "userknownhostsfile", "globalknownhostsfile"),
     *("hostkeyalias", "connecttimeout", "preferredauthentications", "stricthostkeychecking"),
     *("hashknownhosts", "revokedhostkeys", "serveraliveinterval", "serveralivecountmax"),
-    *("numberofpasswordprompts", "bindaddress"),
+    *("numberofpasswordprompts", "bindaddress", "knownhostscommand", "pkcs11provider", "checkhostip"),
+    *("nohostauthenticationforlocalhost", "updatehostkeys", "verifyhostkeydns"),
 )
 SSH_DEFAULTS = {
     "addressfamily": "any",
@@ -34,6 +35,9 @@ SSH_DEFAULTS = {
     "serveraliveinterval": "0",
     "serveralivecountmax": "3",
     "numberofpasswordprompts": "3",
+    "checkhostip": "no",
+    "nohostauthenticationforlocalhost": "no",
+    "verifyhostkeydns": "false",
 }
 # Refused for a whole list of known option names, or for a value of a block that does not apply:
 # without ssh we do not refuse what we need not understand.
@@ -98,10 +102,11 @@ def check_resolved(home: Path, asked: str, expected: dict[str, list[str]]) -> No
     # By ssh, with our copy of the config: each and every line of -G.
     host, user = split(asked)
     with config_view(home, run_commands=True) as view:
-        ours = openssh.query("ssh", host, username=user, port=None, config=view.path, timeout=20)
+        printed_by_ssh = openssh.query("ssh", host, username=user, port=None, config=view.path, timeout=20)
+        ours = view.settle(printed_by_ssh)
     for printed in (ours, expected):
-        # Its default follows from whether the files are named, and our copy of the config names them.
-        del printed["updatehostkeys"]
+        # Nobody can be asked by then: "ask" is "no" to us, and our copy of the config says it so.
+        printed["updatehostkeys"] = [str(printed["updatehostkeys"] == ["true"]).lower()]
         for key in ("identityfile", "certificatefile", "globalknownhostsfile"):  # raw in -G
             values = printed.get(key, [])
             printed[key] = [value.replace("~/", f"{home}/").replace("%d/", f"{home}/") for value in values]
@@ -109,11 +114,13 @@ def check_resolved(home: Path, asked: str, expected: dict[str, list[str]]) -> No
 
     # Without ssh: all that connecting needs.
     evaluated = work_out(home, asked)
+    evaluated["updatehostkeys"] = [str(evaluated["updatehostkeys"] == ["true"]).lower()]
     for key in EVALUATED:
         assert hosts_view(evaluated, key, home) == hosts_view(expected, key, home), key
 
     target = hosts.resolve(asked)
     assert target.asked == asked
+    assert [str(target.update_host_keys).lower()] == expected["updatehostkeys"]
     assert target.hostname == expected["hostname"][0]
     assert target.username == expected["user"][0]
     assert target.port == int(expected["port"][0])

@@ -132,6 +132,12 @@ def test_keys_on_tokens_name_the_agent_as_the_way_round(tmp_path: Path, sshd: Ss
         assert "agent" in refused.value.message
 
 
+def test_keys_on_smart_cards_name_the_agent_as_the_way_round(sshd: Sshd, no_agent: None) -> None:
+    with pytest.raises(AuthenticationFailed) as refused:
+        log_in(sshd, Credentials(), pkcs11_provider="/usr/lib/opensc-pkcs11.so")
+    assert "ssh-add -s /usr/lib/opensc-pkcs11.so" in refused.value.message
+
+
 # -- certificates
 
 
