@@ -48,21 +48,23 @@ $(DEMO_VENV) $(DEV_VENV) $(DOCS_VENV) $(RELEASE_VENV):
 LAB_SOURCES := $(sort $(shell find labextension \( -name node_modules -o -name lib -o -name lib-test \) -prune \
 	-o -type f ! -name '*.tsbuildinfo' -print 2>/dev/null))
 LAB_DIGEST := $(call digest,$(LAB_SOURCES))
-LAB_STAMP := $(if $(wildcard labextension/package.json),runicorn_jupyter/labextension/.made-$(LAB_DIGEST))
+LAB_STAMP := $(VENV)/.lab-$(LAB_DIGEST)
+ifeq ($(wildcard runicorn_jupyter/labextension/package.json),)
+.PHONY: $(LAB_STAMP)
+endif
 NPM_STAMP := labextension/node_modules/.made-$(call digest,labextension/package.json labextension/package-lock.json)
 $(NPM_STAMP):
 	@scripts/system-packages.sh npm
 	@echo 'Installing the JupyterLab side'"'"'s packages into labextension/node_modules …' >&2
-	@cd labextension && if [ -e package-lock.json ]; then npm ci --no-audit --no-fund --loglevel=error; \
-		else npm install --no-audit --no-fund --loglevel=error; fi
+	@cd labextension && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
-runicorn_jupyter/labextension/.made-$(LAB_DIGEST): $(NPM_STAMP) | $(VENV)
+$(LAB_STAMP): $(NPM_STAMP)
 	@echo 'Building the JupyterLab side …' >&2
 	@cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent build
 	@mkdir -p $(VENV)/share/jupyter/labextensions
 	@rm -rf $(VENV)/share/jupyter/labextensions/runicorn-jupyter
 	@ln -s $(CURDIR)/runicorn_jupyter/labextension $(VENV)/share/jupyter/labextensions/runicorn-jupyter
-	@rm -f runicorn_jupyter/labextension/.made-* && touch $@
+	@rm -f $(VENV)/.lab-* && touch $@
 
 dev: $(DEV_VENV) $(LAB_STAMP)
 lab: $(DEMO_VENV) $(LAB_STAMP)
@@ -73,7 +75,7 @@ demo: lab
 
 test: dev
 	@scripts/system-packages.sh ssh sshd chromium nft ip tc
-	@$(if $(LAB_STAMP),cd labextension && npm test --silent,:)
+	@cd labextension && npm test --silent
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --reruns 1 $(ARGS)
 
 fuzz: dev
@@ -107,13 +109,13 @@ lint-ruff: $(DEV_VENV)
 lint-types: $(DEV_VENV)
 	@$(BIN)/mypy
 
-lint-js: $(if $(LAB_STAMP),$(NPM_STAMP))
-	@$(if $(LAB_STAMP),cd labextension && npm run --silent lint,:)
+lint-js: $(NPM_STAMP)
+	@cd labextension && npm run --silent lint
 
-format: $(DEV_VENV) $(if $(LAB_STAMP),$(NPM_STAMP))
+format: $(DEV_VENV) $(NPM_STAMP)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
-	@$(if $(LAB_STAMP),cd labextension && npm run --silent format,:)
+	@cd labextension && npm run --silent format
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build \

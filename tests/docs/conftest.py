@@ -26,7 +26,7 @@ def borrow(prefix: Path, site: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def reader(session_world: World, runicorn_env: Callable[..., Path]) -> Iterator[World]:
+def _reader(session_world: World, runicorn_env: Callable[..., Path]) -> Iterator[World]:
     """What a reader has: the session's server and remote, with the names that the pages use."""
     home, remote = session_world.home, session_world.sshd
     (site,) = runicorn_env().glob("lib/python*/site-packages")
@@ -42,3 +42,10 @@ def reader(session_world: World, runicorn_env: Callable[..., Path]) -> Iterator[
         home.config.write_text(before)
         key.unlink()
         shutil.rmtree(train)
+
+
+@pytest.fixture
+def reader(_reader: World) -> Iterator[World]:
+    """The reader, without connections before and after."""
+    yield _reader
+    _reader.disconnect_all()

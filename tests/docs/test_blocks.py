@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import shlex
@@ -161,7 +162,6 @@ def test_magics(reader: World, page: str, page_blocks: list[Block], tmp_path: Pa
     printed = run(reader, sys.executable, "-m", "IPython", "--colors=NoColor", "--no-banner", str(script))
     assert "UsageError" not in printed, (page, printed)
     assert printed.rstrip().endswith("to the end"), (page, printed)
-    reader.disconnect_all()
 
 
 @pytest.mark.parametrize("block", blocks("javascript"), ids=Block.name.fget)
@@ -209,6 +209,23 @@ def test_what_is_harmless_runs(reader: World, line: str) -> None:
 def _is_target(name: str) -> None:
     makefile = (ROOT / "Makefile").read_text()
     assert re.search(rf"^{re.escape(name)}:", makefile, re.MULTILINE), f"make {name} is no target"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_the_program_says_fits_the_pages(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every code has its advice, in each language; every mark is one that is filled."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    parts = importlib.import_module("generated").PARTS
+    folder = ROOT / "docs" / ("zh" if language == "zh" else "")
+    marks = {
+        mark
+        for page in folder.glob("*.md")
+        for mark in re.findall(r"<!-- generated: (.+?) -->", page.read_text(encoding="utf-8"))
+    }
+    assert marks >= {"errors", "traitlets", "magics", "other pages"}
+    for mark in marks:
+        text = parts[mark](language, folder)
+        assert text.count("|") > 30 or mark == "other pages", mark
 
 
 def test_no_page_names_a_file_that_is_not_there() -> None:
