@@ -19,9 +19,8 @@ from runicorn_jupyter.service import Caller
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pydantic import BaseModel
-
     from runicorn_jupyter.api.routes import Operation
+    from runicorn_jupyter.models import Success
     from runicorn_jupyter.service import RemoteService
 
 AUTH_RESOURCE = "runicorn"
@@ -105,7 +104,7 @@ class RemoteHandler(EnvelopeHandler):
         """Take the operations of this path, by HTTP method."""
         self._service = service
         self._operations = operations
-        self._abandonable: asyncio.Task[BaseModel] | None = None
+        self._abandonable: asyncio.Task[Success] | None = None
 
     def allowed_methods(self) -> list[str]:
         """The methods that the route table has for this path."""
@@ -127,7 +126,7 @@ class RemoteHandler(EnvelopeHandler):
             if self._abandonable is None:
                 raise
             raise web.Finish from None
-        self.finish(answer.model_dump_json())
+        self.finish(answer.to_json())
 
     def on_connection_close(self) -> None:
         """Give up work that nobody waits for any more."""

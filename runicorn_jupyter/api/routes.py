@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from runicorn_jupyter.models.base import Success
+
 _NEEDS_CONNECTION: tuple[type[e.RemoteError], ...] = (e.ConnectionNotFound,)
-_NEEDS_SSH: tuple[type[e.RemoteError], ...] = (e.ConnectionNotFound, e.ConnectionLost, e.SshUnavailable)
+_NEEDS_SSH: tuple[type[e.RemoteError], ...] = (
+    e.ConnectionNotFound,
+    e.ConnectionLost,
+    e.ConnectionTimeout,
+    e.SshUnavailable,
+)
 _READS_SSH_CONFIG: tuple[type[e.RemoteError], ...] = (e.HostNotAllowed, e.SshUnavailable)
 _CONNECTS: tuple[type[e.RemoteError], ...] = (
     e.AuthenticationFailed,
@@ -60,9 +67,9 @@ class Operation:
 
     method: str
     path: str
-    call: Callable[[RemoteService, Any, Any], Awaitable[BaseModel]]
+    call: Callable[[RemoteService, Any, Any], Awaitable[Success]]
     request: type[BaseModel] | None
-    response: type[BaseModel]
+    response: type[Success]
     summary: str
     errors: tuple[type[e.RemoteError], ...] = field(default=())
 

@@ -74,6 +74,10 @@ class Success(Model):
 
     success: Literal[True] = True
 
+    def to_json(self) -> str:
+        """Give the answer's body."""
+        return self.model_dump_json()
+
 
 class MessageResponse(Success):
     """Answer of routes that only say what they did."""

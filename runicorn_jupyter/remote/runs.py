@@ -254,7 +254,10 @@ def read_metrics(value: dict[str, Any], connection_id: str, run_id: str) -> m.Ru
 
 
 def _text(value: Any) -> str | None:
-    return (plain_text(value[:MAX_TEXT]).strip() or None) if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    text = value[:MAX_TEXT]
+    return (text if text.isprintable() and text.isascii() else plain_text(text)).strip() or None
 
 
 def _names(value: Any) -> Iterator[str]:

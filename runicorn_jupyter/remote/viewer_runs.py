@@ -26,13 +26,15 @@ TICK_SECONDS = 1.0
 LOAD = 20
 """Between two looks passes at least so many times what one takes."""
 FRESH_SECONDS = 0.2
-LIST_SECONDS = 60.0
-"""A list as old as this is asked for anew by the next look, whatever the files say."""
+MIN_LIST_SECONDS, LIST_SECONDS = 2.0, 60.0
+"""A list as old as this is asked for anew by the next look, whatever the files say: soon after one that had
+other runs than the one before (0.7 takes up one by one what it finds on the disk), later more seldom."""
 PENDING_SECONDS = 60.0
 """A folder without a status is a run that begins, for so long."""
 MAX_FOLDERS, MAX_DEPTH = 5000, 12
 MAX_RECORDS = 20000
-MAX_ANSWER_BYTES = 200000
+MAX_ANSWER_BYTES = 100000
+"""Of one answer; more is asked for. The other side looks at each run of it, in one go of its event loop."""
 MAX_REMOVED = 10000
 MAX_WAITERS = 64
 TEXT = 512
@@ -210,12 +212,13 @@ class Disk:
     def __init__(self, root: Optional[str]) -> None:
         self.root = root
         self._listed = float("-inf")
+        self._lasts = MIN_LIST_SECONDS
         self._folders: Dict[str, int] = {}
         self._runs: Dict[str, "RunFiles"] = {}
 
     def look(self, app: Any, dirty: bool) -> Tuple[Dict[str, Record], Set[str]]:
         """Return the records that are new or changed, and the ids that are gone."""
-        stale = time.monotonic() - self._listed > LIST_SECONDS
+        stale = time.monotonic() - self._listed > self._lasts
         if dirty or stale or self._folders_changed() or any(run.ended() for run in self._runs.values()):
             return self._list(app)
         changed = {}
@@ -240,6 +243,9 @@ class Disk:
                 items[item["id"][:128]] = item
         known = {item["run_dir"] for item in items.values() if isinstance(item.get("run_dir"), str)}
         self._folders = {path: seen for path, seen in folders.items() if path not in known}
+        self._lasts = (
+            MIN_LIST_SECONDS if set(self._runs) != set(items) else min(3 * self._lasts, LIST_SECONDS)
+        )
         gone = set(self._runs) - set(items)
         for run_id in gone:
             del self._runs[run_id]

@@ -207,7 +207,8 @@ class RemoteService:
 
     async def list_runs(self, caller: Caller, request: m.RunsQuery) -> m.RunsResponse:
         """List the runs of all viewers, or what changed in the list."""
-        await self._look_at_runs()
+        if request.cursor is None:  # a page that follows is of the same list
+            await self._look_at_runs()
         if request.changed_since is None:
             return self._board.page(request, self._run_servers())
         try:

@@ -7,8 +7,10 @@ import base64
 import binascii
 import json
 import secrets
+from bisect import bisect_left
 from collections import OrderedDict
-from datetime import UTC, datetime
+from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from runicorn_jupyter import models as m
@@ -62,7 +64,7 @@ class RunBoard:
         # The number of each run's last change, in their order; those that are gone too.
         self._changes: OrderedDict[Key, int] = OrderedDict()
         self._forgotten = 0
-        self._sorted: list[m.Run] | None = None
+        self._sorted: list[tuple[_Place, m.Run]] | None = None
         self._changed = asyncio.Event()
 
     # -- what comes
@@ -123,17 +125,17 @@ class RunBoard:
         InvalidParameters
             If the cursor is broken.
         """
+        order = self._in_order()
         after = None if query.cursor is None else read_cursor(query.cursor)
+        start = 0 if after is None else bisect_left(order, True, key=lambda entry: entry[0] < after)
         passes = _filter(query)
-        found = [run for run in self._in_order() if passes(run)]
-        start = 0
-        if after is not None:
-            start = next((i for i, run in enumerate(found) if _place(run) < after), len(found))
-        runs = found[start : start + query.limit]
-        more = start + query.limit < len(found)
-        return self._answer(
-            runs, len(found), servers, cursor=write_cursor(_place(runs[-1])) if more else None, reset=reset
-        )
+        total = len(order) if passes is None else sum(passes(run) for _, run in order)
+        # One more than the page holds, to know whether another follows.
+        left = (entry for entry in islice(order, start, None) if passes is None or passes(entry[1]))
+        found = list(islice(left, query.limit + 1))
+        page = found[: query.limit]
+        cursor = write_cursor(page[-1][0]) if len(found) > len(page) else None
+        return self._answer([run for _, run in page], total, servers, cursor=cursor, reset=reset)
 
     def changes(self, query: m.RunsQuery, servers: list[m.RunsServer]) -> m.RunsResponse | None:
         """Give what changed since a version; None if nothing did.
@@ -156,7 +158,7 @@ class RunBoard:
         runs, removed = [], []
         for key in reversed(keys):
             run = self._runs.get(key)
-            if run is not None and passes(run):
+            if run is not None and (passes is None or passes(run)):
                 runs.append(run)
             elif query.connection_id in (None, key[0]) and query.run_id in (None, key[1]):
                 removed.append(m.RunKey(connection_id=key[0], run_id=key[1]))
@@ -196,9 +198,11 @@ class RunBoard:
             servers=servers,
         )
 
-    def _in_order(self) -> list[m.Run]:
+    def _in_order(self) -> list[tuple[_Place, m.Run]]:
         if self._sorted is None:
-            self._sorted = sorted(self._runs.values(), key=_place, reverse=True)
+            self._sorted = sorted(
+                ((_place(run), run) for run in self._runs.values()), key=itemgetter(0), reverse=True
+            )
         return self._sorted
 
     def _read_version(self, version: str) -> int | None:
@@ -235,7 +239,11 @@ def read_cursor(cursor: str) -> _Place:
     return _Place(created, connection_id, run_id)
 
 
-def _filter(query: m.RunsQuery) -> Callable[[m.Run], bool]:
+def _filter(query: m.RunsQuery) -> Callable[[m.Run], bool] | None:
+    """Give what tells whether a run passes; None if all do."""
+    filters = ("connection_id", "run_id", "status", "path", "project", "text", "since")
+    if all(getattr(query, name) is None for name in filters):
+        return None
     statuses = None if query.status is None else frozenset(query.status.split(","))
     words = [] if query.text is None else query.text.casefold().split()
     path = None if query.path is None else query.path.strip("/")
@@ -258,8 +266,3 @@ def _has(run: m.Run, words: list[str]) -> bool:
     fields = (run.name, run.path, run.run_id, run.host, run.env_name, *run.tags)
     text = "\n".join(field for field in fields if field).casefold()
     return all(word in text for word in words)
-
-
-def now() -> datetime:
-    """Give the time, with its zone."""
-    return datetime.now(UTC)

@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from tests.world.jupyter import JupyterServer, start_jupyter
 
 EXAMPLES = int(os.environ.get("RUNICORN_FUZZ_EXAMPLES", "6"))
-ROUTES = 22
+ROUTES = 25
 
 # 503 is the contract's word for a remote that cannot be reached; and a body of the right form may still name
 # a key file that is not there, or a host key that nobody offered (400). A 500 is looked for besides.
