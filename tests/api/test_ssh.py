@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from runicorn_jupyter.client import ApiError, RunicornRemoteClient
 from tests.api.conftest import World
 from tests.world.jupyter import JupyterServer
 from tests.world.sshd import Sshd, SshHome, can_relocate
@@ -32,75 +33,85 @@ def accept(world: World, details: dict[str, Any]) -> None:
     assert answer.status_code == 200, answer.text
 
 
-class Island(Sshd):
-    """An sshd in a network namespace of its own."""
-
-    namespace = ""
-
-    def _command(self) -> list[str]:
-        return ["ip", "netns", "exec", self.namespace, *super()._command()]
+HOPS = ("ferry", "bridge", "tower", "island")
+CABLES = "10.203.77"
 
 
-@pytest.fixture
-def islands(tmp_path: Path) -> Iterator[tuple[Island, Island]]:
-    """Two sshds: one that we reach, and one that only the first one reaches."""
-    near, far = f"rjnear{os.getpid()}", f"rjfar{os.getpid()}"
+def ip(*words: str, check: bool = True) -> None:
+    subprocess.run(["ip", *words], check=check, capture_output=True)
 
-    def ip(*words: str) -> None:
-        subprocess.run(["ip", *words], check=True, capture_output=True)
 
-    servers: list[Island] = []
+@pytest.fixture(scope="module")
+def hops(tmp_path_factory: pytest.TempPathFactory, _sshd_program: str) -> Iterator[list[Sshd]]:
+    """Four sshds, each on a network of its own that only the one before it reaches, the first one we."""
+    namespaces = [f"rj{name}{os.getpid()}" for name in HOPS]
+    servers: list[Sshd] = []
     try:
-        for name in (near, far):
-            ip("netns", "add", name)
-            ip("-n", name, "link", "set", "lo", "up")
-        ip("link", "add", "rjhost0", "type", "veth", "peer", "name", "rjnear0", "netns", near)
-        ip("-n", near, "link", "add", "rjnear1", "type", "veth", "peer", "name", "rjfar0", "netns", far)
-        ip("addr", "add", "10.203.77.1/30", "dev", "rjhost0")
-        ip("link", "set", "rjhost0", "up")
-        for namespace, device, address in (
-            (near, "rjnear0", "10.203.77.2/30"),
-            (near, "rjnear1", "10.203.77.5/30"),
-            (far, "rjfar0", "10.203.77.6/30"),
-        ):
-            ip("-n", namespace, "addr", "add", address, "dev", device)
-            ip("-n", namespace, "link", "set", device, "up")
-        for namespace, address in ((near, "10.203.77.2"), (far, "10.203.77.6")):
-            root = tmp_path / namespace
-            root.mkdir()
-            server = Island(root, address=address)
-            server.namespace, server.port = namespace, 2022
-            servers.append(server)
-            server.start()
-        yield servers[0], servers[1]
+        for number, namespace in enumerate(namespaces):
+            near, far = f"rjn{number}", f"rjf{number}"
+            ip("netns", "add", namespace)
+            ip("-n", namespace, "link", "set", "lo", "up")
+            ours = ["-n", namespaces[number - 1]] if number else []
+            ip(*ours, "link", "add", near, "type", "veth", "peer", "name", far, "netns", namespace)
+            ip(*ours, "addr", "add", f"{CABLES}.{4 * number + 1}/30", "dev", near)
+            ip(*ours, "link", "set", near, "up")
+            address = f"{CABLES}.{4 * number + 2}"
+            ip("-n", namespace, "addr", "add", f"{address}/30", "dev", far)
+            ip("-n", namespace, "link", "set", far, "up")
+            servers.append(Sshd(tmp_path_factory.mktemp(HOPS[number]), address=address, network=namespace))
+            servers[-1].start()
+        yield servers
     finally:
         for server in servers:
             server.close()
-        for name in (near, far):
-            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
-        subprocess.run(["ip", "link", "del", "rjhost0"], check=False, capture_output=True)
+        for namespace in namespaces:
+            ip("netns", "del", namespace, check=False)
+        ip("link", "del", "rjn0", check=False)
 
 
-def test_a_host_behind_a_jump_host_each_with_its_own_key(
-    world: World, islands: tuple[Island, Island]
-) -> None:
-    near, far = islands
-    known = {"UserKnownHostsFile": str(world.home.ssh / "known_islands")}
-    world.home.host("ferry", near, **known)
-    world.home.host("island", far, **known, ProxyJump="ferry")
-    first = refused(world.jupyter.post("connect", host="island"), 409, "host_key_unknown")
-    assert first["host_key"]["host"] == "ferry"
-    assert first["host_key"]["public_key"] == near.host_key
-    accept(world, first)
-    second = refused(world.jupyter.post("connect", host="island"), 409, "host_key_unknown")
-    assert second["host_key"]["host"] == "island"
-    assert "Accepted" not in far.log
-    accept(world, second)
+def write_chain(world: World, hops: list[Sshd]) -> dict[str, Path]:
+    """Write each host's own config: its key, its way, its known_hosts file; return those files."""
+    files = {name: world.home.ssh / f"known_{name}" for name in HOPS}
+    own = {"bridge": {"HostKeyAlias": "the-bridge", "HashKnownHosts": "no"}}
+    for number, (name, server) in enumerate(zip(HOPS, hops, strict=True)):
+        way = {"ProxyJump": HOPS[number - 1]} if number else {}
+        world.home.host(name, server, UserKnownHostsFile=str(files[name]), **own.get(name, {}), **way)
+        files[name].write_text("" if name == "bridge" else server.known_hosts_line)
+    # The same as one chain; each hop's own way does not count then, its keys and files do.
+    in_one = {"UserKnownHostsFile": str(files["island"]), "ProxyJump": ",".join(HOPS[:-1])}
+    world.home.host("island-in-one", hops[-1], **in_one)
+    return files
+
+
+def test_a_chain_of_hosts_each_with_its_own_config_and_key(world: World, hops: list[Sshd]) -> None:
+    files = write_chain(world, hops)
+    _, bridge, tower, island = hops
+    unknown = refused(world.jupyter.post("connect", host="island"), 409, "host_key_unknown")
+    assert unknown["host_key"]["host"] == "bridge"
+    assert unknown["host_key"]["public_key"] == bridge.host_key
+    assert "Connection from" not in tower.log + island.log
+    accept(world, unknown)
+    assert files["bridge"].read_text() == f"the-bridge {bridge.host_key}\n"
     connection_id = world.connect("island")
     assert world.jupyter.get("ping", connection_id=connection_id).status_code == 200
-    assert "from 10.203.77.5 port" in far.log  # from the jump host, not from here
+    assert f"from {CABLES}.13 port" in island.log  # from the tower, not from here
     listed = {each["alias"]: each for each in world.jupyter.get("hosts").json()["hosts"]}
-    assert listed["island"]["proxy_jump"] == "ferry"
+    assert listed["island"]["proxy_jump"] == "tower"
+
+    with RunicornRemoteClient(world.jupyter.url, token=world.jupyter.token) as client:
+        in_one = client.connect("island-in-one")["connection_id"]
+        assert client.detect_environments(in_one, force_refresh=True)["environments_found"] > 0
+        assert client.ping(in_one)["latency_ms"] > 0
+        bridge.stop()
+        bridge.new_host_key()
+        bridge.start()
+        seen = len(bridge.log)
+        with pytest.raises(ApiError) as changed:
+            client.connect("island-in-one")
+    assert changed.value.code == "host_key_changed"
+    assert changed.value.details["host_key"]["host"] == "bridge"
+    assert "userauth" not in bridge.log[seen:]
+    assert "Accepted" not in bridge.log[seen:]
 
 
 def test_host_keys_by_alias_are_listed_and_forgotten(world: World, make_sshd: Callable[..., Sshd]) -> None:
@@ -172,7 +183,7 @@ def test_the_ssh_configs_hosts_are_saved_as_connections(world: World) -> None:
         assert {"fresh", "taken"} <= {*everything["skipped"]}
         saved = {each["name"]: each["host"] for each in world.jupyter.get("profiles").json()["profiles"]}
         assert {**saved, "taken": "elsewhere", "gpu1": "gpu1", "included": "included"} == saved
-        config.write_text("Host \"never closed\n")
+        config.write_text('Host "never closed\n')
         refused(world.jupyter.post("profiles/import"), 503, "ssh_unavailable")
     finally:
         config.write_text(before)
