@@ -32,6 +32,10 @@ _LOCAL_NAMES = {".venv", "venv", "env", ".env"}
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
+MAX_VERSION = 100
+"""Characters of a version: as many as a viewer's state may have."""
+
+
 @dataclass(frozen=True)
 class Distribution:
     """A ``runicorn-….dist-info`` folder.
@@ -50,7 +54,8 @@ class Distribution:
     @property
     def version(self) -> str:
         """The version in its name."""
-        return posixpath.basename(self.path).removeprefix("runicorn-").removesuffix(".dist-info")
+        name = posixpath.basename(self.path).removeprefix("runicorn-").removesuffix(".dist-info")
+        return plain_text(name)[:MAX_VERSION]
 
     @property
     def minor(self) -> str | None:

@@ -6,9 +6,10 @@ import json
 import re
 import secrets
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from runicorn_jupyter.errors import InternalError, SshUnavailable
+from runicorn_jupyter.errors import ConnectionTimeout, InternalError, SshUnavailable
 from runicorn_jupyter.models import Environment, ServerInfo
 from runicorn_jupyter.remote.bundle import SHELL, shell_input
 from runicorn_jupyter.remote.environments import Distribution, Found, conda_variables, list_environments
@@ -20,9 +21,15 @@ if TYPE_CHECKING:
 
     from runicorn_jupyter.ssh.connection import Connection
 
-__all__ = ["Probe", "parse", "probe"]
+__all__ = ["PROBE_SECONDS", "Probe", "parse", "probe"]
 
+PROBE_SECONDS = 20.0
+"""How long looking takes at most, unless there is less time."""
 MAX_ENVIRONMENTS = 500
+MAX_DEPTH = 50
+"""Of runicorn's configuration; its own has three."""
+MAX_RECORDS = 20000
+"""Far more than so many environments make; the rest of a longer answer is not looked at."""
 MAX_OUTPUT_BYTES = 4 * 2**20
 # How many fields follow each tag of probe.sh.
 _FIELDS = {
@@ -72,7 +79,7 @@ class Probe:
     notes: list[str] = field(default_factory=list)
 
 
-async def probe(connection: Connection, *, timeout: float = 20) -> Probe:  # noqa: ASYNC109 - of the command
+async def probe(connection: Connection, *, timeout: float = PROBE_SECONDS) -> Probe:  # noqa: ASYNC109 - of the command
     """Look at the remote.
 
     Parameters
@@ -86,12 +93,18 @@ async def probe(connection: Connection, *, timeout: float = 20) -> Probe:  # noq
     ------
     ConnectionLost
         If the connection is down.
+    ConnectionTimeout
+        If nothing at all was answered until then.
     """
     mark = secrets.token_hex(16)
     stdin = shell_input("probe.sh", mark=mark, most=str(MAX_ENVIRONMENTS))
     try:
         done = await connection.run(SHELL, stdin=stdin, timeout=timeout, max_output=MAX_OUTPUT_BYTES)
     except Unfinished as unfinished:
+        if mark.encode() not in unfinished.stdout:
+            raise ConnectionTimeout(
+                f"The server's shell did not answer within {timeout:.3g} seconds."
+            ) from unfinished
         return parse(unfinished.stdout, mark)
     except SshUnavailable:
         return Probe(notes=[_NO_COMMANDS])
@@ -114,7 +127,7 @@ def parse(output: bytes, mark: str) -> Probe:
     if not begun:
         return Probe(notes=[_NO_COMMANDS])
     reader = _Reader()
-    for tag, values in _records(answer):
+    for tag, values in islice(_records(answer), MAX_RECORDS):
         reader.take(tag, values)
         if tag == "end":
             break
@@ -171,16 +184,19 @@ class _Reader:
         self._runicorn_dir = runicorn_dir
 
     def _take_python3(self, prefix: str, version: str) -> None:
-        found = re.fullmatch(r"Python (\d+\.\d+(?:\.\d+)?\S{0,20})", version.strip())
+        found = re.fullmatch(r"Python (\d+\.\d+(?:\.\d+)?[\w.+-]{0,20})", version.strip())
         self._python3 = (prefix, found[1]) if found else ("", "")
 
     def _take_config(self, text: str) -> None:
         try:
             value = json.loads(text)
+            config = _as_text(value, MAX_DEPTH) if isinstance(value, dict) else {}
         except (ValueError, RecursionError):
             self._probe.notes.append("runicorn's config.json on the remote cannot be read.")
             return
-        self._probe.config = _without_secrets(value) if isinstance(value, dict) else {}
+        if "user_root_dir" in config:
+            config["user_root_dir"] = value["user_root_dir"]  # a path is used as it is
+        self._probe.config = config
 
     def _take_root(self, path: str) -> None:
         self._probe.roots.append(path)
@@ -205,7 +221,16 @@ class _Reader:
         minors = tuple(re.findall(r"lib/py[a-z]+(\d+\.\d+)", libs))
         one = Found(kind, path, prefix, python, version, base, inherits.strip().lower() == "true", minors)
         self._into = one.distributions
-        if kind in ("base", "conda", "venv", "project", "pyenv", "asdf", "mise", "system"):
+        if len(self._found) < MAX_ENVIRONMENTS and kind in (
+            "base",
+            "conda",
+            "venv",
+            "project",
+            "pyenv",
+            "asdf",
+            "mise",
+            "system",
+        ):
             self._found.append(one)
 
     def _take_variables(self, text: str) -> None:
@@ -260,9 +285,19 @@ def _running(state: tuple[str, str]) -> RunningViewer | None:
     return viewer
 
 
-def _without_secrets(value: Any) -> Any:
+def _as_text(value: Any, depth: int) -> Any:
+    """Return a value of JSON without secrets, every word of it plain text.
+
+    Raises
+    ------
+    ValueError
+        If it is nested deeper than that.
+    """
+    if not depth:
+        raise ValueError("nested too deep")
     if isinstance(value, dict):
-        return {key: _without_secrets(one) for key, one in value.items() if not _SECRET.search(key)}
+        kept = {key: one for key, one in value.items() if not _SECRET.search(key)}
+        return {plain_text(key): _as_text(one, depth - 1) for key, one in kept.items()}
     if isinstance(value, list):
-        return [_without_secrets(one) for one in value]
-    return value
+        return [_as_text(one, depth - 1) for one in value]
+    return plain_text(value) if isinstance(value, str) else value

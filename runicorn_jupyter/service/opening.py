@@ -24,13 +24,14 @@ from runicorn_jupyter.ssh.keyring_memory import KeyringMemory, load_keyring
 from runicorn_jupyter.ssh.known_hosts_file import is_hashed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from types import ModuleType
 
     from runicorn_jupyter import models as m
+    from runicorn_jupyter.models import Prompt
     from runicorn_jupyter.service.caller import Caller, Emit
     from runicorn_jupyter.service.settings import ServiceSettings
-    from runicorn_jupyter.ssh.challenge import Ask, Challenge
+    from runicorn_jupyter.ssh.challenge import Answers, Ask, Challenge
 
 DEFAULT_SSH_PORT = 22
 RESOLVE_SECONDS = 20.0
@@ -61,7 +62,7 @@ class Opener:
         caller: Caller,
         request: m.ConnectRequest,
         already_open: int,
-        finish: Callable[[Connection], Awaitable[m.ConnectResponse]],
+        finish: Callable[[Connection, float], Awaitable[m.ConnectResponse]],
     ) -> m.ConnectResponse:
         """Open a connection and hand it to ``finish``.
 
@@ -74,7 +75,8 @@ class Opener:
         already_open
             How many connections there are, for the limit.
         finish
-            Takes the open connection and makes the answer; closes it on failure.
+            Takes the open connection and the seconds that are left; makes the answer, or closes
+            it.
 
         Raises
         ------
@@ -95,7 +97,9 @@ class Opener:
 
         async def work(ask: Ask) -> m.ConnectResponse:
             try:
-                return await finish(await self._connect(about, request, ask))
+                clock = _Clock(request.timeout)
+                connection = await self._connect(about, request, clock.aside(ask))
+                return await finish(connection, clock.left)
             finally:
                 self._opening -= 1
 
@@ -188,6 +192,30 @@ class Opener:
         target = await self._resolve(request.host, None, request.port)
         host, port = split_name(target.known_hosts_name)
         return await asyncio.to_thread(KnownHosts.for_target(target).remove, host, port)
+
+
+class _Clock:
+    """Counts down the time that connecting may take; it stands still while a person is asked."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds, at least a moment: what is open already gets the chance to say something."""
+        return max(0.1, self._end - time.monotonic())
+
+    def aside(self, ask: Ask) -> Ask:
+        """Make an ``ask`` whose time does not count."""
+
+        def timed(instruction: str, prompts: Sequence[Prompt]) -> Answers:
+            began = time.monotonic()
+            try:
+                return ask(instruction, prompts)
+            finally:
+                self._end += time.monotonic() - began
+
+        return timed
 
 
 def _credentials(request: m.ConnectRequest, keyring: ModuleType | None) -> Credentials:
