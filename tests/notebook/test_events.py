@@ -5,14 +5,15 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
 from runicorn_jupyter.discovery import Server
 from runicorn_jupyter.notebook.events import RESYNC, SCHEMA_ID, EventStream, event_stream
 from tests.world.jupyter import JupyterServer
+from tests.world.relay import Relay
 
 SECONDS = 60
 
@@ -72,16 +73,17 @@ def test_a_failing_listener_does_not_keep_events_from_others(jupyter: JupyterSer
 
 
 def test_after_a_cut_it_says_that_events_may_be_missing(
-    make_jupyter: Callable[..., JupyterServer], tmp_path: Path
+    jupyter: JupyterServer, make_relay: Callable[..., Relay]
 ) -> None:
-    first = make_jupyter(home=tmp_path / "home")
-    port = int(first.url.rstrip("/").rpartition(":")[2])
+    line = make_relay("127.0.0.1", urlsplit(jupyter.url).port)
     received: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    leave = EventStream(server_of(first)).subscribe(received.put, wait=SECONDS)
-    first.kill()
-    again = make_jupyter(home=tmp_path / "home", port=port, token=first.token)
+    far = Server(f"http://127.0.0.1:{line.port}", jupyter.token)
+    leave = EventStream(far).subscribe(received.put, wait=SECONDS)
+    line.cut()
+    emit(jupyter, type="closed", connection_id="conn_1")  # nobody hears of it
+    line.mend()
     assert received.get(timeout=SECONDS)["type"] == RESYNC
-    emit(again, type="profiles")
+    emit(jupyter, type="profiles")
     assert received.get(timeout=SECONDS)["type"] == "profiles"
     leave()
 
