@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import models_json_schema
 
 from runicorn_jupyter import __version__
+from runicorn_jupyter.api.links import links_of
 from runicorn_jupyter.errors import Forbidden, InternalError, InvalidParameters, RemoteError
 from runicorn_jupyter.models import ErrorResponse
 
@@ -41,9 +42,10 @@ def openapi_document(operations: Iterable[Operation], base_url: str) -> dict[str
     schemas = definitions["$defs"]
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
-        paths.setdefault("/" + operation.path, {})[operation.method.lower()] = _describe(
-            operation, refs, schemas
-        )
+        described = _describe(operation, refs, schemas)
+        for status, links in links_of(operation, operations).items():
+            described["responses"][status]["links"] = links
+        paths.setdefault("/" + operation.path, {})[operation.method.lower()] = described
     return {
         "openapi": "3.1.0",
         "info": {"title": "Runicorn remote viewer", "version": __version__},
