@@ -208,7 +208,7 @@ class RunBoard:
     def _read_version(self, version: str) -> int | None:
         """Give the number of a version; None if it is another board's, as before a restart."""
         epoch, dash, number = version.partition("-")
-        if not dash or not number.isdecimal() or not number.isascii() or len(number) > 16:
+        if not epoch or not dash or not number.isdecimal() or not number.isascii() or len(number) > 16:
             raise InvalidParameters.for_field("changed_since", "is not the version of an answer")
         return min(int(number), self._number) if epoch == self._epoch else None
 

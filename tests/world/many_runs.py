@@ -1,7 +1,7 @@
 """A storage root with thousands of runs: copies of one that runicorn's SDK has written.
 
-The SDK takes a quarter of a second for a run (its ``finish`` waits and syncs the disks); a copy is a folder with other
-ids and times, which the viewer takes up when it starts, as it does with what was imported.
+The SDK takes a quarter of a second for a run (its ``finish`` waits and syncs the disks); a copy is a folder
+with other ids and times, which the viewer takes up when it starts, as it does with what was imported.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ def many_runs(root: Path, like: Path, count: int) -> list[str]:
     count
         How many.
     """
-    meta, status = (json.loads((like / name).read_text()) for name in ("meta.json", "status.json"))
-    shared = [
-        path for path in like.iterdir() if path.is_file() and path.name not in ("meta.json", "status.json")
-    ]
+    own = ("meta.json", "status.json")
+    meta, status = (json.loads((like / name).read_text()) for name in own)
+    shared = [path for path in like.iterdir() if path.is_file() and path.name not in own]
     ids = []
     for number in range(count):
         run_id = f"20260101_{number // 3600 % 24:02}{number // 60 % 60:02}{number % 60:02}_{number:06x}"

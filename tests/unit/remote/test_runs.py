@@ -1,0 +1,220 @@
+"""What a viewer's side says of its runs: the same for each runicorn, and never more than it may be."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from runicorn_jupyter.remote import runs
+from runicorn_jupyter.remote.runs import OddAnswer, Place, RemoteRuns, read_metrics, read_run
+
+PLACE = Place("conn_1", "gpu1", "torch", "/data")
+RUN = {"id": "20261124_175421_ab12cd", "status": "running", "created": 1795543200.5, "metrics": {"loss": 0.5}}
+
+
+def answer(version: int, *found: Any, **fields: Any) -> dict[str, Any]:
+    """Make an answer as the remote's table gives it."""
+    return {
+        "epoch": "e1",
+        "version": version,
+        "reset": False,
+        "more": False,
+        "runs": list(found),
+        "removed": [],
+        **fields,
+    }
+
+
+def run(number: int, **fields: Any) -> dict[str, Any]:
+    return {**RUN, "id": f"run-{number}", **fields}
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "path", "project"),
+    [
+        ({"project": "vision", "name": "resnet"}, "resnet", "vision/resnet", "vision"),
+        ({"project": "vision"}, None, "vision", "vision"),
+        ({"path": "vision/cifar/a", "alias": "try 1"}, "try 1", "vision/cifar/a", "vision"),
+        ({"path": "vision", "alias": None}, None, "vision", "vision"),
+        ({}, None, None, None),
+    ],
+    ids=["0.5", "0.5 without a name", "0.6 and 0.7", "without an alias", "nothing"],
+)
+def test_each_runicorns_words(words: dict[str, Any], name: str, path: str, project: str) -> None:
+    made = read_run({**RUN, **words}, PLACE)
+    assert made is not None
+    assert (made.name, made.path, made.project) == (name, path, project)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("finished", "finished"), ("Completed", "finished"), ("error", "failed"), ("killed", "interrupted"),
+        ("aborted", "interrupted"), ("whatever", "finished"), (None, "finished"), (["running"], "finished"),
+    ],
+)  # fmt: skip
+def test_each_word_that_a_run_may_end_with(said: Any, meant: str) -> None:
+    made = read_run({**RUN, "status": said}, PLACE)
+    assert made is not None
+    assert made.status == meant
+
+
+def test_times_and_what_a_run_has_taken() -> None:
+    made = read_run({**RUN, "status": "failed", "started": 1795543201, "ended": 1795543261.5}, PLACE)
+    assert made is not None
+    assert made.created_at == datetime(2026, 11, 24, 18, 0, 0, 500000, UTC)
+    assert made.duration_seconds == 60.5
+    going = read_run({**RUN, "started": 5, "ended": 9}, PLACE)
+    assert going is not None
+    assert (going.ended_at, going.duration_seconds) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        7,
+        [],
+        {},
+        {"id": 5},
+        {"id": ""},
+        {"id": "x" * 129},
+        {"id": "a\nb"},
+        {"id": "a\x1b[31m"},
+        {"id": "\u202e"},
+    ],
+    ids=repr,
+)
+def test_what_is_no_run(value: Any) -> None:
+    assert read_run(value, PLACE) is None
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"created": 1e300}, {"created": -1}, {"created": math.nan}, {"created": True}, {"created": "today"},
+        {"created": 10**400}, {"step": 2**60}, {"step": 1.5}, {"step": True}, {"tags": "abc"},
+        {"tags": [[[]], 5, ""]},
+        {"path": ["a"]}, {"alias": 5}, {"alias": "\x00\x07"}, {"metrics": []},
+        {"metrics": {"a": "big", "b": True, "c": None, "d": [1], "e": 10**400, "\x07": 1, "f": math.inf}},
+    ],
+    ids=lambda value: str(value)[:40],
+)  # fmt: skip
+def test_what_is_of_no_form_is_left_out_and_the_rest_stays(bad: dict[str, Any]) -> None:
+    made = read_run({**RUN, **bad}, PLACE)
+    assert made is not None
+    again = json.loads(made.as_json)
+    assert type(made).model_validate(again).run_id == RUN["id"]  # it is of the contract's form
+    for field in bad:
+        name = {"created": "created_at", "alias": "name"}.get(field, field)
+        assert again[name] in (None, [], {})
+
+
+def test_a_run_is_bounded_and_plain() -> None:
+    huge = {
+        "alias": "\x1b[31mred\x1b[0m" + "x" * 10**6,
+        "path": "p/" * 10**5,
+        "tags": ["t" * 10**5] * 10**4,
+        "metrics": {f"metric-{i}" + "n" * 1000: i for i in range(10**4)},
+    }
+    made = read_run({**RUN, **huge, "id": "a/b?c#d"}, PLACE)
+    assert made is not None
+    assert made.name is not None
+    assert made.name.startswith("redx")
+    assert made.page == "/runs/a%2Fb%3Fc%23d"
+    assert (len(made.tags), len(made.metrics)) == (16, 64)
+    assert len(made.as_json) < 30_000
+
+
+def test_words_for_numbers_that_json_has_not() -> None:
+    made = read_run({**RUN, "metrics": {"a": "NaN", "b": "Infinity", "c": "-Infinity", "d": 1}}, PLACE)
+    assert made is not None
+    assert {name: float(value) for name, value in made.metrics.items() if name != "a"} == {
+        "b": math.inf, "c": -math.inf, "d": 1.0,
+    }  # fmt: skip
+    assert math.isnan(float(made.metrics["a"]))
+
+
+def test_pages_of_the_first_list_then_changes() -> None:
+    table = RemoteRuns(PLACE)
+    first = table.take(answer(1, run(1), reset=True, more=True))
+    assert (first.first, first.more, table.have) == (True, True, {"epoch": "e1", "version": 1})
+    last = table.take(answer(2, run(2, nan={"loss": 3})))
+    assert (last.first, last.more, last.not_finite) == (True, False, [])
+    later = table.take(
+        answer(4, run(1, status="failed", nan={"loss": 9}), run(2, nan={"loss": 3}), removed=["run-7"])
+    )
+    assert not later.first
+    assert [(now.status, before and before.status) for now, before in later.runs] == [
+        ("failed", "running"), ("running", "running"),
+    ]  # fmt: skip
+    assert [(each.run_id, name) for each, name in later.not_finite] == [("run-1", "loss")]
+    gone = table.take(answer(5, removed=["run-2", 5, ["x"]]))
+    assert [each.run_id for each in gone.removed] == ["run-2"]
+    assert list(table.runs) == ["run-1"]
+
+
+def test_of_two_answers_the_older_changes_nothing() -> None:
+    table = RemoteRuns(PLACE)
+    table.take(answer(5, run(1, status="finished"), reset=True))
+    late = table.take(answer(4, run(1, status="running")))
+    assert (late.runs, table.runs["run-1"].status) == ([], "finished")
+    other = table.take(answer(9, run(2), epoch="e0"))
+    assert (other.runs, list(table.runs)) == ([], ["run-1"])
+
+
+def test_a_viewer_that_began_anew_replaces_everything() -> None:
+    table = RemoteRuns(PLACE)
+    table.take(answer(5, run(1), run(2), reset=True))
+    anew = table.take(answer(1, run(2), epoch="e2", reset=True))
+    assert anew.first
+    assert [each.run_id for each in anew.removed] == ["run-1"]
+    assert list(table.runs) == ["run-2"]
+
+
+def test_more_than_there_may_be_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "MAX_RUNS", 2)
+    table = RemoteRuns(PLACE)
+    table.take(answer(3, run(1), run(2), run(3), reset=True))
+    assert (list(table.runs), table.too_many) == (["run-1", "run-2"], True)
+    table.take(answer(4, run(1, step=9)))
+    assert table.runs["run-1"].step == 9
+    monkeypatch.setattr(runs, "MAX_TABLE_METRICS", 3)
+    table.take(answer(5, run(2, metrics=dict.fromkeys("abcdef", 1))))
+    assert list(table.runs["run-2"].metrics) == ["loss"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"epoch": None}, {"epoch": ""}, {"epoch": "x" * 65}, {"version": "1"}, {"version": -1},
+        {"version": 2**53},
+        {"runs": None}, {"runs": {}}, {"removed": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_answer_of_another_form_is_refused(odd: dict[str, Any]) -> None:
+    table = RemoteRuns(PLACE)
+    with pytest.raises(OddAnswer):
+        table.take({**answer(1, run(1), reset=True), **odd})
+    assert table.runs == {}
+
+
+def test_metrics_are_columns_of_one_length() -> None:
+    good = {"steps": [1, 2], "metrics": {"lo\x07ss": [0.5, None], "odd": [math.inf, "x"]}, "total": 1}
+    made = read_metrics(good, "conn_1", "r")
+    assert (made.steps, made.total) == ([1, 2], 2)
+    assert made.metrics == {"loss": [0.5, None], "odd": [None, None]}
+    for odd in (
+        {"steps": None},
+        {"metrics": []},
+        {"metrics": {"a": [1]}},
+        {"metrics": {"a": 5}},
+        {"steps": ["1", 2]},
+    ):
+        with pytest.raises(OddAnswer):
+            read_metrics({**good, **odd}, "conn_1", "r")

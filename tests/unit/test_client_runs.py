@@ -1,0 +1,111 @@
+"""The client's calls about runs: what it asks, and what it makes of the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from runicorn_jupyter.client import RunicornRemoteClient
+from tests.unit.recording import Recorder
+
+RUNS, METRICS = "/api/remote/runs", "/api/remote/runs/metrics"
+
+
+def page(
+    *statuses: str, cursor: str | None = None, servers: tuple[str, ...] = ("c",), **fields: Any
+) -> dict[str, Any]:
+    runs = [{"connection_id": "c", "run_id": "r", "status": status} for status in statuses]
+    return {
+        "success": True, "runs": runs, "next_cursor": cursor, "version": "v-1", "removed": [], "reset": False,
+        "servers": [{"connection_id": each} for each in servers], **fields,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def client(recorder: Recorder) -> Iterator[RunicornRemoteClient]:
+    with RunicornRemoteClient(recorder.url, token="t") as made:
+        yield made
+
+
+def answers(recorder: Recorder, *bodies: dict[str, Any]) -> None:
+    """Answer by one after the other, and by the last from then on."""
+    left = list(bodies)
+
+    def following() -> None:
+        recorder.answer(RUNS, left.pop(0) if len(left) > 1 else left[0])
+
+    recorder.on(RUNS, following)
+
+
+def queries(recorder: Recorder) -> list[dict[str, str]]:
+    return [{name: values[0] for name, values in each.query.items()} for each in recorder.asked]
+
+
+def test_all_pages_are_one_list(client: RunicornRemoteClient, recorder: Recorder) -> None:
+    answers(recorder, page("running", "failed", cursor="next"), page("finished"))
+    since = datetime(2026, 11, 24, 18, tzinfo=UTC)
+    found = client.list_runs(status="running,failed,finished", text="a b", since=since)
+    assert [run["status"] for run in found] == ["running", "failed", "finished"]
+    first, second = queries(recorder)
+    assert first == {
+        "status": "running,failed,finished", "text": "a b", "since": "2026-11-24T18:00:00+00:00",
+        "limit": "2000",
+    }  # fmt: skip
+    assert second == {**first, "cursor": "next"}
+
+
+def test_waiting_asks_for_changes_until_the_run_has_ended(
+    client: RunicornRemoteClient, recorder: Recorder
+) -> None:
+    answers(recorder, page("running"), page(), page("running", version="v-2"), page("failed"))
+    assert client.wait("r")["status"] == "failed"
+    first, *later = queries(recorder)
+    assert first == {"run_id": "r"}
+    assert [each.pop("changed_since") for each in later] == ["v-1", "v-1", "v-2"]
+    assert later == [{"run_id": "r", "connection_id": "c", "wait": "50.0"}] * 3
+
+
+def test_one_of_the_list_is_waited_for_where_it_is(client: RunicornRemoteClient, recorder: Recorder) -> None:
+    answers(recorder, page("finished"))
+    assert client.wait({"connection_id": "c", "run_id": "r", "status": "running"})["status"] == "finished"
+    assert queries(recorder) == [{"connection_id": "c", "run_id": "r"}]
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [
+        [page()],
+        [page("running"), page(removed=[{"connection_id": "c", "run_id": "r"}])],
+        [page("running"), page(reset=True)],
+        [page("running"), page(servers=("other",))],
+    ],
+    ids=["never there", "deleted", "another server", "viewer stopped"],
+)
+def test_a_run_that_is_not_there_is_not_waited_for(
+    client: RunicornRemoteClient, recorder: Recorder, bodies: list[dict[str, Any]]
+) -> None:
+    answers(recorder, *bodies)
+    with pytest.raises(LookupError, match="has the run r"):
+        client.wait("r")
+
+
+def test_waiting_ends_in_time(client: RunicornRemoteClient, recorder: Recorder) -> None:
+    answers(recorder, page("running"))
+    with pytest.raises(TimeoutError, match="within 0 seconds"):
+        client.wait("r", timeout=0)
+    answers(recorder, page("running"), page("finished"))
+    client.wait("r", timeout=30)
+    assert 0 < float(queries(recorder)[-1]["wait"]) <= 30
+
+
+def test_metrics_of_a_run(client: RunicornRemoteClient, recorder: Recorder) -> None:
+    recorder.answer(METRICS, {"success": True, "steps": [1], "metrics": {"loss": [0.5]}})
+    run = {"connection_id": "c", "run_id": "r", "host": "gpu"}
+    assert client.get_metrics(run, ["loss", "a/b"])["metrics"] == {"loss": [0.5]}
+    client.get_metrics(run, points=7)
+    first, second = queries(recorder)
+    assert first == {"connection_id": "c", "run_id": "r", "points": "1000", "names": "loss,a/b"}
+    assert second == {"connection_id": "c", "run_id": "r", "points": "7"}
