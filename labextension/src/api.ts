@@ -141,3 +141,85 @@ export interface IStartViewerOptions {
   /** Aborts the request. */
   signal?: AbortSignal;
 }
+
+/** The life of a run. */
+export type RunStatus = 'running' | 'finished' | 'failed' | 'interrupted';
+/** A value of a metric; `Number` reads the words too. */
+export type MetricValue = number | 'NaN' | 'Infinity' | '-Infinity';
+
+/** A training run on one of the servers. Times are RFC 3339. */
+export interface IRun {
+  connection_id: string;
+  host: string;
+  env_name: string;
+  remote_root: string | null;
+  run_id: string;
+  name: string | null;
+  path: string | null;
+  project: string | null;
+  status: RunStatus;
+  tags: string[];
+  created_at: string | null;
+  started_at: string | null;
+  ended_at: string | null;
+  /** Of a run that has ended. */
+  duration_seconds: number | null;
+  /** The last one logged. */
+  step: number | null;
+  /** The last value of each. */
+  metrics: Record<string, MetricValue>;
+  /** The run's page in its viewer: goes behind `#!` of the viewer's `url`. */
+  page: string;
+}
+
+/** A viewer's part of the runs. */
+export interface IRunsServer {
+  connection_id: string;
+  host: string;
+  env_name: string;
+  remote_root: string | null;
+  runicorn_version: string | null;
+  total: number;
+  as_of: string | null;
+  age_seconds: number | null;
+  error: { code: string; message: string } | null;
+}
+
+/** One answer about the runs of all servers. */
+export interface IRunsAnswer {
+  success: true;
+  runs: IRun[];
+  total: number;
+  next_cursor: string | null;
+  version: string;
+  reset: boolean;
+  removed: Array<{ connection_id: string; run_id: string }>;
+  servers: IRunsServer[];
+}
+
+/** The filters of `listRuns`; a run has to pass all that are given. */
+export interface IRunFilters {
+  connectionId?: string;
+  runId?: string;
+  status?: RunStatus | readonly RunStatus[];
+  /** This path or below it. */
+  path?: string;
+  /** The first segment of the path. */
+  project?: string;
+  /** Words, each of which is in a name, path, id, tag, host or environment. */
+  text?: string;
+  /** Created then or later. */
+  since?: Date;
+}
+
+/** Metrics of a run: one column a metric, all as long as `steps`. */
+export interface IRunMetrics {
+  success: true;
+  connection_id: string;
+  run_id: string;
+  steps: number[];
+  /** Null: not logged at this step, or no finite number. */
+  metrics: Record<string, Array<number | null>>;
+  /** How many steps were logged. */
+  total: number;
+}

@@ -18,6 +18,10 @@ import type {
   IKnownHost,
   IProfile,
   IPrompt,
+  IRun,
+  IRunFilters,
+  IRunMetrics,
+  IRunsAnswer,
   IStartViewerOptions,
   IViewer
 } from './api.js';
@@ -32,11 +36,14 @@ export interface IClientOptions {
   fetch?: typeof fetch;
 }
 
+/** The most runs that the server gives in one answer. */
+const RUNS_A_PAGE = 2000;
+
 type Answer<T> = T & { success: true };
 
 interface IRequest {
   method?: 'GET' | 'POST' | 'DELETE';
-  query?: Record<string, string | number | boolean>;
+  query?: Record<string, string | number | boolean | null | undefined>;
   body?: unknown;
   requestId?: string;
   signal?: AbortSignal;
@@ -262,6 +269,81 @@ export class RunicornRemoteClient {
     await this._call('profiles', { method: 'DELETE', query: { name } });
   }
 
+  /**
+   * Save hosts of the ssh config as connections, each under its alias; none that is saved is replaced.
+   *
+   * @param aliases - Which ones; all by default.
+   */
+  async importProfiles(
+    aliases?: readonly string[]
+  ): Promise<Answer<{ message: string; imported: IProfile[]; skipped: string[] }>> {
+    return this._call('profiles/import', { method: 'POST', body: aliases ? { aliases } : {} });
+  }
+
+  /**
+   * List the runs of all viewers, newest first.
+   *
+   * A server that cannot be reached is there with what was last known; `readRuns` tells of that.
+   */
+  async listRuns(filters: IRunFilters = {}, signal?: AbortSignal): Promise<IRun[]> {
+    const runs: IRun[] = [];
+    let cursor: string | null = null;
+    do {
+      const answer: IRunsAnswer = await this.readRuns({ filters, cursor, signal });
+      runs.push(...answer.runs);
+      cursor = answer.next_cursor;
+    } while (cursor !== null);
+    return runs;
+  }
+
+  /**
+   * Read one page of the runs, or what changed since an answer.
+   *
+   * @param options - `cursor` is the `next_cursor` of the page before, `changedSince` the `version`
+   *   of an earlier answer; either with the same filters.
+   */
+  async readRuns(
+    options: {
+      filters?: IRunFilters;
+      cursor?: string | null;
+      changedSince?: string;
+      limit?: number;
+      signal?: AbortSignal;
+    } = {}
+  ): Promise<IRunsAnswer> {
+    const { filters = {}, cursor, changedSince, limit = RUNS_A_PAGE, signal } = options;
+    const { connectionId, runId, status, path, project, text, since } = filters;
+    return this._call('runs', {
+      query: {
+        ...{ connection_id: connectionId, run_id: runId, path, project, text, cursor, limit },
+        status: status && [status].flat().join(),
+        since: since?.toISOString(),
+        changed_since: changedSince
+      },
+      signal
+    });
+  }
+
+  /**
+   * Read metrics of a run over its steps.
+   *
+   * @param run - One of `listRuns`.
+   * @param names - Which metrics; all by default.
+   * @param options - `points`: how many steps at most; more are thinned out, and peaks kept.
+   */
+  async getMetrics(
+    run: Pick<IRun, 'connection_id' | 'run_id'>,
+    names?: readonly string[],
+    options: { points?: number; signal?: AbortSignal } = {}
+  ): Promise<IRunMetrics> {
+    const { connection_id, run_id } = run;
+    const { points, signal } = options;
+    return this._call('runs/metrics', {
+      query: { connection_id, run_id, names: names?.join(), points },
+      signal
+    });
+  }
+
   /** List the host keys that the user trusts. */
   async listKnownHosts(): Promise<IKnownHost[]> {
     return (await this._call<{ known_hosts: IKnownHost[] }>('known-hosts')).known_hosts;
@@ -280,7 +362,9 @@ export class RunicornRemoteClient {
 
   private async _call<T>(route: string, request: IRequest = {}): Promise<Answer<T>> {
     const query = new URLSearchParams(
-      Object.entries(request.query ?? {}).map(([name, value]) => [name, String(value)])
+      Object.entries(request.query ?? {})
+        .filter(([, value]) => value !== null && value !== undefined)
+        .map(([name, value]) => [name, String(value)])
     ).toString();
     const url = `${this.baseUrl}/api/remote/${route}${query && `?${query}`}`;
     const init: RequestInit = {

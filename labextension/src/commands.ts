@@ -8,18 +8,21 @@ import {
   WidgetTracker,
   type ICommandPalette
 } from '@jupyterlab/apputils';
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
-import type { IConnection } from './client.js';
+import type { IConnection, IRun } from './client.js';
 import { Declined } from './flow.js';
 import { runicornIcon } from './icons.js';
 import type { Runicorn } from './model.js';
+import { RunsView } from './runs/RunsView.js';
 import {
   CommandIDs,
   coordinateOf,
   keyOf,
   PANEL_ID,
   readCoordinate,
+  RUNS_ID,
   type ICoordinate
 } from './tokens.js';
 import { ViewerTab } from './viewer/tab.js';
@@ -34,6 +37,7 @@ export interface ICommandOptions {
   labShell: ILabShell | null;
   palette: ICommandPalette | null;
   restorer: ILayoutRestorer | null;
+  rendermime: IRenderMimeRegistry | null;
 }
 
 type Args = ReadonlyPartialJSONObject;
@@ -53,6 +57,10 @@ export class Commands {
         args: tab => ({ ...tab.content.at, fragment: tab.content.fragment }),
         name: tab => keyOf(tab.content.at)
       });
+      void restorer.restore(this._runs, {
+        command: CommandIDs.showRuns,
+        name: () => RUNS_ID
+      });
     }
     runicorn.store.eventReceived.connect((store, event) => {
       if (event.type === 'open_viewer' && event.connection_id && runicorn.settings.autoOpen) {
@@ -67,6 +75,31 @@ export class Commands {
     this._options.app.shell.activateById(PANEL_ID);
   };
 
+  /** Show the runs of all servers. */
+  readonly showRuns = (): void => {
+    const { app, runicorn, rendermime } = this._options;
+    let view = this._runs.currentWidget;
+    if (!view) {
+      view = new RunsView({
+        ...{ runicorn, rendermime },
+        ...{ openRun: this.openRun, showPanel: this.showPanel }
+      });
+      void this._runs.add(view);
+      app.shell.add(view, 'main');
+    }
+    app.shell.activateById(view.id);
+  };
+
+  /** Show a run's page in its viewer. */
+  readonly openRun = (run: IRun): void => {
+    const connection = this._options.runicorn.store.connection(run.connection_id);
+    if (connection?.viewer) {
+      this.openAt(coordinateOf(connection), `#!${run.page}`);
+    } else {
+      this.showPanel();
+    }
+  };
+
   /** Show the viewer that a connection holds. */
   openConnection(connectionId: string): void {
     const connection = this._options.runicorn.store.connection(connectionId);
@@ -79,7 +112,7 @@ export class Commands {
   openAt(at: ICoordinate, fragment = ''): void {
     const { app, runicorn, labShell } = this._options;
     if (labShell === null) {
-      this._openExternally(at);
+      this._openExternally(at, fragment);
       return;
     }
     let tab = this._tabs.find(other => keyOf(other.content.at) === keyOf(at));
@@ -89,6 +122,8 @@ export class Commands {
       void this._tabs.add(made);
       tab = made;
       app.shell.add(tab, 'main');
+    } else if (fragment) {
+      tab.content.go(fragment);
     }
     app.shell.activateById(tab.id);
   }
@@ -101,6 +136,12 @@ export class Commands {
       caption: trans.__('See the training runs on your servers'),
       icon: args => (args.isPalette ? undefined : runicornIcon),
       execute: this.showPanel
+    });
+    app.commands.addCommand(CommandIDs.showRuns, {
+      label: trans.__('Show the Runs of All Servers'),
+      caption: trans.__('One table of the training runs on all servers'),
+      icon: args => (args.isPalette ? undefined : runicornIcon),
+      execute: this.showRuns
     });
     app.commands.addCommand(CommandIDs.refresh, {
       label: trans.__('Refresh the Connections'),
@@ -204,7 +245,7 @@ export class Commands {
     const { app, runicorn, palette, labShell } = this._options;
     const { trans, store } = runicorn;
     const category = trans.__('Runicorn');
-    const tabCommands: string[] = [CommandIDs.reloadViewer];
+    const tabCommands: string[] = [CommandIDs.reloadViewer, CommandIDs.showRuns];
     for (const command of Object.values(CommandIDs)) {
       if (labShell !== null || !tabCommands.includes(command)) {
         palette?.addItem({ command, category, args: { isPalette: true } });
@@ -227,11 +268,11 @@ export class Commands {
     return this._tabs.find(tab => tab.id === id) ?? this._tabs.currentWidget;
   }
 
-  private _openExternally(at: ICoordinate): void {
+  private _openExternally(at: ICoordinate, fragment = ''): void {
     const { runicorn } = this._options;
     const view = viewOf(runicorn.store, at);
     if ('url' in view && view.url) {
-      window.open(view.url, '_blank', 'noopener');
+      window.open(view.url + fragment, '_blank', 'noopener');
     } else {
       this.showPanel();
     }
@@ -279,5 +320,6 @@ export class Commands {
   }
 
   private readonly _options: ICommandOptions;
+  private readonly _runs = new WidgetTracker<RunsView>({ namespace: RUNS_ID });
   private readonly _tabs = new WidgetTracker<ViewerTab>({ namespace: 'runicorn-viewer' });
 }

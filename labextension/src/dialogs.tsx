@@ -116,16 +116,30 @@ export class DialogQuestions implements IQuestions {
 
   async replaceViewer(running: IViewer, wanted: ICoordinate): Promise<boolean> {
     const trans = this._trans;
+    const nameOf = (at: IViewer | ICoordinate): string =>
+      [at.env_name, at.remote_root].filter(Boolean).join(' · ');
     const result = await showDialog({
-      title: trans.__('Show %1 instead?', wanted.env_name ?? ''),
-      body: trans.__(
-        'This connection shows the viewer of %1. It will be stopped; the training runs themselves are not touched.',
-        running.env_name ?? ''
+      title: trans.__('Show another viewer?'),
+      body: (
+        <div className="rj-Dialog">
+          <p>
+            {trans.__(
+              'This connection shows a viewer already. It will be stopped; the training runs themselves are not touched.'
+            )}
+          </p>
+          <dl className="rj-Facts">
+            <dt>{trans.__('Shown now')}</dt>
+            <dd>{nameOf(running)}</dd>
+            <dt>{trans.__('Shown then')}</dt>
+            <dd>{nameOf(wanted)}</dd>
+          </dl>
+        </div>
       ),
       buttons: [
         Dialog.cancelButton({ label: trans.__('Keep it') }),
         Dialog.okButton({ label: trans.__('Stop it and open') })
-      ]
+      ],
+      defaultButton: 0
     });
     return result.button.accept;
   }

@@ -20,7 +20,7 @@ export function followEvents(
   class ObservedWebSocket extends settings.WebSocket {
     constructor(url: string | URL, protocols?: string | string[]) {
       super(url, protocols);
-      this.addEventListener('open', () => void store.refresh());
+      this.addEventListener('open', () => store.resume());
     }
   }
   const manager = new EventManager({

@@ -21,6 +21,8 @@ import { RemoteFlow } from './flow.js';
 import { IRunicorn, Runicorn, type ISettings } from './model.js';
 import { RunicornPanel } from './panel/Panel.js';
 import { createRendererFactory } from './renderer.js';
+import { notifyOfRuns } from './runs/notify.js';
+import { RunsStore } from './runs/store.js';
 import { loadSettings } from './settings.js';
 import { RemoteStore } from './state.js';
 import { StatusItem } from './status.js';
@@ -45,7 +47,8 @@ const plugin: JupyterFrontEndPlugin<Runicorn> = {
     const store = new RemoteStore(client);
     const questions = new DialogQuestions(trans);
     const flow = new RemoteFlow(client, store, questions);
-    const runicorn = new Runicorn(client, store, flow, questions, trans);
+    const runs = new RunsStore(client, store);
+    const runicorn = new Runicorn(client, store, runs, flow, questions, trans);
     if (registry) {
       loadSettings(registry, trans, (values: Partial<ISettings>) => runicorn.applySettings(values));
     }
@@ -81,11 +84,16 @@ const views: JupyterFrontEndPlugin<void> = {
     statusBar: IStatusBar | null,
     rendermime: IRenderMimeRegistry | null
   ): void => {
-    const commands = new Commands({ app, runicorn, labShell, palette, restorer });
-    const panel = new RunicornPanel(runicorn, id => commands.openConnection(id));
+    const commands = new Commands({ app, runicorn, labShell, palette, restorer, rendermime });
+    const panel = new RunicornPanel(
+      runicorn,
+      id => commands.openConnection(id),
+      labShell && commands.showRuns
+    );
     app.shell.add(panel, 'left', { rank: 650, type: 'Runicorn' });
     restorer?.add(panel, PANEL_ID);
     launcher?.add({ command: CommandIDs.showPanel, args: { isLauncher: true }, rank: 5 });
+    notifyOfRuns(runicorn, commands.openRun);
     rendermime?.addFactory(createRendererFactory(runicorn, commands.showPanel));
     statusBar?.registerStatusItem('runicorn-jupyter:status', {
       item: new StatusItem(runicorn, commands.showPanel),

@@ -7,6 +7,7 @@ import { Signal, type ISignal } from '@lumino/signaling';
 import type { AuthMethod, RunicornRemoteClient } from './client.js';
 import type { DialogQuestions } from './dialogs.js';
 import type { RemoteFlow } from './flow.js';
+import type { RunsStore } from './runs/store.js';
 import type { RemoteStore } from './state.js';
 
 /** The person's settings, as `schema/plugin.json` has them. */
@@ -16,6 +17,7 @@ export interface ISettings {
   timeout: number;
   logLines: number;
   showStatus: boolean;
+  notifyRuns: boolean;
 }
 
 /** The defaults; a test compares them with the schema's. */
@@ -24,7 +26,8 @@ export const DEFAULT_SETTINGS: ISettings = {
   authMethod: 'key',
   timeout: 30,
   logLines: 200,
-  showStatus: true
+  showStatus: true,
+  notifyRuns: true
 };
 
 /** What the panel's form starts with. */
@@ -54,6 +57,7 @@ export class Runicorn {
   constructor(
     readonly client: RunicornRemoteClient,
     readonly store: RemoteStore,
+    readonly runs: RunsStore,
     readonly flow: RemoteFlow,
     readonly questions: DialogQuestions,
     readonly trans: TranslationBundle

@@ -26,7 +26,9 @@ export interface IRemoteEvent {
     | 'open_viewer'
     | 'closed'
     | 'environments'
-    | 'profiles';
+    | 'profiles'
+    | 'run'
+    | 'runs';
   connection_id?: string;
   request_id?: string;
   challenge_id?: string;
@@ -36,6 +38,8 @@ export interface IRemoteEvent {
   host?: string;
   env_name?: string;
   remote_root?: string;
+  run_id?: string;
+  metric?: string;
 }
 
 /** The step that long work has reached. */
@@ -83,6 +87,11 @@ export class RemoteStore {
   /** Emitted for each event of the server, after the state took note of it. */
   get eventReceived(): ISignal<this, IRemoteEvent> {
     return this._eventReceived;
+  }
+
+  /** Emitted when events come again: what happened meanwhile has to be read. */
+  get resumed(): ISignal<this, void> {
+    return this._resumed;
   }
 
   /** All connections, as the server last said. */
@@ -176,6 +185,8 @@ export class RemoteStore {
         void this.readSuggestions();
         break;
       case 'challenge':
+      case 'run':
+      case 'runs':
         break;
       default:
         if (id && (event.type === 'closed' || event.status === 'connected')) {
@@ -184,6 +195,12 @@ export class RemoteStore {
         void this.refresh();
     }
     this._eventReceived.emit(event);
+  }
+
+  /** Take note that events come from now on. */
+  resume(): void {
+    void this.refresh();
+    this._resumed.emit();
   }
 
   /**
@@ -285,6 +302,7 @@ export class RemoteStore {
   private readonly _client: StoreClient;
   private readonly _changed = new Signal<this, void>(this);
   private readonly _eventReceived = new Signal<this, IRemoteEvent>(this);
+  private readonly _resumed = new Signal<this, void>(this);
   private readonly _steps = new Map<string, IStep>();
   private readonly _latencies = new Map<string, ILatency>();
   private readonly _environments = new Map<string, IEnvironmentList>();

@@ -13,9 +13,13 @@ export const MIME_TYPE = 'application/vnd.runicorn.viewer+json';
 /** The id of the side panel. */
 export const PANEL_ID = 'runicorn-panel';
 
+/** The id of the view of all runs. */
+export const RUNS_ID = 'runicorn-runs';
+
 /** The commands. */
 export const CommandIDs = {
   showPanel: 'runicorn:show-panel',
+  showRuns: 'runicorn:show-runs',
   connect: 'runicorn:connect',
   disconnect: 'runicorn:disconnect',
   openViewer: 'runicorn:open-viewer',

@@ -2,7 +2,12 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import { RunicornError, type ConnectionStatus, type ViewerState } from './client.js';
+import {
+  RunicornError,
+  type ConnectionStatus,
+  type RunStatus,
+  type ViewerState
+} from './client.js';
 import { Declined } from './flow.js';
 import type { IStep } from './state.js';
 
@@ -35,8 +40,8 @@ export function errorWords(trans: TranslationBundle, reason: unknown): IErrorWor
   return {
     title,
     hint,
-    detail: QUIET.has(code) ? '' : message,
-    remedies: remedies.filter(remedy => remedy !== 'password' || takesPassword(reason))
+    detail: isSaid(code, reason) ? '' : message,
+    remedies: remedies.filter(remedy => CONDITIONS[remedy]?.(reason) ?? true)
   };
 }
 
@@ -47,6 +52,23 @@ const QUIET = new Set([
   'viewer_not_running',
   'connection_lost'
 ]);
+
+/** Whether our own words, and the facts shown beside them, say all that the server's sentence does. */
+function isSaid(code: string, reason: unknown): boolean {
+  return QUIET.has(code) || (code === 'host_key_changed' && hasKnownKey(reason));
+}
+
+/** Whether another key than the one offered is known; where none is, the key was revoked. */
+function hasKnownKey(reason: unknown): boolean {
+  return Boolean((reason as RunicornError).details?.host_key?.expected_fingerprint_sha256);
+}
+
+/** What has to be so for a remedy to help. */
+const CONDITIONS: Partial<Record<Remedy, (reason: unknown) => boolean>> = {
+  password: takesPassword,
+  // A revoked key is refused whatever else is known of the host.
+  'forget-key': hasKnownKey
+};
 
 function takesPassword(reason: unknown): boolean {
   const methods = (reason as RunicornError).details?.allowed_methods;
@@ -199,6 +221,20 @@ export function viewerWord(trans: TranslationBundle, state: ViewerState): string
       return trans.__('Ended unexpectedly');
     default:
       return trans.__('Stopped');
+  }
+}
+
+/** Say the state of a run. */
+export function runStatusWord(trans: TranslationBundle, status: RunStatus): string {
+  switch (status) {
+    case 'running':
+      return trans.__('Running');
+    case 'finished':
+      return trans.__('Finished');
+    case 'failed':
+      return trans.__('Failed');
+    default:
+      return trans.__('Interrupted');
   }
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -11,7 +12,6 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Browser, FrameLocator, Locator, Page, expect
-from playwright.async_api import Error as PlaywrightError
 
 from tests.api.conftest import add_environments
 from tests.world.jupyter import JupyterServer, start_jupyter
@@ -21,12 +21,31 @@ from tests.world.sshd import Sshd
 
 REPOSITORY = Path(__file__).parents[2]
 RESULTS = REPOSITORY / "test-results"
+AXE = REPOSITORY / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
 README_IMAGES = REPOSITORY / "docs" / "images"
 """Where the README's pictures are; ``UPDATE_SCREENSHOTS=1`` renews them."""
 
 APPS = ("LabApp", "JupyterNotebookApp")
 
 expect.set_options(timeout=30_000)  # Lab alone takes seconds on a busy machine
+PATIENCE_SECONDS = 60
+
+PALETTE = "apputils:activate-command-palette"
+SHORTCUT_IS_THERE = """command =>
+  window.jupyterapp.commands.keyBindings.some(binding => binding.command === command)"""
+WATCH_COMMANDS = """() => {
+  if (!window.ranCommands) {
+    window.jupyterapp.commands.commandExecuted.connect((_, { id }) => window.ranCommands.push(id));
+  }
+  window.ranCommands = [];
+}"""
+CHOSEN_COMMAND = """label => {
+  const search = document.querySelector('.lm-CommandPalette-input');
+  const item = document.querySelector('.lm-CommandPalette-item.lm-mod-active');
+  const isReady = document.activeElement === search && search.value === label;
+  return isReady && item?.textContent.includes(label) ? item.dataset.command : null;
+}"""
+"""The command that Enter would run now, or null if the palette is not there or not that far yet."""
 
 QUIET_SETTINGS: dict[str, dict[str, Any]] = {"apputils-extension/notification": {"fetchNews": "false"}}
 
@@ -184,27 +203,54 @@ class LabPage:
     async def command(self, label: str) -> None:
         """Run a command of the palette by its label, with the keyboard.
 
-        While the page starts, Lab moves the focus to the document, which closes the palette; as
-        a person would, this opens it again then.
+        Lab hides the palette when anything else takes the focus or runs a command, which its parts do for
+        as long as they start. As a person would, this opens it again then, until the command has run.
         """
-        chosen = self.page.locator(".lm-CommandPalette-item.lm-mod-active").filter(has_text=label)
-        search = self.page.locator(".lm-CommandPalette-input")
-        for patience in (2_000, 4_000, 30_000):
-            await self.page.keyboard.press("Control+Shift+C")
-            try:
-                await expect(search).to_be_focused(timeout=patience)
-                await search.fill(label, timeout=patience)
-                await expect(chosen).to_be_visible(timeout=patience)
-                break
-            except (AssertionError, PlaywrightError):
-                await self.page.keyboard.press("Escape")
+        await self.page.wait_for_function(SHORTCUT_IS_THERE, arg=PALETTE)
+        await self.page.evaluate(WATCH_COMMANDS)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not await self._run_from_palette(label):
+                pass
+
+    async def _run_from_palette(self, label: str) -> bool:
+        """One try at a command of the palette; whether it ran."""
+        await self.page.keyboard.press("Control+Shift+C")
+        await self._drawn()
+        await self.page.locator(".lm-CommandPalette-input").fill(label, force=True)
+        await self._drawn()
+        chosen: str | None = await self.page.evaluate(CHOSEN_COMMAND, label)
+        if chosen is None:
+            return False
         await self.page.keyboard.press("Enter")
+        has_run: bool = await self.page.evaluate("command => window.ranCommands.includes(command)", chosen)
+        return has_run
+
+    async def _drawn(self) -> None:
+        """Wait until Lab has drawn what it was told: its messages are handled before the next frame."""
+        await self.page.evaluate(
+            "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
 
     async def picture(self, name: str, *, readme: bool = False) -> None:
         """Keep a picture of the page; the README's only change when asked for."""
         for folder in (RESULTS, README_IMAGES)[: 2 if readme and os.environ.get("UPDATE_SCREENSHOTS") else 1]:
             folder.mkdir(parents=True, exist_ok=True)
             await self.page.screenshot(path=folder / f"{name}.png")
+
+
+async def findings(page: Page, *selectors: str) -> list[str]:
+    """What axe-core finds serious or critical in these parts of a page."""
+    await page.evaluate(AXE.read_text())
+    found: list[dict[str, Any]] = await page.evaluate(
+        """async selectors => (await axe.run({include: selectors.map(selector => [selector])})).violations""",
+        list(selectors),
+    )
+    return [
+        f"{each['id']}: {node['html']} {node.get('failureSummary')}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
 
 
 @pytest.fixture

@@ -7,29 +7,13 @@ import json
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Response, expect
 
-from tests.browser.lab import REPOSITORY, LabPage, LabWorld
+from tests.browser.lab import REPOSITORY, LabPage, LabWorld, findings
 
-AXE = REPOSITORY / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
 STATIC = REPOSITORY / "runicorn_jupyter" / "labextension" / "static"
 SCRIPT_KB = 150
 """The most that Lab may have to fetch for us, gzipped (issue "In JupyterLab")."""
-
-
-async def findings(page: Page, *selectors: str) -> list[str]:
-    """What axe-core finds serious or critical in these parts of a page."""
-    await page.evaluate(AXE.read_text())
-    found: list[dict[str, Any]] = await page.evaluate(
-        """async selectors => (await axe.run({include: selectors.map(selector => [selector])})).violations""",
-        list(selectors),
-    )
-    return [
-        f"{each['id']}: {node['html']} {node.get('failureSummary')}"
-        for each in found
-        if each["impact"] in ("serious", "critical")
-        for node in each["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
@@ -104,6 +88,11 @@ def notebook_with_viewer(**coordinate: Any) -> str:
     return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": [cell]})
 
 
+def is_save(answer: Response, name: str) -> bool:
+    """Whether this is the server's word that a file is written."""
+    return answer.request.method == "PUT" and answer.url.partition("?")[0].endswith(f"api/contents/{name}")
+
+
 PYTHON = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
@@ -122,7 +111,10 @@ async def test_a_saved_output_draws_the_viewer_after_one_click(lab_tab: LabPage,
     await output.get_by_role("button", name="Connect and open").click()
     runs = page.frame_locator(".rj-Output iframe").get_by_text("vision/run-0")
     await expect(runs).to_be_visible()
-    await page.keyboard.press("Control+s")
+    async with page.expect_response(lambda answer: is_save(answer, "saved.ipynb")) as saved:
+        await page.keyboard.press("Control+s")
+    assert (await saved.value).ok
+    assert "vnd.runicorn.viewer" in path.read_text()
     assert "/runicorn/v/" not in path.read_text()
 
     await lab_page.open("lab/tree/saved.ipynb?reset")
@@ -139,9 +131,8 @@ async def test_notebook_7_has_panel_commands_and_outputs(lab_tab: LabPage, lab: 
     await expect(page.locator(".rj-Output")).to_contain_text("You are not connected to this server")
     await page.wait_for_function("() => document.activeElement.closest('.jp-Notebook')")
     await lab_page.command("Connect to a Server")
-    await expect(lab_page.field("Host")).to_be_focused()
-    await page.keyboard.type("gpu1")
-    await page.keyboard.press("Enter")
+    await lab_page.field("Host").fill("gpu1")
+    await lab_page.field("Host").press("Enter")
     await expect(lab_page.card("gpu1")).to_have_attribute("data-status", "connected")
     await lab_page.field("Environment").select_option("torch")
     async with page.context.expect_page() as opened:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 from collections.abc import Callable
+from pathlib import Path
 
 from playwright.async_api import Page, expect
 
 from tests.browser.lab import LabPage, LabWorld
 from tests.world.browser import painted_canvases
+from tests.world.codes import code_server
+from tests.world.relay import Relay
 from tests.world.sshd import Sshd, make_key
 
 
@@ -49,8 +54,11 @@ async def test_from_the_keyboard_to_the_charts(lab_page: LabPage) -> None:
     )
 
 
-async def test_an_unknown_host_is_asked_about_and_no_is_the_default(lab_page: LabPage, lab: LabWorld) -> None:
-    """Enter refuses; only a deliberate yes connects, and the key is the one that sshd has."""
+async def test_an_unknown_and_a_changed_host_key(lab_page: LabPage, lab: LabWorld) -> None:
+    """Enter refuses; only a deliberate yes connects, and the key is the one that sshd has.
+
+    A changed key is refused with both fingerprints; it takes forgetting the known one to be asked anew.
+    """
     trusted = lab.home.ssh / "strange_hosts"
     trusted.unlink(missing_ok=True)
     await lab_page.show_panel()
@@ -71,6 +79,30 @@ async def test_an_unknown_host_is_asked_about_and_no_is_the_default(lab_page: La
     await dialog.get_by_role("button", name="Trust and connect").click()
     await expect(lab_page.card("strange")).to_have_attribute("data-status", "connected")
     assert lab.sshd.host_key in trusted.read_text()
+
+    await lab_page.button("Disconnect").click()
+    await expect(lab_page.card("strange")).to_have_count(0)
+    other = make_key(lab.home.ssh / "other_host_key").with_suffix(".pub").read_text().split()[1]
+    known = trusted.read_text().replace(lab.sshd.host_key.split()[1], other)
+    trusted.write_text(known)
+    await lab_page.field("Host").fill("strange")
+    await lab_page.button("Connect").click()
+    alert = lab_page.panel.get_by_role("alert")
+    await expect(alert).to_contain_text("The identity of this server has changed.")
+    assert len(set(await alert.locator(".rj-Fingerprint").all_inner_texts())) == 2
+    await lab_page.picture("lab-host-key-changed")
+    await lab_page.button("Forget the known key…").click()
+    await expect(dialog.get_by_role("button", name="Keep it")).to_be_focused()
+    await lab_page.picture("lab-host-key-forget")
+    await lab_page.page.keyboard.press("Enter")
+    await expect(dialog).to_have_count(0)
+    assert trusted.read_text() == known
+    await lab_page.button("Forget the known key…").click()
+    await dialog.get_by_role("button", name="Forget the key").click()
+    await expect(dialog).to_contain_text("Is this really")
+    await dialog.get_by_role("button", name="Trust and connect").click()
+    await expect(lab_page.card("strange")).to_have_attribute("data-status", "connected")
+    assert other not in trusted.read_text()
 
 
 async def test_connecting_can_be_cancelled(lab_page: LabPage, lab: LabWorld) -> None:
@@ -116,18 +148,19 @@ async def test_a_wrong_password_then_the_right_one(
     assert "correct horse" not in lab.jupyter.log.read_text()
 
 
-async def test_the_passphrase_of_a_key_is_asked_for(lab_page: LabPage, lab: LabWorld) -> None:
-    """A dialog asks, Escape gives up, and the answer connects."""
-    key = lab.home.ssh / "locked"
-    if not key.exists():
-        make_key(key, passphrase="open sesame")
-        with lab.sshd.authorized_keys.open("a") as keys:
-            keys.write(key.with_suffix(".pub").read_text())
-        lab.home.host("locked", lab.sshd, IdentityFile=str(key))
+async def test_what_a_key_and_a_server_ask_for(
+    lab_page: LabPage, lab: LabWorld, make_relay: Callable[..., Relay]
+) -> None:
+    """A passphrase, a one-time code, and another code when the network was gone; Escape gives up."""
+    key = make_key(lab.home.ssh / "locked", passphrase="open sesame")
+    with lab.sshd.authorized_keys.open("a") as keys:
+        keys.write(key.with_suffix(".pub").read_text())
+    lab.home.host("locked", lab.sshd, IdentityFile=str(key))
     await lab_page.show_panel()
     await lab_page.field("Host").fill("locked")
     await lab_page.button("Connect").click()
-    answer = lab_page.page.get_by_role("dialog").locator("input")
+    dialog = lab_page.page.get_by_role("dialog")
+    answer = dialog.locator("input")
     await expect(answer).to_be_focused()
     assert await answer.get_attribute("type") == "password"
     await lab_page.page.keyboard.press("Escape")
@@ -137,6 +170,79 @@ async def test_the_passphrase_of_a_key_is_asked_for(lab_page: LabPage, lab: LabW
     await lab_page.page.keyboard.type("open sesame")
     await lab_page.page.keyboard.press("Enter")
     await expect(lab_page.card("locked")).to_have_attribute("data-status", "connected")
+    await lab_page.button("Disconnect").click()
+    await expect(lab_page.card("locked")).to_have_count(0)
+
+    with code_server(lab.sshd.home, ["271828", "314159"]) as server:
+        relay = make_relay("127.0.0.1", server.port)
+        lab.home.host("codes", HostName=relay.host, Port=relay.port, HostKeyAlias="codes")
+        with lab.home.known_hosts.open("a") as known_hosts:
+            known_hosts.write(f"codes {server.host_key}\n")
+        await lab_page.field("Host").fill("codes")
+        await lab_page.button("Connect").click()
+        await expect(dialog).to_contain_text("The cluster asks for a second factor.")
+        await expect(dialog).to_contain_text("Verification code")
+        await expect(answer).to_be_focused()
+        await lab_page.picture("lab-code")
+        await lab_page.page.keyboard.type("271828")
+        await lab_page.page.keyboard.press("Enter")
+        await expect(lab_page.card("codes")).to_have_attribute("data-status", "connected")
+        relay.reset()
+        await expect(answer).to_be_focused()
+        await expect(lab_page.card("codes")).to_have_attribute("data-status", "reconnecting")
+        await lab_page.picture("lab-code-reconnecting")
+        await lab_page.page.keyboard.type("314159")
+        await lab_page.page.keyboard.press("Enter")
+        await expect(lab_page.card("codes")).to_have_attribute("data-status", "connected")
+        assert server.codes == []
+        await lab_page.button("Disconnect").click()
+        await expect(lab_page.card("codes")).to_have_count(0)
+    log = lab.jupyter.log.read_text()
+    assert not any(secret in log for secret in ("open sesame", "271828", "314159"))
+
+
+async def test_a_viewer_that_is_replaced_ends_or_does_not_show_up(
+    lab_page: LabPage, lab: LabWorld, tmp_path: Path
+) -> None:
+    """Each says what happened, with a way forward."""
+    page = lab_page.page
+    await lab_page.connect("gpu1")
+    await lab_page.open_viewer()
+    dialog = page.get_by_role("dialog")
+    await lab_page.panel.get_by_text("Storage folder").click()
+    await lab_page.field("Folder of the runs").fill(str(tmp_path))
+    await lab_page.button("Open viewer").click()
+    await expect(dialog.get_by_role("button", name="Keep it")).to_be_focused()
+    await lab_page.picture("lab-replace")
+    await page.keyboard.press("Enter")
+    await expect(dialog).to_have_count(0)
+    await expect(lab_page.viewer.get_by_text("vision/run-0")).to_be_visible()
+    await lab_page.button("Open viewer").click()
+    await dialog.get_by_role("button", name="Stop it and open").click()
+    await expect(lab_page.tab("gpu1 · torch")).to_have_count(2)
+    await expect(lab_page.overlay).to_have_count(0)
+    await expect(lab_page.viewer.get_by_text("vision/run-0")).to_have_count(0)
+
+    (connection,) = lab.connections()
+    os.kill(connection["viewer"]["pid"], signal.SIGKILL)
+    await expect(lab_page.overlay).to_contain_text("ended unexpectedly")
+    await lab_page.overlay.get_by_role("button", name="Logs").click()
+    await expect(lab_page.overlay.locator("pre")).to_contain_text(re.compile("."))
+    await lab_page.picture("lab-crashed")
+    await lab_page.overlay.get_by_role("button", name="Start it again").click()
+    await expect(lab_page.overlay).to_have_count(0)
+
+    # Something between, such as an organisation's login, answers in the viewer's place.
+    await page.clock.install()
+    await page.route("**/runicorn/v/**", lambda route: route.fulfill(status=403, body="Log in first."))
+    await lab_page.command("Reload Viewer")
+    await expect(lab_page.overlay).to_contain_text("Loading the viewer")
+    await page.clock.fast_forward(10_000)
+    await expect(lab_page.overlay).to_contain_text("The viewer does not show up here.")
+    await lab_page.picture("lab-silent")
+    await page.unroute("**/runicorn/v/**")
+    await lab_page.overlay.get_by_role("button", name="Try again").click()
+    await expect(lab_page.overlay).to_have_count(0)
 
 
 async def test_reload_cut_and_back_stop_and_disconnect(lab_page: LabPage, lab: LabWorld) -> None:

@@ -25,6 +25,7 @@ interface ICardProps {
   /** What a connection that was just made is to show. */
   wanted: IConnected | null;
   onToggle: () => void;
+  onConnected: (what: IConnected) => void;
   onOpen: (connectionId: string) => void;
 }
 
@@ -119,7 +120,7 @@ function Latency(props: { connection: IConnection; runicorn: Runicorn }): JSX.El
 
 function CardBody(props: ICardProps): JSX.Element {
   const { connection } = props;
-  const card = useCard(connection, props.wanted, props.onOpen);
+  const card = useCard(connection, props.wanted, props.onConnected, props.onOpen);
   const { trans, store } = card.runicorn;
   const { connection_id: id, viewer } = connection;
   const environments = store.environments(id);
@@ -211,15 +212,26 @@ function CardActions(props: { connection: IConnection; card: ICard }): JSX.Eleme
   const canOpen = card.isReady && card.environment?.runicorn_installed === true;
   return (
     <div className="rj-Actions">
-      <button
-        ref={card.openRef}
-        type="button"
-        className="rj-Button rj-mod-primary"
-        disabled={!canOpen}
-        onClick={card.open}
-      >
-        {trans.__('Open viewer')}
-      </button>
+      {props.connection.status === 'disconnected' ? (
+        <button
+          type="button"
+          className="rj-Button rj-mod-primary"
+          disabled={card.busy !== null}
+          onClick={card.connect}
+        >
+          {trans.__('Connect again')}
+        </button>
+      ) : (
+        <button
+          ref={card.openRef}
+          type="button"
+          className="rj-Button rj-mod-primary"
+          disabled={!canOpen}
+          onClick={card.open}
+        >
+          {trans.__('Open viewer')}
+        </button>
+      )}
       {viewer && (
         <button
           type="button"

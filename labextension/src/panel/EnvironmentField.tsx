@@ -7,7 +7,7 @@ import React from 'react';
 import type { IEnvironment } from '../client.js';
 import type { IEnvironmentList } from '../state.js';
 import { pipCommand } from '../words.js';
-import { IconButton, TextField } from './fields.js';
+import { Field, IconButton, TextField } from './fields.js';
 import { CommandLine } from './shared.js';
 
 /** The environments that can show a viewer. */
@@ -25,7 +25,6 @@ export function EnvironmentField(props: {
   onDetect: () => void;
 }): JSX.Element {
   const { environments, trans } = props;
-  const id = React.useId();
   const usable = usableOf(environments);
   const chosen = usable.find(item => item.name === props.value);
   const isLooking = environments.loading || environments.list === null;
@@ -33,33 +32,36 @@ export function EnvironmentField(props: {
     ? props.value || trans.__('Looking for environments…')
     : trans.__('None with Runicorn');
   return (
-    <div className="rj-Field">
-      <label htmlFor={id}>{trans.__('Environment')}</label>
-      <div className="rj-Row">
-        <select
-          id={id}
-          className="jp-mod-styled"
-          value={props.value}
-          disabled={props.disabled || usable.length === 0}
-          onChange={event => props.onChange(event.target.value)}
-        >
-          {usable.length === 0 && <option value={props.value}>{instead}</option>}
-          {usable.map(item => (
-            <option key={item.prefix} value={item.name}>
-              {item.runicorn_version ? `${item.name} · ${item.runicorn_version}` : item.name}
-            </option>
-          ))}
-        </select>
-        <IconButton
-          label={trans.__('Look for environments again')}
-          icon={refreshIcon}
-          spinning={environments.loading}
-          disabled={props.disabled || environments.loading}
-          onPress={props.onDetect}
-        />
-      </div>
-      {chosen && <Facts environment={chosen} trans={trans} />}
-    </div>
+    <Field label={trans.__('Environment')}>
+      {id => (
+        <>
+          <div className="rj-Row">
+            <select
+              id={id}
+              className="jp-mod-styled"
+              value={props.value}
+              disabled={props.disabled || usable.length === 0}
+              onChange={event => props.onChange(event.target.value)}
+            >
+              {usable.length === 0 && <option value={props.value}>{instead}</option>}
+              {usable.map(item => (
+                <option key={item.prefix} value={item.name}>
+                  {item.runicorn_version ? `${item.name} · ${item.runicorn_version}` : item.name}
+                </option>
+              ))}
+            </select>
+            <IconButton
+              label={trans.__('Look for environments again')}
+              icon={refreshIcon}
+              spinning={environments.loading}
+              disabled={props.disabled || environments.loading}
+              onPress={props.onDetect}
+            />
+          </div>
+          {chosen && <Facts environment={chosen} trans={trans} />}
+        </>
+      )}
+    </Field>
   );
 }
 

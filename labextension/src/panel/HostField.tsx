@@ -3,6 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
+import { Field } from './fields.js';
 import { matching, type ISuggestion } from './suggestions.js';
 
 interface IHostFieldProps {
@@ -71,40 +72,42 @@ function useCombobox(props: IHostFieldProps): ICombobox {
 /** The field. */
 export function HostField(props: IHostFieldProps): JSX.Element {
   const { trans } = props;
-  const id = React.useId();
   const combobox = useCombobox(props);
   const { shown, active } = combobox;
   return (
-    <div className="rj-Field rj-HostField">
-      <label htmlFor={id}>{trans.__('Host')}</label>
-      <input
-        id={id}
-        ref={props.inputRef}
-        className="jp-mod-styled"
-        type="text"
-        role="combobox"
-        aria-autocomplete="list"
-        aria-expanded={shown.length > 0}
-        aria-controls={`${id}-list`}
-        aria-activedescendant={shown[active] ? `${id}-${active}` : undefined}
-        aria-invalid={props.invalid || undefined}
-        aria-required
-        autoComplete="off"
-        autoCapitalize="off"
-        spellCheck={false}
-        disabled={props.disabled}
-        placeholder={trans.__('gpu1 or gpu1.example.org')}
-        value={props.value}
-        onChange={event => {
-          combobox.open();
-          props.onChange(event.target.value);
-        }}
-        onKeyDown={combobox.onKeyDown}
-        onMouseDown={combobox.open}
-        onBlur={combobox.close}
-      />
-      <Suggestions id={id} combobox={combobox} trans={trans} />
-    </div>
+    <Field label={trans.__('Host')}>
+      {id => (
+        <>
+          <input
+            id={id}
+            ref={props.inputRef}
+            className="jp-mod-styled"
+            type="text"
+            role="combobox"
+            aria-autocomplete="list"
+            aria-expanded={shown.length > 0}
+            aria-controls={`${id}-list`}
+            aria-activedescendant={shown[active] ? `${id}-${active}` : undefined}
+            aria-invalid={props.invalid || undefined}
+            aria-required
+            autoComplete="off"
+            autoCapitalize="off"
+            spellCheck={false}
+            disabled={props.disabled}
+            placeholder={trans.__('gpu1 or gpu1.example.org')}
+            value={props.value}
+            onChange={event => {
+              combobox.open();
+              props.onChange(event.target.value);
+            }}
+            onKeyDown={combobox.onKeyDown}
+            onMouseDown={combobox.open}
+            onBlur={combobox.close}
+          />
+          <Suggestions id={id} combobox={combobox} trans={trans} />
+        </>
+      )}
+    </Field>
   );
 }
 

@@ -1,7 +1,7 @@
 /** The side panel. */
 
 import { ReactWidget } from '@jupyterlab/apputils';
-import { addIcon, refreshIcon } from '@jupyterlab/ui-components';
+import { addIcon, listIcon, refreshIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
 import type { IAttempt } from '../flow.js';
@@ -17,10 +17,19 @@ import { ErrorNote, RunicornContext, useRunicorn } from './shared.js';
 
 /** The panel as a widget. */
 export class RunicornPanel extends ReactWidget {
-  constructor(runicorn: Runicorn, openViewer: (connectionId: string) => void) {
+  /**
+   * @param openViewer - Shows the viewer of a connection.
+   * @param showRuns - Shows the runs of all servers; null where there is no room for them.
+   */
+  constructor(
+    runicorn: Runicorn,
+    openViewer: (connectionId: string) => void,
+    showRuns: (() => void) | null
+  ) {
     super();
     this._runicorn = runicorn;
     this._openViewer = openViewer;
+    this._showRuns = showRuns;
     this.id = PANEL_ID;
     this.addClass('rj-Panel');
     this.title.icon = runicornIcon;
@@ -32,16 +41,20 @@ export class RunicornPanel extends ReactWidget {
   override render(): JSX.Element {
     return (
       <RunicornContext.Provider value={this._runicorn}>
-        <PanelBody onOpen={this._openViewer} />
+        <PanelBody onOpen={this._openViewer} onShowRuns={this._showRuns} />
       </RunicornContext.Provider>
     );
   }
 
   private readonly _runicorn: Runicorn;
   private readonly _openViewer: (connectionId: string) => void;
+  private readonly _showRuns: (() => void) | null;
 }
 
-function PanelBody(props: { onOpen: (connectionId: string) => void }): JSX.Element {
+function PanelBody(props: {
+  onOpen: (connectionId: string) => void;
+  onShowRuns: (() => void) | null;
+}): JSX.Element {
   const runicorn = useRunicorn();
   const { trans, store, flow } = runicorn;
   const [formOpen, setFormOpen] = React.useState(false);
@@ -65,22 +78,22 @@ function PanelBody(props: { onOpen: (connectionId: string) => void }): JSX.Eleme
 
   return (
     <>
-      <PanelHeader formOpen={showForm} onToggleForm={() => setFormOpen(!formOpen)} />
-      {store.error !== null && (
-        <ErrorNote
-          reason={store.error}
-          trans={trans}
-          remedies={{
-            refresh: () => void store.refresh(),
-            retry: () => void store.refresh(),
-            'reload-page': () => location.reload()
-          }}
-        />
-      )}
+      <PanelHeader
+        formOpen={showForm}
+        onToggleForm={() => setFormOpen(!formOpen)}
+        onShowRuns={props.onShowRuns}
+      />
+      <StoreError />
       {flow.attempts.map(attempt => (
         <AttemptNote key={attempt.id} attempt={attempt} />
       ))}
-      <Cards expanded={expanded} wanted={wanted} onExpand={setExpanded} onOpen={props.onOpen} />
+      <Cards
+        expanded={expanded}
+        wanted={wanted}
+        onExpand={setExpanded}
+        onConnected={onConnected}
+        onOpen={props.onOpen}
+      />
       {showForm && (
         <section className="rj-Section">
           {store.connections.length === 0 ? (
@@ -98,7 +111,24 @@ function PanelBody(props: { onOpen: (connectionId: string) => void }): JSX.Eleme
   );
 }
 
-function PanelHeader(props: { formOpen: boolean; onToggleForm: () => void }): JSX.Element {
+/** Why the connections could not be read. */
+function StoreError(): JSX.Element | null {
+  const { trans, store } = useRunicorn();
+  const refresh = (): void => void store.refresh();
+  return store.error === null ? null : (
+    <ErrorNote
+      reason={store.error}
+      trans={trans}
+      remedies={{ refresh, retry: refresh, 'reload-page': () => location.reload() }}
+    />
+  );
+}
+
+function PanelHeader(props: {
+  formOpen: boolean;
+  onToggleForm: () => void;
+  onShowRuns: (() => void) | null;
+}): JSX.Element {
   const { trans, store } = useRunicorn();
   const refresh = (): void => {
     void store.refresh();
@@ -107,6 +137,13 @@ function PanelHeader(props: { formOpen: boolean; onToggleForm: () => void }): JS
   return (
     <header className="rj-Header">
       <h2>{trans.__('Runicorn')}</h2>
+      {props.onShowRuns && (
+        <IconButton
+          label={trans.__('Runs of all servers')}
+          icon={listIcon}
+          onPress={props.onShowRuns}
+        />
+      )}
       <IconButton
         label={trans.__('New connection')}
         icon={addIcon}
@@ -123,6 +160,7 @@ function Cards(props: {
   expanded: string | null;
   wanted: IConnected | null;
   onExpand: (connectionId: string) => void;
+  onConnected: (what: IConnected) => void;
   onOpen: (connectionId: string) => void;
 }): JSX.Element | null {
   const { trans, store } = useRunicorn();
@@ -143,6 +181,7 @@ function Cards(props: {
             expanded={id === expandedId}
             wanted={props.wanted?.connectionId === id ? props.wanted : null}
             onToggle={() => props.onExpand(id === expandedId ? '' : id)}
+            onConnected={props.onConnected}
             onOpen={props.onOpen}
           />
         );

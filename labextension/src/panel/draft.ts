@@ -2,6 +2,7 @@
 
 import { RunicornError, type IConnectOptions, type IHostAlias, type IProfile } from '../client.js';
 import { EMPTY_DRAFT, type IFormDraft, type ISettings } from '../model.js';
+import type { ICoordinate } from '../tokens.js';
 
 /** A form in which nothing was typed. */
 export function emptyDraft(settings: ISettings): IFormDraft {
@@ -35,6 +36,26 @@ export function requestOf(
     privateKeyPath: draft.privateKeyPath.trim() || undefined,
     password: password || undefined,
     timeout: draft.timeout ? Number(draft.timeout) : settings.timeout
+  };
+}
+
+/** What connects to a place again: as it was saved, else as the ssh config says. */
+export function requestAt(
+  at: ICoordinate,
+  profiles: readonly IProfile[],
+  settings: ISettings
+): IConnectOptions {
+  const profile = profiles.find(
+    item =>
+      item.host === at.host && (!item.username || !at.username || item.username === at.username)
+  );
+  return {
+    host: at.host,
+    port: at.port ?? undefined,
+    username: at.username ?? undefined,
+    authMethod: profile?.auth_method === 'agent' ? 'agent' : 'key',
+    privateKeyPath: profile?.private_key_path ?? undefined,
+    timeout: settings.timeout
   };
 }
 

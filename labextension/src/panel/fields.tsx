@@ -2,6 +2,20 @@
 
 import React from 'react';
 
+/** A label, and below it what is labelled; that takes the id. */
+export function Field(props: {
+  label: string;
+  children: (id: string) => React.ReactNode;
+}): JSX.Element {
+  const id = React.useId();
+  return (
+    <div className="rj-Field">
+      <label htmlFor={id}>{props.label}</label>
+      {props.children(id)}
+    </div>
+  );
+}
+
 /** A labelled text field. */
 export function TextField(props: {
   label: string;
@@ -16,27 +30,27 @@ export function TextField(props: {
   max?: number;
   inputRef?: React.RefObject<HTMLInputElement>;
 }): JSX.Element {
-  const id = React.useId();
   return (
-    <div className="rj-Field">
-      <label htmlFor={id}>{props.label}</label>
-      <input
-        id={id}
-        className="jp-mod-styled"
-        ref={props.inputRef}
-        type={props.type ?? 'text'}
-        value={props.value}
-        placeholder={props.placeholder}
-        aria-invalid={props.invalid || undefined}
-        disabled={props.disabled}
-        autoComplete={props.autoComplete ?? 'off'}
-        autoCapitalize="off"
-        spellCheck={false}
-        min={props.min}
-        max={props.max}
-        onChange={event => props.onChange(event.target.value)}
-      />
-    </div>
+    <Field label={props.label}>
+      {id => (
+        <input
+          id={id}
+          className="jp-mod-styled"
+          ref={props.inputRef}
+          type={props.type ?? 'text'}
+          value={props.value}
+          placeholder={props.placeholder}
+          aria-invalid={props.invalid || undefined}
+          disabled={props.disabled}
+          autoComplete={props.autoComplete ?? 'off'}
+          autoCapitalize="off"
+          spellCheck={false}
+          min={props.min}
+          max={props.max}
+          onChange={event => props.onChange(event.target.value)}
+        />
+      )}
+    </Field>
   );
 }
 
@@ -45,27 +59,27 @@ export function Choice<T extends string>(props: {
   label: string;
   value: T;
   options: ReadonlyArray<readonly [value: T, label: string]>;
-  disabled: boolean;
+  disabled?: boolean;
   onChange: (value: T) => void;
 }): JSX.Element {
-  const id = React.useId();
   return (
-    <div className="rj-Field">
-      <label htmlFor={id}>{props.label}</label>
-      <select
-        id={id}
-        className="jp-mod-styled"
-        value={props.value}
-        disabled={props.disabled}
-        onChange={event => props.onChange(event.target.value as T)}
-      >
-        {props.options.map(([value, label]) => (
-          <option key={value} value={value}>
-            {label}
-          </option>
-        ))}
-      </select>
-    </div>
+    <Field label={props.label}>
+      {id => (
+        <select
+          id={id}
+          className="jp-mod-styled"
+          value={props.value}
+          disabled={props.disabled}
+          onChange={event => props.onChange(event.target.value as T)}
+        >
+          {props.options.map(([value, label]) => (
+            <option key={value} value={value}>
+              {label}
+            </option>
+          ))}
+        </select>
+      )}
+    </Field>
   );
 }
 

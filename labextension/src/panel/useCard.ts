@@ -5,11 +5,13 @@ import React from 'react';
 import type { IConnection, IEnvironment } from '../client.js';
 import { Declined } from '../flow.js';
 import type { Runicorn } from '../model.js';
+import { coordinateOf } from '../tokens.js';
 import type { IConnected } from './ConnectForm.js';
+import { requestAt } from './draft.js';
 import { usableOf } from './EnvironmentField.js';
 import { useRunicorn } from './shared.js';
 
-type Work = 'open' | 'stop' | 'disconnect';
+type Work = 'connect' | 'open' | 'stop' | 'disconnect';
 
 /** A card's state and actions. */
 export interface ICard {
@@ -29,6 +31,8 @@ export interface ICard {
   showLogs: boolean;
   setShowLogs: (show: boolean) => void;
   openRef: React.RefObject<HTMLButtonElement>;
+  /** Connect again where the server gave up, and show what was shown. */
+  connect: () => void;
   open: () => void;
   stop: () => void;
   disconnect: () => void;
@@ -53,10 +57,25 @@ async function rememberShown(
   }
 }
 
+/** Put a new connection in the place of one that the server gave up; what it showed is to be shown. */
+async function connectAgain(runicorn: Runicorn, connection: IConnection): Promise<IConnected> {
+  const { flow, client, store, settings } = runicorn;
+  const at = coordinateOf(connection);
+  const result = await flow.connect(requestAt(at, store.profiles, settings));
+  await client.disconnect(connection.connection_id);
+  await store.refresh();
+  return {
+    connectionId: result.connection_id,
+    envName: at.env_name,
+    remoteRoot: at.remote_root
+  };
+}
+
 /** The state and the actions of a connection's card. */
 export function useCard(
   connection: IConnection,
   wanted: IConnected | null,
+  onConnected: (what: IConnected) => void,
   onOpen: (connectionId: string) => void
 ): ICard {
   const runicorn = useRunicorn();
@@ -98,6 +117,8 @@ export function useCard(
     ...{ runicorn, envName, environment, setEnvName, root, setRoot, busy, error, setError },
     ...{ showLogs, setShowLogs, openRef, detect },
     isReady: busy === null && isUp,
+    connect: () =>
+      void run('connect', async () => onConnected(await connectAgain(runicorn, connection))),
     open: () => void open(),
     stop: () => void run('stop', () => client.stopViewer(id).then(() => store.refresh())),
     disconnect: () =>

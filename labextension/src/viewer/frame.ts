@@ -5,6 +5,7 @@ import { Signal, type ISignal } from '@lumino/signaling';
 import { Panel, Widget } from '@lumino/widgets';
 
 import type { Runicorn } from '../model.js';
+import { requestAt } from '../panel/draft.js';
 import type { ICoordinate } from '../tokens.js';
 import { Overlay } from './overlay.js';
 import { viewOf, type View } from './view.js';
@@ -84,23 +85,24 @@ export class ViewerFrame extends Panel {
     }
   }
 
+  /** Go to a place within the viewer, now or when its page is there. */
+  go(fragment: string): void {
+    if (isFragment(fragment) && fragment !== this._fragment) {
+      this._fragment = fragment;
+      this._fragmentChanged.emit();
+      this.reload();
+    }
+  }
+
   /** Connect if need be, and have the viewer run. */
   async open(): Promise<void> {
     const { runicorn, at } = this;
     const { flow, store } = runicorn;
-    const profile = store.profiles.find(
-      item => item.host === at.host && (!at.username || item.username === at.username)
-    );
     let connection = store.find(at);
     if (!connection || connection.status === 'disconnected') {
-      const { connection_id } = await flow.connect({
-        host: at.host,
-        port: at.port ?? undefined,
-        username: at.username ?? undefined,
-        authMethod: profile?.auth_method === 'agent' ? 'agent' : 'key',
-        privateKeyPath: profile?.private_key_path ?? undefined,
-        timeout: runicorn.settings.timeout
-      });
+      const { connection_id } = await flow.connect(
+        requestAt(at, store.profiles, runicorn.settings)
+      );
       connection = store.connection(connection_id);
     }
     if (connection && at.env_name) {

@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import type { IRun, IRunsAnswer, IRunsServer, RunicornRemoteClient } from '../client.js';
+import { namesOf } from '../runs/chart.js';
+import { RunsStore } from '../runs/store.js';
+import {
+  clockWord,
+  matching,
+  metricsOf,
+  nameOf,
+  NEWEST_FIRST,
+  secondsOf,
+  sorted,
+  valueWord,
+  windowOf
+} from '../runs/table.js';
+import { RemoteStore } from '../state.js';
+
+function run(id: string, values: Partial<IRun> = {}): IRun {
+  return {
+    connection_id: 'conn_1',
+    host: 'gpu1',
+    env_name: 'torch',
+    remote_root: '/data/runs',
+    run_id: id,
+    name: id,
+    path: `vision/${id}`,
+    project: 'vision',
+    status: 'finished',
+    tags: [],
+    created_at: '2026-11-24T10:00:00Z',
+    started_at: null,
+    ended_at: null,
+    duration_seconds: 60,
+    step: 1,
+    metrics: { loss: 0.5 },
+    page: `/runs/${id}`,
+    ...values
+  };
+}
+
+const SERVER = { connection_id: 'conn_1', host: 'gpu1', error: null } as IRunsServer;
+
+function answer(runs: IRun[], values: Partial<IRunsAnswer> = {}): IRunsAnswer {
+  return {
+    success: true,
+    runs,
+    total: runs.length,
+    next_cursor: null,
+    version: 'e-1',
+    reset: false,
+    removed: [],
+    servers: [SERVER],
+    ...values
+  };
+}
+
+/** A client that gives prepared answers, in their order. */
+class PreparedClient {
+  answers: Array<IRunsAnswer | Error> = [];
+  asked: object[] = [];
+
+  async readRuns(options: object): Promise<IRunsAnswer> {
+    this.asked.push(JSON.parse(JSON.stringify(options)));
+    const next = this.answers.shift();
+    if (next === undefined || next instanceof Error) {
+      throw next ?? new Error('nobody expected this');
+    }
+    return next;
+  }
+}
+
+function makeStore(...answers: Array<IRunsAnswer | Error>): {
+  client: PreparedClient;
+  remote: RemoteStore;
+  store: RunsStore;
+} {
+  const client = new PreparedClient();
+  client.answers = answers;
+  const none = { listConnections: async () => [] } as unknown as RunicornRemoteClient;
+  const remote = new RemoteStore(none);
+  return {
+    client,
+    remote,
+    store: new RunsStore(client as unknown as RunicornRemoteClient, remote)
+  };
+}
+
+const idsOf = (runs: readonly IRun[]): string[] => runs.map(item => item.run_id);
+
+test('the runs are read page by page, then only what changed, and keep their order', async () => {
+  const later = run('c', { created_at: '2026-11-24T10:00:00.25Z' });
+  const { client, store } = makeStore(
+    answer([run('b')], { next_cursor: 'p2' }),
+    answer([run('a')], { version: 'e-9' }),
+    answer([run('a', { status: 'failed' }), later], { version: 'e-2' }),
+    answer([run('a')], { version: 'e-3', removed: [{ connection_id: 'conn_1', run_id: 'b' }] }),
+    new Error('down'),
+    answer([], { version: 'e-4', servers: [] }),
+    answer([run('d')], { reset: true, version: 'f-1' })
+  );
+  await store.refresh();
+  assert.deepEqual(idsOf(store.runs), ['b', 'a']);
+  await store.refresh();
+  assert.deepEqual(idsOf(store.runs), ['c', 'b', 'a']);
+  assert.equal(store.runs[2]!.status, 'failed');
+  await store.refresh();
+  assert.deepEqual(idsOf(store.runs), ['c', 'a']);
+  await store.refresh();
+  assert.equal((store.error as Error).message, 'down');
+  assert.equal(store.runs.length, 2);
+  await store.refresh();
+  assert.equal(store.error, null);
+  assert.deepEqual(store.runs, []);
+  await store.refresh();
+  assert.deepEqual(idsOf(store.runs), ['d']);
+  // The version is that of the first page: what changed while others were read is told afterwards.
+  assert.deepEqual(client.asked, [
+    {},
+    { cursor: 'p2' },
+    { changedSince: 'e-1' },
+    { changedSince: 'e-2' },
+    { changedSince: 'e-3' },
+    { changedSince: 'e-3' },
+    { changedSince: 'e-4' }
+  ]);
+});
+
+test('events are followed only as long as somebody looks', async () => {
+  const { client, remote, store } = makeStore(...Array.from({ length: 9 }, () => answer([])));
+  remote.handleEvent({ type: 'runs' });
+  assert.equal(client.asked.length, 0);
+  const following = store.follow();
+  await store.refresh();
+  const before = client.asked.length;
+  remote.handleEvent({ type: 'runs' });
+  remote.handleEvent({ type: 'progress' });
+  remote.resume();
+  await store.refresh();
+  assert.equal(client.asked.length, before + 2);
+  following.dispose();
+  remote.handleEvent({ type: 'run' });
+  assert.equal(client.asked.length, before + 2);
+});
+
+test('each typed word has to be somewhere, in any case', () => {
+  const runs = [run('base', { tags: ['Night'] }), run('wide', { host: 'gpu2', status: 'failed' })];
+  assert.deepEqual(idsOf(matching(runs, 'VISION gpu2')), ['wide']);
+  assert.deepEqual(idsOf(matching(runs, 'night')), ['base']);
+  assert.deepEqual(idsOf(matching(runs, ' failed vis')), ['wide']);
+  assert.equal(matching(runs, '  '), runs);
+});
+
+test('sorting puts what has no value last, either way', () => {
+  const runs = [
+    run('none', { metrics: {} }),
+    run('high', { metrics: { loss: 2 }, duration_seconds: null }),
+    run('lost', { metrics: { loss: 'NaN' } }),
+    run('far', { metrics: { loss: 'Infinity' } }),
+    run('low', { metrics: { loss: 1 } })
+  ];
+  const by = (descending: boolean): string[] =>
+    idsOf(sorted(runs, { column: 'metric', descending }, 'loss'));
+  assert.deepEqual(by(false), ['low', 'high', 'far', 'none', 'lost']);
+  assert.deepEqual(by(true), ['far', 'high', 'low', 'none', 'lost']);
+  assert.equal(idsOf(sorted(runs, { column: 'duration', descending: true }, ''))[4], 'high');
+  assert.deepEqual(idsOf(sorted(runs, { column: 'name', descending: false }, ''))[0], 'far');
+  assert.equal(sorted(runs, NEWEST_FIRST, ''), runs);
+  assert.deepEqual(metricsOf([...runs, run('x', { metrics: { accuracy: 1 } })]), [
+    'accuracy',
+    'loss'
+  ]);
+});
+
+test('only the rows in sight are drawn, with some to spare', () => {
+  assert.deepEqual(windowOf(0, 300, 30, 10_000, 5), { first: 0, end: 15 });
+  assert.deepEqual(windowOf(3015, 300, 30, 10_000, 5), { first: 95, end: 116 });
+  assert.deepEqual(windowOf(299_700, 300, 30, 10_000, 5), { first: 9985, end: 10_000 });
+  assert.deepEqual(windowOf(3000, 300, 30, 4, 5), { first: 4, end: 4 });
+});
+
+test('values, durations and names as people read them', () => {
+  assert.equal(valueWord(0.123456789), '0.12346');
+  assert.equal(valueWord(1e-9), '1e-9');
+  assert.equal(valueWord(12345), '12345');
+  assert.equal(valueWord('-Infinity'), '−∞');
+  assert.equal(valueWord('NaN'), 'NaN');
+  assert.equal(valueWord(undefined), '');
+  assert.equal(clockWord(59.6), '0:01:00');
+  assert.equal(clockWord(100 * 3600 + 61), '100:01:01');
+  assert.equal(clockWord(null), '');
+  const begun = run('r', {
+    status: 'running',
+    duration_seconds: null,
+    started_at: '2026-11-24T10:00:00Z'
+  });
+  assert.equal(secondsOf(begun, new Date('2026-11-24T10:01:00Z')), 60);
+  assert.equal(secondsOf({ ...begun, status: 'failed' }, new Date()), null);
+  assert.deepEqual(nameOf(run('a')), ['vision/a', '']);
+  assert.deepEqual(nameOf(run('a', { name: 'best' })), ['best', 'vision/a']);
+  assert.deepEqual(nameOf(run('a', { name: null })), ['a', 'vision/a']);
+});
+
+test('lines that would have the same name are told apart', () => {
+  const names = namesOf([
+    { name: 'base', server: 'gpu1', id: '1' },
+    { name: 'base', server: 'gpu2', id: '2' },
+    { name: 'base', server: 'gpu2', id: '3' },
+    { name: 'wide', server: 'gpu1', id: '4' }
+  ]);
+  assert.deepEqual(names, ['base · gpu1', 'base · gpu2 · 2', 'base · gpu2 · 3', 'wide']);
+});

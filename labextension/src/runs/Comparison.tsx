@@ -1,0 +1,83 @@
+/** One metric of several runs on top of each other, drawn by the Vega that JupyterLab has. */
+
+import { MimeModel, type IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { closeIcon } from '@jupyterlab/ui-components';
+import { Widget } from '@lumino/widgets';
+import React from 'react';
+
+import type { IRun } from '../client.js';
+import { IconButton } from '../panel/fields.js';
+import { ErrorNote, useRunicorn } from '../panel/shared.js';
+import { chartOf, VEGA_LITE, type ISeries } from './chart.js';
+
+/** The comparison. */
+export function Comparison(props: {
+  runs: readonly IRun[];
+  metric: string;
+  rendermime: IRenderMimeRegistry | null;
+  onClose: () => void;
+}): JSX.Element {
+  const { runs, metric, rendermime } = props;
+  const { trans, runs: store } = useRunicorn();
+  const [series, setSeries] = React.useState<readonly ISeries[] | null>(null);
+  const [error, setError] = React.useState<unknown>(null);
+
+  React.useEffect(() => {
+    const controller = new AbortController();
+    store.series(runs, metric, controller.signal).then(
+      found => {
+        setSeries(found);
+        setError(null);
+      },
+      (reason: unknown) => {
+        if (!controller.signal.aborted) {
+          setError(reason);
+        }
+      }
+    );
+    return () => controller.abort();
+  }, [store, runs, metric]);
+
+  return (
+    <section className="rj-Runs-comparison" aria-label={trans.__('Comparison of %1', metric)}>
+      <div className="rj-Row">
+        <h3 className="rj-Grow">{metric}</h3>
+        <IconButton
+          label={trans.__('Close the comparison')}
+          icon={closeIcon}
+          onPress={props.onClose}
+        />
+      </div>
+      {error !== null && <ErrorNote reason={error} trans={trans} />}
+      {series === null && error === null && <p role="status">{trans.__('Reading…')}</p>}
+      {series !== null && rendermime?.mimeTypes.includes(VEGA_LITE) && (
+        <Chart metric={metric} series={series} rendermime={rendermime} onError={setError} />
+      )}
+    </section>
+  );
+}
+
+function Chart(props: {
+  metric: string;
+  series: readonly ISeries[];
+  rendermime: IRenderMimeRegistry;
+  onError: (reason: unknown) => void;
+}): JSX.Element {
+  const { metric, series, rendermime, onError } = props;
+  const { trans } = useRunicorn();
+  const ref = React.useRef<HTMLDivElement>(null);
+
+  React.useEffect(() => {
+    const words = { step: trans.__('Step'), run: trans.__('Run') };
+    const renderer = rendermime.createRenderer(VEGA_LITE);
+    Widget.attach(renderer, ref.current!);
+    const model = new MimeModel({
+      data: { [VEGA_LITE]: chartOf(metric, series, words) },
+      metadata: { [VEGA_LITE]: { embed_options: { actions: false, renderer: 'svg' } } }
+    });
+    renderer.renderModel(model).catch(onError);
+    return () => renderer.dispose();
+  }, [metric, series, rendermime, trans, onError]);
+
+  return <div ref={ref} className="rj-Runs-chart" />;
+}

@@ -1,0 +1,298 @@
+/** The table of runs: an ARIA grid that draws only the rows in sight. */
+
+import { caretDownEmptyThinIcon, caretUpEmptyThinIcon } from '@jupyterlab/ui-components';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import React from 'react';
+
+import type { IRun } from '../client.js';
+import { runStatusWord } from '../words.js';
+import {
+  clockWord,
+  keyOfRun,
+  nameOf,
+  secondsOf,
+  serverOf,
+  valueWord,
+  windowOf,
+  type Column,
+  type IOrder,
+  type IWindow
+} from './table.js';
+
+/** The height of a row in CSS pixels; the stylesheet has it too. */
+const ROW_HEIGHT = 30;
+/** How many rows are drawn beyond either end of what is in sight. */
+const SPARE_ROWS = 12;
+/** How many rows Page Up and Page Down move by. */
+const PAGE_ROWS = 20;
+
+/** What the table shows, and what it tells of. */
+export interface IRunsTableProps {
+  runs: readonly IRun[];
+  /** The metric of the last column, or ''. */
+  metric: string;
+  order: IOrder;
+  selected: ReadonlySet<string>;
+  trans: TranslationBundle;
+  onOrder: (order: IOrder) => void;
+  onToggle: (run: IRun) => void;
+  onOpen: (run: IRun) => void;
+}
+
+/** The table. */
+export function RunsTable(props: IRunsTableProps): JSX.Element {
+  const { runs, trans } = props;
+  const id = React.useId();
+  const { ref, at, measure } = useWindow(runs.length);
+  const keys = useKeys(props, ref);
+  const runOf = (event: React.MouseEvent): IRun | undefined => {
+    const row = (event.target as HTMLElement).closest<HTMLElement>('[data-index]');
+    return runs[Number(row?.dataset.index ?? -1)];
+  };
+  const isActiveDrawn = keys.active >= at.first && keys.active < at.end;
+  return (
+    <div
+      ref={ref}
+      className="rj-Runs-table"
+      role="grid"
+      aria-label={trans.__('Runs of all servers')}
+      aria-multiselectable
+      aria-rowcount={runs.length + 1}
+      aria-activedescendant={isActiveDrawn ? `${id}-${keys.active}` : undefined}
+      tabIndex={0}
+      onScroll={measure}
+      onKeyDown={keys.onKeyDown}
+      onClick={event => {
+        const run = runOf(event);
+        if (run) {
+          keys.setActive(keyOfRun(run));
+          if ((event.target as HTMLElement).closest('.rj-Runs-check')) {
+            props.onToggle(run);
+          }
+        }
+      }}
+      onDoubleClick={event => {
+        const run = runOf(event);
+        if (run && !(event.target as HTMLElement).closest('.rj-Runs-check')) {
+          props.onOpen(run);
+        }
+      }}
+    >
+      <Head {...props} />
+      <div
+        className="rj-Runs-body"
+        role="rowgroup"
+        style={{ height: `${runs.length * ROW_HEIGHT}px` }}
+      >
+        {runs.slice(at.first, at.end).map((run, offset) => (
+          <Row
+            key={keyOfRun(run)}
+            id={`${id}-${at.first + offset}`}
+            index={at.first + offset}
+            run={run}
+            metric={props.metric}
+            isActive={at.first + offset === keys.active}
+            isSelected={props.selected.has(keyOfRun(run))}
+            trans={trans}
+          />
+        ))}
+      </div>
+    </div>
+  );
+}
+
+/** The rows in sight; drawn anew only when they are others. */
+function useWindow(count: number): {
+  ref: React.RefObject<HTMLDivElement>;
+  at: IWindow;
+  measure: () => void;
+} {
+  const ref = React.useRef<HTMLDivElement>(null);
+  const [at, setAt] = React.useState<IWindow>({ first: 0, end: 0 });
+  const measure = React.useCallback((): void => {
+    const node = ref.current;
+    if (node) {
+      const next = windowOf(node.scrollTop, node.clientHeight, ROW_HEIGHT, count, SPARE_ROWS);
+      setAt(now => (now.first === next.first && now.end === next.end ? now : next));
+    }
+  }, [count]);
+  React.useLayoutEffect(() => {
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(ref.current!);
+    return () => observer.disconnect();
+  }, [measure]);
+  return { ref, at, measure };
+}
+
+interface IKeys {
+  /** The index of the row that the keyboard is at. */
+  active: number;
+  setActive: (key: string) => void;
+  onKeyDown: (event: React.KeyboardEvent) => void;
+}
+
+/** The keyboard's place; it stays with its run when rows come and go. */
+function useKeys(props: IRunsTableProps, ref: React.RefObject<HTMLDivElement>): IKeys {
+  const { runs } = props;
+  const [key, setActive] = React.useState('');
+  const active = Math.max(
+    0,
+    React.useMemo(() => runs.findIndex(run => keyOfRun(run) === key), [runs, key])
+  );
+  const moveTo = (index: number): void => {
+    const run = runs[index];
+    const node = ref.current;
+    if (run && node) {
+      setActive(keyOfRun(run));
+      // The head covers the first row's height.
+      const top = index * ROW_HEIGHT;
+      const sight = node.clientHeight - 2 * ROW_HEIGHT;
+      node.scrollTop = Math.max(top - sight, Math.min(node.scrollTop, top));
+    }
+  };
+  const onKeyDown = (event: React.KeyboardEvent): void => {
+    const last = runs.length - 1;
+    const target = {
+      ArrowDown: active + 1,
+      ArrowUp: active - 1,
+      PageDown: active + PAGE_ROWS,
+      PageUp: active - PAGE_ROWS,
+      Home: 0,
+      End: last
+    }[event.key];
+    const run = runs[active];
+    if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) {
+      return;
+    }
+    if (target !== undefined) {
+      moveTo(Math.max(0, Math.min(target, last)));
+    } else if (event.key === ' ' && run) {
+      props.onToggle(run);
+    } else if (event.key === 'Enter' && run) {
+      props.onOpen(run);
+    } else {
+      return;
+    }
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  return { active, setActive, onKeyDown };
+}
+
+function Head(props: IRunsTableProps): JSX.Element {
+  const { trans, metric, order, onOrder } = props;
+  const columns: Array<[Column, string]> = [
+    ['status', trans.__('Status')],
+    ['name', trans.__('Run')],
+    ['server', trans.__('Server')],
+    ['created', trans.__('Started')],
+    ['duration', trans.__('Duration')],
+    ...(metric ? [['metric', metric] as [Column, string]] : [])
+  ];
+  return (
+    <div className="rj-Runs-head" role="rowgroup">
+      <div className="rj-Runs-row" role="row" aria-rowindex={1}>
+        <div className="rj-Runs-check" role="columnheader">
+          <span className="rj-VisuallyHidden">{trans.__('Compare')}</span>
+        </div>
+        {columns.map(([column, label]) => {
+          const isOrder = order.column === column;
+          const Caret = order.descending ? caretDownEmptyThinIcon : caretUpEmptyThinIcon;
+          return (
+            <div
+              key={column}
+              className={`rj-Runs-cell rj-mod-${column}`}
+              role="columnheader"
+              aria-sort={isOrder ? (order.descending ? 'descending' : 'ascending') : 'none'}
+            >
+              <button
+                type="button"
+                title={label}
+                onClick={() =>
+                  onOrder({
+                    column,
+                    descending: isOrder ? !order.descending : column === 'created'
+                  })
+                }
+              >
+                <span className="rj-Ellipsis">{label}</span>
+                {isOrder && <Caret.react tag="span" />}
+              </button>
+            </div>
+          );
+        })}
+      </div>
+    </div>
+  );
+}
+
+const times = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+
+function timeWord(value: string | null): string {
+  const time = Date.parse(value ?? '');
+  return Number.isNaN(time) ? '' : times.format(time);
+}
+
+interface IRowProps {
+  id: string;
+  index: number;
+  run: IRun;
+  metric: string;
+  isActive: boolean;
+  isSelected: boolean;
+  trans: TranslationBundle;
+}
+
+const Row = React.memo(function Row(props: IRowProps): JSX.Element {
+  const { run, index, metric, isActive, isSelected, trans } = props;
+  const [name, path] = nameOf(run);
+  const cell = (column: Column, text: string, children: React.ReactNode = text): JSX.Element => (
+    <div className={`rj-Runs-cell rj-mod-${column}`} role="gridcell" title={text}>
+      {children}
+    </div>
+  );
+  return (
+    <div
+      id={props.id}
+      className="rj-Runs-row"
+      role="row"
+      aria-rowindex={index + 2}
+      aria-selected={isSelected}
+      data-active={isActive || undefined}
+      data-status={run.status}
+      data-index={index}
+      style={{ top: `${index * ROW_HEIGHT}px` }}
+    >
+      <div className="rj-Runs-check" role="gridcell">
+        <input
+          type="checkbox"
+          tabIndex={-1}
+          checked={isSelected}
+          readOnly
+          aria-label={trans.__('Compare %1', name)}
+        />
+      </div>
+      {cell(
+        'status',
+        runStatusWord(trans, run.status),
+        <>
+          <span className="rj-Dot" aria-hidden />
+          {runStatusWord(trans, run.status)}
+        </>
+      )}
+      {cell(
+        'name',
+        [name, path].filter(Boolean).join('\n'),
+        <>
+          {name}
+          {path && <span className="rj-Quiet"> {path}</span>}
+        </>
+      )}
+      {cell('server', serverOf(run))}
+      {cell('created', timeWord(run.created_at))}
+      {cell('duration', clockWord(secondsOf(run, new Date())))}
+      {metric && cell('metric', valueWord(run.metrics[metric]))}
+    </div>
+  );
+});

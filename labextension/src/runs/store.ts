@@ -1,0 +1,165 @@
+/**
+ * The runs of all servers, as far as a page shows them: kept up to date by events, never by polling.
+ *
+ * Only what changed is asked for, and only as long as somebody follows.
+ */
+
+import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
+import { Signal, type ISignal } from '@lumino/signaling';
+
+import type { IRun, IRunsAnswer, IRunsServer, RunicornRemoteClient } from '../client.js';
+import type { IRemoteEvent, RemoteStore } from '../state.js';
+import { namesOf, type ISeries } from './chart.js';
+import { keyOfRun, newestFirst, serverOf } from './table.js';
+
+/** The events after which the runs may be others. */
+const EVENTS: ReadonlySet<IRemoteEvent['type']> = new Set([
+  'run',
+  'runs',
+  'viewer',
+  'connection',
+  'closed'
+]);
+/** How many steps a line of the comparison has at most: more than it has pixels. */
+const POINTS = 1000;
+
+/** The runs. */
+export class RunsStore {
+  constructor(client: Pick<RunicornRemoteClient, 'readRuns' | 'getMetrics'>, remote: RemoteStore) {
+    this._client = client;
+    remote.eventReceived.connect((_, event) => {
+      if (this._followers > 0 && EVENTS.has(event.type)) {
+        void this.refresh();
+      }
+    });
+    remote.resumed.connect(() => {
+      if (this._followers > 0) {
+        void this.refresh();
+      }
+    });
+  }
+
+  /** Emitted after anything changed. */
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  /** The runs, newest first. */
+  get runs(): readonly IRun[] {
+    return this._runs;
+  }
+
+  /** Each viewer's part. */
+  get servers(): readonly IRunsServer[] {
+    return this._servers;
+  }
+
+  /** Whether they are being read. */
+  get loading(): boolean {
+    return this._reading !== null;
+  }
+
+  /** Why the last reading failed, or null. */
+  get error(): unknown {
+    return this._error;
+  }
+
+  /** Keep the runs up to date for as long as the result lives. */
+  follow(): IDisposable {
+    this._followers += 1;
+    void this.refresh();
+    return new DisposableDelegate(() => {
+      this._followers -= 1;
+    });
+  }
+
+  /** Read what changed; calls during a reading share one further reading. */
+  refresh(): Promise<void> {
+    if (this._reading) {
+      this._next ??= this._reading.then(() => {
+        this._next = null;
+        return this.refresh();
+      });
+      return this._next;
+    }
+    this._reading = this._read().finally(() => {
+      this._reading = null;
+      this._changed.emit();
+    });
+    this._changed.emit();
+    return this._reading;
+  }
+
+  /** Read one metric of some runs; those that do not have it are left out. */
+  async series(runs: readonly IRun[], metric: string, signal: AbortSignal): Promise<ISeries[]> {
+    const having = runs.filter(run => metric in run.metrics);
+    const names = namesOf(
+      having.map(run => ({ name: run.name ?? run.run_id, server: serverOf(run), id: run.run_id }))
+    );
+    // Commas stand between the names in the request.
+    const wanted = metric.includes(',') ? undefined : [metric];
+    return Promise.all(
+      having.map(async (run, index) => {
+        const answer = await this._client.getMetrics(run, wanted, { points: POINTS, signal });
+        return { name: names[index]!, steps: answer.steps, values: answer.metrics[metric] ?? [] };
+      })
+    );
+  }
+
+  private async _read(): Promise<void> {
+    try {
+      const answer = await this._client.readRuns({ changedSince: this._version || undefined });
+      const isWhole = answer.reset || this._version === '';
+      const byKey = isWhole ? new Map<string, IRun>() : new Map(this._byKey);
+      let isSorted = !isWhole;
+      const take = (runs: readonly IRun[]): void => {
+        for (const run of runs) {
+          isSorted &&= byKey.has(keyOfRun(run));
+          byKey.set(keyOfRun(run), run);
+        }
+      };
+      take(answer.runs);
+      for (let page = answer; page.next_cursor !== null; take(page.runs)) {
+        page = await this._client.readRuns({ cursor: page.next_cursor });
+      }
+      this._forget(byKey, answer);
+      // What changes while pages are read is told by the first page's version.
+      this._version = answer.version;
+      this._servers = answer.servers;
+      if (isWhole || answer.runs.length > 0 || byKey.size !== this._byKey.size) {
+        // A run that was there keeps its place in the map, and with it in the order.
+        this._runs = isSorted ? [...byKey.values()] : [...byKey.values()].sort(newestFirst);
+        this._byKey = new Map(this._runs.map(run => [keyOfRun(run), run]));
+      }
+      this._error = null;
+    } catch (error) {
+      this._error = error;
+    }
+  }
+
+  /** Take out the runs that are gone. */
+  private _forget(byKey: Map<string, IRun>, answer: IRunsAnswer): void {
+    for (const gone of answer.removed) {
+      byKey.delete(keyOfRun(gone));
+    }
+    const asked = new Set(answer.servers.map(server => server.connection_id));
+    if (this._servers.some(server => !asked.has(server.connection_id))) {
+      for (const [key, run] of byKey) {
+        if (!asked.has(run.connection_id)) {
+          byKey.delete(key);
+        }
+      }
+    }
+  }
+
+  private readonly _client: Pick<RunicornRemoteClient, 'readRuns' | 'getMetrics'>;
+  private readonly _changed = new Signal<this, void>(this);
+  private _followers = 0;
+  private _byKey = new Map<string, IRun>();
+  private _runs: readonly IRun[] = [];
+  private _servers: readonly IRunsServer[] = [];
+  private _version = '';
+  private _error: unknown = null;
+  private _reading: Promise<void> | null = null;
+  private _next: Promise<void> | null = null;
+}

@@ -1,0 +1,177 @@
+/** What of the runs is shown, and in which order: pure functions. */
+
+import type { IRun, MetricValue } from '../client.js';
+
+/** What the table can be sorted by. */
+export type Column = 'status' | 'name' | 'server' | 'created' | 'duration' | 'metric';
+
+/** The order of the table. */
+export interface IOrder {
+  column: Column;
+  descending: boolean;
+}
+
+/** The order that the server gives: the newest first. */
+export const NEWEST_FIRST: IOrder = { column: 'created', descending: true };
+
+/** The place of some rows among all. */
+export interface IWindow {
+  /** The index of the first one to draw. */
+  first: number;
+  /** The index after the last one to draw. */
+  end: number;
+}
+
+/** A run's name among those of all servers. */
+export function keyOfRun(run: Pick<IRun, 'connection_id' | 'run_id'>): string {
+  return `${run.connection_id}/${run.run_id}`;
+}
+
+/** Where a run is, in words. */
+export function serverOf(run: Pick<IRun, 'host' | 'env_name'>): string {
+  return run.env_name ? `${run.host} · ${run.env_name}` : run.host;
+}
+
+/** How long a run took, or has been running, in seconds; null where nothing tells. */
+export function secondsOf(run: IRun, now: Date): number | null {
+  const begun = Date.parse(run.started_at ?? run.created_at ?? '');
+  if (run.duration_seconds !== null || run.status !== 'running' || Number.isNaN(begun)) {
+    return run.duration_seconds;
+  }
+  return Math.max(0, (now.getTime() - begun) / 1000);
+}
+
+/** The order in which the server gives the runs. */
+export function newestFirst(a: IRun, b: IRun): number {
+  return (
+    Date.parse(b.created_at ?? '1970') - Date.parse(a.created_at ?? '1970') ||
+    compare(b.connection_id, a.connection_id) ||
+    compare(b.run_id, a.run_id)
+  );
+}
+
+function compare(a: string, b: string): number {
+  return Number(a > b) - Number(a < b);
+}
+
+/** The names of all metrics, sorted. */
+export function metricsOf(runs: readonly IRun[]): string[] {
+  const names = new Set<string>();
+  for (const run of runs) {
+    for (const name of Object.keys(run.metrics)) {
+      names.add(name);
+    }
+  }
+  return [...names].sort((a, b) => a.localeCompare(b));
+}
+
+const haystacks = new WeakMap<IRun, string>();
+
+function haystackOf(run: IRun): string {
+  let text = haystacks.get(run);
+  if (text === undefined) {
+    const parts = [run.name, run.path, run.run_id, run.status, run.host, run.env_name, ...run.tags];
+    text = parts.filter(Boolean).join('\n').toLowerCase();
+    haystacks.set(run, text);
+  }
+  return text;
+}
+
+/** The runs that hold each of the typed words somewhere. */
+export function matching(runs: readonly IRun[], typed: string): readonly IRun[] {
+  const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
+  return words.length === 0
+    ? runs
+    : runs.filter(run => words.every(word => haystackOf(run).includes(word)));
+}
+
+function numberOf(value: MetricValue | undefined): number | null {
+  const number = Number(value);
+  return Number.isNaN(number) ? null : number;
+}
+
+/** The runs in an order; those that have nothing to compare come last either way. */
+export function sorted(runs: readonly IRun[], order: IOrder, metric: string): readonly IRun[] {
+  if (order.column === NEWEST_FIRST.column && order.descending === NEWEST_FIRST.descending) {
+    return runs;
+  }
+  const now = new Date();
+  const valueOf = (run: IRun): string | number | null => {
+    switch (order.column) {
+      case 'status':
+        return run.status;
+      case 'name':
+        return run.name ?? run.run_id;
+      case 'server':
+        return serverOf(run);
+      case 'created':
+        return run.created_at ? Date.parse(run.created_at) : null;
+      case 'duration':
+        return secondsOf(run, now);
+      case 'metric':
+        return numberOf(run.metrics[metric]);
+    }
+  };
+  const sign = order.descending ? -1 : 1;
+  return runs
+    .map(run => ({ run, value: valueOf(run) }))
+    .sort((a, b) => {
+      if (a.value === null || b.value === null) {
+        return Number(a.value === null) - Number(b.value === null);
+      }
+      return typeof a.value === 'string' || typeof b.value === 'string'
+        ? sign * String(a.value).localeCompare(String(b.value))
+        : sign * (a.value - b.value);
+    })
+    .map(item => item.run);
+}
+
+/**
+ * Which rows to draw.
+ *
+ * @param scrolled - How far the table is scrolled, in CSS pixels.
+ * @param height - The height of what is in sight, in CSS pixels.
+ * @param rowHeight - The height of a row, in CSS pixels.
+ * @param count - How many rows there are.
+ * @param spare - How many rows to draw beyond either end, so that scrolling finds them drawn.
+ */
+export function windowOf(
+  scrolled: number,
+  height: number,
+  rowHeight: number,
+  count: number,
+  spare: number
+): IWindow {
+  const first = Math.floor(scrolled / rowHeight) - spare;
+  const end = Math.ceil((scrolled + height) / rowHeight) + spare;
+  return { first: Math.max(0, Math.min(first, count)), end: Math.max(0, Math.min(end, count)) };
+}
+
+/** A value of a metric with as many digits as tell runs apart. */
+export function valueWord(value: MetricValue | undefined): string {
+  if (typeof value !== 'number') {
+    return (value ?? '').replace('Infinity', '∞').replace('-', '−');
+  }
+  return Number.isInteger(value) && Math.abs(value) < 1e9
+    ? String(value)
+    : String(Number(value.toPrecision(5)));
+}
+
+/** A duration as people read one off a table: hours, minutes, seconds. */
+export function clockWord(seconds: number | null): string {
+  if (seconds === null) {
+    return '';
+  }
+  const whole = Math.round(seconds);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  return `${Math.floor(whole / 3600)}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
+}
+
+/** A run's name, and where it is unless its name says so. */
+export function nameOf(run: IRun): [name: string, path: string] {
+  const { name, path, run_id } = run;
+  if (!name) {
+    return [run_id, path ?? ''];
+  }
+  return path === name || path?.endsWith(`/${name}`) ? [path ?? name, ''] : [name, path ?? ''];
+}
