@@ -30,11 +30,13 @@ DEMO_VENV := $(VENV)/.demo-$(PY_DIGEST)
 DEV_VENV := $(VENV)/.dev-$(PY_DIGEST)
 DOCS_VENV := $(VENV)/.docs-$(PY_DIGEST)
 RELEASE_VENV := $(VENV)/.release-$(PY_DIGEST)
+MATRIX_VENV := $(VENV)/.matrix-$(PY_DIGEST)
 $(DEMO_VENV): EXTRAS := demo
 $(DEV_VENV): EXTRAS := demo,test,lint
 $(DOCS_VENV): EXTRAS := docs
 $(RELEASE_VENV): EXTRAS := release
-$(DEMO_VENV) $(DEV_VENV) $(DOCS_VENV) $(RELEASE_VENV):
+$(MATRIX_VENV): EXTRAS := matrix
+$(DEMO_VENV) $(DEV_VENV) $(DOCS_VENV) $(RELEASE_VENV) $(MATRIX_VENV):
 	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is missing on this machine; install it, or say PYTHON=/path/to/it.' >&2; exit 1; }
 	@PYTHON=$(PYTHON) scripts/system-packages.sh venv
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
@@ -96,7 +98,7 @@ dist: $(RELEASE_VENV)
 	@scripts/system-packages.sh npm
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/dist.py $(ARGS)
 
-matrix: dev
+matrix: dev $(MATRIX_VENV)
 	@scripts/system-packages.sh ssh sshd chromium
 	@nice -n 10 $(BIN)/python scripts/matrix.py $(ARGS)
 

@@ -30,7 +30,7 @@ SHOWN = {"text", "", "{toctree}", "{include}"}  # pictures made of letters, exce
 SECONDS = 120
 
 # Commands that change nothing, and need nothing that is not there.
-HARMLESS = ("curl ", "jupyter server extension list", "jupyter labextension list")
+HARMLESS = "curl "
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,19 @@ def _all_blocks() -> Iterator[Block]:
 
 
 def by_page(language: str) -> dict[str, list[Block]]:
-    """Give the blocks of a language, page by page: a reader runs one after the other."""
+    """Give the blocks of a language, page by page as a reader runs them, and each page but once."""
     pages: dict[str, list[Block]] = {}
     for block in blocks(language):
         if not block.text.startswith("c."):
             pages.setdefault(str(block.page.relative_to(ROOT)), []).append(block)
-    return pages
+    seen: set[str] = set()
+    once: dict[str, list[Block]] = {}
+    for page in sorted(pages, key=lambda page: (-len(pages[page]), page)):
+        texts = {block.text for block in pages[page]}
+        if not texts <= seen:
+            once[page] = pages[page]
+        seen |= texts
+    return once
 
 
 def run(world: World, *command: str, stdin: str = "", **env: str) -> str:
@@ -164,7 +171,9 @@ def test_magics(reader: World, page: str, page_blocks: list[Block], tmp_path: Pa
     assert printed.rstrip().endswith("to the end"), (page, printed)
 
 
-@pytest.mark.parametrize("block", blocks("javascript"), ids=Block.name.fget)
+@pytest.mark.parametrize(
+    "block", list({block.text: block for block in blocks("javascript")}.values()), ids=Block.name.fget
+)
 def test_javascript(reader: World, block: Block, tmp_path: Path) -> None:
     """In node, which imports no module by HTTP: it gets the server's as a file."""
     client = tmp_path / "client.mjs"
@@ -203,7 +212,7 @@ def harmless() -> list[str]:
 @pytest.mark.parametrize("line", harmless())
 def test_what_is_harmless_runs(reader: World, line: str) -> None:
     printed = run(reader, "bash", "-c", f"set -o pipefail; {line}")
-    assert '"success":true' in printed or '"openapi"' in printed or "runicorn" in printed, printed
+    assert '"success":true' in printed or '"openapi"' in printed, printed
 
 
 def _is_target(name: str) -> None:
