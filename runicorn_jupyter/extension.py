@@ -77,7 +77,9 @@ class RunicornJupyter(ExtensionApp):
         mean that the connection is down.""",
     )
     reconnect_for_seconds = Float(
-        3600, config=True, help="For how many seconds a connection that went down is tried again."
+        3600,
+        config=True,
+        help="For how many seconds a connection that went down is tried again. 0: it is not.",
     )
     viewer_lease_seconds = Float(
         900,
@@ -98,7 +100,7 @@ class RunicornJupyter(ExtensionApp):
         network nothing. 0 keeps none.""",
     )
 
-    @validate("keepalive_seconds", "reconnect_for_seconds", "viewer_lease_seconds")
+    @validate("keepalive_seconds", "viewer_lease_seconds")
     def _positive(self, proposal: Any) -> float:
         if not proposal["value"] > 0:
             raise TraitError(f"{proposal['trait'].name} must be a number of seconds above 0")
@@ -112,10 +114,10 @@ class RunicornJupyter(ExtensionApp):
             raise TraitError(f"allowed_hosts: {exc}") from exc
         return list(proposal["value"])
 
-    @validate("asset_cache_mb")
+    @validate("asset_cache_mb", "reconnect_for_seconds")
     def _not_negative(self, proposal: Any) -> float:
         if not proposal["value"] >= 0:
-            raise TraitError("asset_cache_mb must not be below 0")
+            raise TraitError(f"{proposal['trait'].name} must not be below 0")
         return float(proposal["value"])
 
     def initialize_settings(self) -> None:

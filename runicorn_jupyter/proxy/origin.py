@@ -9,7 +9,6 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runicorn_jupyter.errors import ConnectionLost
 from runicorn_jupyter.proxy.pool import Pool, ViewerStopped
 from runicorn_jupyter.proxy.storage import StorageFolder, ViewerStorage
 from runicorn_jupyter.proxy.wire import Stream
@@ -35,9 +34,6 @@ class ConnectionView(Protocol):
     def target(self) -> Target:
         """Where it leads, and as whom."""
 
-    async def wait_connected(self, seconds: float, /) -> bool | None:
-        """Return once it is connected; false, or an exception, where that was not in time."""
-
 
 class Ticket(Protocol):
     """What lets one request pass at the viewer, and knows the viewer's answer from a stranger's."""
@@ -62,6 +58,9 @@ class ViewerView(Protocol):
 
     async def open_stream(self) -> Stream:
         """Open a fresh byte stream to the viewer's port."""
+
+    async def wait_reachable(self, seconds: float) -> None:
+        """Return once streams can be opened; raise `ConnectionLost` where that was not in time."""
 
 
 @dataclass(slots=True)
@@ -107,17 +106,9 @@ class Endpoint:
             Where its ``localStorage`` lives; default: as long as the endpoint.
         """
 
-        async def wait_connected(seconds: float) -> None:
-            try:
-                connected = await viewer.connection.wait_connected(seconds)
-            except TimeoutError:
-                connected = False
-            if connected is False:
-                raise ConnectionLost("The SSH connection is down and is being re-established.")
-
         return cls(
             open_stream=viewer.open_stream,
-            wait_connected=wait_connected,
+            wait_connected=viewer.wait_reachable,
             ticket=viewer.ticket,
             host_key=f"{viewer.connection.host_key_fingerprint} {viewer.connection.target.username}",
             title=title,

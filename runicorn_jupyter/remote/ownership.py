@@ -306,12 +306,14 @@ class Folder:
             Whose state it must be.
         cleanup
             Remove its logs too, and the folders that are empty then.
+
+        What a disk does not let go of (it became read-only) stays: a viewer's end never depends on it.
         """
         state = self.read(key)
         if state is not None and state["pid"] != pid:
             return
         for suffix in [".json", *([".log", ".log.1", ".lock"] if cleanup else [])]:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 os.unlink(key + suffix, dir_fd=self.descriptor)
         if cleanup:
             for path in (self.path, os.path.dirname(self.path)):

@@ -340,7 +340,6 @@ class RemoteViewer:
         bool
             Whether it has ended.
         """
-        live.pop(self._name, None)
         try:
             info = await self._ask("leave", holder=self._name, stop=True, cleanup=cleanup)
         except (ConnectionRefusedError, NotTheViewer):
@@ -354,6 +353,8 @@ class RemoteViewer:
             if info.get("ending") is not True and not await self._leave_to_the_dead(info, cleanup):
                 return False
             grace = STOP_SECONDS
+        finally:
+            live.pop(self._name, None)  # only now, lest another who leaves takes this holder for a dead one
         return await self._script("end", grace=grace, cleanup=cleanup) == ["gone"]
 
     async def _leave_to_the_dead(self, info: dict[str, Any], cleanup: bool) -> bool:
@@ -361,8 +362,11 @@ class RemoteViewer:
         dead = dead_holders(_holders(info))
         if not dead:
             return False
-        await self._ask("drop", holders=dead)
-        info = await self._ask("leave", holder=self._name, stop=True, cleanup=cleanup)
+        try:
+            await self._ask("drop", holders=dead)
+            info = await self._ask("leave", holder=self._name, stop=True, cleanup=cleanup)
+        except OSError:  # it has ended, by another who left, or hangs
+            return False
         return info.get("ending") is True
 
     async def release(self) -> None:

@@ -191,8 +191,9 @@ def _become_viewer(
         # All that can still be told goes to the log, which is what stderr is by now.
         sys.excepthook(*sys.exc_info())
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # a full disk must not keep it from ending
+            sys.stdout.flush()
+            sys.stderr.flush()
         # Not by sys.exit: nobody waits for what other threads still want to do.
         os._exit(status)
 

@@ -132,7 +132,7 @@ class Session:
         )
         self._revoke()
         await self._end_runs()
-        self._hold = hold
+        before, self._hold = self._hold, hold
 
         def on_step(step: str) -> None:
             self._emit(
@@ -148,9 +148,11 @@ class Session:
             await hold.start(on_step, found.viewers)
         except BaseException:
             if self._hold is hold:
-                self._hold = None
+                self._hold = before  # with the log of its crash, and what is to be cleaned up
             self._viewer_changed()
             raise
+        if before is not None and before.state == "crashed":
+            await before.clean_up()
         self._capability = self._capabilities.issue(
             Endpoint.of(
                 hold,

@@ -9,7 +9,7 @@ GAP_SECONDS = 2.0
 """Shorter gaps are ordinary load."""
 
 
-def _boot_time() -> float:
+def sleepless_time() -> float:
     """Return seconds of a clock that goes on while the machine sleeps; the wall clock where there is none."""
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -28,7 +28,7 @@ class WakeUp:
     def __init__(
         self,
         monotonic: Callable[[], float] = time.monotonic,
-        sleepless: Callable[[], float] = _boot_time,
+        sleepless: Callable[[], float] = sleepless_time,
     ) -> None:
         self._monotonic = monotonic
         self._sleepless = sleepless

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,6 +117,7 @@ def start_jupyter(
     command: str = "server",
     port: int = 0,
     env: dict[str, str] | None = None,
+    prefix: Sequence[str] = (),
 ) -> JupyterServer:
     """Start ``jupyter <command>`` and wait until it answers.
 
@@ -134,6 +135,8 @@ def start_jupyter(
         ``server``, ``lab``, ``notebook`` or ``runicorn``.
     port
         TCP port on loopback; 0 lets the system choose.
+    prefix
+        A command that becomes the one that follows it (as ``unshare`` does), to run it in other surroundings.
     """
     token = secrets.token_hex(16) if token is None else token
     root = home / "work"
@@ -141,7 +144,8 @@ def start_jupyter(
     log = home / f"jupyter-{secrets.token_hex(4)}.log"
     level = [] if any(each.startswith("--log-level") for each in options) else ["--log-level=INFO"]
     arguments = [
-        sys.executable, "-m", "jupyter", command, "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
+        *prefix, sys.executable, "-m", "jupyter", command,
+        "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.base_url={base_url}",
         f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}", *level, *options,
     ]  # fmt: skip

@@ -76,6 +76,12 @@ class Network:
         """Undo ``drop`` or ``reject``."""
         self._inside("nft", "delete", "table", "inet", "fault")
 
+    def mend(self) -> None:
+        """Undo whatever was done to it, but for a changed address."""
+        self._inside("nft", "delete", "table", "inet", "fault", check=False)
+        self.plug()
+        _run("tc", "qdisc", "del", "dev", self._device, "root", check=False)
+
     def unplug(self) -> None:
         """Take this side's interface down: there is no route any more."""
         _run("ip", "link", "set", self._device, "down")

@@ -189,6 +189,11 @@ class Sshd:
         return self._process.pid
 
     @property
+    def is_running(self) -> bool:
+        """Whether the listener runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def log(self) -> str:
         """All that sshd has printed so far."""
         with self._news:

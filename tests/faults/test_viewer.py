@@ -1,0 +1,167 @@
+"""What may happen to a viewer that somebody looks at: one row a fault, and what must hold after it.
+
+The oracle is the same for every row: what runs on the remote, threads and descriptors of the Jupyter
+server, and the hash of what comes through the viewer's URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.faults import faults as f
+from tests.faults.world import LIMIT, Count, Held, World, open_world, require_root, until
+
+
+def same_viewer(world: World, held: Held, seconds: float = LIMIT) -> None:
+    """The same process is reached by the same URL."""
+    until("it is well again", held.is_well, seconds)
+    assert (held.now()["pid"], held.now()["url"]) == (held.pid, held.url)
+    assert world.viewers() == [held.pid]
+    world.content_is_whole(held)
+
+
+def another_viewer(world: World, held: Held) -> None:
+    """It was gone, and one that was started for it is reached by the same URL."""
+    until("it is well again", lambda: held.is_well() and held.now()["pid"] != held.pid)
+    assert held.now()["url"] == held.url
+    assert world.viewers() == [held.now()["pid"]]
+    world.content_is_whole(held)
+    held.disconnect()  # one that is lost again at once is not started again
+
+
+def crash_is_told(world: World, held: Held) -> None:
+    """It says that it crashed and with which last words; nothing of it runs, and a start makes another."""
+    f.crash_is_told(held)
+    assert world.viewers() == []
+    again = world.start(held.jupyter, held.connection_id)
+    assert again.pid != held.pid
+    world.content_is_whole(again)
+
+
+def same_viewer_or_crash_is_told(world: World, held: Held) -> None:
+    """What is true is told."""
+    if held.pid in world.viewers():
+        same_viewer(world, held)
+    else:
+        crash_is_told(world, held)
+
+
+def ended(world: World, held: Held) -> None:
+    """The connection has ended for good; its viewer ends by its lease."""
+    assert held.entry()["status"] == "disconnected"
+    held.disconnect()
+    world.await_no_viewer()
+
+
+def nothing_left(world: World, held: Held) -> None:
+    """Nothing of ours is left on the remote."""
+    world.await_nothing_left()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: a fault, what holds after it, whose lease it is, and whether that server stays as it was."""
+
+    fault: f.Fault
+    holds: Callable[[World, Held], None]
+    jupyter: str = "patient"
+    counted: bool = True
+
+    def __str__(self) -> str:
+        return self.fault.__name__
+
+
+TABLE = [
+    # the line
+    Row(f.cut_of_5_seconds, same_viewer),
+    Row(f.cut_of_a_minute, same_viewer),
+    Row(f.cut_longer_than_the_lease, another_viewer, "brief"),
+    Row(f.address_changes, same_viewer),
+    Row(f.resets_under_load, same_viewer),
+    Row(f.slow_line, same_viewer),
+    Row(f.names_gone, same_viewer),
+    # the SSH server
+    Row(f.session_killed, same_viewer),
+    Row(f.listener_down, same_viewer),
+    Row(f.server_stopped, same_viewer),
+    Row(f.comes_back_with(MaxSessions=1), same_viewer),
+    Row(f.comes_back_with(AllowTcpForwarding="no"), same_viewer),
+    Row(f.comes_back_with(AllowTcpForwarding="no", MaxSessions=8), same_viewer),
+    Row(f.forced_command, same_viewer),
+    Row(f.few_at_a_time, same_viewer),
+    Row(f.agent_gone, same_viewer),
+    Row(f.new_host_key, ended, "brief"),
+    # the viewer
+    Row(f.viewer_killed, crash_is_told),
+    Row(f.viewer_killed_during_a_cut, another_viewer),
+    Row(f.viewer_stopped, same_viewer, "brief"),
+    Row(f.viewer_out_of_memory, same_viewer_or_crash_is_told),
+    Row(f.port_squatted, another_viewer),
+    Row(f.environment_deleted, same_viewer),
+    Row(f.disk_full, nothing_left, "brief"),
+    Row(f.home_read_only, nothing_left, "brief"),
+    # our side
+    Row(f.jupyter_stopped, same_viewer),
+    Row(f.jupyter_sleeps_past_the_lease, another_viewer, "brief"),
+    Row(f.everything_sleeps, same_viewer, "brief"),
+    Row(f.kernel_killed, same_viewer, counted=False),  # Jupyter's first kernel leaves it ZeroMQ's threads
+    Row(f.two_jupyters, same_viewer),
+    Row(f.the_other_jupyter_killed, nothing_left),
+    Row(f.jupyter_killed_and_started_again, nothing_left),
+    Row(f.everything_of_ours_dies, nothing_left, "brief"),
+]
+
+
+@pytest.fixture(scope="module")
+def built_world() -> Iterator[World]:
+    """The world of all rows."""
+    reason = require_root()
+    if reason:
+        pytest.skip(reason)
+    with open_world() as made:
+        yield made
+
+
+@pytest.fixture
+def world(built_world: World) -> Iterator[World]:
+    """The world, mended before and after each row."""
+    built_world.restore()
+    yield built_world
+    built_world.restore()
+
+
+@pytest.mark.parametrize("row", sorted(TABLE, key=lambda row: row.jupyter), ids=str)
+def test_row(world: World, row: Row) -> None:
+    jupyter = getattr(world, row.jupyter)
+    held = world.hold(jupyter)
+    world.content_is_whole(held)
+    world.warm(jupyter)
+    before = Count.of(jupyter.process.pid)
+    row.fault(world, held)
+    row.holds(world, held)
+    if row.counted and jupyter.process.poll() is None:
+        until(
+            f"nothing is left in Jupyter: {before}, now {Count.of(jupyter.process.pid)}",
+            lambda: Count.of(jupyter.process.pid).is_flat(before),
+        )
+
+
+def test_a_disconnect_leaves_nothing(world: World) -> None:
+    held = world.hold(world.patient)
+    world.content_is_whole(held)
+    for jupyter in (world.patient, world.brief):
+        world.disconnect_all(jupyter)
+    assert world.left_behind() == []
+
+
+def test_without_recovery_a_row_fails(world: World) -> None:
+    """The negative: where a connection does not come back, the oracle says so."""
+    lame = world.jupyter(60, "--RunicornJupyter.reconnect_for_seconds=0")
+    held = world.hold(lame)
+    world.sshd.drop_sessions()
+    until("the loss is noticed", lambda: held.entry()["status"] != "connected")
+    with pytest.raises(AssertionError, match="in vain"):
+        same_viewer(world, held, seconds=1)
