@@ -1,22 +1,29 @@
 """Requests made from openapi.json, good and bad, to a real server: every answer is one that the document has.
 
+First each route by itself, then walks along the document's links: what one answer gives, the next one takes.
+
 ``RUNICORN_FUZZ_EXAMPLES`` says how many of them each route gets; ``make fuzz`` sets it high.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
+from tests.api.conftest import add_environments
 from tests.world.jupyter import JupyterServer, start_jupyter
+from tests.world.sshd import Sshd, SshHome
 
 EXAMPLES = int(os.environ.get("RUNICORN_FUZZ_EXAMPLES", "6"))
 ROUTES = 25
@@ -27,9 +34,15 @@ EXCLUDED = [not_a_server_error, positive_data_acceptance]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
-    """A server of its own: what is made up here is saved there."""
-    made = start_jupyter(tmp_path_factory.mktemp("fuzzed"))
+def server(
+    tmp_path_factory: pytest.TempPathFactory, sshd: Sshd, runicorn_env: Callable[..., Path]
+) -> Iterator[JupyterServer]:
+    """A server of its own: what is made up here is saved there. It reaches a remote as ``gpu1``."""
+    home = SshHome(tmp_path_factory.mktemp("fuzzed"))
+    home.trust(sshd)
+    home.host("gpu1", sshd)
+    add_environments(sshd.home, rc072=runicorn_env())
+    made = start_jupyter(home.path)
     yield made
     made.stop()
 
@@ -79,3 +92,51 @@ def test_every_answer_is_one_that_the_document_has(schema: Any, server: JupyterS
             failed[operation.label] = str(failure)[:1500]
     assert failed == {}
     assert len(tried) >= ROUTES
+
+
+def test_what_an_answer_gives_the_next_request_can_use(schema: Any, server: JupyterServer) -> None:
+    """Walks along the links, on a real remote; what was deleted is not there, whatever is asked of it."""
+    schema.config.generation.update(modes=[GenerationMode.POSITIVE])
+    headers = {"Authorization": f"token {server.token}"}
+    answered: Counter[tuple[str, int]] = Counter()
+
+    class Walk(schema.as_state_machine()):  # type: ignore[misc]  # made from the document
+        """Sends what was made up, but to this world: its host, and its environment."""
+
+        def before_call(self, case: Case) -> None:
+            if case.operation.label == "POST /connect":
+                case.body = {"host": "gpu1"}
+            elif case.operation.label == "POST /viewer/start":
+                case.body = {"connection_id": case.body["connection_id"], "env_name": "rc072"}
+
+        def get_call_kwargs(self, case: Case) -> dict[str, Any]:
+            return {"headers": headers, "timeout": 120}
+
+        def validate_response(self, response: Any, case: Case, **kwargs: Any) -> None:
+            answered[case.operation.label, response.status_code] += 1
+            assert response.status_code != 500, response.text
+            case.validate_response(
+                response,
+                excluded_checks=[*EXCLUDED, ignored_auth],  # which the other test has tried
+                headers=headers,
+                transport_kwargs=kwargs,
+                recorder=self.recorder,
+            )
+
+        def teardown(self) -> None:
+            for each in server.get("connections").json()["connections"]:
+                server.delete(f"connections/{each['connection_id']}")
+
+    Walk.run(
+        settings=settings(
+            max_examples=2 * EXAMPLES,
+            stateful_step_count=6,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+    )
+    assert answered["POST /connect", 200]
+    assert len({label for label, status in answered if status == 200}) >= 6, answered

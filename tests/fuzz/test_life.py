@@ -1,0 +1,540 @@
+"""A connection's life, as made-up walks: whatever is done and in whatever order, the answers are API.md's.
+
+The machine below does things to a real server, a real sshd and real viewers, and keeps a model of what API.md
+says must be so; after each step the server's own account is compared with it. ``RUNICORN_FUZZ_EXAMPLES`` says
+how many walks there are; ``make fuzz`` sets it high.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.api.conftest import World
+from tests.world.relay import Relay
+from tests.world.sshd import make_key
+
+EXAMPLES = int(os.environ.get("RUNICORN_FUZZ_EXAMPLES", "6"))
+WALKS, STEPS = max(2, EXAMPLES // 2), 12 if EXAMPLES < 20 else 40
+MOST = 4
+"""Connections at a time."""
+PATIENCE_SECONDS = 60
+
+ENVIRONMENTS = {"rc072": 200, "rc050": 200, "empty": 424, "nowhere": 404}
+IN_VAIN: list[tuple[dict[str, Any], int]] = [
+    ({}, 400),
+    ({"host": "gpu1", "port": "x"}, 400),
+    ({"host": "-oX"}, 400),
+    ({"host": "127.0.0.1", "port": 1}, 503),
+]
+HOW = ["wrongly", "twice", "never", "rightly"]
+NAMES = ["a", "b/../c", "环境"]
+WHICH = st.integers(0, MOST - 1)
+NAVIGATION = {"Sec-Fetch-Dest": "document", "Accept": "text/html"}
+
+
+@dataclass
+class Line:
+    """The world of the walks: ``gpu1`` directly, and ``line`` over a relay that can be cut."""
+
+    world: World
+    relay: Relay
+    locked_key: Path
+
+
+@dataclass
+class Process:
+    """A viewer's process on the remote, and which connections hold it."""
+
+    env_name: str
+    pid: int
+    holders: set[str] = field(default_factory=set)
+    forsaken: bool = False
+    """A holder went away without a word, since its line was cut: only the lease ends it for sure."""
+
+
+@dataclass
+class Known:
+    """What the model knows of a connection."""
+
+    alias: str
+    process: Process | None = None
+    url: str | None = None
+    status: str = "stopped"
+
+
+def _eventually(is_so: Callable[[], bool]) -> None:
+    """Wait for what happens in other processes, which tell nobody."""
+    tick = threading.Event()
+    for _ in range(PATIENCE_SECONDS * 50):
+        if is_so():
+            return
+        tick.wait(0.02)
+    raise AssertionError("it did not happen")
+
+
+def _runs(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    return False
+
+
+class Life(RuleBasedStateMachine):
+    """Steps of people's, and of the world's; the model is what the fields hold."""
+
+    line: Line
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = True
+        self.known: dict[str, Known] = {}
+        self.gone: list[str] = []
+        self.dead_urls: list[str] = []
+        self.processes: list[Process] = []
+        self.asked: list[str] = []
+        self.spent: list[str] = []
+        self.profiles: dict[str, str] = {}
+
+    # -- asking
+
+    def ask(self, method: str, path: str, expected: int | set[int] = 200, **kwargs: Any) -> dict[str, Any]:
+        """Ask the API, and check status and envelope."""
+        answer = self.line.world.jupyter.request(method, path, **kwargs)
+        body: dict[str, Any] = answer.json()
+        allowed = {expected} if isinstance(expected, int) else expected
+        assert answer.status_code in allowed, (method, path, kwargs, answer.status_code, body)
+        assert body["success"] is (answer.status_code == 200)
+        assert answer.status_code == 200 or body["error"]
+        return body
+
+    def is_up(self, connection_id: str) -> bool:
+        """Whether the line of a connection is whole."""
+        return self.up or self.known[connection_id].alias != "line"
+
+    def pick(self, which: int, among: list[Any]) -> Any:
+        """Choose one of those that there are."""
+        return among[which % len(among)]
+
+    def shared(self, env_name: str) -> Process | None:
+        """The process that a start of this environment adopts."""
+        alive = [one for one in self.processes if one.env_name == env_name and _runs(one.pid)]
+        return alive[-1] if alive else None
+
+    def admit(self, body: dict[str, Any], alias: str) -> None:
+        """Note a new connection."""
+        connection_id = body["connection_id"]
+        assert connection_id not in self.known
+        assert connection_id not in self.gone
+        assert body["status"] == "connected"
+        self.known[connection_id] = Known(alias)
+
+    def forget_url(self, known: Known) -> None:
+        """Note that a capability has ended."""
+        if known.url is not None:
+            self.dead_urls.append(known.url)
+            known.url = None
+
+    # -- connections
+
+    @initialize()
+    def first(self) -> None:
+        """Each walk has somewhere to begin."""
+        self.connect("gpu1")
+
+    @rule(alias=st.sampled_from(["gpu1", "line", "line"]))
+    def connect(self, alias: str) -> None:
+        """Connect, again to the same host too: that is another connection."""
+        if len(self.known) >= MOST:
+            return
+        if alias == "line" and not self.up:
+            assert self.ask("POST", "connect", 503, json={"host": alias})["error"] == "ssh_unavailable"
+        else:
+            self.admit(self.ask("POST", "connect", json={"host": alias}), alias)
+
+    @rule(attempt=st.sampled_from(IN_VAIN))
+    def connect_in_vain(self, attempt: tuple[dict[str, Any], int]) -> None:
+        """What cannot be connected leaves nothing."""
+        body, status = attempt
+        self.ask("POST", "connect", status, json=body)
+
+    @precondition(lambda self: self.known)
+    @rule(which=WHICH, cleanup=st.sampled_from([True, True, False]))
+    def disconnect(self, which: int, cleanup: bool) -> None:
+        """Close a connection; its viewer goes with its last holder, unless it is to stay."""
+        connection_id = self.pick(which, list(self.known))
+        is_up = self.is_up(connection_id)
+        params = {"cleanup_viewer": str(cleanup).lower()}
+        self.ask("DELETE", f"connections/{connection_id}", params=params)
+        known = self.known.pop(connection_id)
+        self.gone.append(connection_id)
+        self.forget_url(known)
+        if known.process is not None:
+            self.left(known.process, connection_id, told=is_up and cleanup)
+
+    def left(self, process: Process, connection_id: str, *, told: bool) -> None:
+        """Note that a holder has gone, and check that the process went with the last one."""
+        process.holders.discard(connection_id)
+        if not told:
+            process.forsaken = True
+        elif not process.holders and not process.forsaken:
+            assert not _runs(process.pid)
+
+    @precondition(lambda self: self.gone)
+    @rule(which=WHICH)
+    def use_a_closed_one(self, which: int) -> None:
+        """A closed connection is not there, whatever is asked of it."""
+        query = {"connection_id": self.pick(which, self.gone)}
+        for path in ("environments", "viewer/status", "viewer/logs", "health", "ping"):
+            assert self.ask("GET", path, 404, params=query)["error"] == "connection_not_found"
+        for path in ("viewer/stop", "environments/detect"):
+            assert self.ask("POST", path, 404, json=query)["error"] == "connection_not_found"
+        start = {**query, "env_name": "rc072"}
+        assert self.ask("POST", "viewer/start", 404, json=start)["error"] == "connection_not_found"
+        assert (
+            self.ask("DELETE", f"connections/{query['connection_id']}", 404)["error"]
+            == "connection_not_found"
+        )
+
+    # -- challenges
+
+    @precondition(lambda self: len(self.asked) < MOST)
+    @rule()
+    def be_asked(self) -> None:
+        """A locked key is asked for its passphrase."""
+        body = {"host": "gpu1", "private_key_path": str(self.line.locked_key)}
+        self.note_challenge(self.ask("POST", "connect", 401, json=body))
+
+    def note_challenge(self, body: dict[str, Any]) -> None:
+        """Note what is asked; an answer that was wrong may be the end of it."""
+        if body["error"] == "authentication_required":
+            challenge = body["details"]["challenge_id"]
+            assert challenge not in self.asked + self.spent
+            self.asked.append(challenge)
+
+    @precondition(lambda self: self.asked)
+    @rule(which=WHICH, how=st.sampled_from(HOW))
+    def answer(self, which: int, how: str) -> None:
+        """An answer is taken once."""
+        challenge = self.pick(which, self.asked)
+        path = f"connect/{challenge}"
+        self.asked.remove(challenge)
+        self.spent.append(challenge)
+        if how == "rightly" and len(self.known) < MOST:
+            self.admit(self.ask("POST", path, json={"responses": ["open sesame"]}), "gpu1")
+        elif how == "wrongly":
+            self.note_challenge(self.ask("POST", path, 401, json={"responses": ["wrong"]}))
+        elif how == "twice":
+            self.note_challenge(self.ask("POST", path, {400, 401}, json={"responses": ["open sesame", "x"]}))
+            self.ask("DELETE", path, {200, 404})
+        else:
+            self.ask("DELETE", path)
+
+    @precondition(lambda self: self.spent)
+    @rule(which=WHICH)
+    def answer_a_spent_one(self, which: int) -> None:
+        """What was answered or declined is not there."""
+        path = f"connect/{self.pick(which, self.spent)}"
+        for method, body in (("GET", None), ("DELETE", None), ("POST", {"responses": ["open sesame"]})):
+            assert self.ask(method, path, 404, json=body)["error"] == "not_found"
+
+    # -- viewers
+
+    @precondition(lambda self: self.known)
+    @rule(which=WHICH, env_name=st.sampled_from(["rc072", "rc072", "rc072", *ENVIRONMENTS]))
+    def start(self, which: int, env_name: str) -> None:
+        """Start a viewer, or adopt the one that runs."""
+        connection_id = self.pick(which, list(self.known))
+        known = self.known[connection_id]
+        body = {"connection_id": connection_id, "env_name": env_name, "auto_open": False}
+        if not self.is_up(connection_id):
+            assert self.ask("POST", "viewer/start", 503, json=body)["error"] == "connection_lost"
+        elif known.status == "running":
+            refused = self.ask("POST", "viewer/start", 409, json=body)
+            assert refused["error"] == "viewer_already_running"
+            assert refused["details"]["viewer"]["url"] == known.url
+        elif ENVIRONMENTS[env_name] != 200:
+            self.forget_failed(known, self.ask("POST", "viewer/start", ENVIRONMENTS[env_name], json=body))
+        else:
+            self.started(connection_id, env_name, self.ask("POST", "viewer/start", json=body)["viewer"])
+
+    def forget_failed(self, known: Known, body: dict[str, Any]) -> None:
+        """A start that failed in the environment takes the place of what had crashed."""
+        if body["error"] == "runicorn_not_installed":
+            self.forget_url(known)
+            known.status, known.process = "stopped", None
+
+    def started(self, connection_id: str, env_name: str, viewer: dict[str, Any]) -> None:
+        """Note a viewer, which must be the shared one where there is one."""
+        known, before = self.known[connection_id], self.shared(env_name)
+        assert viewer["status"] == "running"
+        self.forget_url(known)
+        assert viewer["url"] not in self.dead_urls
+        if before is None or viewer["pid"] != before.pid:
+            assert before is None, "there was one to adopt"
+            before = Process(env_name, viewer["pid"])
+            self.processes.append(before)
+        before.holders.add(connection_id)
+        known.process, known.url, known.status = before, viewer["url"], "running"
+
+    @precondition(lambda self: self.known)
+    @rule(which=WHICH, cleanup=st.booleans())
+    def stop(self, which: int, cleanup: bool) -> None:
+        """Stop the viewer of a connection."""
+        connection_id = self.pick(which, list(self.known))
+        known = self.known[connection_id]
+        body = {"connection_id": connection_id, "cleanup": cleanup}
+        if known.status == "stopped":
+            self.ask("POST", "viewer/stop", 404 if self.is_up(connection_id) else {404, 503}, json=body)
+        elif not self.is_up(connection_id):
+            assert self.ask("POST", "viewer/stop", 503, json=body)["error"] == "connection_lost"
+        else:
+            self.ask("POST", "viewer/stop", json=body)
+            self.forget_url(known)
+            assert known.process is not None
+            process, known.process, known.status = known.process, None, "stopped"
+            self.left(process, connection_id, told=True)
+
+    @precondition(lambda self: any(known.url for known in self.known.values()))
+    @rule(which=WHICH)
+    def use(self, which: int) -> None:
+        """A capability opens its viewer, and says so where that cannot be reached."""
+        connection_id = self.pick(which, [name for name, known in self.known.items() if known.url])
+        known = self.known[connection_id]
+        expected = 503 if not self.is_up(connection_id) else 200 if known.status == "running" else 502
+        answer = requests.get(str(known.url), headers=NAVIGATION, timeout=PATIENCE_SECONDS)
+        assert answer.status_code == expected
+        assert answer.headers["Content-Security-Policy"].startswith("sandbox ")
+
+    @precondition(lambda self: self.dead_urls)
+    @rule(which=WHICH)
+    def use_a_dead_one(self, which: int) -> None:
+        """A capability that has ended opens nothing, ever again."""
+        url = self.pick(which, self.dead_urls)
+        for path in ("", "api/runs", "assets/index-0123abcd.js"):
+            assert requests.get(url + path, timeout=PATIENCE_SECONDS).status_code == 404
+
+    @precondition(lambda self: self.up and any(known.status == "running" for known in self.known.values()))
+    @rule(which=WHICH)
+    def crash(self, which: int) -> None:
+        """The viewer's process is killed: all its holders learn that."""
+        running = [known.process for known in self.known.values() if known.status == "running"]
+        process = self.pick(which, running)
+        os.kill(process.pid, signal.SIGKILL)
+        for connection_id in process.holders:
+            _eventually(lambda it=connection_id: self.viewer(it)["status"] == "crashed")  # type: ignore[misc]
+            self.known[connection_id].status = "crashed"
+
+    def viewer(self, connection_id: str) -> dict[str, Any]:
+        """What the server says of a connection's viewer."""
+        status = self.ask("GET", "viewer/status", params={"connection_id": connection_id})
+        viewer: dict[str, Any] = status["viewer"]
+        return viewer
+
+    # -- the line
+
+    @precondition(lambda self: self.up and any(known.alias == "line" for known in self.known.values()))
+    @rule()
+    def cut(self) -> None:
+        """The line breaks."""
+        self.line.relay.cut()
+        self.up = False
+        self.wait_until("reconnecting")
+
+    @precondition(lambda self: not self.up)
+    @rule()
+    def mend(self) -> None:
+        """It is whole again, and everything is as it was, under the same addresses."""
+        self.line.relay.mend()
+        self.up = True
+        self.wait_until("connected")
+
+    def wait_until(self, status: str) -> None:
+        """Wait until all connections over the line, and their viewers, have the status that goes with it."""
+        viewer = "reconnecting" if status == "reconnecting" else "running"
+        names = [name for name, known in self.known.items() if known.alias == "line"]
+
+        def is_so() -> bool:
+            listed = self.listed()
+            return all(
+                listed[name]["status"] == status
+                and (self.known[name].status != "running" or listed[name]["viewer"]["status"] == viewer)
+                for name in names
+            )
+
+        _eventually(is_so)
+
+    # -- profiles
+
+    @rule(name=st.sampled_from(NAMES), host=st.sampled_from(["gpu1", "line"]))
+    def save(self, name: str, host: str) -> None:
+        """Save a profile."""
+        self.ask("POST", "profiles", json={"name": name, "host": host})
+        self.profiles[name] = host
+
+    @rule(name=st.sampled_from(NAMES))
+    def delete(self, name: str) -> None:
+        """Delete a profile that is there, or is not."""
+        self.ask("DELETE", "profiles", 200 if name in self.profiles else 404, params={"name": name})
+        self.profiles.pop(name, None)
+
+    # -- what must be so after each step
+
+    def listed(self) -> dict[str, dict[str, Any]]:
+        """The server's own account, by id."""
+        body = self.ask("GET", "connections")
+        assert body["total"] == len(body["connections"])
+        return {each["connection_id"]: each for each in body["connections"]}
+
+    @invariant()
+    def the_lists_are_right(self) -> None:
+        """Connections in their order, and their viewers; profiles; challenges that are open."""
+        listed = self.listed()
+        assert list(listed) == list(self.known)
+        for connection_id, known in self.known.items():
+            is_up, each = self.is_up(connection_id), listed[connection_id]
+            assert each["status"] == ("connected" if is_up else "reconnecting")
+            viewer = each["viewer"]
+            assert (viewer is None) is (known.status == "stopped")
+            if viewer is not None:
+                status = "reconnecting" if known.status == "running" and not is_up else known.status
+                assert (viewer["status"], viewer["url"]) == (status, known.url)
+                assert known.process is not None
+                assert viewer["pid"] == known.process.pid
+        profiles = self.ask("GET", "profiles")["profiles"]
+        assert {each["name"]: each["host"] for each in profiles} == self.profiles
+
+    @invariant()
+    def each_answers(self) -> None:
+        """Those that are up do their work; those that are down say so at once."""
+        for connection_id, known in list(self.known.items())[-2:]:
+            query = {"connection_id": connection_id}
+            is_up = self.is_up(connection_id)
+            self.ask("GET", "ping", 200 if is_up else 503, params=query)
+            self.ask("GET", "environments", params=query)
+            health = self.ask("GET", "health", params=query)
+            expected = "unhealthy" if not is_up else "degraded" if known.status == "crashed" else "healthy"
+            assert health["health"] == expected
+        for challenge in self.asked:
+            assert self.ask("GET", f"connect/{challenge}")["prompts"]
+
+    def teardown(self) -> None:
+        """Leave the world as it was."""
+        if not self.up:
+            self.line.relay.mend()
+        for challenge in self.asked:
+            self.ask("DELETE", f"connect/{challenge}")
+        for connection_id in self.listed():
+            self.ask("DELETE", f"connections/{connection_id}")
+        for name in self.profiles:
+            self.ask("DELETE", "profiles", params={"name": name})
+        for process in self.processes:
+            if _runs(process.pid):
+                assert process.forsaken
+                os.kill(process.pid, signal.SIGKILL)
+
+
+def make_life(line: Line) -> type[Life]:
+    """Give the machine on this line."""
+    return type("LifeOnThisLine", (Life,), {"line": line})
+
+
+@pytest.fixture
+def line(world: World, tmp_path: Path) -> Iterator[Line]:
+    """A relay to the remote, and a key with a passphrase that it accepts."""
+    key = make_key(tmp_path / "locked", passphrase="open sesame")
+    with world.sshd.authorized_keys.open("a") as file:
+        file.write(Path(f"{key}.pub").read_text())
+    relay = Relay(world.sshd.host, world.sshd.port)
+    with world.home.known_hosts.open("a") as file:
+        file.write(f"line {world.sshd.host_key}\n")
+    world.home.host("line", world.sshd, Port=relay.port, HostKeyAlias="line")
+    yield Line(world, relay, key)
+    relay.close()
+
+
+# One walk that takes every kind of step, and those that make two connections on one viewer interesting. The
+# numbers choose among the connections (or challenges, or addresses) that there are at that point.
+WALK: list[tuple[Any, ...]] = [
+    *((Life.save, name, "gpu1") for name in NAMES),
+    (Life.delete, "a"),
+    (Life.delete, "a"),
+    *((Life.connect_in_vain, attempt) for attempt in IN_VAIN),
+    (Life.connect, "line"),
+    *((Life.start, 0, env_name) for env_name in ("empty", "nowhere", "rc072", "rc050")),
+    (Life.start, 1, "rc072"),
+    (Life.use, 0),
+    (Life.stop, 0, True),
+    (Life.stop, 0, True),
+    (Life.use_a_dead_one, 0),
+    (Life.cut,),
+    (Life.connect, "line"),
+    (Life.start, 1, "rc072"),
+    (Life.stop, 1, True),
+    (Life.use, 0),
+    (Life.mend,),
+    (Life.use, 0),
+    (Life.start, 0, "rc072"),
+    (Life.crash, 0),
+    (Life.use, 1),
+    (Life.start, 0, "rc072"),
+    (Life.disconnect, 0, False),
+    (Life.use_a_closed_one, 0),
+    (Life.start, 0, "rc072"),
+    (Life.cut,),
+    (Life.disconnect, 0, True),
+    (Life.mend,),
+    *((Life.be_asked,) for _ in HOW),
+    *((Life.answer, 0, how) for how in HOW),
+    (Life.answer_a_spent_one, 0),
+    (Life.disconnect, 0, True),
+]
+
+
+@pytest.mark.timeout(900)
+def test_a_walk_that_takes_every_step(line: Line) -> None:
+    life = make_life(line)()
+    try:
+        life.connect("gpu1")
+        for step, *arguments in WALK:
+            step(life, *arguments)
+            life.the_lists_are_right()
+            life.each_answers()
+    finally:
+        life.teardown()
+    rules = {name for name, member in vars(Life).items() if hasattr(member, "hypothesis_stateful_rule")}
+    assert rules == {step.__name__ for step, *_ in WALK}
+
+
+@pytest.mark.timeout(900)
+def test_a_connections_life_is_as_the_contract_says(line: Line) -> None:
+    run_state_machine_as_test(
+        make_life(line),
+        settings=settings(
+            max_examples=WALKS,
+            stateful_step_count=STEPS,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
