@@ -12,18 +12,19 @@ class Limits:
     Parameters
     ----------
     first_byte_seconds
-        From the end of a request to the viewer's headers (issue "The data path"); then 504.
+        From the end of a request to the viewer's headers, all tries and waits included; then 504.
     stall_seconds
         Between two pieces of an answer, while the browser would take more. A viewer's slowest
         stream, its log, goes over a WebSocket, which has no such limit.
     held_seconds
-        A request of a page waits for a lost connection to come back; then 503.
+        A request of a page waits for a lost connection to come back; then 503. It takes up to 20 s until a
+        loss is noticed: together less than ``first_byte_seconds``, so that what is true is said.
     wait_seconds
         One long request of the waiting page; below the 30 to 60 s after which proxies on the way
         give up.
     """
 
     first_byte_seconds: float = 30
-    stall_seconds: float = 60
-    held_seconds: float = 10
+    stall_seconds: float = 30
+    held_seconds: float = 9
     wait_seconds: float = 25

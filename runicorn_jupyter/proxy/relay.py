@@ -6,6 +6,8 @@ import asyncio
 from http.client import responses
 from typing import TYPE_CHECKING
 
+from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
+
 from runicorn_jupyter.errors import ConnectionLost
 from runicorn_jupyter.proxy import html
 from runicorn_jupyter.proxy.cache import IMMUTABLE, Keeper, accepted_codings, is_hashed
@@ -34,6 +36,9 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 MAX_ATTEMPTS = 3
 """How often such a request is sent when the connection breaks before an answer."""
+
+PUMP_BYTES = 2**20
+"""An answer of which so much is to come is passed on past the event loop."""
 
 PAGE_CONNECTIONS = 6
 """What a browser opens to one host at once, and so what a page will need."""
@@ -80,11 +85,12 @@ class Relay:
         """Wait for the viewer's answer and pass it on."""
         if self._connection is None and self._from_cache():
             return
-        head = await self._head()
-        if self._is_route_of_the_page(head):
-            self.abort()
-            self._path = self._target = "/"
+        async with asyncio.timeout(self._handler.limits.first_byte_seconds):  # of all tries together
             head = await self._head()
+            if self._is_route_of_the_page(head):
+                self.abort()
+                self._path = self._target = "/"
+                head = await self._head()
         if head.status == SWITCHING_PROTOCOLS:
             raise BadResponse("it switched protocols unasked")
         await self._pass_on(head)
@@ -129,7 +135,7 @@ class Relay:
     async def _acquire(self, *, repeatable: bool) -> UpstreamConnection:
         """Get a connection; data requests wait for a lost SSH connection, pages say that it is lost."""
         limits, pool = self._handler.limits, self._viewer.pool
-        async with asyncio.timeout(limits.first_byte_seconds + limits.held_seconds):
+        async with asyncio.timeout(limits.first_byte_seconds):
             try:
                 return await pool.acquire(repeatable=repeatable)
             except ConnectionLost:
@@ -157,8 +163,7 @@ class Relay:
 
     async def _proven_head(self) -> Head:
         """Wait for the answer's head, which has to prove that it is the viewer's."""
-        async with asyncio.timeout(self._handler.limits.first_byte_seconds):
-            head = await self._open.read_head()
+        head = await self._open.read_head()
         if self._ticket is None or not self._ticket.is_proven_by(head.get):
             raise NotProven("what answers on the viewer's port does not know its secret")
         return head
@@ -178,6 +183,9 @@ class Relay:
             handler.set_header("Content-Length", str(head.content_length))
         if head.content_length is None and not self._open.has_piece:
             await handler.flush()  # what has no length may be a stream of events: say now that it is open
+        if keeper is None and self._can_pump():
+            await self._pump()
+            return
         while piece := await self._read():
             handler.write(piece)
             if keeper is not None:
@@ -191,6 +199,28 @@ class Relay:
             keeper.keep()
         self.close()
         await handler.finish()
+
+    def _can_pump(self) -> bool:
+        """Tell whether what is left of the answer is worth leaving the event loop out of it."""
+        browser = getattr(self._handler.request.connection, "stream", None)
+        plain = isinstance(browser, IOStream) and not isinstance(browser, SSLIOStream)
+        return plain and self._method == "GET" and self._open.can_pump(PUMP_BYTES)
+
+    async def _pump(self) -> None:
+        """Have the rest of the answer passed on by the thread that reads the SSH connection."""
+        handler, connection = self._handler, self._open
+        handler.set_header("Connection", "close")  # Tornado's count of what it has sent is wrong after this
+        while connection.has_piece:
+            handler.write(await connection.read_body())
+        await handler.flush()
+        browser = handler.hand_over()
+        try:
+            await connection.pump(browser.socket, handler.limits.stall_seconds)
+        except ConnectionError as exc:
+            raise StreamClosedError from exc
+        finally:
+            browser.close()
+        self.close()
 
     def _keeper(self, head: Head) -> Keeper | None:
         """Make what puts this answer into the cache, where it belongs there."""
