@@ -10,6 +10,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import yaml
+
 from runicorn_jupyter import __version__
 
 ROOT = Path(__file__).parents[2]
@@ -50,3 +52,16 @@ def test_the_changelog_has_the_version_or_it_is_not_released() -> None:
 
 def test_the_lock_file_names_no_registry() -> None:
     assert not re.search(r'"resolved": "http', (ROOT / "labextension" / "package-lock.json").read_text())
+
+
+def test_what_the_forge_reads_is_yaml() -> None:
+    """A form of an issue that does not parse is one that nobody sees."""
+    forms = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
+    parsed = {form.name: yaml.safe_load(form.read_text()) for form in forms}
+    assert parsed.pop("config.yml")["blank_issues_enabled"] is True
+    for form in parsed.values():
+        assert form["name"]
+        assert form["description"]
+        ids = [field["id"] for field in form["body"] if field["type"] != "markdown"]
+        assert len(ids) == len(set(ids)) >= 3
+        assert all(field["attributes"].get("label") or field["type"] == "markdown" for field in form["body"])
