@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
-from tornado.iostream import StreamClosedError
+from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from runicorn_jupyter.errors import RemoteError
@@ -299,6 +299,13 @@ class ViewerHandler(RequestHandler):
             self.relay.abort()
         if not self._finished:
             self.detach().close()
+
+    def hand_over(self) -> IOStream:
+        """Give the browser's connection to who sends the rest of the answer; what was written is sent."""
+        stream: IOStream = self.detach()
+        stream.set_close_callback(self.on_connection_close)
+        self._log()
+        return stream
 
     def fail(self, status: int, code: str, message: str) -> None:
         """Answer with an error; where the answer has begun, break it off, lest it passes for whole."""

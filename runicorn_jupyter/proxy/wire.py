@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import httptools
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterable
 
 MAX_HEAD_BYTES = 65536
@@ -43,6 +44,14 @@ class Stream(Protocol):
 
     def close(self) -> None:
         """Close both directions at once; harmless when repeated."""
+
+
+@runtime_checkable
+class PumpStream(Stream, Protocol):
+    """A stream that can pass bytes on to a socket by itself."""
+
+    async def send_to(self, sock: socket.socket, count: int, stall_seconds: float) -> None:
+        """Pass the next ``count`` bytes on; raises TimeoutError, EOFError or a ConnectionError."""
 
 
 class BadResponse(Exception):
@@ -140,6 +149,7 @@ class UpstreamConnection:
         self._message = _Message()
         self._head: Head | None = None
         self._received = 0
+        self._given = 0
         self._done = True
         self._waiting: asyncio.Task[bytes] | None = None
 
@@ -162,7 +172,7 @@ class UpstreamConnection:
         self._method = method
         self._message = _Message()
         self._head = None
-        self._received = 0
+        self._received = self._given = 0
         self._done = False
         self._chunked = content_length is None
         lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
@@ -216,7 +226,9 @@ class UpstreamConnection:
         message = self._message
         while not self._done:
             if message.body:
-                return message.body.popleft()
+                piece = message.body.popleft()
+                self._given += len(piece)
+                return piece
             if message.complete:
                 self._done = True
             elif not await self._feed():
@@ -224,6 +236,38 @@ class UpstreamConnection:
                     raise BadResponse("the body ended early")
                 self._done = True
         return b""
+
+    def can_pump(self, at_least: int) -> bool:
+        """Tell whether as much of the body is still to come, and could go past the event loop."""
+        length = self._head.content_length if self._head is not None and self._head.has_body else None
+        return (
+            length is not None and length - self._received >= at_least and isinstance(self.stream, PumpStream)
+        )
+
+    async def pump(self, sock: socket.socket, stall_seconds: float) -> None:
+        """Pass the rest of the body on to a socket, after all pieces that have arrived were read.
+
+        Parameters
+        ----------
+        sock
+            Where to.
+        stall_seconds
+            The longest time without a byte, while the socket would take it; then TimeoutError.
+
+        Raises
+        ------
+        BadResponse
+            If the body ends early.
+        ConnectionError
+            If the other side of the socket is gone; ConnectionLost if the viewer's is.
+        """
+        if not isinstance(self.stream, PumpStream) or self._head is None or self._head.content_length is None:
+            raise TypeError("only after can_pump()")
+        try:
+            await self.stream.send_to(sock, self._head.content_length - self._given, stall_seconds)
+        except EOFError as exc:
+            raise BadResponse("the body ended early") from exc
+        self._message.complete = self._done = True
 
     @property
     def body_buffered(self) -> bool:

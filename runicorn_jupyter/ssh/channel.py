@@ -46,6 +46,9 @@ class Sender(Protocol):
     def forget(self, channel: Channel) -> None:
         """Free the channel's number."""
 
+    def call_later(self, function: Callable[[], None]) -> None:
+        """Call ``function`` once all packets that have arrived are read."""
+
 
 class Channel:
     """One channel.
@@ -198,13 +201,18 @@ class Channel:
         ConnectionResetError
             If the transport ended before the channel did, after all that came was taken.
         """
-        return self._take(self._inbox, size)
+        return _whole(self._take(self._inbox, size))
+
+    def take_some(self, size: int) -> bytes | memoryview | None:
+        """Take bytes as ``take`` does, as a view of what came where that saves a copy."""
+        parts = self._take(self._inbox, size)
+        return parts[0] if parts and len(parts) == 1 else _whole(parts)
 
     def take_errors(self, size: int) -> bytes | None:
         """Take bytes of standard error, as ``take`` does."""
-        return self._take(self._errors, size)
+        return _whole(self._take(self._errors, size))
 
-    def _take(self, box: collections.deque[bytes | memoryview], size: int) -> bytes | None:
+    def _take(self, box: collections.deque[bytes | memoryview], size: int) -> list[bytes | memoryview] | None:
         ended = self.eof_received or self.close_received  # before looking into the box
         lost = self.lost
         parts: list[bytes | memoryview] = []
@@ -219,13 +227,12 @@ class Channel:
             got += len(part)
         if not got:
             if ended or self._close_sent or self._abandoned:
-                return b""
+                return []
             if lost:
                 raise ConnectionResetError("the SSH connection was lost")
             return None
         self._give_back(got)
-        first = parts[0]
-        return first if len(parts) == 1 and isinstance(first, bytes) else b"".join(parts)
+        return parts
 
     def _give_back(self, size: int) -> None:
         with self._lock:
@@ -284,3 +291,10 @@ class Channel:
         if tell:
             self.sender.send(struct.pack(">BI", CLOSE, self.remote))
         self.wake()
+
+
+def _whole(parts: list[bytes | memoryview] | None) -> bytes | None:
+    """Put together what was taken; ``b""`` of nothing, None of what is not there yet."""
+    if parts is None:
+        return None
+    return parts[0] if len(parts) == 1 and isinstance(parts[0], bytes) else b"".join(parts)

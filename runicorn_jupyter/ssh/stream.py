@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import warnings
 
 from runicorn_jupyter.errors import ConnectionLost
 from runicorn_jupyter.ssh.channel import Channel
 from runicorn_jupyter.ssh.link import Waiter
+from runicorn_jupyter.ssh.pump import Pump
 
 SLICE_BYTES = 65536
 """After so many bytes in one go, other tasks of the loop get their turn; more makes it wait and is no faster
@@ -89,6 +91,30 @@ class Stream:
                 elif sent >= SLICE_BYTES:
                     await asyncio.sleep(0)
                     sent = 0
+        except ConnectionResetError as error:
+            raise lost() from error
+
+    async def send_to(self, sock: socket.socket, count: int, stall_seconds: float) -> None:
+        """Pass the next ``count`` bytes on to a socket, past the event loop; nothing else may read meanwhile.
+
+        Parameters
+        ----------
+        sock
+            A connected stream socket without a layer (TLS) of its own above it.
+        count
+            How many bytes.
+        stall_seconds
+            The longest time without one, while the socket would take it.
+
+        Raises
+        ------
+        TimeoutError, EOFError, NotTaken
+            As `Pump.run` has them.
+        ConnectionLost
+            If the SSH connection ended.
+        """
+        try:
+            await Pump(self._channel, sock, count).run(stall_seconds)
         except ConnectionResetError as error:
             raise lost() from error
 

@@ -1,4 +1,4 @@
-"""paramiko's Transport, tuned, with channels of our own: the one file that knows its private parts.
+"""paramiko's Transport, tuned, with channels of our own: this file and ``packets`` know its private parts.
 
 What is changed and why (each was measured or seen, see DESIGN.md, "A connection"):
 
@@ -15,7 +15,7 @@ Private names of paramiko used here (3.4 … 5.x; the tests run on both ends):
 ``_channels``, ``channels_seen``, ``_channel_handler_table``, ``_next_channel``, ``_send_user_message``,
 ``_parse_newkeys``, ``_parse_channel_open_success``, ``_parse_channel_open_failure``,
 ``_parse_request_success``, ``_parse_request_failure``, ``_parse_global_request``, ``_preferred_*``,
-``clear_to_send`` and its lock, ``completion_event``, ``auth_timeout``, ``start_handshake``.
+``clear_to_send`` and its lock, ``completion_event``, ``auth_timeout``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import paramiko
-from paramiko.packet import Packetizer
 
 from runicorn_jupyter.ssh.channel import (
     CLOSE,
@@ -44,13 +43,11 @@ from runicorn_jupyter.ssh.channel import (
     WINDOW_ADJUST,
     Channel,
 )
+from runicorn_jupyter.ssh.packets import WirePacketizer
 from runicorn_jupyter.ssh.wire import HIGH_WATER, Wire
 
 CHANNEL_OPEN, GLOBAL_REQUEST = 90, 80  # RFC 4250, section 4.1.2
-BANNER_LINE_BYTES = 8192
 MAX_HOST_KEYS = 32
-PACKET_BYTES = MAX_PACKET + 32768
-"""No packet of a server is larger (RFC 4253, section 6.1, asks for 35000): what says so is not SSH."""
 
 _CIPHERS = (
     "aes128-gcm@openssh.com",
@@ -84,51 +81,6 @@ logging.getLogger(_LOG_NAME).addFilter(_Quiet())
 def _without_sha1(names: Iterable[str]) -> tuple[str, ...]:
     weak = {"ssh-rsa", "ssh-dss"}
     return tuple(name for name in names if name not in weak and not name.endswith("sha1"))
-
-
-class WirePacketizer(Packetizer):
-    """SSH packets over a ``Wire``."""
-
-    # OpenSSH re-keys each 2^32 cipher blocks (64 GiB) or 2^31 packets (RFC 4344, section 3): it comes first.
-    REKEY_PACKETS = 2**31
-    REKEY_BYTES = 2**37
-    REKEY_PACKETS_OVERFLOW_MAX = 2**31
-    REKEY_BYTES_OVERFLOW_MAX = 2**37
-
-    def __init__(self, wire: Any) -> None:
-        super().__init__(wire)
-        self._wire: Wire = wire
-        self.greeting: list[str] = []
-
-    def write_all(self, out: Any) -> None:
-        """Send without waiting."""
-        self._wire.write(out)
-
-    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
-        """Read ``n`` bytes; a length that no packet has is not believed."""
-        if not 0 <= n <= PACKET_BYTES:
-            raise paramiko.SSHException("the server announces a packet of impossible size")
-        return super().read_all(n, check_rekey)
-
-    def start_handshake(self, timeout: float) -> None:
-        """Start no timer thread: the caller of the handshake closes the wire at its own deadline."""
-
-    def readline(self, timeout: float) -> str:
-        """Read one line before the key exchange, of bounded length and whatever encoding."""
-        line = bytearray()
-        try:
-            while not line.endswith(b"\n"):
-                byte = self._wire.recv(1)
-                if not byte:
-                    raise EOFError
-                line += byte
-                if len(line) > BANNER_LINE_BYTES:
-                    raise paramiko.SSHException("a line of the greeting is too long")
-        finally:
-            text = line.decode("utf-8", "replace").rstrip("\r\n")
-            if text:
-                self.greeting.append(text)
-        return text
 
 
 class ChannelTable:
@@ -212,6 +164,8 @@ class SshTransport(paramiko.Transport):
         self.host_key_algorithms: tuple[str, ...] = ()
         self.auth_timeout = self.banner_timeout = 10**9  # the caller's deadline closes the wire
         wire.on_room = self._room
+        wire.before_wait = self._catch_up
+        self._later: dict[Callable[[], None], None] = {}
 
     @property
     def greeting(self) -> list[str]:
@@ -223,6 +177,24 @@ class SshTransport(paramiko.Transport):
     def preferred_keys(self) -> tuple[str, ...]:
         """Host key algorithms, those of the keys on record first."""
         return self.host_key_algorithms or tuple(super().preferred_keys)
+
+    # -- reading --------------------------------------------------------------------------------
+
+    def call_later(self, function: Callable[[], None]) -> None:
+        """Call ``function`` once all packets that have arrived are read.
+
+        In the transport's thread, if this is called from it; at once from any other.
+        """
+        if threading.current_thread() is self:
+            self._later[function] = None
+        else:
+            function()
+
+    def _catch_up(self) -> None:
+        while self._later:
+            later, self._later = self._later, {}
+            for function in later:
+                function()
 
     # -- ending ---------------------------------------------------------------------------------
 
@@ -238,6 +210,7 @@ class SshTransport(paramiko.Transport):
             self.wire.close()
             for channel in channels:
                 channel.on_lost()
+            self._catch_up()
             self._on_end()
 
     def close(self) -> None:

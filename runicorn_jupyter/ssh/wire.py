@@ -43,12 +43,15 @@ class Wire(ABC):
         that had to wait went out.
     on_room
         Called from any thread when the backlog has fallen to ``LOW_WATER``.
+    before_wait
+        Called by the reader when it has read all that it has, before it asks for more.
     """
 
     def __init__(self, name: str = "ssh") -> None:
         self.backlog_bytes = 0
         self.progress_at = time.monotonic()
         self.on_room: Callable[[], None] = _nothing
+        self.before_wait: Callable[[], None] = _nothing
         self._name = name
         self._buffer = b""
         self._offset = 0
@@ -63,10 +66,37 @@ class Wire(ABC):
     def recv(self, size: int) -> bytes:
         """Wait for bytes and return at most ``size`` of them; ``b""`` at the end."""
         if self._offset >= len(self._buffer):
+            self.before_wait()
             self._buffer, self._offset = self._receive(max(size, READ_BYTES)), 0
         data = self._buffer[self._offset : self._offset + size]
         self._offset += len(data)
         return data
+
+    def recv_all(self, size: int) -> bytes | memoryview:
+        """Wait for exactly ``size`` bytes and return them, as a view where they came in one piece.
+
+        Raises
+        ------
+        EOFError
+            If the end comes before.
+        """
+        end = self._offset + size
+        if end <= len(self._buffer):
+            data = memoryview(self._buffer)[self._offset : end]
+            self._offset = end
+            return data
+        parts: list[bytes | memoryview] = []
+        while size:
+            if self._offset >= len(self._buffer):
+                self.before_wait()
+                self._buffer, self._offset = self._receive(READ_BYTES), 0
+                if not self._buffer:
+                    raise EOFError
+            part = memoryview(self._buffer)[self._offset : self._offset + size]
+            parts.append(part)
+            self._offset += len(part)
+            size -= len(part)
+        return b"".join(parts)
 
     @property
     def address(self) -> str | None:
