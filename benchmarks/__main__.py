@@ -22,6 +22,7 @@ QUESTIONS = [
     "latency",
     "stalled",
     "slow_line",
+    "runs",
     "lab_start",
     "load_ext",
 ]

@@ -99,7 +99,7 @@ class RunTable:
         """
         deadline = time.monotonic() + seconds
         while True:
-            await self._refresh()
+            await self._refresh(seconds > 0)
             if epoch != self._epoch or version != self._version:
                 break
             pause = min(max(TICK_SECONDS, LOAD * self._took), deadline - time.monotonic())
@@ -125,15 +125,15 @@ class RunTable:
             self._waiting -= 1
         return not done
 
-    async def _refresh(self) -> None:
-        """Look now, or with who looks already."""
+    async def _refresh(self, patient: bool) -> None:
+        """Look now, or with who looks already; a list that nothing asks for is made for who waits anyway."""
         if self._looking is None or self._looking.done():
             if time.monotonic() - self._looked < FRESH_SECONDS and not self.dirty:
                 return
-            self._looking = asyncio.ensure_future(self._look())
+            self._looking = asyncio.ensure_future(self._look(patient))
         await asyncio.shield(self._looking)
 
-    async def _look(self) -> None:
+    async def _look(self, patient: bool) -> None:
         root = self._root()
         if root != self._disk.root:
             self._begin()
@@ -143,7 +143,9 @@ class RunTable:
         started = time.monotonic()
         loop = asyncio.get_event_loop()
         try:
-            changed, removed = await loop.run_in_executor(self._thread, self._disk.look, self._app, dirty)
+            changed, removed = await loop.run_in_executor(
+                self._thread, self._disk.look, self._app, dirty, patient
+            )
         except BaseException:
             self.dirty = True
             raise
@@ -216,9 +218,9 @@ class Disk:
         self._folders: Dict[str, int] = {}
         self._runs: Dict[str, "RunFiles"] = {}
 
-    def look(self, app: Any, dirty: bool) -> Tuple[Dict[str, Record], Set[str]]:
+    def look(self, app: Any, dirty: bool, patient: bool) -> Tuple[Dict[str, Record], Set[str]]:
         """Return the records that are new or changed, and the ids that are gone."""
-        stale = time.monotonic() - self._listed > self._lasts
+        stale = patient and time.monotonic() - self._listed > self._lasts
         if dirty or stale or self._folders_changed() or any(run.ended() for run in self._runs.values()):
             return self._list(app)
         changed = {}

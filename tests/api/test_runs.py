@@ -6,7 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from websockets.sync.client import connect as open_websocket
 from runicorn_jupyter.client import ApiError, RunicornRemoteClient
 from tests.api.conftest import World
 from tests.world.environments import RUNICORN_VERSIONS, Trainer, Training
+from tests.world.jupyter import JupyterServer
 
 SECONDS = 60.0
 """What a test waits for a change: machines are slow, and a change takes two seconds."""
@@ -57,6 +58,21 @@ class Runs:
             assert answer["runs"], f"nothing changed in {SECONDS} s"
         run: dict[str, Any] = answer["runs"][-1]
         return run
+
+
+@contextmanager
+def listening(jupyter: JupyterServer) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Listen to the server's events; what is given waits for one that has these fields."""
+    url = f"{jupyter.url.replace('http', 'ws', 1)}api/events/subscribe"
+    with open_websocket(url, additional_headers={"Authorization": f"token {jupyter.token}"}) as events:
+
+        def next_event(**fields: str) -> dict[str, Any]:
+            while True:
+                event: dict[str, Any] = json.loads(events.recv(SECONDS))
+                if fields.items() <= event.items():
+                    return event
+
+        yield next_event
 
 
 @pytest.fixture(scope="module")
@@ -227,32 +243,25 @@ def test_events_when_a_run_starts_goes_wrong_and_ends(
     runs: Runs, trainer: Trainer, runicorn_env: Callable[..., Path], version: str
 ) -> None:
     live = runs.live[version]
-    jupyter = runs.world.jupyter
-    url = f"{jupyter.url.replace('http', 'ws', 1)}api/events/subscribe"
-    token = {"Authorization": f"token {jupyter.token}"}
-    runs.get()
-    with open_websocket(url, additional_headers=token) as events:
+    with listening(runs.world.jupyter) as next_event:
 
-        def next_event(run_id: str) -> tuple[str, str | None]:
-            while True:
-                event = json.loads(events.recv(SECONDS))
-                if event.get("type") == "run" and event["run_id"] == run_id:
-                    assert event["connection_id"] == live.connection_id
-                    assert event["message"].endswith(".")
-                    return event["status"], event.get("metric")
+        def of(training: Training) -> tuple[str, str | None]:
+            event = next_event(type="run", run_id=training.run_id, connection_id=live.connection_id)
+            assert event["message"].endswith(".")
+            return event["status"], event.get("metric")
 
         good, bad = (
             trainer.live(runicorn_env(version), live.training.root, steps=1, project=f"events-{name}")
             for name in ("good", "bad")
         )
-        assert next_event(good.run_id) == ("started", None)
+        assert of(good) == ("started", None)
         good.log_metrics(loss=float("inf"))
         good.log_metrics(loss=0.5)
-        assert next_event(good.run_id) == ("nan", "loss")
+        assert of(good) == ("nan", "loss")
         good.finish()
-        assert next_event(good.run_id) == ("finished", None)
+        assert of(good) == ("finished", None)
         bad.kill()
-        assert next_event(bad.run_id) == ("failed", None)
+        assert of(bad) == ("failed", None)
     assert runs.client.wait(good.run_id)["metrics"]["loss"] == 0.5
     assert runs.client.wait(bad.run_id)["status"] == "failed"
 
@@ -301,6 +310,29 @@ def test_a_viewer_that_hangs_delays_nobody_and_comes_back(runs: Runs) -> None:
         os.kill(hung.viewer["pid"], signal.SIGCONT)
     hung.training.log_metrics(back=1)
     runs.until(hung.training, lambda run: "back" in run["metrics"])
+
+
+def test_servers_that_are_down_are_told_of_and_their_runs_stay(runs: Runs) -> None:
+    before = runs.get()
+    connections = {live.connection_id for live in runs.live.values()}
+    with listening(runs.world.jupyter) as next_event:
+        runs.world.sshd.stop()
+        try:
+            down: set[str] = set()
+            while down < connections:  # in whatever order
+                down.add(next_event(type="connection", status="reconnecting")["connection_id"])
+            answer = runs.get()
+            assert {server["error"]["code"] for server in answer["servers"]} == {"connection_lost"}
+            assert answer["runs"] == before["runs"]
+        finally:
+            runs.world.sshd.start()
+        up: set[str] = set()
+        while up < connections:
+            up.add(next_event(type="viewer", status="running")["connection_id"])
+    assert [server["error"] for server in runs.get()["servers"]] == [None] * 3
+    training = runs.live["0.6.0"].training
+    training.log_metrics(again=1)
+    runs.until(training, lambda run: "again" in run["metrics"])
 
 
 def test_a_viewer_that_was_stopped_has_no_runs_any_more(
