@@ -49,7 +49,7 @@ def adopting(world: World, rounds: int = 9) -> list[Answer]:
 
     def forward() -> float:
         with stopwatch() as elapsed, world.forwarded(remote_port) as port:
-            assert answers(f"http://127.0.0.1:{port}/api/health", world.secret)
+            assert answers(f"http://127.0.0.1:{port}/api/health", world.ticket("api/health"))
             return elapsed()
 
     ours(), forward()

@@ -6,7 +6,7 @@ from functools import partial
 
 from benchmarks import load
 from benchmarks.harness import OURS, Answer, Samples, interleave
-from benchmarks.world import World
+from benchmarks.world import BARE, WAYS, World
 
 MIB = 64
 
@@ -16,17 +16,16 @@ def run(world: World, rounds: int = 5) -> list[Answer]:
     path = world.large_file(MIB)
 
     def measure(name: str, streams: int) -> float:
-        url, headers = world.ways[name]
-        return load.run("download", url=url + path, headers=headers, streams=streams)["mib_per_second"]
+        return load.run("download", **world.way(name, path), streams=streams)["mib_per_second"]
 
     def sample(streams: int) -> Samples:
-        return interleave({name: partial(measure, name, streams) for name in world.ways}, rounds)
+        return interleave({name: partial(measure, name, streams) for name in WAYS}, rounds)
 
     answers = []
     for streams in (1, 8):
         samples = sample(streams)
         what = f"download of {MIB} MiB, {streams} stream{'s' if streams > 1 else ''}"
         answers.append(Answer(what, samples, "MiB/s", "higher", at_least=1.5))
-        bare = {name: values for name, values in samples.items() if name in (OURS, "ssh -L")}
+        bare = {name: values for name, values in samples.items() if name in (OURS, BARE)}
         answers.append(Answer(f"{what}, against bare ssh", bare, "MiB/s", "higher", at_least=1.0))
     return answers

@@ -8,13 +8,12 @@ from contextlib import contextmanager
 
 from benchmarks import load
 from benchmarks.harness import OURS, Answer, interleave
-from benchmarks.world import World
+from benchmarks.world import PROXY, World
 
 STREAMS = 8
 SECONDS = 4.0
 PERIOD = 0.005  # seconds between two questions of Jupyter
 IDLE = "Jupyter, idle"
-PROXY = "jupyter-server-proxy"
 
 
 def _p99(url: str, headers: dict[str, str]) -> float:
@@ -56,8 +55,7 @@ def run(world: World, rounds: int = 5) -> list[Answer]:
     proxy = (proxy_url + "api", {"Authorization": f"token {token}"})
 
     def loaded(way: str, asked: tuple[str, dict[str, str]]) -> float:
-        url, headers = world.ways[way]
-        with _downloads(url + path, headers):
+        with _downloads(**world.way(way, path)):
             return _p99(*asked)
 
     samples = interleave(

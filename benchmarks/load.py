@@ -24,7 +24,7 @@ MIB = 2**20
 
 
 class Client:
-    """One HTTP/1.1 connection that is kept open, with no more between us and the socket than has to be.
+    """One HTTP/1.1 connection, kept open as long as the server does, with little between us and the socket.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ class Client:
     def __init__(self, url: str, headers: dict[str, str]) -> None:
         parts = urlsplit(url)
         assert parts.hostname is not None
-        self._socket = socket.create_connection((parts.hostname, parts.port or 80), timeout=120)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._address = (parts.hostname, parts.port or 80)
+        self._connect()
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         lines = [
             f"GET {target} HTTP/1.1",
@@ -48,8 +48,16 @@ class Client:
         self._request = "\r\n".join([*lines, "", ""]).encode()
         self._buffer = bytearray(MIB)
 
+    def _connect(self) -> None:
+        self._socket = socket.create_connection(self._address, timeout=120)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._is_last = False
+
     def get(self) -> int:
         """Ask once and read the whole answer, which has to be a 200; return the bytes of its body."""
+        if self._is_last:
+            self.close()
+            self._connect()
         self._socket.sendall(self._request)
         head = b""
         while b"\r\n\r\n" not in head:
@@ -61,6 +69,7 @@ class Client:
         }
         if head.split(b" ", 2)[1] != b"200":
             raise RuntimeError(f"not a 200: {head[:300]!r} {body[:300]!r}")
+        self._is_last = fields.get(b"connection", b"").lower() == b"close"
         if b"content-length" in fields:
             return self._read_rest(len(body), int(fields[b"content-length"]))
         return self._read_chunks(body)

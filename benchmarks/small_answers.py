@@ -6,22 +6,21 @@ from functools import partial
 
 from benchmarks import load
 from benchmarks.harness import OURS, Answer, interleave
-from benchmarks.world import World
+from benchmarks.world import WAYS, World
 
 PATH = "api/health"
 CLIENTS = 8
-SECONDS = 3.0
+SECONDS = 1.5
 
 
 def run(world: World, rounds: int = 5) -> list[Answer]:
     """Answer the questions of this module."""
 
     def measure(name: str, clients: int, figure: str) -> float:
-        url, headers = world.ways[name]
-        return load.run("requests", url=url + PATH, headers=headers, clients=clients, seconds=SECONDS)[figure]
+        return load.run("requests", **world.way(name, PATH), clients=clients, seconds=SECONDS)[figure]
 
-    rates = interleave({name: partial(measure, name, CLIENTS, "per_second") for name in world.ways}, rounds)
-    single = interleave({name: partial(measure, name, 1, "p50_ms") for name in world.ways}, rounds)
+    rates = interleave({name: partial(measure, name, CLIENTS, "per_second") for name in WAYS}, rounds)
+    single = interleave({name: partial(measure, name, 1, "p50_ms") for name in WAYS}, rounds)
     assert next(iter(rates)) == OURS
     return [
         Answer(f"small answers, {CLIENTS} clients", rates, "/s", "higher", at_least=2.0),

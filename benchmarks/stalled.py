@@ -13,7 +13,7 @@ import psutil
 from benchmarks import load
 from benchmarks.harness import OURS, Answer, interleave
 from benchmarks.small_answers import PATH
-from benchmarks.world import MIB, World
+from benchmarks.world import MIB, PROXY, World
 
 READERS = 8
 SETTLE_SECONDS = 3.0
@@ -53,22 +53,20 @@ def _growth(pid: int, url: str, headers: dict[str, str]) -> float:
 def run(world: World, rounds: int = 3) -> list[Answer]:
     """Answer the questions of this module."""
     path = world.large_file(100)
-    pids = {OURS: world.jupyter.process.pid, "jupyter-server-proxy": world.proxy_pid}
     growth: dict[str, list[float]] = {}
-    for name, pid in pids.items():
-        url, headers = world.ways[name]
-        load.run("download", url=url + world.large_file(64), headers=headers, streams=READERS)  # warm
-        growth[name] = [_growth(pid, url + path, headers) for _ in range(rounds)]
+    for name in (OURS, PROXY):
+        way = world.way(name, path)  # which starts whatever has a pid then
+        load.run("download", **world.way(name, world.large_file(64)), streams=READERS)  # warm
+        pid = world.jupyter.process.pid if name == OURS else world.proxy_pid
+        growth[name] = [_growth(pid, **way) for _ in range(rounds)]
 
     def p50(stalled: bool) -> float:
-        url, headers = world.ways[OURS]
-
         def measure() -> float:
-            return load.run("requests", url=url + PATH, headers=headers, clients=1, seconds=2.0)["p50_ms"]
+            return load.run("requests", **world.way(OURS, PATH), clients=1, seconds=1.0)["p50_ms"]
 
         if not stalled:
             return measure()
-        with _stalled(url + path, headers):
+        with _stalled(**world.way(OURS, path)):
             return measure()
 
     beside = interleave({OURS: lambda: p50(True), "with none of them": lambda: p50(False)}, 5)

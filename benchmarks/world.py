@@ -20,7 +20,8 @@ from urllib.parse import quote, urlsplit
 
 import psutil
 
-from benchmarks.harness import until
+from benchmarks.harness import OURS, until
+from runicorn_jupyter.remote.viewer_guard import Ticket
 from tests.world.environments import Trainer, build
 from tests.world.jupyter import JupyterServer, server_environment, start_jupyter
 from tests.world.sshd import Sshd, SshHome
@@ -29,6 +30,10 @@ RUNICORN = "0.7.2"
 ALIAS = "gpu"
 ENVIRONMENT = "train"
 MIB = 2**20
+
+PROXY, BARE = "jupyter-server-proxy", "ssh -L"
+WAYS = (OURS, PROXY, BARE)
+"""The ways to one viewer: ours, and the peers'."""
 
 
 def free_port() -> int:
@@ -244,26 +249,34 @@ class World:
         return self.start_viewer(connection_id)
 
     @functools.cached_property
-    def secret(self) -> dict[str, str]:
-        """The header that lets the peers in at the same viewer."""
+    def _secret(self) -> str:
         for path in self.sshd.home.rglob("*.json"):
             state = json.loads(path.read_text()) if "runicorn-jupyter" in str(path) else {}
             if state.get("port") == self.viewer["remote_port"]:
-                return {"X-Runicorn-Secret": state["secret"]}
+                return str(state["secret"])
         raise RuntimeError("the viewer's state file is not where it is looked for")
 
+    def ticket(self, path: str) -> dict[str, str]:
+        """Return the header that lets a peer's GET of a path in at the same viewer, any number of times."""
+        name, value = Ticket(self._secret, self.viewer["remote_port"], "GET", f"/{path}").header
+        return {name: value}
+
     @functools.cached_property
-    def ways(self) -> dict[str, tuple[str, dict[str, str]]]:
-        """The ways to the viewer: the URL's beginning and the headers that it takes, by who goes it."""
+    def _prefixes(self) -> dict[str, tuple[str, dict[str, str]]]:
         port = self._stack.enter_context(self.forwarded(self.viewer["remote_port"]))
         url, token = self.proxy_jupyter
         return {
-            "ours": (self.viewer["url"], {}),
-            "jupyter-server-proxy": (
-                f"{url}proxy/{port}/",
-                {"Authorization": f"token {token}", **self.secret},
-            ),
-            "ssh -L": (f"http://127.0.0.1:{port}/", self.secret),
+            OURS: (self.viewer["url"], {}),
+            PROXY: (f"{url}proxy/{port}/", {"Authorization": f"token {token}"}),
+            BARE: (f"http://127.0.0.1:{port}/", {}),
+        }
+
+    def way(self, name: str, path: str) -> dict[str, Any]:
+        """Return a way (of `WAYS`) to a path of the viewer: ``url`` and ``headers``."""
+        prefix, headers = self._prefixes[name]
+        return {
+            "url": prefix + path,
+            "headers": headers if name == OURS else {**headers, **self.ticket(path)},
         }
 
 

@@ -1,10 +1,13 @@
-"""However much passes, one piece a turn of the event loop: everybody else is served in between."""
+"""However much passes, one piece a turn of the event loop, and only where nobody else needs that turn."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 
-from runicorn_jupyter.proxy.turns import Turns
+import pytest
+
+from runicorn_jupyter.proxy.turns import OTHERS_SECONDS, Turns
 from tests.unit.proxy.world import OK, Proxy, Upstream
 
 
@@ -38,6 +41,34 @@ async def test_who_was_cancelled_takes_no_turn() -> None:
     await asyncio.gather(*waiting[1:])
     assert waiting[0].cancelled()
     await turns.wait()
+
+
+@pytest.mark.parametrize(("longest", "goes_on"), [(3600.0, False), (0.0, True)])
+async def test_who_has_work_goes_first_but_not_for_ever(longest: float, goes_on: bool) -> None:
+    turns, loop = Turns(longest), asyncio.get_running_loop()
+    went: list[bool] = []
+    busy = True
+
+    def work() -> None:  # as a request of Jupyter's, which takes several turns
+        begun = time.thread_time()
+        while time.thread_time() - begun < 3 * OTHERS_SECONDS:
+            pass
+        if busy:
+            loop.call_soon(work)
+
+    async def relay() -> None:
+        for _ in range(5):
+            await turns.wait()
+            went.append(busy)
+
+    loop.call_soon(work)
+    passing = asyncio.create_task(relay())
+    for _ in range(60):
+        await asyncio.sleep(0)
+    assert went == ([True] * 5 if goes_on else [])
+    busy = False
+    await passing
+    assert len(went) == 5
 
 
 async def test_a_download_lets_others_run(proxy: Proxy, upstream: Upstream) -> None:
