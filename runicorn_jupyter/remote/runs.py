@@ -40,6 +40,7 @@ MAX_METRICS = 64
 MAX_TAGS = 16
 MAX_TEXT = 512
 MAX_NAME = 128
+MAX_ROOT = 4096
 LATEST = 253402300799.0
 """The last second that a ``datetime`` can say."""
 
@@ -143,7 +144,7 @@ class RemoteRuns:
         if epoch != self._epoch:
             if answer.get("reset") is not True:
                 return Changes([], [], [], first=False, more=False)
-            gone = self._begin(epoch)
+            gone = self._begin(epoch, answer.get("root"))
         elif version <= self._version:
             # Of two requests under way the other was answered first, by all that is here and more.
             return Changes([], [], [], first=False, more=False)
@@ -155,8 +156,13 @@ class RemoteRuns:
         new = {run.run_id for run, _ in changed}
         return Changes(changed, [run for run in gone if run.run_id not in new], not_finite, first, more)
 
-    def _begin(self, epoch: str) -> list[m.Run]:
-        """Start anew; what was known is gone unless it comes again."""
+    def _begin(self, epoch: str, root: Any) -> list[m.Run]:
+        """Start anew; what was known is gone unless it comes again.
+
+        The viewer's page may have moved it to another root.
+        """
+        if isinstance(root, str):
+            self.place = self.place._replace(remote_root=plain_text(root[:MAX_ROOT]))
         gone = list(self.runs.values())
         self.runs, self._bad = {}, {}
         self._epoch, self._version, self._metrics, self._whole = epoch, 0, 0, True

@@ -32,7 +32,8 @@ other runs than the one before (0.7 takes up one by one what it finds on the dis
 PENDING_SECONDS = 60.0
 """A folder without a status is a run that begins, for so long."""
 MAX_FOLDERS, MAX_DEPTH = 5000, 12
-MAX_RECORDS = 20000
+MAX_RECORDS = 20001
+"""One more than the other side takes, so that it knows."""
 MAX_ANSWER_BYTES = 100000
 """Of one answer; more is asked for. The other side looks at each run of it, in one go of its event loop."""
 MAX_REMOVED = 10000
@@ -192,6 +193,7 @@ class RunTable:
                 runs.append(record["run"])
             last = number
         return {
+            "root": self._disk.root,
             "epoch": self._epoch,
             "version": reached,
             "reset": reset,

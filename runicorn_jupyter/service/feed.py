@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import ConnectionLost, NotFound, RemoteError, SshUnavailable
 from runicorn_jupyter.remote.control import NotTheViewer
-from runicorn_jupyter.remote.runs import MAX_METRICS_BYTES, MAX_RUNS, Place, RemoteRuns, read_metrics
+from runicorn_jupyter.remote.runs import (
+    MAX_METRICS_BYTES,
+    MAX_RUNS,
+    OddAnswer,
+    Place,
+    RemoteRuns,
+    read_metrics,
+)
 
 if TYPE_CHECKING:
     from runicorn_jupyter.remote.control import Control
@@ -26,6 +33,10 @@ log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 45.0
 """Of a long request: less than the viewer's server keeps an idle connection (75 s, ``viewer_process``)."""
+PERIOD_SECONDS = 0.5
+"""Between the beginnings of two long requests, at least; the other side looks once a second."""
+MAX_PAGES = 1000
+"""Of one list: 20,000 runs with 64 metrics each fit."""
 METRICS_SECONDS = 30.0
 RETRY_SECONDS, MAX_RETRY_SECONDS = 1.0, 60.0
 
@@ -50,8 +61,7 @@ class RunFeed:
         self._board = board
         self._emit = emit
         self._began = datetime.now(UTC)
-        self._place = Place(connection_id, host, hold.environment.name, hold.remote.remote_root)
-        self._table = RemoteRuns(self._place)
+        self._table = RemoteRuns(Place(connection_id, host, hold.environment.name, hold.remote.remote_root))
         self._problem: m.RunsProblem | None = None
         self._as_of: datetime | None = None
         self._right_at = 0.0
@@ -59,6 +69,10 @@ class RunFeed:
         self._control: Control | None = None
         self._looking: asyncio.Task[None] | None = None
         self._watching = asyncio.create_task(self._watch(), name=f"runs of {connection_id}")
+
+    @property
+    def _place(self) -> Place:
+        return self._table.place
 
     # -- for who asks
 
@@ -68,7 +82,6 @@ class RunFeed:
             return None
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look(), name=f"look at runs of {self._place.host}")
-            return self._looking
         return None if self._late else self._looking
 
     def miss(self) -> None:
@@ -93,7 +106,7 @@ class RunFeed:
             return _problem("connection_lost", f"The SSH connection to {self._place.host} is {status}.")
         if self._hold.state not in ("running", "reconnecting"):
             return _problem("viewer_not_running", f"The viewer on {self._place.host} is {self._hold.state}.")
-        if self._late:
+        if self._problem is None and self._late:
             return _problem(
                 "viewer_not_responding", f"The viewer on {self._place.host} has not answered in time."
             )
@@ -154,8 +167,6 @@ class RunFeed:
             await self._ask_once()
         except (OSError, RemoteError, ValueError) as exc:
             self._failed(exc)
-        finally:
-            self._late = False
 
     async def _ask_again(self) -> bool:
         """Ask on the connection of the look before, which may have been closed meanwhile."""
@@ -191,8 +202,11 @@ class RunFeed:
             try:
                 async with await self._hold.remote.open_control(2 * WAIT_SECONDS) as control:
                     while True:
+                        began = time.monotonic()
                         await self._exchange(control, WAIT_SECONDS)
                         pause = RETRY_SECONDS
+                        # Whatever it is that answers: it does not keep this process busy.
+                        await asyncio.sleep(max(0.0, began + PERIOD_SECONDS - time.monotonic()))
             except ConnectionLost as exc:
                 self._failed(exc)
                 if not await self._hold.connection.wait_connected(None):
@@ -204,11 +218,13 @@ class RunFeed:
             pause = min(2 * pause, MAX_RETRY_SECONDS)
 
     async def _exchange(self, control: Control, seconds: float) -> None:
-        more = True
-        while more:
+        for _ in range(MAX_PAGES):
             answer = await control.ask("runs", **self._table.have, wait_seconds=seconds)
-            more = self._take(answer)
-        self._problem = None
+            if not self._take(answer):
+                break
+        else:
+            raise OddAnswer("the answers about runs do not come to an end")
+        self._problem, self._late = None, False
         self._as_of, self._right_at = datetime.now(UTC), time.monotonic()
 
     def _take(self, answer: dict[str, object]) -> bool:

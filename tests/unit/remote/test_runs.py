@@ -170,8 +170,9 @@ def test_of_two_answers_the_older_changes_nothing() -> None:
 def test_a_viewer_that_began_anew_replaces_everything() -> None:
     table = RemoteRuns(PLACE)
     table.take(answer(5, run(1), run(2), reset=True))
-    anew = table.take(answer(1, run(2), epoch="e2", reset=True))
+    anew = table.take(answer(1, run(2), epoch="e2", reset=True, root="/other\x07"))
     assert anew.first
+    assert table.runs["run-2"].remote_root == table.place.remote_root == "/other"
     assert [each.run_id for each in anew.removed] == ["run-1"]
     assert list(table.runs) == ["run-2"]
 
