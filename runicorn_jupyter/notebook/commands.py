@@ -110,7 +110,8 @@ class Commands:
         name
             The connection's; see `NotebookSession.find`.
         env, root
-            The environment and the folder of the runs; ``None`` takes what runs, or the only choice.
+            The environment and the folder of the runs; ``None`` takes what runs, what was opened there
+            last, or the only choice.
         height
             Of the frame, in CSS pixels; default: `DEFAULT_HEIGHT`.
         """
@@ -123,7 +124,10 @@ class Commands:
         ident = connection["connection_id"]
         running = connection.get("viewer")
         if running is None or running["status"] == "crashed" or env is not None or root is not None:
-            self._start(connection, env or self._only_environment(connection), root)
+            if env is None:
+                env, last_root = self._environment(connection)
+                root = root or last_root
+            self._start(connection, env, root)
         current = self._session.find(ident)
         viewer = RunicornViewer(self._session.client, current, height=height or DEFAULT_HEIGHT)
         if forgets_widgets(self._shell):
@@ -146,8 +150,12 @@ class Commands:
             if exc.code != "viewer_already_running" or not same:
                 raise
 
-    def _only_environment(self, connection: dict[str, Any]) -> str:
+    def _environment(self, connection: dict[str, Any]) -> tuple[str, str | None]:
+        """Choose for who says nothing: the environment and root of the last time, or the only one."""
         found = self._session.client.list_environments(connection["connection_id"], "runicorn_only")
+        last = self._session.last_opened(connection)
+        if last is not None and last["env_name"] in [entry["name"] for entry in found]:
+            return str(last["env_name"]), last["remote_root"]
         if not found:
             raise UsageError(
                 "No environment of the remote has runicorn; run `pip install runicorn` in one of those that "
@@ -158,7 +166,7 @@ class Commands:
             raise UsageError(
                 f"Several environments have runicorn; say which: %runicorn_viewer ENV, one of {names}."
             )
-        return str(found[0]["name"])
+        return str(found[0]["name"]), None
 
     def status(self, name: str | None) -> Status:
         """Say how a connection, its viewer and the tunnel between are.

@@ -54,6 +54,8 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         self._connections: dict[str, dict[str, Any]] = {}
         self._environments: dict[str, Environments] = {}
         self._profiles: dict[str, dict[str, Any]] = {}
+        self._last: dict[str, dict[str, Any]] = {}
+        self._offered = _NEW
         self._shown: tuple[object, ...] | None = None
         self._request_id = self._failure = ""
         self.status = StatusLine()
@@ -96,6 +98,8 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
             button.on_click(lambda _button, action=action: action())
         self.connections.observe(lambda _change: self._refresh.ask(), "value")
         self.form.host.observe(self._host_chosen, "value")
+        # A root that was offered with one environment is none that another has.
+        self.actions.environment.observe(lambda _change: setattr(self.actions.root, "value", ""), "value")
 
     # -- what is there ----------------------------------------------------------------------------
 
@@ -105,7 +109,8 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
             client = self._session.client
             aliases = [entry["alias"] for entry in client.hosts()]
             self._profiles = {entry["name"]: entry for entry in client.profiles()}
-        self.form.host.options = tuple(dict.fromkeys([*self._profiles, *aliases]))
+            recent = [entry["host"] for entry in client.recent()]
+        self.form.host.options = tuple(dict.fromkeys([*recent, *self._profiles, *aliases]))
 
     def _host_chosen(self, change: dict[str, Any]) -> None:
         profile = self._profiles.get(change["new"])
@@ -139,6 +144,9 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         current = self._current
         if current is not None and current["connection_id"] not in self._environments:
             ident = current["connection_id"]
+            last = self._session.last_opened(current)  # before the other, which other threads go by
+            if last is not None:
+                self._last[ident] = last
             self._environments[ident] = Environments(self._session.client.list_environments(ident))
 
     def _draw_connections(self) -> None:
@@ -190,8 +198,16 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
             )
             for e in environments.with_runicorn
         ]
-        if tuple(options) != tuple(self.actions.environment.options):
-            self.actions.environment.options = options
+        ident = self.connections.value
+        if tuple(options) == tuple(self.actions.environment.options) and ident == self._offered:
+            return
+        self._offered = ident
+        self.actions.environment.options = options
+        self.actions.root.value = ""
+        last = self._last.get(ident)
+        if last is not None and last["env_name"] in [name for _, name in options]:
+            self.actions.environment.value = last["env_name"]
+            self.actions.root.value = last["remote_root"] or ""
 
     def _draw_viewer(self, current: dict[str, Any] | None, viewer: dict[str, Any] | None) -> None:
         live = viewer is not None and viewer["status"] in {"running", "reconnecting"}

@@ -146,6 +146,18 @@ class NotebookSession:
             raise UsageError(f"No connection is called {name}; there are: {choices}.")
         raise UsageError(f"Several connections are open; say which: {choices}.")
 
+    def last_opened(self, connection: dict[str, Any]) -> dict[str, Any] | None:
+        """Return what was last opened on a connection's host, by whomever: ``env_name``, ``remote_root``.
+
+        Parameters
+        ----------
+        connection
+            As ``list_connections`` gives it.
+        """
+        place = (connection["host"], connection["username"])
+        recent = self.client.recent()
+        return next((entry for entry in recent if (entry["host"], entry["username"]) == place), None)
+
     def reusable(self, request: dict[str, Any], name: str | None) -> dict[str, Any] | None:
         """Find the open connection that a cell made when it ran before, so that it may run again.
 

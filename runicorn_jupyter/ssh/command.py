@@ -7,10 +7,9 @@ import contextlib
 from dataclasses import dataclass
 
 from runicorn_jupyter.errors import ConnectionTimeout, InternalError
-from runicorn_jupyter.ssh.channel import Channel
 from runicorn_jupyter.ssh.link import Waiter
-from runicorn_jupyter.ssh.sessions import Sessions, execute
-from runicorn_jupyter.ssh.stream import Stream
+from runicorn_jupyter.ssh.relay import Relays
+from runicorn_jupyter.ssh.stream import CommandChannel, Stream
 
 CHUNK_BYTES = 262144
 
@@ -44,7 +43,7 @@ class Unfinished(ConnectionTimeout):
 
 
 async def run(
-    sessions: Sessions,
+    relays: Relays,
     command: str,
     stdin: bytes,
     timeout: float,  # noqa: ASYNC109 – closes the channel too
@@ -54,7 +53,7 @@ async def run(
 
     Parameters
     ----------
-    sessions
+    relays
         Where it runs.
     command
         Text for the user's login shell.
@@ -78,8 +77,7 @@ async def run(
     """
     output: dict[bool, list[bytes]] = {False: [], True: []}
     try:
-        async with asyncio.timeout(timeout), sessions.session() as (channel, waiter):
-            await execute(channel, waiter, command)
+        async with asyncio.timeout(timeout), relays.command(command) as (channel, waiter):
             return await _communicate(channel, waiter, stdin, output, max_output)
     except TimeoutError as error:
         message = f"A command on the remote did not end within {timeout:g} seconds."
@@ -87,7 +85,7 @@ async def run(
 
 
 async def _communicate(
-    channel: Channel, waiter: Waiter, stdin: bytes, output: dict[bool, list[bytes]], max_output: int
+    channel: CommandChannel, waiter: Waiter, stdin: bytes, output: dict[bool, list[bytes]], max_output: int
 ) -> Completed:
     stream = Stream(channel, waiter)
     feeding = asyncio.create_task(_feed(stream, stdin), name="ssh-stdin")

@@ -26,7 +26,7 @@ from runicorn_jupyter.ssh.command import Completed
 from runicorn_jupyter.ssh.dial import Dialled, Dialler, NoAnswer, Step
 from runicorn_jupyter.ssh.link import ChannelRefused
 from runicorn_jupyter.ssh.reconnect import Reconnector
-from runicorn_jupyter.ssh.relay import open_relay
+from runicorn_jupyter.ssh.relay import Relays
 from runicorn_jupyter.ssh.sessions import Sessions
 from runicorn_jupyter.ssh.settings import Settings
 from runicorn_jupyter.ssh.stream import Stream, lost
@@ -84,7 +84,7 @@ class Connection:
         self._timeout = 30.0
         self._keepalive = settings.keepalive_seconds
         self._link = dialled.link
-        self._sessions = Sessions(dialled.link)
+        self._relays = Relays(Sessions(dialled.link))
         self._forwarding = True
         self._subscribers: list[Callable[[Connection], None]] = []
         self._changed = asyncio.Event()
@@ -188,7 +188,7 @@ class Connection:
             If it printed more.
         """
         with self._using():
-            return await commands.run(self._sessions, command, stdin, timeout, max_output)
+            return await commands.run(self._relays, command, stdin, timeout, max_output)
 
     async def open_tunnel(self, host: str, port: int, *, timeout: float = 15) -> Stream:  # noqa: ASYNC109
         """Open a TCP connection from the remote.
@@ -221,12 +221,8 @@ class Connection:
                             return Stream(*await self._link.open_tcp(host, port))
                         except ChannelRefused as refused:
                             self._cannot_forward(refused, port)
-                    return await open_relay(self._sessions, host, port, timeout, self.relay_python)
+                    return await self._relays.open_tcp(host, port, timeout, self.relay_python)
             except TimeoutError as error:
-                if not self._forwarding and self._sessions.full:
-                    raise SshUnavailable(
-                        "The SSH server allows neither forwarding nor enough sessions to do without it."
-                    ) from error
                 raise ConnectionTimeout(
                     f"The tunnel to port {port} did not open within {timeout:g} seconds."
                 ) from error
@@ -389,7 +385,7 @@ class Connection:
 
     def _take(self, dialled: Dialled) -> None:
         self._link = dialled.link
-        self._sessions = Sessions(dialled.link)
+        self._relays = Relays(Sessions(dialled.link))
         self._forwarding = True
         self.host_key_fingerprint = dialled.host_key_fingerprint
         self.connected_since = datetime.now(UTC)

@@ -33,6 +33,10 @@ class Waiter:
         """Tell the loop, from any thread, that there is news."""
         self._link.wake(self)
 
+    def another(self) -> Waiter:
+        """Make one for something else of the same connection."""
+        return Waiter(self._link)
+
     def fire(self) -> None:
         """Wake all who wait (on the loop)."""
         futures, self._futures = self._futures, set()

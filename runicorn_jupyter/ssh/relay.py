@@ -1,135 +1,442 @@
-"""A TCP connection from the remote where its sshd forwards none: a small relay on a command's stdio.
+"""TCP connections from the remote, and commands, where its sshd forwards none: one relay carries them all.
 
-The program is a fixed text for whatever Python 3 the remote has; host and port go to its
-standard input, never into a command line. It ends with the connection, from either side; when the
-peer has sent its last byte it ends too, since only the end of the process is sure to be told as the
-end of the output (sshd may give it one socket for both, and the login shell may hold it as well).
+The relay is a small fixed program (`relay_there`) for whatever Python 3 the remote has, on the stdio of one
+command, so a server that allows a single session is enough for everything. Nothing of ours or of
+the user's is part of a command line.
 """
 
 from __future__ import annotations
 
+import asyncio
+import collections
+import contextlib
 import json
+import logging
 import secrets
+import signal
+from collections.abc import AsyncIterator
+from importlib import resources
 
 from runicorn_jupyter.errors import SshUnavailable
+from runicorn_jupyter.ssh.channel import Channel
+from runicorn_jupyter.ssh.link import Waiter
+from runicorn_jupyter.ssh.relay_there import (
+    ADJUST,
+    CLOSE,
+    DATA,
+    END,
+    EXIT,
+    FAILED,
+    HEAD,
+    OPEN,
+    PIECE,
+    WINDOW,
+)
 from runicorn_jupyter.ssh.sessions import Sessions, execute
-from runicorn_jupyter.ssh.stream import Stream
+from runicorn_jupyter.ssh.stream import CommandChannel, Stream
+
+log = logging.getLogger(__name__)
 
 NOISE_BYTES = 65536
 """So much may a shell's start-up files print before the relay speaks."""
 
+IDLE_SECONDS = 10.0
+"""A relay without a stream ends after this long; starting one costs the start of an interpreter."""
+
+HIGH_WATER, LOW_WATER = 262144, 65536
+"""Streams stop writing while more bytes than this wait for the channel, and go on at the second."""
+
 # The first line of the input is the interpreter, so that it is quoted by nobody; `read` takes no byte
-# more than the line. The second line is the program, the third what it is for.
+# more than the line. The second line is the program, the third its mark.
 COMMAND = (
     "/bin/sh -c 'IFS= read -r python && "
     'exec "$python" -c "import sys; exec(eval(sys.stdin.buffer.readline()))"\''
 )
+PROGRAM = (
+    resources.files("runicorn_jupyter.ssh").joinpath("relay_there.py").read_text(encoding="utf-8")
+    + "\nimport sys\nmain(sys.stdin.buffer.readline().decode().strip())\n"
+)
 
-PROGRAM = """
-import json, os, select, socket, sys, threading
-said = json.loads(sys.stdin.buffer.readline())
-def say(word):
-    os.write(1, ("%s %s\\n" % (said["mark"], word)).encode())
-try:
-    peer = socket.create_connection((said["host"], said["port"]), said["timeout"])
-except ConnectionRefusedError:
-    say("refused"); os._exit(0)
-except OSError:
-    say("failed"); os._exit(0)
-peer.settimeout(None)
-peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-say("open")
-def up():
-    try:
-        while True:
-            data = sys.stdin.buffer.read1(65536)
-            if not data:
+
+class RelayChannel:
+    """One stream of a relay, as a channel of SSH's own is one: what `Stream` and commands go by.
+
+    Attributes
+    ----------
+    opened, failure
+        Whether it is there; else why it is not.
+    lost
+        Whether the SSH connection ended before it did.
+    exit_status, exit_signal
+        How a command ended.
+    """
+
+    def __init__(self, relay: Relay, number: int, waiter: Waiter, *, is_command: bool) -> None:
+        self.number = number
+        self.opened = False
+        self.failure = ""
+        self.lost = False
+        self.exit_status: int | None = None
+        self.exit_signal: str | None = None
+        self._relay = relay
+        self._waiter = waiter
+        self._is_command = is_command
+        self._inbox: collections.deque[memoryview] = collections.deque()
+        self._buffered = 0
+        self._taken = 0
+        self._credit = WINDOW
+        self._errors = b""
+        self._eof = self._ended = self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be written."""
+        return self._closed or self.lost or (self._is_command and self._over)
+
+    def on_frame(self, kind: int, body: bytes) -> None:
+        """Take a frame.
+
+        Raises
+        ------
+        ValueError
+            If the other side sends what it may not.
+        """
+        if kind == DATA:
+            self._buffered += len(body)
+            if self._buffered > WINDOW:
+                raise ValueError("the relay overran a stream's window")
+            self._inbox.append(memoryview(body))
+        elif kind == ADJUST:
+            self._credit += int.from_bytes(body, "big")
+        elif kind == OPEN:
+            self.opened = True
+        elif kind == FAILED:
+            self.failure = body.decode("ascii", "replace")
+        elif kind == EXIT:
+            told = json.loads(body)
+            status = int(told["status"])
+            self.exit_status = status if status >= 0 else None
+            self.exit_signal = None if status >= 0 else signal.Signals(-status).name.removeprefix("SIG")
+            self._errors = str(told["errors"]).encode()
+            self._ended = True
+        else:
+            self._eof = True
+            self._closed |= kind == CLOSE
+        self._waiter.wake()
+
+    def on_end(self, *, lost: bool) -> None:
+        """Note that the relay is gone."""
+        self.lost = lost
+        self._eof = self._closed = True
+        self._waiter.wake()
+
+    @property
+    def _over(self) -> bool:
+        """Whether nothing comes any more, of either output: they end together, as a session's do."""
+        return self._closed or (self._eof and (self._ended or not self._is_command))
+
+    def take(self, size: int) -> bytes | None:
+        """Take at most ``size`` bytes; ``b""`` at the end, None if there is nothing yet.
+
+        Raises
+        ------
+        ConnectionResetError
+            If the SSH connection ended before the stream did, after all that came was taken.
+        """
+        if not self._inbox:
+            if self.lost:
+                raise ConnectionResetError("the SSH connection was lost")
+            return b"" if self._over else None
+        parts: list[memoryview] = []
+        left = size
+        while self._inbox and left:
+            part = self._inbox.popleft()
+            if len(part) > left:
+                self._inbox.appendleft(part[left:])
+                part = part[:left]
+            parts.append(part)
+            left -= len(part)
+        self._give_back(size - left)
+        return b"".join(parts)
+
+    def take_errors(self, _size: int) -> bytes | None:
+        """Take what a command printed to its standard error, once it has ended."""
+        errors, self._errors = self._errors, b""
+        if errors:
+            return errors
+        return b"" if self._over and not self._inbox else None
+
+    def _give_back(self, size: int) -> None:
+        self._buffered -= size
+        self._taken += size
+        if self._taken >= WINDOW // 4 and not self._closed:
+            self._relay.send(self.number, ADJUST, self._taken.to_bytes(4, "big"))
+            self._taken = 0
+
+    def put(self, data: memoryview) -> int:
+        """Send some of ``data``; return how many bytes were taken, 0 for none yet.
+
+        Raises
+        ------
+        BrokenPipeError
+            If the stream takes no more data.
+        ConnectionResetError
+            If the SSH connection has ended.
+        """
+        if self.lost:
+            raise ConnectionResetError("the SSH connection was lost")
+        if self._closed or not self.opened:
+            raise BrokenPipeError("the stream is closed")
+        size = min(len(data), self._credit, PIECE) if self._relay.has_room(self._waiter) else 0
+        if size:
+            self._credit -= size
+            self._relay.send(self.number, DATA, bytes(data[:size]))
+        return size
+
+    def end(self) -> None:
+        """Say that we send no more data."""
+        if self.opened and not self._closed:
+            self._relay.send(self.number, END)
+
+    def close(self) -> None:
+        """Give it up; any number of times."""
+        if not self.lost and self._relay.forget(self.number):
+            self._relay.send(self.number, CLOSE)
+        self._eof = self._closed = True
+        self._inbox.clear()
+        self._waiter.wake()
+
+
+class Relay:
+    """A relay that runs; made by ``start``, and over when its command or the connection is.
+
+    Parameters
+    ----------
+    channel, waiter
+        The session it runs on.
+    stream
+        The same as a stream, on which it said that it is there; closed with the relay.
+    """
+
+    def __init__(self, channel: Channel, waiter: Waiter, stream: Stream) -> None:
+        self._stream = stream
+        self._channel = channel
+        self._waiter = waiter
+        self._streams: dict[int, RelayChannel] = {}
+        self._last = 0
+        self._buffer = bytearray()
+        self._out: collections.deque[memoryview] = collections.deque()
+        self._out_bytes = 0
+        self._thirsty: set[Waiter] = set()
+        self._serving = asyncio.create_task(self._serve(), name="ssh-relay")
+
+    @classmethod
+    async def start(cls, sessions: Sessions, python: str) -> Relay:
+        """Start it on a session of its own; the caller bounds the time.
+
+        Parameters
+        ----------
+        sessions
+            Where it runs.
+        python
+            The remote's interpreter: a name on its PATH, or a path.
+
+        Raises
+        ------
+        SshUnavailable
+            If the remote runs no such command.
+        ConnectionResetError
+            If the link has ended.
+        """
+        channel, waiter = await sessions.open()
+        stream = Stream(channel, waiter)
+        try:
+            await execute(channel, waiter, COMMAND)
+            mark = secrets.token_hex(16)
+            await stream.write(f"{python}\n{PROGRAM!r}\n{mark}\n".encode())
+            ready = await _is_ready(stream, mark)
+        except BrokenPipeError:
+            ready = False
+        except BaseException:
+            stream.close()
+            raise
+        if ready:
+            return cls(channel, waiter, stream)
+        stream.close()
+        raise SshUnavailable(
+            "The SSH server does not allow forwarding, and the remote has no python3 to do without it; "
+            "ask its administrator for AllowTcpForwarding."
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be used."""
+        return not self._serving.done() and not self._channel.closed
+
+    async def open_tcp(self, host: str, port: int, timeout: float) -> Stream:  # noqa: ASYNC109 – of the relay
+        """Connect to ``host``:``port`` as seen from the remote; the caller bounds the time.
+
+        Raises
+        ------
+        ConnectionRefusedError
+            If nothing listens there.
+        SshUnavailable
+            If the remote cannot reach the place.
+        ConnectionResetError
+            If the link or the relay has ended.
+        """
+        channel, waiter = await self._open({"host": host, "port": port, "timeout": timeout})
+        if channel.failure == "refused":
+            raise ConnectionRefusedError(f"nothing listens on port {port} there")
+        if channel.failure:
+            raise SshUnavailable(f"The remote cannot reach its port {port}.")
+        return Stream(channel, waiter)
+
+    @contextlib.asynccontextmanager
+    async def command(self, text: str) -> AsyncIterator[tuple[CommandChannel, Waiter]]:
+        """Start a command in the user's shell, and give it up at the end of the block."""
+        channel, waiter = await self._open({"command": text})
+        if channel.failure:
+            raise SshUnavailable("The SSH server does not run commands for this user.")
+        try:
+            yield channel, waiter
+        finally:
+            channel.close()
+
+    async def _open(self, what: dict[str, object]) -> tuple[RelayChannel, Waiter]:
+        self._last += 1
+        waiter = self._waiter.another()
+        channel = RelayChannel(self, self._last, waiter, is_command="command" in what)
+        self._streams[channel.number] = channel
+        self.send(channel.number, OPEN, json.dumps(what).encode())
+        try:
+            await waiter.until(lambda: True if channel.opened or channel.failure or channel.closed else None)
+        except BaseException:
+            channel.close()
+            raise
+        if channel.failure:
+            channel.close()
+        elif channel.lost:
+            raise ConnectionResetError("the SSH connection was lost")
+        elif not channel.opened:
+            raise SshUnavailable("What takes the place of forwarding on the remote has ended; try again.")
+        return channel, waiter
+
+    def forget(self, number: int) -> bool:
+        """Let a stream go; tell whether it was there. Some time after the last one the relay ends."""
+        known = self._streams.pop(number, None) is not None
+        if not self._streams:
+            last = self._last
+            asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end_if_idle, last)
+        return known
+
+    def _end_if_idle(self, last: int) -> None:
+        if not self._streams and self._last == last:
+            self._stream.close()
+
+    def has_room(self, waiter: Waiter) -> bool:
+        """Tell whether data may be sent now; if not, the waiter is woken when it may."""
+        if self._out_bytes <= HIGH_WATER:
+            return True
+        self._thirsty.add(waiter)
+        return False
+
+    def send(self, number: int, kind: int, data: bytes = b"") -> None:
+        """Send a frame, now or as soon as the channel takes it."""
+        self._out.append(memoryview(HEAD.pack(number, kind, len(data)) + data))
+        self._out_bytes += HEAD.size + len(data)
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            while self._out and (size := self._channel.put(self._out[0])):
+                self._out_bytes -= size
+                self._out[0] = self._out[0][size:]
+                if not self._out[0]:
+                    self._out.popleft()
+        except OSError:
+            self._out.clear()  # it is over, which `_serve` learns by itself
+            self._out_bytes = 0
+        if self._out_bytes <= LOW_WATER:
+            thirsty, self._thirsty = self._thirsty, set()
+            for waiter in thirsty:
+                waiter.wake()
+
+    def _turn(self) -> bytes | None:
+        self._flush()
+        return self._channel.take(4 * PIECE)
+
+    async def _serve(self) -> None:
+        try:
+            while data := await self._waiter.until(self._turn):
+                self._buffer += data
+                self._feed()
+                await asyncio.sleep(0)  # others have their turn
+        except ConnectionResetError:
+            pass
+        except (ValueError, KeyError, TypeError) as error:
+            log.warning("what a relay says cannot be understood: %s", error)
+        finally:
+            self._stream.close()
+            for channel in list(self._streams.values()):
+                channel.on_end(lost=self._channel.lost)
+
+    def _feed(self) -> None:
+        at = 0
+        while len(self._buffer) - at >= HEAD.size:
+            number, kind, size = HEAD.unpack_from(self._buffer, at)
+            if size > 2 * PIECE:
+                raise ValueError("a frame of impossible size")
+            end = at + HEAD.size + size
+            if len(self._buffer) < end:
                 break
-            peer.sendall(data)
-        peer.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
-def watch():
-    poll = select.poll()
-    poll.register(1, 0)
-    poll.poll()
-    os._exit(0)
-threading.Thread(target=up, daemon=True).start()
-threading.Thread(target=watch, daemon=True).start()
-try:
-    while True:
-        data = peer.recv(65536)
-        if not data:
-            break
-        while data:
-            data = data[os.write(1, data):]
-except OSError:
-    pass
-os._exit(0)
-"""
+            channel = self._streams.get(number)
+            if channel is not None:
+                channel.on_frame(kind, bytes(self._buffer[at + HEAD.size : end]))
+            at = end
+        del self._buffer[:at]
 
 
-async def open_relay(
-    sessions: Sessions,
-    host: str,
-    port: int,
-    timeout: float,  # noqa: ASYNC109 – closes the channel too
-    python: str = "python3",
-) -> Stream:
-    """Connect to ``host``:``port`` as seen from the remote; the caller bounds the time.
+class Relays:
+    """The relay of one connection, started when the first tunnel wants it, and what commands go through.
 
     Parameters
     ----------
     sessions
-        Where the relay runs; it takes one session for as long as the stream is open.
-    host, port
-        Where to.
-    timeout
-        Seconds for the relay's own connecting.
-    python
-        The remote's interpreter: a name on its PATH, or a path.
-
-    Raises
-    ------
-    ConnectionRefusedError
-        If nothing listens there.
-    SshUnavailable
-        If the remote runs no such command, or cannot reach the place.
-    ConnectionResetError
-        If the link has ended.
+        The connection's.
     """
-    channel, waiter = await sessions.open()
-    stream = Stream(channel, waiter)
-    try:
-        await execute(channel, waiter, COMMAND)
-        mark = secrets.token_hex(16)
-        said = json.dumps({"mark": mark, "host": host, "port": port, "timeout": timeout})
-        await stream.write(f"{python}\n{PROGRAM!r}\n{said}\n".encode())
-        word = await _answer(stream, mark)
-    except BaseException as error:
-        stream.close()
-        if isinstance(error, BrokenPipeError):
-            raise _none() from error
-        raise
-    if word == "open":
-        return stream
-    stream.close()
-    if word == "refused":
-        raise ConnectionRefusedError(f"nothing listens on port {port} there")
-    if word == "failed":
-        raise SshUnavailable(f"The remote cannot reach its port {port}.")
-    raise _none()
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._relay: Relay | None = None
+        self._starting = asyncio.Lock()
+
+    async def open_tcp(self, host: str, port: int, timeout: float, python: str) -> Stream:  # noqa: ASYNC109
+        """Connect from the remote; see `Relay.start` and `Relay.open_tcp`."""
+        async with self._starting:
+            if self._relay is None or not self._relay.alive:
+                self._relay = await Relay.start(self._sessions, python)
+        return await self._relay.open_tcp(host, port, timeout)
+
+    @contextlib.asynccontextmanager
+    async def command(self, text: str) -> AsyncIterator[tuple[CommandChannel, Waiter]]:
+        """Start a command on a session, or by the relay where that has taken the last one."""
+        relay = self._relay if self._relay is not None and self._relay.alive else None
+        opened = await self._sessions.open_now() if relay else await self._sessions.open()
+        if relay and opened is None:
+            async with relay.command(text) as started:
+                yield started
+            return
+        channel, waiter = opened or await self._sessions.open()
+        try:
+            await execute(channel, waiter, text)
+            yield channel, waiter
+        finally:
+            channel.close()
 
 
-def _none() -> SshUnavailable:
-    return SshUnavailable(
-        "The SSH server does not allow forwarding, and the remote has no python3 to do without it; "
-        "ask its administrator for AllowTcpForwarding."
-    )
-
-
-async def _answer(stream: Stream, mark: str) -> str:
-    """Read up to the relay's line, and not a byte of what follows it."""
+async def _is_ready(stream: Stream, mark: str) -> bool:
+    """Read up to the relay's first line, and not a byte of what follows it."""
     line = bytearray()
     for _ in range(NOISE_BYTES):
         byte = await stream.read(1)
@@ -138,8 +445,7 @@ async def _answer(stream: Stream, mark: str) -> str:
         if byte != b"\n":
             line += byte
             continue
-        text = line.decode("utf-8", "replace")
-        if mark in text:
-            return text.partition(mark)[2].strip()
+        if mark in line.decode("utf-8", "replace"):
+            return True
         line.clear()
-    return ""
+    return False

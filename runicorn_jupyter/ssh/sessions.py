@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 
 from runicorn_jupyter.errors import SshUnavailable
 from runicorn_jupyter.ssh.channel import Channel
@@ -15,6 +13,10 @@ MANY = 10
 
 RETRY_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 """A server may count a session that is over a moment longer, and has no way to tell when it stops."""
+
+
+class _NoRoom(Exception):
+    """Another session has to end first."""
 
 
 class Sessions:
@@ -50,10 +52,22 @@ class Sessions:
         ConnectionResetError
             If the link has ended.
         """
+        return await self._open_one(wait=True)
+
+    async def open_now(self) -> tuple[Channel, Waiter] | None:
+        """Open a session channel as `open` does; None where another would have to end first."""
+        try:
+            return await self._open_one(wait=False)
+        except _NoRoom:
+            return None
+
+    async def _open_one(self, *, wait: bool) -> tuple[Channel, Waiter]:
         retries = iter(RETRY_SECONDS)
         while True:
             async with self._change:
-                await self._change.wait_for(lambda: self._open < self._limit)
+                if not wait and self.full:
+                    raise _NoRoom
+                await self._change.wait_for(lambda: not self.full)
                 self._open += 1
             try:
                 channel, waiter = await self._link.open_channel("session")
@@ -85,15 +99,6 @@ class Sessions:
         async with self._change:
             self._open -= 1
             self._change.notify_all()
-
-    @contextlib.asynccontextmanager
-    async def session(self) -> AsyncIterator[tuple[Channel, Waiter]]:
-        """Open a session channel, and close it at the end of the block."""
-        channel, waiter = await self.open()
-        try:
-            yield channel, waiter
-        finally:
-            channel.close()
 
 
 async def execute(channel: Channel, waiter: Waiter, command: str) -> None:

@@ -57,6 +57,9 @@ def test_the_whole_job(any_kernel: Kernel, world: World) -> None:
     assert "running · rc072" in listed.result["text/plain"]
 
     assert kernel.good("%runicorn_stop").text == "The viewer of gpu1 is stopped.\n"
+    last = kernel.good("%runicorn_viewer").result[MIME]  # three could be meant: that of the last time is
+    assert last["env_name"] == "rc072"
+    kernel.good("%runicorn_stop")
     assert "stopped" in kernel.good("%runicorn_status").result["text/plain"]
     assert kernel.good("%runicorn_disconnect").text == "gpu1 is disconnected.\n"
     assert "%runicorn_connect" in kernel.good("%runicorn_connections").result["text/plain"]
@@ -96,7 +99,8 @@ def test_failures_are_one_line_with_what_to_do(kernel: Kernel, world: World) -> 
     assert "host" in one_line(kernel.run("%runicorn_connect"))
     assert "No closing quotation" in one_line(kernel.run("%runicorn_connect 'gpu1"))
     assert "127.0.0.1" in one_line(kernel.run("%runicorn_connect 127.0.0.1 -p 1"))
-    kernel.good("%runicorn_connect gpu1")
+    world.home.host("never-opened", world.sshd)
+    kernel.good("%runicorn_connect never-opened")
     assert "%runicorn_envs lists them" in one_line(kernel.run("%runicorn_viewer nowhere"))
     assert "say which" in one_line(kernel.run("%runicorn_viewer"))
     assert "pip install" in one_line(kernel.run("%runicorn_viewer empty"))

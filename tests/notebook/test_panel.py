@@ -141,6 +141,10 @@ def test_the_whole_job(used: Used, world: World) -> None:
     assert world.jupyter.get("connections").json()["connections"] == []
     assert world.sshd.processes() == []
 
+    used.fill("gpu1")
+    used.until(lambda: panel.actions.environment.value == "rc072")  # not the first: that of the last time
+    used.until(lambda: panel.actions.root.value.startswith("/"))
+
 
 def test_steps_are_shown_while_it_connects(used: Used) -> None:
     said: list[str] = []

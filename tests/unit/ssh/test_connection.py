@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import paramiko
 import pytest
 
 from runicorn_jupyter.errors import ConnectionLost, ConnectionTimeout, InternalError, SshUnavailable
-from runicorn_jupyter.ssh import hostkeys
-from tests.unit.ssh.test_stream import MIB, download, open_stream, upload
+from runicorn_jupyter.ssh import hostkeys, relay
+from runicorn_jupyter.ssh.connection import Connection
+from tests.unit.ssh.test_stream import MIB, download, open_stream, read_all, upload
 from tests.world.connections import Census, Connect, await_census
 from tests.world.sshd import Sshd
 
@@ -115,27 +119,87 @@ async def test_relay_with_one_session_and_a_noisy_shell(
         await download(connection, peer_port, MIB)
 
 
-async def test_relay_with_too_few_sessions_says_so(
+async def test_one_session_and_no_forwarding_carry_everything_at_once(
     make_sshd: Callable[..., Sshd], connect: Connect, peer_port: int
 ) -> None:
     connection = await connect(make_sshd(AllowTcpForwarding="no", MaxSessions=1))
+    stalled = await open_stream(connection, peer_port, "endless")  # and nobody reads
+    full = await open_stream(connection, peer_port, "hold")
+    filling = asyncio.create_task(full.write(bytes(8 * MIB)))
+    async with asyncio.TaskGroup() as group:
+        for move in (download, upload, download, upload):
+            group.create_task(move(connection, peer_port, 3 * MIB + 3))
+        for number in range(3):
+            group.create_task(run_beside(connection, number))
+    assert not filling.done()
+    filling.cancel()
+    with pytest.raises(ConnectionRefusedError):
+        await connection.open_tunnel("127.0.0.1", 1)
+    done = await connection.run("echo no >&2; kill -KILL $$")
+    assert (done.exit_status, done.exit_signal, done.stderr) == (None, "KILL", b"no\n")
+    with pytest.raises(ConnectionTimeout):
+        await connection.run("sleep 600", timeout=0.5)
+    echo = await open_stream(connection, peer_port, "echo")
+    await echo.write(b"to the end")
+    echo.write_eof()
+    assert await read_all(echo) == b"to the end"
+    for stream in (stalled, full, echo):
+        stream.close()
+
+
+async def run_beside(connection: Connection, number: int) -> None:
+    """Run a command with input, output, errors and a status."""
+    done = await connection.run(f"cat; echo e{number} >&2; exit {number}", stdin=b"i" * 200_000)
+    assert (done.exit_status, done.stdout, done.stderr) == (number, b"i" * 200_000, b"e%d\n" % number)
+
+
+async def test_a_relay_that_dies_takes_its_streams_along_and_another_follows(
+    make_sshd: Callable[..., Sshd], connect: Connect, peer_port: int
+) -> None:
+    server = make_sshd(AllowTcpForwarding="no", MaxSessions=1)
+    connection = await connect(server)
     stream = await open_stream(connection, peer_port, "hold")
-    with pytest.raises(SshUnavailable, match="neither forwarding nor enough sessions"):
-        await connection.open_tunnel("127.0.0.1", peer_port, timeout=0.5)
+    for pid in server.processes():
+        if b"sys.stdin.buffer.readline" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+    assert await stream.read() == b""
+    with pytest.raises(BrokenPipeError):
+        await stream.write(b"x")
     stream.close()
     await download(connection, peer_port, MIB)
 
 
-async def test_the_relay_ends_with_the_stream_and_with_the_connection(
-    make_sshd: Callable[..., Sshd], connect: Connect, peer_port: int
+@pytest.mark.parametrize("frame", [r"\0\0\0\1\1\377\377\377\377", r"\0\0\0\1\6\0\0\0\2[]"])
+async def test_what_no_relay_says_ends_it(
+    make_sshd: Callable[..., Sshd], connect: Connect, tmp_path: Path, frame: str
 ) -> None:
+    liar = tmp_path / "python3"
+    liar.write_text(f"#!/bin/sh\nread program\nread mark\necho \"$mark ready\"; printf '{frame}'\nexec cat\n")
+    liar.chmod(0o755)
+    connection = await connect(make_sshd(AllowTcpForwarding="no"))
+    connection.relay_python = str(liar)
+    with pytest.raises(SshUnavailable, match="takes the place of forwarding"):
+        await connection.open_tunnel("127.0.0.1", 1)
+    assert (await connection.run("echo still")).stdout == b"still\n"
+
+
+async def test_the_relay_ends_with_its_last_stream_and_with_the_connection(
+    make_sshd: Callable[..., Sshd], connect: Connect, peer_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "IDLE_SECONDS", 0.05)
     server = make_sshd(AllowTcpForwarding="no")
     connection = await connect(server)
+    await download(connection, peer_port, MIB)
+    async with asyncio.timeout(30):  # no event tells of the end of a process that is nobody's child here
+        while server.processes():
+            await asyncio.sleep(0.02)
     first = await open_stream(connection, peer_port, "hold")
     second = await open_stream(connection, peer_port, "hold")
-    assert len(server.processes()) >= 2
+    assert server.processes()
     first.close()
     await connection.close()
+    with pytest.raises(ConnectionLost):
+        await second.read()
     second.close()
     for _ in range(250):  # no event tells of the end of a process that is nobody's child here
         if not server.processes():
