@@ -50,6 +50,53 @@ class Sender(Protocol):
         """Call ``function`` once all packets that have arrived are read."""
 
 
+class Defers(Protocol):
+    """The part of a channel's sender that whoever moves much at once needs."""
+
+    def call_later(self, function: Callable[[], None]) -> None:
+        """Call ``function`` once all that has arrived is read."""
+
+
+class ByteChannel(Protocol):
+    """What a stream goes by; `Channel` says what each of it does."""
+
+    wake: Callable[[], None]
+
+    @property
+    def sender(self) -> Defers:
+        """What it is a channel of."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be written."""
+
+    def take(self, size: int) -> bytes | None:
+        """Take at most ``size`` bytes; ``b""`` at the end, None if there is nothing yet."""
+
+    def take_some(self, size: int) -> bytes | memoryview | None:
+        """Take bytes as ``take`` does, as a view where that saves a copy."""
+
+    def put(self, data: memoryview) -> int:
+        """Send some of ``data``; return how many bytes were taken, 0 for none yet."""
+
+    def end(self) -> None:
+        """Say that no more data is sent."""
+
+    def close(self) -> None:
+        """Give it up."""
+
+
+class CommandChannel(ByteChannel, Protocol):
+    """What a command goes by; its two outputs end together."""
+
+    lost: bool
+    exit_status: int | None
+    exit_signal: str | None
+
+    def take_errors(self, size: int) -> bytes | None:
+        """Take bytes of standard error, as ``take`` does."""
+
+
 class Channel:
     """One channel.
 

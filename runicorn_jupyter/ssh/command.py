@@ -7,9 +7,10 @@ import contextlib
 from dataclasses import dataclass
 
 from runicorn_jupyter.errors import ConnectionTimeout, InternalError
+from runicorn_jupyter.ssh.channel import CommandChannel
 from runicorn_jupyter.ssh.link import Waiter
 from runicorn_jupyter.ssh.relay import Relays
-from runicorn_jupyter.ssh.stream import CommandChannel, Stream
+from runicorn_jupyter.ssh.stream import Stream
 
 CHUNK_BYTES = 262144
 

@@ -13,7 +13,7 @@ import socket
 import threading
 from collections.abc import Callable
 
-from runicorn_jupyter.ssh.channel import Channel
+from runicorn_jupyter.ssh.channel import ByteChannel
 
 PIECE_BYTES = 2**18
 """The most that is put together for one send."""
@@ -46,7 +46,7 @@ class Pump:
         Bytes that have not been sent.
     """
 
-    def __init__(self, channel: Channel, sock: socket.socket, count: int) -> None:
+    def __init__(self, channel: ByteChannel, sock: socket.socket, count: int) -> None:
         self.left = count
         self._channel = channel
         self._woken: Callable[[], None] = channel.wake

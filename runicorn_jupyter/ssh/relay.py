@@ -13,27 +13,16 @@ import contextlib
 import json
 import logging
 import secrets
-import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from importlib import resources
 
 from runicorn_jupyter.errors import SshUnavailable
-from runicorn_jupyter.ssh.channel import Channel
+from runicorn_jupyter.ssh.channel import Channel, CommandChannel
 from runicorn_jupyter.ssh.link import Waiter
-from runicorn_jupyter.ssh.relay_there import (
-    ADJUST,
-    CLOSE,
-    DATA,
-    END,
-    EXIT,
-    FAILED,
-    HEAD,
-    OPEN,
-    PIECE,
-    WINDOW,
-)
+from runicorn_jupyter.ssh.relay_channel import RelayChannel
+from runicorn_jupyter.ssh.relay_there import HEAD, OPEN, PIECE
 from runicorn_jupyter.ssh.sessions import Sessions, execute
-from runicorn_jupyter.ssh.stream import CommandChannel, Stream
+from runicorn_jupyter.ssh.stream import Stream
 
 log = logging.getLogger(__name__)
 
@@ -58,155 +47,6 @@ PROGRAM = (
 )
 
 
-class RelayChannel:
-    """One stream of a relay, as a channel of SSH's own is one: what `Stream` and commands go by.
-
-    Attributes
-    ----------
-    opened, failure
-        Whether it is there; else why it is not.
-    lost
-        Whether the SSH connection ended before it did.
-    exit_status, exit_signal
-        How a command ended.
-    """
-
-    def __init__(self, relay: Relay, number: int, waiter: Waiter, *, is_command: bool) -> None:
-        self.number = number
-        self.opened = False
-        self.failure = ""
-        self.lost = False
-        self.exit_status: int | None = None
-        self.exit_signal: str | None = None
-        self._relay = relay
-        self._waiter = waiter
-        self._is_command = is_command
-        self._inbox: collections.deque[memoryview] = collections.deque()
-        self._buffered = 0
-        self._taken = 0
-        self._credit = WINDOW
-        self._errors = b""
-        self._eof = self._ended = self._closed = False
-
-    @property
-    def closed(self) -> bool:
-        """Whether nothing more can be written."""
-        return self._closed or self.lost or (self._is_command and self._over)
-
-    def on_frame(self, kind: int, body: bytes) -> None:
-        """Take a frame.
-
-        Raises
-        ------
-        ValueError
-            If the other side sends what it may not.
-        """
-        if kind == DATA:
-            self._buffered += len(body)
-            if self._buffered > WINDOW:
-                raise ValueError("the relay overran a stream's window")
-            self._inbox.append(memoryview(body))
-        elif kind == ADJUST:
-            self._credit += int.from_bytes(body, "big")
-        elif kind == OPEN:
-            self.opened = True
-        elif kind == FAILED:
-            self.failure = body.decode("ascii", "replace")
-        elif kind == EXIT:
-            told = json.loads(body)
-            status = int(told["status"])
-            self.exit_status = status if status >= 0 else None
-            self.exit_signal = None if status >= 0 else signal.Signals(-status).name.removeprefix("SIG")
-            self._errors = str(told["errors"]).encode()
-            self._ended = True
-        else:
-            self._eof = True
-            self._closed |= kind == CLOSE
-        self._waiter.wake()
-
-    def on_end(self, *, lost: bool) -> None:
-        """Note that the relay is gone."""
-        self.lost = lost
-        self._eof = self._closed = True
-        self._waiter.wake()
-
-    @property
-    def _over(self) -> bool:
-        """Whether nothing comes any more, of either output: they end together, as a session's do."""
-        return self._closed or (self._eof and (self._ended or not self._is_command))
-
-    def take(self, size: int) -> bytes | None:
-        """Take at most ``size`` bytes; ``b""`` at the end, None if there is nothing yet.
-
-        Raises
-        ------
-        ConnectionResetError
-            If the SSH connection ended before the stream did, after all that came was taken.
-        """
-        if not self._inbox:
-            if self.lost:
-                raise ConnectionResetError("the SSH connection was lost")
-            return b"" if self._over else None
-        parts: list[memoryview] = []
-        left = size
-        while self._inbox and left:
-            part = self._inbox.popleft()
-            if len(part) > left:
-                self._inbox.appendleft(part[left:])
-                part = part[:left]
-            parts.append(part)
-            left -= len(part)
-        self._give_back(size - left)
-        return b"".join(parts)
-
-    def take_errors(self, _size: int) -> bytes | None:
-        """Take what a command printed to its standard error, once it has ended."""
-        errors, self._errors = self._errors, b""
-        if errors:
-            return errors
-        return b"" if self._over and not self._inbox else None
-
-    def _give_back(self, size: int) -> None:
-        self._buffered -= size
-        self._taken += size
-        if self._taken >= WINDOW // 4 and not self._closed:
-            self._relay.send(self.number, ADJUST, self._taken.to_bytes(4, "big"))
-            self._taken = 0
-
-    def put(self, data: memoryview) -> int:
-        """Send some of ``data``; return how many bytes were taken, 0 for none yet.
-
-        Raises
-        ------
-        BrokenPipeError
-            If the stream takes no more data.
-        ConnectionResetError
-            If the SSH connection has ended.
-        """
-        if self.lost:
-            raise ConnectionResetError("the SSH connection was lost")
-        if self._closed or not self.opened:
-            raise BrokenPipeError("the stream is closed")
-        size = min(len(data), self._credit, PIECE) if self._relay.has_room(self._waiter) else 0
-        if size:
-            self._credit -= size
-            self._relay.send(self.number, DATA, bytes(data[:size]))
-        return size
-
-    def end(self) -> None:
-        """Say that we send no more data."""
-        if self.opened and not self._closed:
-            self._relay.send(self.number, END)
-
-    def close(self) -> None:
-        """Give it up; any number of times."""
-        if not self.lost and self._relay.forget(self.number):
-            self._relay.send(self.number, CLOSE)
-        self._eof = self._closed = True
-        self._inbox.clear()
-        self._waiter.wake()
-
-
 class Relay:
     """A relay that runs; made by ``start``, and over when its command or the connection is.
 
@@ -227,7 +67,7 @@ class Relay:
         self._buffer = bytearray()
         self._out: collections.deque[memoryview] = collections.deque()
         self._out_bytes = 0
-        self._thirsty: set[Waiter] = set()
+        self._thirsty: set[RelayChannel] = set()
         self._serving = asyncio.create_task(self._serve(), name="ssh-relay")
 
     @classmethod
@@ -334,12 +174,16 @@ class Relay:
         if not self._streams and self._last == last:
             self._stream.close()
 
-    def has_room(self, waiter: Waiter) -> bool:
-        """Tell whether data may be sent now; if not, the waiter is woken when it may."""
+    def has_room(self, channel: RelayChannel) -> bool:
+        """Tell whether data may be sent now; if not, the channel is woken when it may."""
         if self._out_bytes <= HIGH_WATER:
             return True
-        self._thirsty.add(waiter)
+        self._thirsty.add(channel)
         return False
+
+    def call_later(self, function: Callable[[], None]) -> None:
+        """Call ``function``: a frame is all that has arrived."""
+        function()
 
     def send(self, number: int, kind: int, data: bytes = b"") -> None:
         """Send a frame, now or as soon as the channel takes it."""
@@ -359,8 +203,8 @@ class Relay:
             self._out_bytes = 0
         if self._out_bytes <= LOW_WATER:
             thirsty, self._thirsty = self._thirsty, set()
-            for waiter in thirsty:
-                waiter.wake()
+            for channel in thirsty:
+                channel.wake()
 
     def _turn(self) -> bytes | None:
         self._flush()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 import secrets
 import signal
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -143,7 +145,13 @@ async def test_one_session_and_no_forwarding_carry_everything_at_once(
     await echo.write(b"to the end")
     echo.write_eof()
     assert await read_all(echo) == b"to the end"
-    for stream in (stalled, full, echo):
+    past_the_loop = await open_stream(connection, peer_port, f"send {MIB}")
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        reading = asyncio.create_task(asyncio.to_thread(theirs.recv, MIB + 32, socket.MSG_WAITALL))
+        await past_the_loop.send_to(ours, MIB + 32, 30)
+        assert hashlib.sha256((got := await reading)[:MIB]).digest() == got[MIB:]
+    for stream in (stalled, full, echo, past_the_loop):
         stream.close()
 
 
