@@ -4,6 +4,7 @@
 #   make test    the whole test suite            ARGS='-k viewer' goes to pytest
 #   make lint    what pre-commit and CI check    make format: mend what can be mended
 #   make fuzz    the tests that make up their own input, for long
+#   make soak    an hour of faults, one after the other by chance, under load
 #   make audit   the known advisories of all that is installed, here and in labextension/
 #   make bench   us and our peers, side by side
 #   make docs    the pages in docs/, as a site in dist/docs
@@ -18,7 +19,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz audit lint format bench docs dist matrix clean dev lab lint-ruff lint-types lint-js
+.PHONY: help demo test fuzz soak audit lint format bench docs dist matrix clean dev lab lint-ruff lint-types lint-js
 help:
 	@sed -n 's/^#   \{0,1\}//p' Makefile
 
@@ -92,6 +93,10 @@ audit: $(DEV_VENV) $(NPM_STAMP)
 	@$(BIN)/python -m pip freeze --exclude-editable > .cache/audit/installed.txt
 	@.cache/audit/bin/pip-audit -r .cache/audit/installed.txt --no-deps --disable-pip --strict --progress-spinner off
 	@cd labextension && npm audit
+
+soak: dev
+	@scripts/system-packages.sh ssh sshd nft ip tc
+	@$(BIN)/python -m tests.faults.soak $(ARGS)
 
 bench: dev
 	@scripts/system-packages.sh ssh sshd chromium

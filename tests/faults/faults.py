@@ -18,11 +18,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import requests
 
-from tests.faults.world import BRIEF_LEASE, KEEPALIVE, Held, World, removable_environment, until
+from tests.faults.clock import Clock
+from tests.faults.world import LIMIT, Held, World, end_jupyter, removable_environment, until
 from tests.world.sshd import Option
 
 Fault = Callable[[World, Held], None]
@@ -45,20 +47,23 @@ def reconnects(held: Held) -> Iterator[None]:
 def cut_of_5_seconds(world: World, held: Held) -> None:
     before = held.entry()["reconnects"]
     world.network.drop()
-    time.sleep(5 * KEEPALIVE / 15)
+    time.sleep(world.times.scaled(5))
     world.network.mend()
     world.content_is_whole(held)
     assert held.entry()["reconnects"] == before
 
 
 def cut_of_a_minute(world: World, held: Held) -> None:
-    with reconnects(held):
-        world.network.drop()
+    before = held.entry()["reconnects"]
+    world.network.drop()
+    with world.measure("noticed"):
         held.noticed()
-        page = held.ask(headers={"Accept": "text/html"})
-        assert (page.status_code, "Reconnecting" in page.text) == (503, True)
-        time.sleep(60 * KEEPALIVE / 15 - 4 * KEEPALIVE / 3)
-        world.network.mend()
+    page = held.ask(headers={"Accept": "text/html"})
+    assert (page.status_code, "Reconnecting" in page.text) == (503, True)
+    time.sleep(world.times.scaled(60 - 20))
+    world.network.mend()
+    with world.measure("usable again"):
+        until("it is well", lambda: held.entry()["reconnects"] > before and held.is_well())
 
 
 def cut_longer_than_the_lease(world: World, held: Held) -> None:
@@ -127,7 +132,7 @@ def names_gone(world: World, held: Held) -> None:
         world.names_known(False)
         world.sshd.drop_sessions()
         held.noticed()
-        time.sleep(2 * KEEPALIVE)  # attempts that cannot find the host
+        time.sleep(world.times.scaled(30))  # attempts that cannot find the host
         assert held.entry()["status"] == "reconnecting"
         world.names_known(True)
 
@@ -257,7 +262,7 @@ def viewer_stopped(world: World, held: Held) -> None:
         assert held.now()["status"] == "running"
         checks = held.jupyter.get("health", connection_id=held.connection_id).json()["checks"]
         assert checks == {"ssh_connection": "pass", "viewer_process": "pass", "tunnel_active": "fail"}
-        time.sleep(BRIEF_LEASE)  # longer than its lease in all
+        time.sleep(world.times.brief_lease)  # longer than its lease in all
     finally:
         os.kill(held.pid, signal.SIGCONT)
 
@@ -420,7 +425,7 @@ def leave_to_the_lease(world: World, held: Held) -> None:
 def jupyter_stopped(world: World, held: Held) -> None:
     """Stopped for less than the lease, as by Ctrl-Z or a swapping machine."""
     with stopped(held.jupyter.process.pid):
-        time.sleep(2 * KEEPALIVE)
+        time.sleep(world.times.scaled(30))
 
 
 def jupyter_sleeps_past_the_lease(world: World, held: Held) -> None:
@@ -434,7 +439,7 @@ def everything_sleeps(world: World, held: Held) -> None:
     with stopped(held.jupyter.process.pid):
         world.sshd.pause()
         with stopped(held.pid):
-            time.sleep(2 * BRIEF_LEASE)
+            time.sleep(2 * world.times.brief_lease)
             world.sshd.resume()
             os.kill(held.jupyter.process.pid, signal.SIGCONT)
 
@@ -483,7 +488,7 @@ def the_other_jupyter_killed(world: World, held: Held) -> None:
 def jupyter_killed_and_started_again(world: World, held: Held) -> None:
     """The next Jupyter adopts the viewer, and a disconnect leaves nothing."""
     held.jupyter.kill()
-    world.patient = world.jupyter(300)
+    world.patient = world.jupyter(world.times.lease)
     again = world.start(world.patient, world.connect(world.patient))
     assert again.pid == held.pid
     world.content_is_whole(again)
@@ -493,3 +498,45 @@ def jupyter_killed_and_started_again(world: World, held: Held) -> None:
 def everything_of_ours_dies(world: World, held: Held) -> None:
     held.jupyter.kill()
     world.sshd.drop_sessions()
+
+
+def clock_set(world: World, held: Held) -> None:
+    """The clocks of both sides jump, an hour forth and two back: no time is taken from them."""
+    held.disconnect()
+    clock = Clock(world.folder)
+    world.sshd.restart(SetEnv=[f"{name}={value}" for name, value in clock.environment.items()])
+    jupyter = world.jupyter(world.times.brief_lease, env=clock.environment)
+    mine = world.start(jupyter, world.connect(jupyter))
+    assert clock.environment["LD_PRELOAD"] in Path(f"/proc/{mine.pid}/maps").read_text()
+    for seconds in (3600, -3600):
+        clock.set(seconds)
+        said = parsedate_to_datetime(jupyter.get("connections").headers["Date"]).timestamp()
+        assert abs(said - time.time() - seconds) < 1000
+        time.sleep(world.times.brief_lease + world.times.keepalive)
+        assert (mine.now()["pid"], mine.is_well(), mine.entry()["reconnects"]) == (mine.pid, True, 0)
+        world.content_is_whole(mine)
+    mine.disconnect()
+    end_jupyter(jupyter)
+
+
+def a_hundred_connections(world: World, held: Held) -> None:
+    """Twenty of them start one viewer at once; all come back after a cut; Jupyter stops orderly."""
+    jupyter = held.jupyter
+    held.disconnect()
+    with ThreadPoolExecutor(20) as pool:
+        idents = list(pool.map(lambda _: world.connect(jupyter, timeout=120), range(100)))
+        many = list(pool.map(lambda ident: world.start(jupyter, ident), idents[:20]))
+        assert len({each.pid for each in many}) == 1
+        assert world.viewers() == [many[0].pid]
+        world.sshd.drop_sessions()
+        until("all are back", lambda: _are_back(held, 100))
+        until("all viewers are well", lambda: all(each.now()["status"] == "running" for each in many))
+        assert set(pool.map(lambda each: each.ask("api/runs").status_code, many)) == {200}
+    with world.measure("stopped with 100 connections"):
+        assert jupyter.stop(timeout=LIMIT) == 0
+    until("no session is left", lambda: not world.sshd.session_pids())
+
+
+def _are_back(held: Held, count: int) -> bool:
+    listed = held.jupyter.get("connections").json()["connections"]
+    return [each["status"] for each in listed if each["reconnects"]] == count * ["connected"]

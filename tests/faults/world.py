@@ -37,8 +37,6 @@ T = TypeVar("T")
 LIMIT = 60.0
 """Seconds that nothing here comes near to, unless it is broken."""
 
-KEEPALIVE = 1.5
-PATIENT_LEASE, BRIEF_LEASE = 300.0, 4.0
 HOST_NAME = "gpu1.faults.example"
 OTHERS = ("jupyterlab", "notebook", "notebook_shim", "jupyter_lsp", "jupyter_server_terminals")
 """Extensions of others, which would only take time to start."""
@@ -52,6 +50,28 @@ def until(what: str, condition: Callable[[], T], seconds: float = LIMIT) -> T:
             raise AssertionError(f"waited in vain until {what}")
         time.sleep(0.05)
     return value
+
+
+@dataclass(frozen=True)
+class Times:
+    """The administrator's settings that scale what takes long, in seconds.
+
+    Parameters
+    ----------
+    keepalive, lease, brief_lease
+        The traitlets ``keepalive_seconds``, and ``viewer_lease_seconds`` of the two servers.
+    """
+
+    keepalive: float = 1.5
+    lease: float = 300.0
+    brief_lease: float = 4.0
+
+    def scaled(self, seconds: float) -> float:
+        """Scale what is meant for the default keepalive of 15 s."""
+        return seconds * self.keepalive / 15
+
+
+UNSCALED = Times(keepalive=15.0, lease=900.0, brief_lease=60.0)
 
 
 @dataclass(frozen=True)
@@ -144,25 +164,32 @@ class World:
     client_home: SshHome
     hosts: Path
     servers: contextlib.ExitStack
+    times: Times
+    measured: dict[str, list[float]] = field(default_factory=dict)
     patient: JupyterServer = field(init=False)
     brief: JupyterServer = field(init=False)
 
     def __post_init__(self) -> None:
         self.names_known(True)
-        self.patient = self.jupyter(PATIENT_LEASE)
-        self.brief = self.jupyter(BRIEF_LEASE)
+        self.patient = self.jupyter(self.times.lease)
+        self.brief = self.jupyter(self.times.brief_lease)
+
+    @contextlib.contextmanager
+    def measure(self, what: str) -> Iterator[None]:
+        """Keep how long the block takes; looked at by the soak, for a test's machine may be slow."""
+        begun = time.monotonic()
+        yield
+        self.measured.setdefault(what, []).append(time.monotonic() - begun)
 
     # -- this side
 
-    def jupyter(
-        self, lease: float, *options: str, keepalive: float = KEEPALIVE, env: dict[str, str] | None = None
-    ) -> JupyterServer:
+    def jupyter(self, lease: float, *options: str, env: dict[str, str] | None = None) -> JupyterServer:
         """Start one more Jupyter server in the home, in a mount namespace with a hosts file of ours."""
         enter = 'mount --bind "$0" /etc/hosts && mount --bind /dev/null /etc/resolv.conf && exec "$@"'
         server = start_jupyter(
             self.client_home.path,
             f"--RunicornJupyter.viewer_lease_seconds={lease}",
-            f"--RunicornJupyter.keepalive_seconds={keepalive}",
+            f"--RunicornJupyter.keepalive_seconds={self.times.keepalive}",
             "--RunicornJupyter.asset_cache_mb=0",  # what is fetched comes from the remote
             "--RunicornJupyter.max_connections=128",
             f"--ServerApp.jpserver_extensions={dict.fromkeys(OTHERS, False)}",
@@ -289,9 +316,9 @@ class World:
             self.sshd.options = {}
             self.sshd.restart()
         if self.patient.process.poll() is not None:
-            self.patient = self.jupyter(PATIENT_LEASE)
+            self.patient = self.jupyter(self.times.lease)
         if self.brief.process.poll() is not None:
-            self.brief = self.jupyter(BRIEF_LEASE)
+            self.brief = self.jupyter(self.times.brief_lease)
 
 
 def end_jupyter(server: JupyterServer) -> None:
@@ -331,7 +358,7 @@ def listens(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def open_world() -> Iterator[World]:
+def open_world(times: Times | None = None) -> Iterator[World]:
     """Build the world; everything of it ends with the block."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="runicorn-faults-")))
@@ -352,7 +379,9 @@ def open_world() -> Iterator[World]:
         home.host("gpu1", sshd, HostName=HOST_NAME, HostKeyAlias=f"[{sshd.host}]:{sshd.port}")
         (folder / "empty").mkdir()
         servers = stack.enter_context(contextlib.ExitStack())
-        yield World(folder, network, sshd, prefix, folder / "root", home, folder / "hosts", servers)
+        yield World(
+            folder, network, sshd, prefix, folder / "root", home, folder / "hosts", servers, times or Times()
+        )
 
 
 def require_root() -> str | None:
