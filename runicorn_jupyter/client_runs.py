@@ -39,6 +39,11 @@ class RunsClient(ServerClient):
             filters["since"] = since.isoformat()
         return [run for page in self._run_pages(filters) for run in page]
 
+    def list_run_servers(self) -> list[dict[str, Any]]:
+        """List the viewers whose runs `list_runs` gives; one that is not current has an ``error``."""
+        servers: list[dict[str, Any]] = self._call("GET", "runs", params={"limit": 1})["servers"]
+        return servers
+
     def _run_pages(self, filters: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
         cursor = None
         while True:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.display import display
@@ -16,7 +18,14 @@ from runicorn_jupyter.notebook.display import DEFAULT_HEIGHT, RunicornViewer, fo
 from runicorn_jupyter.notebook.results import Connection, Connections, Environments, Logs, Status, plain
 from runicorn_jupyter.notebook.session import NotebookSession, one_line_errors
 
-__all__ = ["Commands"]
+if TYPE_CHECKING:
+    from runicorn_jupyter.notebook.plot import RunPlot
+    from runicorn_jupyter.notebook.runs import RunTable
+
+__all__ = ["Commands", "needed_packages"]
+
+_PIP = {"pandas": "pandas", "altair": "'runicorn-jupyter[plots]'"}
+"""What to install for a module that is not there."""
 
 
 class Commands:
@@ -199,6 +208,59 @@ class Commands:
             connection = self._session.find(name)
             return Logs(self._session.client.get_viewer_logs(connection["connection_id"], lines))
 
+    def runs(self, args: argparse.Namespace) -> RunTable | RunPlot:
+        """List the runs of all open viewers, or with ``args.compare`` plot some of them.
+
+        Parameters
+        ----------
+        args
+            The options of ``%runicorn_runs``.
+        """
+        with one_line_errors(), needed_packages():
+            from runicorn_jupyter.notebook.runs import chosen, parse_since, run_table  # noqa: PLC0415 - pandas is slow
+
+            given = {"status": args.status, "path": args.path, "project": args.project, "text": args.text}
+            if args.since:
+                given["since"] = parse_since(args.since)
+            if args.name:
+                given["connection_id"] = self._session.find(args.name)["connection_id"]
+            client = self._session.client
+            runs = client.list_runs(**{key: value for key, value in given.items() if value is not None})
+            self._say_what_is_old()
+            if args.compare:
+                return self._plot(chosen(runs, args.compare), args.metrics)
+            return run_table(runs, client.list_connections(), args.metrics)
+
+    def _say_what_is_old(self) -> None:
+        servers = self._session.client.list_run_servers()
+        if not servers:
+            sys.stderr.write("No viewer is open, so there are no runs; %runicorn_viewer ENV starts one.\n")
+        for server in servers:
+            if server["error"]:
+                as_of = f"; as of {server['as_of']}" if server["as_of"] else ""
+                sys.stderr.write(plain(f"{server['host']}: {server['error']['message']}{as_of}") + "\n")
+
+    def _plot(self, runs: Sequence[Mapping[str, Any]], metrics: Sequence[str] | None) -> RunPlot:
+        from runicorn_jupyter.notebook.plot import RunPlot, points_each  # noqa: PLC0415 - altair is slow, and an extra
+
+        labels = [run["name"] or run["run_id"] for run in runs]
+        if len(set(labels)) < len(labels):
+            labels = [
+                f"{label} · {run['host']} · {run['run_id']}" for label, run in zip(labels, runs, strict=True)
+            ]
+        points = points_each(len(runs))
+        client = self._session.client
+        series = [
+            (label, client.get_metrics(run, metrics, points)) for label, run in zip(labels, runs, strict=True)
+        ]
+        plot = RunPlot(series)
+        if plot.data.empty:
+            wanted = f" of {', '.join(metrics)}" if metrics else ""
+            raise UsageError(
+                f"These runs have logged no values{plain(wanted)}; %runicorn_runs shows their metrics."
+            )
+        return plot
+
     def panel(self) -> Any:
         """Make the panel."""
         from runicorn_jupyter.notebook.panel import RunicornPanel  # noqa: PLC0415 - widgets take 200 ms to import
@@ -233,6 +295,18 @@ class Commands:
             connection = self._session.find(name)
             self._session.client.disconnect(connection["connection_id"], cleanup_viewer=not keep_viewer)
         _say(f"{plain(connection['name'])} is disconnected.")
+
+
+@contextmanager
+def needed_packages() -> Iterator[None]:
+    """Turn the absence of a package that only some magics need into one line with what to install."""
+    try:
+        yield
+    except ModuleNotFoundError as exc:
+        missing = (exc.name or "").partition(".")[0]
+        if missing not in _PIP:
+            raise
+        raise UsageError(f"This needs {missing}; run `%pip install {_PIP[missing]}` and try again.") from exc
 
 
 def _leave(client: RunicornRemoteClient, answer: dict[str, Any]) -> None:

@@ -14,7 +14,9 @@ from IPython.core.magic_arguments import argument, magic_arguments
 if TYPE_CHECKING:
     from runicorn_jupyter.notebook.commands import Commands
     from runicorn_jupyter.notebook.display import RunicornViewer
+    from runicorn_jupyter.notebook.plot import RunPlot
     from runicorn_jupyter.notebook.results import Connection, Connections, Environments, Logs, Status
+    from runicorn_jupyter.notebook.runs import RunTable
 
 __all__ = ["RunicornMagics"]
 
@@ -98,6 +100,21 @@ class RunicornMagics(Magics):
         """Show the last lines that a viewer printed."""
         args = _parse(self.runicorn_logs, line)
         return self._commands.logs(args.name, args.lines)
+
+    @magic_arguments()
+    @argument("name", nargs="?", help="only this connection's runs: its name, host or id")
+    @argument("--status", help="running, finished, failed or interrupted; several with commas between")
+    @argument("--path", help="only runs at this path or below it")
+    @argument("--project", help="only runs of this project")
+    @argument("--text", help="only runs with these words in name, path, id, tags, host or environment")
+    @argument("--since", metavar="TIME", help="only runs that began since: 30m, 12h, 7d, 2w, or a date")
+    @argument("--metrics", nargs="+", metavar="METRIC", help="only these metrics; default: all")
+    @argument("--compare", nargs="+", metavar="RUN", help="plot the metrics of these runs: names or ids")
+    @line_magic
+    def runicorn_runs(self, line: str) -> RunTable | RunPlot:
+        """List the runs of all open viewers as a DataFrame, or plot some of them."""
+        args = _parse(self.runicorn_runs, line)
+        return self._commands.runs(args)
 
     @magic_arguments()
     @line_magic

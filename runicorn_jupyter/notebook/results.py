@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-__all__ = ["Connection", "Connections", "Environments", "Logs", "Status", "plain"]
+__all__ = ["Connection", "Connections", "Environments", "Logs", "Status", "html_table", "plain"]
 
 _MARK = {"healthy": "●", "degraded": "◐", "unhealthy": "○", "connected": "●", "running": "●"}
 
@@ -40,14 +40,34 @@ def _table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
-def _html_table(
-    headers: Sequence[str], rows: Sequence[Sequence[object]], *, faded: Sequence[bool] = ()
+def html_table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    faded: Sequence[bool] = (),
+    links: Sequence[str | None] = (),
 ) -> str:
-    head = "".join(f'<th scope="col" style="text-align:left">{html.escape(name)}</th>' for name in headers)
+    """Make an HTML table in which every value is text.
+
+    Parameters
+    ----------
+    headers, rows
+        Of the table; they are escaped.
+    faded
+        Which rows stand back.
+    links
+        For each row the opening ``<button …>`` around its first cell's text, or None.
+    """
+    head = "".join(
+        f'<th scope="col" style="text-align:left">{html.escape(plain(name))}</th>' for name in headers
+    )
     body = []
     for index, row in enumerate(rows):
         style = ' style="opacity:.55"' if index < len(faded) and faded[index] else ""
-        cells = "".join(f'<td style="text-align:left">{html.escape(plain(value))}</td>' for value in row)
+        texts = [html.escape(plain(value)) for value in row]
+        if index < len(links) and links[index]:
+            texts[0] = f"{links[index]}{texts[0]}</button>"
+        cells = "".join(f'<td style="text-align:left">{text}</td>' for text in texts)
         body.append(f"<tr{style}>{cells}</tr>")
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
 
@@ -73,7 +93,7 @@ class _Rows(list[dict[str, Any]]):
     def _repr_html_(self) -> str:
         if not self:
             return f"<p>{html.escape(self.empty)}</p>"
-        return _html_table(list(self.columns.values()), self._cells(), faded=self._faded())
+        return html_table(list(self.columns.values()), self._cells(), faded=self._faded())
 
 
 class Environments(_Rows):

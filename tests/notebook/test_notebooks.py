@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -15,7 +16,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
 def test_there_are_some() -> None:
-    assert len(NOTEBOOKS) >= 4
+    assert len(NOTEBOOKS) >= 5
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -27,18 +28,25 @@ def test_is_kept_without_outputs(path: Path) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_they_run_in_a_kernel_without_a_server_and_save_no_secret(world: World, tmp_path: Path) -> None:
+def test_they_run_in_a_kernel_without_a_server_and_save_no_secret(
+    world: World, finished_runs: Callable[..., Path], tmp_path: Path
+) -> None:
     if "Host gpu2\n" not in world.home.config.read_text():
         world.home.host("gpu2", world.sshd)
     # One after the other in one kernel, which takes longer to start than any of them takes to run.
     notebook = nbformat.v4.new_notebook()
     for path in NOTEBOOKS:
-        notebook.cells += nbformat.read(path, as_version=4).cells
+        for cell in nbformat.read(path, as_version=4).cells:
+            # The last two need runs, which this remote keeps elsewhere than its environments think.
+            if path.stem[:2] in {"04", "05"} and cell.cell_type == "code":
+                cell.source = re.sub("(%runicorn_viewer .*)", rf"\1 --root {finished_runs()}", cell.source)
+            notebook.cells.append(cell)
         notebook.cells.append(nbformat.v4.new_code_cell("%reset -f", id=f"after-{path.stem[:2]}"))
     client = NotebookClient(
         notebook, timeout=90, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
     )
     client.execute(env=world.jupyter.env)
     saved = nbformat.writes(notebook)
-    assert saved.count("application/vnd.runicorn.viewer+json") >= len(NOTEBOOKS)
+    assert saved.count("application/vnd.runicorn.viewer+json") == len(NOTEBOOKS)
+    assert saved.count("application/vnd.vegalite.v5+json") == 1
     assert not re.search(r"runicorn/v/|token|\b[0-9a-f]{32}\b|\b[0-9a-f]{48,}\b", saved), saved

@@ -1,0 +1,189 @@
+"""The runs of all servers as a pandas DataFrame."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+from IPython.core.error import UsageError
+
+from runicorn_jupyter.notebook.results import html_table, plain
+
+__all__ = ["RunTable", "chosen", "parse_since", "run_table"]
+
+_STATUSES = ["running", "finished", "failed", "interrupted"]
+_AGO = re.compile(r"(\d{1,6})\s*([mhdw])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SHOWN_ROWS = 60
+"""Rows that the table in an output shows; pandas' own default for `display.max_rows`."""
+
+_SHOWN = ["name", "status", "host", "env_name", "path", "created_at", "duration", "step"]
+"""What the table in an output shows before the metrics; the rest is there for code."""
+
+_COORDINATES = "runicorn_viewers"
+"""The key of `DataFrame.attrs` with which viewer each connection holds, for the links."""
+
+
+class RunTable(pd.DataFrame):  # type: ignore[misc]  # pandas has no types
+    """Runs, one a row; in JupyterLab and Notebook 7 each name opens that run's page in its viewer."""
+
+    @property
+    def _constructor(self) -> Callable[..., RunTable]:
+        return RunTable  # so that a selection of rows keeps its links
+
+    def _repr_html_(self) -> str | None:
+        if not {"name", "run_id", "connection_id", "page"} <= set(self.columns):
+            plain_table: str | None = super()._repr_html_()
+            return plain_table
+        known = [*_SHOWN, "tags", "run_id", "connection_id", "project", "remote_root", "page"]
+        known += ["started_at", "ended_at"]
+        names = [c for c in _SHOWN if c in self.columns] + [c for c in self.columns if c not in known]
+        rows, links = [], []
+        for _, row in self.head(_SHOWN_ROWS).iterrows():
+            rows.append([_text(row[name]) for name in names])
+            links.append(self._link(row))
+        table = html_table([str(name) for name in names], rows, links=links)
+        more = f", the first {_SHOWN_ROWS} shown" if len(self) > _SHOWN_ROWS else ""
+        return f"{table}<p>{len(self)} run{'' if len(self) == 1 else 's'}{more}</p>"
+
+    def _link(self, row: Mapping[str, Any]) -> str | None:
+        """Make the opening tag of what opens a run's page: by our front end, for a URL would be a secret."""
+        viewer = self.attrs.get(_COORDINATES, {}).get(row["connection_id"])
+        if viewer is None:
+            return None
+        arguments = html.escape(json.dumps({**viewer, "fragment": f"#!{row['page']}"}), quote=True)
+        return (
+            '<button type="button" style="cursor:pointer" title="Open this run\'s page" '
+            f'data-commandlinker-command="runicorn:open-viewer" data-commandlinker-args="{arguments}">'
+        )
+
+
+def run_table(
+    runs: Sequence[Mapping[str, Any]],
+    connections: Iterable[Mapping[str, Any]],
+    metrics: Sequence[str] | None = None,
+) -> RunTable:
+    """Make the table.
+
+    Parameters
+    ----------
+    runs
+        As ``client.list_runs()`` gives them.
+    connections
+        As ``client.list_connections()`` gives them.
+    metrics
+        Which to make columns; default: all that any of the runs has.
+
+    Returns
+    -------
+    RunTable
+        A row a run, in the given order. Times are in UTC, ``duration`` is a timedelta, ``step`` a nullable
+        integer, each metric a column of floats: NaN where a run has none. A metric with the name of another
+        column is called ``NAME (metric)``. Text that hides or reorders what it says is made visible.
+    """
+    frame: dict[str, Any] = {name: _strings(runs, name) for name in ("name", "status", "host", "env_name")}
+    frame["status"] = pd.Categorical([run["status"] for run in runs], _STATUSES)
+    frame |= {name: _strings(runs, name) for name in ("path", "project")}
+    frame |= {name: _times(runs, name) for name in ("created_at", "started_at", "ended_at")}
+    frame["duration"] = pd.to_timedelta([run["duration_seconds"] for run in runs], unit="s")
+    frame["step"] = pd.array([run["step"] for run in runs], dtype="Int64")
+    tail: dict[str, Any] = {"tags": [[plain(tag) for tag in run["tags"]] for run in runs]}
+    tail |= {name: _strings(runs, name) for name in ("run_id", "connection_id", "remote_root", "page")}
+    found = metrics if metrics is not None else dict.fromkeys(n for run in runs for n in run["metrics"])
+    for name in found:
+        column = plain(name)
+        values = [float(run["metrics"].get(name, "nan")) for run in runs]
+        frame[f"{column} (metric)" if column in {*frame, *tail} else column] = values
+    made = RunTable(frame | tail)
+    made.attrs[_COORDINATES] = {
+        entry["connection_id"]: {
+            "host": entry["host"],
+            "port": entry["port"],
+            "username": entry["username"],
+            "env_name": entry["viewer"]["env_name"],
+            "remote_root": entry["viewer"]["remote_root"],
+        }
+        for entry in connections
+        if entry.get("viewer")
+    }
+    return made
+
+
+def chosen(runs: Sequence[Mapping[str, Any]], names: Iterable[str]) -> list[Mapping[str, Any]]:
+    """Find the runs that a person means.
+
+    Parameters
+    ----------
+    runs
+        As ``client.list_runs()`` gives them.
+    names
+        An id, a name or a path each.
+
+    Raises
+    ------
+    UsageError
+        There is none, or there are several of that name.
+    """
+    result = []
+    for name in names:
+        found: list[Mapping[str, Any]] = []
+        for key in ("run_id", "name", "path"):
+            found = found or [run for run in runs if run[key] == name]
+        if not found:
+            raise UsageError(f"No run is called {plain(name)}; %runicorn_runs lists them all.")
+        if len(found) > 1:
+            ids = ", ".join(f"{plain(run['run_id'])} on {plain(run['host'])}" for run in found[:5])
+            raise UsageError(f"Several runs are called {plain(name)}; say which by its id: {ids}.")
+        result += found
+    return result
+
+
+def parse_since(text: str) -> datetime:
+    """Read a time as people say it.
+
+    Parameters
+    ----------
+    text
+        ``30m``, ``12h``, ``7d`` or ``2w`` ago, or a date with or without a time; without a zone it is local.
+
+    Raises
+    ------
+    UsageError
+        It is none of these.
+    """
+    ago = _AGO.fullmatch(text.strip())
+    try:
+        if ago:
+            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        return datetime.fromisoformat(text.strip()).astimezone()
+    except (ValueError, OverflowError) as exc:
+        raise UsageError(
+            f"--since takes 30m, 12h, 7d, 2w, or a date like 2026-11-24, not {plain(text)}."
+        ) from exc
+
+
+def _strings(runs: Sequence[Mapping[str, Any]], name: str) -> Any:
+    texts = [None if run[name] is None else plain(run[name]) for run in runs]
+    return pd.array(texts, dtype="string")
+
+
+def _times(runs: Sequence[Mapping[str, Any]], name: str) -> Any:
+    return pd.to_datetime([run[name] for run in runs], utc=True, format="ISO8601")
+
+
+def _text(value: Any) -> str:
+    """Say a cell's value in a few characters."""
+    if not isinstance(value, list) and pd.isna(value):
+        return "–"
+    if isinstance(value, pd.Timestamp):
+        return f"{value.to_pydatetime(warn=False).astimezone():%Y-%m-%d %H:%M:%S}"  # the reader's own clock
+    if isinstance(value, pd.Timedelta):
+        return str(value.round("s")).removeprefix("0 days ")
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)

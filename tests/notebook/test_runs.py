@@ -1,0 +1,52 @@
+"""``%runicorn_runs`` in a real kernel: the runs of a real viewer as a DataFrame, and as a chart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.api.conftest import World
+from tests.notebook.kernels import Kernel
+from tests.notebook.test_magics import one_line
+
+VEGA = "application/vnd.vegalite.v5+json"
+
+
+def test_a_dataframe_and_a_chart(kernel: Kernel, world: World, finished_runs: Callable[..., Path]) -> None:
+    hint = kernel.good("empty = %runicorn_runs\nlen(empty)")
+    assert "%runicorn_viewer ENV starts one" in hint.text
+    assert hint.result["text/plain"] == "0"
+
+    kernel.good(f"%runicorn_connect gpu1 --env rc072 --root {finished_runs('0.7.2')}")
+    shown = kernel.good("runs = %runicorn_runs --status finished --since 2w\nruns")
+    kinds = kernel.value("{name: str(kind) for name, kind in runs.dtypes.items()}")
+    assert kernel.value("isinstance(runs, __import__('pandas').DataFrame)")
+    assert kinds["created_at"].startswith("datetime64[")
+    assert kinds["created_at"].endswith(", UTC]")
+    assert kinds["duration"].startswith("timedelta64[")
+    expected = {"status": "category", "step": "Int64", "loss": "float64", "accuracy": "float64"}
+    assert {name: kinds[name] for name in expected} == expected
+    assert kernel.value("runs['created_at'].is_monotonic_decreasing")
+    assert kernel.value("sorted(runs['name'])") == ["run-0", "run-1"]
+    assert kernel.value("bool(((runs['loss'] > 0) & (runs['duration'].dt.total_seconds() > 0)).all())")
+    # Names open the runs' pages by our front end: the output is saved, and a URL would be a secret.
+    assert shown.result["text/html"].count('data-commandlinker-command="runicorn:open-viewer"') == 2
+    assert "runicorn/v/" not in shown.everything
+    assert "<button" in kernel.good("runs[runs['name'] == 'run-0']").result["text/html"]
+    columns = "list((lambda t: t)(get_ipython().run_line_magic('runicorn_runs', '--metrics loss')).columns)"
+    assert "accuracy" not in kernel.value(columns)
+
+    drawn = kernel.good("plot = %runicorn_runs --metrics loss --compare run-0 run-1\nplot")
+    spec = drawn.result[VEGA]
+    assert spec["$schema"].endswith("/v5.json")
+    assert {row["run"] for row in spec["data"]["values"]} == {"run-0", "run-1"}
+    assert "http" not in json.dumps({**spec, "$schema": ""})
+    assert kernel.value("bool(plot.data.groupby('run')['value'].count().min() > 1)")
+    assert "No run is called run-9" in one_line(kernel.run("%runicorn_runs --compare run-9"))
+    assert "no values of speed" in one_line(kernel.run("%runicorn_runs --compare run-0 --metrics speed"))
+    assert "--since takes" in one_line(kernel.run("%runicorn_runs --since yesterday"))
+    kernel.good("import sys; sys.modules['altair'] = None; sys.modules.pop('runicorn_jupyter.notebook.plot')")
+    missing = one_line(kernel.run("%runicorn_runs --compare run-0"))
+    kernel.good("del sys.modules['altair']")
+    assert "%pip install 'runicorn-jupyter[plots]'" in missing
