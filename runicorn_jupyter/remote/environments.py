@@ -178,7 +178,8 @@ def find(environments: Iterable[Environment], env_name: str) -> Environment:
     environments
         The list.
     env_name
-        A name of it, a ``prefix`` or ``python_path`` of it, or the beginning of just one name.
+        A name of it, a ``prefix`` or ``python_path`` of it, or the beginning of just one name; where
+        several have one name, also the name and its place, as in ``base (~/miniconda3)``.
 
     Raises
     ------
@@ -191,6 +192,11 @@ def find(environments: Iterable[Environment], env_name: str) -> Environment:
         for one in known:
             if getattr(one, attribute) == wanted:
                 return one
+    placed = re.fullmatch(r"(.+) \((~?/.*)\)", env_name)
+    if placed:
+        there = [one for one in known if _is_at(one, placed[1], placed[2].rstrip("/"))]
+        if len(there) == 1:
+            return there[0]
     begun = [one for one in known if env_name and one.name.startswith(env_name)]
     if len(begun) == 1:
         return begun[0]
@@ -202,6 +208,11 @@ def find(environments: Iterable[Environment], env_name: str) -> Environment:
     raise EnvironmentNotFound(
         f"The remote has no environment “{asked}”; detect environments again if it is new.",
     )
+
+
+def _is_at(one: Environment, name: str, place: str) -> bool:
+    own, _, _ = one.name.partition(" @")
+    return own == name and (one.prefix == place or (place[0] == "~" and one.prefix.endswith(place[1:])))
 
 
 def _is_local(one: Found, home: str) -> bool:

@@ -116,7 +116,22 @@ class Answers:
         return answers
 
 
-class KeyboardInteractive:
+class _Asking:
+    """What both methods share: the conversation, the person, and how often it was tried."""
+
+    def __init__(self, session: UserAuth, answers: Answers) -> None:
+        self._session = session
+        self._answers = answers
+        self.password_refused = False
+        self.restart()
+
+    def restart(self) -> None:
+        """Allow it again after a partial success."""
+        self._attempts = 0
+        self._spent = False  # what needs nobody was tried
+
+
+class KeyboardInteractive(_Asking):
     """Whatever the server asks, in as many rounds as it likes.
 
     The account's password answers a hidden prompt that asks for a password, once; all else
@@ -131,18 +146,6 @@ class KeyboardInteractive:
     """
 
     name = "keyboard-interactive"
-
-    def __init__(self, session: UserAuth, answers: Answers) -> None:
-        self._session = session
-        self._answers = answers
-        self._attempts = 0
-        self._give_up = False
-        self.password_refused = False
-
-    def restart(self) -> None:
-        """Allow it again after a partial success."""
-        self._attempts = 0
-        self._give_up = False
 
     def attempt(self) -> Reply | None:
         """Go through one conversation.
@@ -159,7 +162,7 @@ class KeyboardInteractive:
         TransportClosed
             The connection ended.
         """
-        if self._give_up or self._attempts >= self._answers.attempts:
+        if self._spent or self._attempts >= self._answers.attempts:
             return None
         self._attempts += 1
         reply = self._session.request(self.name, "", "")
@@ -181,7 +184,7 @@ class KeyboardInteractive:
         if isinstance(reply, Failure) and not reply.partial:
             self.password_refused |= used_password and not asked_person
             # Asking a person again makes sense, and so does asking where an old answer was used.
-            self._give_up = not asked_person and (self._answers.given or not used_password)
+            self._spent = not asked_person and (self._answers.given or not used_password)
             if not self._answers.given:
                 self._answers.password = None
         return reply
@@ -203,7 +206,7 @@ class KeyboardInteractive:
         return responses, False
 
 
-class Password:
+class Password(_Asking):
     """The ``password`` method, with the change of an expired one.
 
     Parameters
@@ -215,18 +218,6 @@ class Password:
     """
 
     name = "password"
-
-    def __init__(self, session: UserAuth, answers: Answers) -> None:
-        self._session = session
-        self._answers = answers
-        self._attempts = 0
-        self._given_tried = False
-        self.password_refused = False
-
-    def restart(self) -> None:
-        """Allow it again after a partial success."""
-        self._attempts = 0
-        self._given_tried = False
 
     def attempt(self) -> Reply | None:
         """Send the password.
@@ -258,8 +249,8 @@ class Password:
         return reply
 
     def _next_password(self) -> SecretStr | None:
-        if self._answers.password is not None and not self._given_tried:
-            self._given_tried = True
+        if self._answers.password is not None and not self._spent:
+            self._spent = True
             return self._answers.password
         if self._answers.ask is None or self._answers.given or self._attempts >= self._answers.attempts:
             return None

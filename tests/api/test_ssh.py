@@ -147,6 +147,19 @@ def test_strict_means_that_nobody_accepts_a_key(
     assert home.known_hosts.read_text() == ""
 
 
+def test_a_host_that_runs_no_commands_says_so(world: World, make_sshd: Callable[..., Sshd]) -> None:
+    server = make_sshd(shell="/usr/sbin/nologin")
+    world.home.trust(server)
+    world.home.host("no-shell", server)
+    answer = world.jupyter.post("connect", host="no-shell").json()
+    assert set(answer["server_info"].values()) == {None}
+    about = world.jupyter.get("environments", connection_id=answer["connection_id"]).json()
+    assert about["environments"] == []
+    assert ["does not run commands" in note for note in about["notes"]] == [True]
+    nothing = world.jupyter.post("viewer/start", connection_id=answer["connection_id"], env_name="base")
+    refused(nothing, 404, "environment_not_found")
+
+
 def test_a_key_and_then_what_pam_asks(world: World, make_sshd: Callable[..., Sshd]) -> None:
     server = make_sshd(
         password="c0de",

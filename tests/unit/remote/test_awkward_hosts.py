@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from runicorn_jupyter.errors import ViewerStartFailed
+from runicorn_jupyter.errors import RunicornNotInstalled, ViewerStartFailed
 from runicorn_jupyter.remote.probe import probe
 from runicorn_jupyter.remote.viewer import RemoteViewer
 from tests.unit.remote.conftest import assert_nothing_runs, environment
+from tests.unit.ssh.test_stream import download, upload
 from tests.world.connections import Connect
 from tests.world.sshd import Sshd
 
@@ -89,13 +91,43 @@ async def test_a_home_that_is_read_only(
     assert not list(temporary.iterdir())
 
 
-async def test_a_home_that_is_not_there(
-    make_sshd: MakeSshd, connect: Connect, runicorn_env: Prefix, tmp_path: Path
+async def test_a_home_that_is_not_there_and_temporary_files_that_cannot_be_run(
+    make_sshd: MakeSshd, connect: Connect, runicorn_env: Prefix, small_disk: Path, tmp_path: Path
 ) -> None:
+    subprocess.run(["mount", "-o", "remount,noexec", str(small_disk)], check=True)
     root = tmp_path / "root"
     root.mkdir()
-    server = make_sshd(SetEnv=[f"HOME={tmp_path / 'none' / 'such'}", f"RUNICORN_DIR={root}"])
+    server = make_sshd(
+        SetEnv=[f"HOME={tmp_path / 'none' / 'such'}", f"RUNICORN_DIR={root}", f"TMPDIR={small_disk}"]
+    )
     await live_a_whole_life(connect, server, runicorn_env())
+    assert not list(small_disk.iterdir())
+
+
+def old_python() -> Path:
+    """The oldest Python that we have code for, or skip."""
+    places = [*Path.home().glob(".pyenv/versions/3.8*/bin/python3.8"), Path("/usr/bin/python3.8")]
+    found = next((path for path in places if path.exists()), None)
+    return found or pytest.skip("needs Python 3.8, as pyenv installs it")
+
+
+async def test_a_remote_with_an_old_python_only(
+    make_sshd: MakeSshd, connect: Connect, peer_port: int, tmp_path: Path
+) -> None:
+    python = old_python()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3").symlink_to(python)
+    server = make_sshd(SetEnv=f"PATH={tmp_path / 'bin'}:/bin", AllowTcpForwarding="no", MaxSessions=1)
+    prefix = server.home / ".virtualenvs" / "old"
+    subprocess.run([str(python), "-m", "venv", "--without-pip", str(prefix)], check=True)
+    connection = await connect(server)
+    result = await probe(connection)
+    assert (result.server.python_version or "").startswith("3.8.")
+    (env,) = [one for one in result.environments if one.name == "old"]
+    with pytest.raises(RunicornNotInstalled, match="pip install runicorn"):
+        await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    await asyncio.gather(*(move(connection, peer_port, 2**21) for move in (download, upload)))
+    assert (await connection.run("echo beside")).stdout == b"beside\n"
 
 
 async def test_no_python_at_all(make_sshd: MakeSshd, connect: Connect, tmp_path: Path) -> None:

@@ -210,6 +210,7 @@ LIST = [
     env("torch", "/opt/conda/envs/torch"),
     env("torch2", "/t2"),
     env("tf", "/tf"),
+    env("base @/home/ann/miniforge3", "/home/ann/miniforge3"),
 ]
 
 
@@ -221,7 +222,12 @@ LIST = [
         ("/t2", "/t2"),
         ("/t2/", "/t2"),
         ("/tf/bin/python", "/tf"),
-        ("ba", "/opt/conda"),
+        ("base", "/opt/conda"),
+        ("base (/opt/conda)", "/opt/conda"),
+        ("base (~/miniforge3)", "/home/ann/miniforge3"),
+        ("base (/home/ann/miniforge3/)", "/home/ann/miniforge3"),
+        ("base @", "/home/ann/miniforge3"),
+        ("torch (/opt/conda/envs/torch)", "/opt/conda/envs/torch"),
         ("tf", "/tf"),
     ],
 )
@@ -229,7 +235,9 @@ def test_what_people_call_an_environment(asked: str, prefix: str) -> None:
     assert find(LIST, asked).prefix == prefix
 
 
-@pytest.mark.parametrize("asked", ["", "t", "tor", "nothing", "/opt", "Base", "orch"])
+@pytest.mark.parametrize(
+    "asked", ["", "t", "tor", "nothing", "/opt", "Base", "orch", "ba", "base (~/elsewhere)", "tf (/t2)"]
+)
 def test_what_is_no_name_of_one_environment(asked: str) -> None:
     with pytest.raises(EnvironmentNotFound):
         find(LIST, asked)

@@ -44,6 +44,8 @@ def make_everything(home: Path, like: Path) -> dict[str, str]:
     miniconda = conda_env(home / "miniconda3", like, base=True, python="3.12.1")
     conda_env(miniconda / "envs" / "torch", like, python="3.10.13", home=home)
     conda_env(home / "far" / "away", like, home=home)
+    conda_env(home / "miniforge3", like, base=True, python="3.12.2")
+    conda_env(home / "miniforge3" / "envs" / "torch", like, python="3.10.14")
     conda_env(home / "micromamba" / "envs" / "mm", like)
     conda_env(home / "listed" / "rc", like)
     (home / ".condarc").write_text(
@@ -62,9 +64,11 @@ def make_everything(home: Path, like: Path) -> dict[str, str]:
     return {
         "away": "3.11.7",
         "base": "3.12.1",
+        f"base @{home}/miniforge3": "3.12.2",
         "mm": "3.11.7",
         "rc": "3.11.7",
         "torch": "3.10.13",
+        f"torch @{home}/miniforge3/envs/torch": "3.10.14",
         "mine": "3.11.2",
         "pdm-3.11": "3.11.2",
         "pipenv-x1Y2": "3.11.2",
