@@ -21,7 +21,7 @@ _KEPT_HEADERS = frozenset({"content-type", "content-encoding", "etag", "last-mod
 _OVERHEAD = 1024
 
 Key = tuple[str, str, str]
-"""Whose file: host key, path and accepted codings."""
+"""Whose file: host key, path and content coding."""
 
 
 def is_hashed(path: str) -> bool:
@@ -29,14 +29,14 @@ def is_hashed(path: str) -> bool:
     return _HASHED.fullmatch(path) is not None
 
 
-def accepted_codings(accept_encoding: str) -> str:
-    """Give the content codings that a request accepts, as a key: order and weights do not matter."""
+def accepted_codings(accept_encoding: str) -> tuple[str, ...]:
+    """Give the content codings that a request accepts, in alphabetical order; weights do not matter."""
     accepted = set()
     for token in accept_encoding.lower().split(","):
         coding, _, weight = token.partition(";")
         if coding.strip() in _CODINGS and weight.replace(" ", "") not in ("q=0", "q=0.0"):
             accepted.add(coding.strip())
-    return ",".join(sorted(accepted))
+    return tuple(sorted(accepted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Asset:
 
 
 class AssetCache:
-    """Least recently used files by host key, path and accepted codings.
+    """Least recently used files by host key, path and content coding.
 
     Parameters
     ----------
@@ -73,13 +73,18 @@ class AssetCache:
             self._assets.move_to_end(key)
         return asset
 
-    def keeper(self, key: Key, headers: list[tuple[str, str]]) -> Keeper | None:
+    def find(self, host_key: str, path: str, codings: tuple[str, ...]) -> Asset | None:
+        """Give a file in one of these codings, or in none, that this very host sent."""
+        found = (self.get((host_key, path, coding)) for coding in (*codings, ""))
+        return next((asset for asset in found if asset is not None), None)
+
+    def keeper(self, host_key: str, path: str, headers: list[tuple[str, str]]) -> Keeper | None:
         """Make what collects an answer while it passes; ``None`` where its headers forbid to keep it.
 
         Parameters
         ----------
-        key
-            Where it will be found.
+        host_key, path
+            Whose file, and which.
         headers
             The viewer's; names are lower-case.
         """
@@ -93,6 +98,8 @@ class AssetCache:
             or is_html(values.get("content-type"))
         ):
             return None
+        coding = values.get("content-encoding", "").strip().lower()
+        key = host_key, path, "" if coding == "identity" else coding
         return Keeper(self, key, tuple((name, value) for name, value in headers if name in _KEPT_HEADERS))
 
     def put(self, key: Key, asset: Asset) -> None:

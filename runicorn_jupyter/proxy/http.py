@@ -58,11 +58,11 @@ class ViewerHandler(RequestHandler):
     """
 
     def initialize(
-        self, capabilities: Capabilities, cache: AssetCache, limits: Limits, turns: Turns, viewer_origin: str
+        self, capabilities: Capabilities, limits: Limits, turns: Turns, viewer_origin: str
     ) -> None:
         """Take what all requests share, and read which viewer this one is for."""
         self.capabilities = capabilities
-        self.cache = cache
+        self.cache = capabilities.assets
         self.limits = limits
         self.turns = turns
         self.viewer: Viewer | None = None
@@ -364,9 +364,9 @@ def viewer_handlers(
     limits
         Times; default: DESIGN.md's.
     """
+    capabilities.assets = AssetCache(asset_cache_bytes)
     shared = {
         "capabilities": capabilities,
-        "cache": AssetCache(asset_cache_bytes),
         "limits": limits or Limits(),
         "turns": Turns(),
         "viewer_origin": viewer_origin,

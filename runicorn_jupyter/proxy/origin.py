@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from runicorn_jupyter.proxy.ahead import Ahead, Habits
+from runicorn_jupyter.proxy.cache import AssetCache
 from runicorn_jupyter.proxy.pool import Pool, ViewerStopped
 from runicorn_jupyter.proxy.storage import StorageFolder, ViewerStorage
 from runicorn_jupyter.proxy.wire import Stream
@@ -21,6 +24,10 @@ CAPABILITY_BYTES = 16
 
 CAPABILITY = re.compile(rf"[0-9a-f]{{{CAPABILITY_BYTES * 2}}}")
 """What a capability looks like in a URL."""
+
+
+MAX_HABITS = 64
+"""Of how many hosts it is remembered what their pages ask for."""
 
 
 class ConnectionView(Protocol):
@@ -123,11 +130,14 @@ class Viewer:
     ----------
     endpoint
         Where it is.
+    habits
+        What its pages asked for before.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, habits: Habits) -> None:
         self.endpoint = endpoint
         self.pool = Pool(endpoint.open_stream)
+        self.ahead = Ahead(endpoint, self.pool, habits)
         self._waiting: set[asyncio.Task[None]] = set()
 
     async def wait_connected(self, seconds: float) -> None:
@@ -156,6 +166,7 @@ class Viewer:
 
     def close(self) -> None:
         """End every request that is under way; there will be no other."""
+        self.ahead.close()
         self.pool.close()
         for waiting in self._waiting:
             waiting.cancel()
@@ -168,11 +179,18 @@ class Capabilities:
     ----------
     storages
         Where the viewers' ``localStorage`` is kept; default: nowhere.
+
+    Attributes
+    ----------
+    assets
+        The viewers' static files; none are kept unless `viewer_handlers` says so.
     """
 
     def __init__(self, storages: StorageFolder | None = None) -> None:
         self._viewers: dict[str, Viewer] = {}
         self._storages = storages
+        self._habits: OrderedDict[str, Habits] = OrderedDict()
+        self.assets = AssetCache(0)
 
     async def storage(self, connection: ConnectionView, root: str | None) -> ViewerStorage:
         """Give the ``localStorage`` of the viewers of a storage root, as it was left.
@@ -204,8 +222,18 @@ class Capabilities:
             32 lower-case hexadecimal digits. Never log it.
         """
         capability = secrets.token_hex(CAPABILITY_BYTES)
-        self._viewers[capability] = Viewer(endpoint)
+        habits = self._habits.setdefault(endpoint.host_key, Habits())
+        self._habits.move_to_end(endpoint.host_key)
+        if len(self._habits) > MAX_HABITS:
+            self._habits.popitem(last=False)
+        self._viewers[capability] = Viewer(endpoint, habits)
         return capability
+
+    def prepare(self, capability: str) -> None:
+        """Get ready for the page of a viewer that has just started: it is about to be opened."""
+        viewer = self.viewer(capability)
+        if viewer is not None:
+            viewer.ahead.prepare(self.assets)
 
     def get(self, capability: str) -> Endpoint | None:
         """Give the endpoint behind a capability, or ``None`` for a dead or unknown one."""

@@ -10,6 +10,7 @@ from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
 from runicorn_jupyter.errors import ConnectionLost
 from runicorn_jupyter.proxy import html
+from runicorn_jupyter.proxy.ahead import MAX_BYTES, PAGE_CONNECTIONS
 from runicorn_jupyter.proxy.cache import IMMUTABLE, Keeper, accepted_codings, is_hashed
 from runicorn_jupyter.proxy.headers import (
     VIEWER_HOST,
@@ -40,9 +41,6 @@ MAX_ATTEMPTS = 3
 PUMP_BYTES = 2**20
 """An answer of which so much is to come is passed on past the event loop."""
 
-PAGE_CONNECTIONS = 6
-"""What a browser opens to one host at once, and so what a page will need."""
-
 
 class Relay:
     """Passes one request to the viewer, and its answer back.
@@ -64,10 +62,12 @@ class Relay:
         self._path = handler.tail
         self._target = handler.target
         self._refused = False
+        self._headers = request_headers(handler.request.headers.get_all())
         self._codings = accepted_codings(handler.request.headers.get("Accept-Encoding", ""))
 
     async def open(self) -> None:
         """Send the head of a request whose body follows."""
+        self._viewer.ahead.forget()
         length = self._handler.request.headers.get("Content-Length")
         await self._send_head(int(length) if length is not None else None, repeatable=False)
 
@@ -83,7 +83,7 @@ class Relay:
 
     async def answer(self) -> None:
         """Wait for the viewer's answer and pass it on."""
-        if self._connection is None and self._from_cache():
+        if self._connection is None and await self._is_answered_here():
             return
         async with asyncio.timeout(self._handler.limits.first_byte_seconds):  # of all tries together
             head = await self._head()
@@ -127,7 +127,7 @@ class Relay:
     async def _send_head(self, content_length: int | None, *, repeatable: bool) -> None:
         connection = await self._acquire(repeatable=repeatable)
         self._connection = connection
-        headers = [("host", VIEWER_HOST), *request_headers(self._handler.request.headers.get_all())]
+        headers = [("host", VIEWER_HOST), *self._headers]
         self._ticket = self._viewer.endpoint.ticket(self._method, self._target)
         headers.append(self._ticket.header)
         await connection.send_head(self._method, self._target, headers, content_length=content_length)
@@ -181,6 +181,7 @@ class Relay:
         keeper = self._keeper(head)
         if head.content_length is not None and head.status not in (204, 304):
             handler.set_header("Content-Length", str(head.content_length))
+        self._learn(head)
         if head.content_length is None and not self._open.has_piece:
             await handler.flush()  # what has no length may be a stream of events: say now that it is open
         if keeper is None and self._can_pump():
@@ -227,9 +228,14 @@ class Relay:
         if self._method != "GET" or not is_hashed(self._path) or head.ends_with_stream or head.status != 200:
             return None
         self._handler.set_header("Cache-Control", IMMUTABLE)
-        return self._handler.cache.keeper(
-            (self._viewer.endpoint.host_key, self._path, self._codings), head.headers
-        )
+        return self._handler.cache.keeper(self._viewer.endpoint.host_key, self._path, head.headers)
+
+    def _learn(self, head: Head) -> None:
+        """Learn what a page asks for, where such an answer can be fetched before it asks the next time."""
+        length = head.content_length
+        is_small = head.status == 200 and length is not None and length <= MAX_BYTES
+        if is_small and self._method == "GET" and not is_hashed(self._path):
+            self._viewer.ahead.note(self._target, self._headers)
 
     async def _pass_page(self, head: Head) -> None:
         handler = self._handler
@@ -273,12 +279,36 @@ class Relay:
         async with asyncio.timeout(self._handler.limits.stall_seconds):
             return await connection.read_body()
 
-    def _from_cache(self) -> bool:
-        """Answer from the cache, if the file is there."""
-        handler = self._handler
-        if self._method != "GET" or "Range" in handler.request.headers or not is_hashed(self._path):
+    async def _is_answered_here(self) -> bool:
+        """Answer without the viewer, if that is possible; tell what is coming, if a page is opened."""
+        ahead = self._viewer.ahead
+        if self._method != "GET":
+            if self._method not in SAFE_METHODS:
+                ahead.forget()
             return False
-        asset = handler.cache.get((self._viewer.endpoint.host_key, self._path, self._codings))
+        if await self._from_cache() or await self._from_ahead():
+            return True
+        if self._handler.is_navigation and not self._path.startswith(("/api/", "/assets/")):
+            ahead.page_opens()
+        return False
+
+    async def _from_ahead(self) -> bool:
+        """Answer by what was fetched before it was asked for, if it was."""
+        answer = await self._viewer.ahead.take(self._target, self._headers)
+        if answer is None:
+            return False
+        self._viewer.ahead.note(self._target, self._headers)
+        self._set_head(answer.head)
+        self._handler.finish(answer.body)
+        return True
+
+    async def _from_cache(self) -> bool:
+        """Answer from the cache, if the file is there or on its way."""
+        handler = self._handler
+        if "Range" in handler.request.headers or not is_hashed(self._path):
+            return False
+        await self._viewer.ahead.asset(self._path)
+        asset = handler.cache.find(self._viewer.endpoint.host_key, self._path, self._codings)
         if asset is None:
             return False
         for name, value in asset.headers:

@@ -330,6 +330,11 @@ class UpstreamConnection:
         waiting = self._waiting
         try:
             return await waiting
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self.closed and task is not None and not task.cancelling():  # it was `close` that ended the read
+                raise ConnectionResetError("closed here") from None
+            raise
         finally:
             self._waiting = None
 
