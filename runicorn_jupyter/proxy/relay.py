@@ -240,6 +240,7 @@ class Relay:
     async def _pass_page(self, head: Head) -> None:
         handler = self._handler
         self._viewer.pool.warm(PAGE_CONNECTIONS - 1)  # and the one in use here
+        self._viewer.ahead.page_opens()  # not before: the page itself would wait behind all that
         if head.get("content-encoding") not in (None, "identity"):
             raise BadResponse("an encoded page")
         page = bytearray()
@@ -280,16 +281,11 @@ class Relay:
             return await connection.read_body()
 
     async def _is_answered_here(self) -> bool:
-        """Answer without the viewer, if that is possible; tell what is coming, if a page is opened."""
-        ahead = self._viewer.ahead
-        if self._method != "GET":
-            if self._method not in SAFE_METHODS:
-                ahead.forget()
-            return False
-        if await self._from_cache() or await self._from_ahead():
-            return True
-        if self._handler.is_navigation and not self._path.startswith(("/api/", "/assets/")):
-            ahead.page_opens()
+        """Answer without the viewer, if that is possible."""
+        if self._method == "GET":
+            return await self._from_cache() or await self._from_ahead()
+        if self._method not in SAFE_METHODS:
+            self._viewer.ahead.forget()
         return False
 
     async def _from_ahead(self) -> bool:

@@ -332,7 +332,7 @@ class UpstreamConnection:
             return await waiting
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if self.closed and task is not None and not task.cancelling():  # it was `close` that ended the read
+            if self.closed and task is not None and not task.cancelling():  # `close` ended the read
                 raise ConnectionResetError("closed here") from None
             raise
         finally:
