@@ -458,10 +458,11 @@ def make_life(line: Line) -> type[Life]:
     return type("LifeOnThisLine", (Life,), {"line": line})
 
 
-@pytest.fixture
-def line(world: World, tmp_path: Path) -> Iterator[Line]:
-    """A relay to the remote, and a key with a passphrase that it accepts."""
-    key = make_key(tmp_path / "locked", passphrase="open sesame")
+@pytest.fixture(scope="module")
+def line(session_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    """A relay to the remote, and a key with a passphrase that it takes; each walk cleans up behind itself."""
+    world = session_world
+    key = make_key(tmp_path_factory.mktemp("keys") / "locked", passphrase="open sesame")
     with world.sshd.authorized_keys.open("a") as file:
         file.write(Path(f"{key}.pub").read_text())
     relay = Relay(world.sshd.host, world.sshd.port)
