@@ -1,6 +1,6 @@
 """An hour of faults, one after the other by chance, while pages are being read: ``make soak``.
 
-The faults of the table, at the real times (keepalive 15 s). All the time some readers fetch pages, data and the
+The faults of the table, at the real times (keepalive 15 s). All the time readers fetch pages, data and the
 largest file through the viewer's URL and compare hashes. At the end it is as it was at the beginning:
 memory, threads and descriptors of Jupyter, and what runs on the remote.
 
@@ -182,7 +182,7 @@ def _well_again(world: World, held: Held) -> Held:
     until("it is well, or told to have crashed", lambda: held.is_well() or held.now()["status"] == "crashed")
     if held.now()["status"] == "crashed":
         return world.start(held.jupyter, held.connection_id)
-    return held
+    return Held(held.jupyter, held.connection_id, held.now())  # perhaps of another process by now
 
 
 def shortcomings(report: Report, times: Times) -> list[str]:

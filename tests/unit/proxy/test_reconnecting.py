@@ -109,3 +109,11 @@ async def test_a_browser_that_leaves_is_not_waited_for(proxy: Proxy) -> None:
     await writer.drain()
     writer.transport.abort()
     assert (await proxy.ask("/x", "OPTIONS")).status == 204  # the server is well, and nothing is left of it
+
+
+async def test_all_waits_of_a_request_together_have_one_limit(upstream: Upstream) -> None:
+    limits = Limits(first_byte_seconds=0.05, held_seconds=30)
+    async with running_proxy(upstream.port, limits=limits) as proxy:
+        proxy.connected.clear()
+        for method, body in (("GET", b""), ("POST", b""), ("POST", b"{}")):
+            assert (await proxy.ask("/api/runs", method, body=body)).status == 504
