@@ -45,6 +45,7 @@ _FIELDS = {
     "end": 1,
 }
 _SECRET = re.compile("pass|secret|token|credential|private|ssh_connections|api_?key", re.IGNORECASE)
+_SAID_BYTES, _SAID_CHARACTERS = 4096, 200
 _NO_COMMANDS = "The server does not run commands for this account, so nothing is known of it."
 
 
@@ -110,10 +111,10 @@ async def probe(connection: Connection, *, timeout: float = PROBE_SECONDS) -> Pr
         return Probe(notes=[_NO_COMMANDS])
     except InternalError:
         return Probe(notes=["The remote's answer is too long to be true, so nothing of it is used."])
-    return parse(done.stdout, mark)
+    return parse(done.stdout, mark, done.stderr)
 
 
-def parse(output: bytes, mark: str) -> Probe:
+def parse(output: bytes, mark: str, errors: bytes = b"") -> Probe:
     """Understand what ``probe.sh`` printed, however much of it came.
 
     Parameters
@@ -122,10 +123,13 @@ def parse(output: bytes, mark: str) -> Probe:
         All that the command printed, a noisy shell's own words before and after it included.
     mark
         What stands alone before the answer.
+    errors
+        What it printed to its standard error; where there is no answer, its last line may say why.
     """
     _, begun, answer = output.partition(f"\n{mark}\0".encode())
     if not begun:
-        return Probe(notes=[_NO_COMMANDS])
+        said = _last_line(errors) or _last_line(output)
+        return Probe(notes=[f"{_NO_COMMANDS} It says: {said}" if said else _NO_COMMANDS])
     reader = _Reader()
     for tag, values in islice(_records(answer), MAX_RECORDS):
         reader.take(tag, values)
@@ -145,6 +149,13 @@ def _records(answer: bytes) -> Iterator[tuple[str, list[str]]]:
             return
         yield tag, [value.decode("utf-8", "surrogateescape") for value in fields[at + 1 : end]]
         at = end
+
+
+def _last_line(printed: bytes) -> str:
+    lines = [
+        plain_text(line).strip() for line in printed[-_SAID_BYTES:].decode("utf-8", "replace").splitlines()
+    ]
+    return next((line[:_SAID_CHARACTERS] for line in reversed(lines) if line), "")
 
 
 def _is_text(value: str) -> bool:

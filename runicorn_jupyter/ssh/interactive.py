@@ -35,6 +35,13 @@ _ONE_TIME_WORDS = re.compile(
     r"one[- ]?time|otp|token|verification|code|new |retype|again|einmal|动态|验证|二次", re.IGNORECASE
 )
 
+# As PAM says that it has expired, in the languages above where its words are known.
+_EXPIRED = re.compile(
+    r"change your password|password.{0,20}expired|expired.{0,20}password|passwort.{0,30}(abgelaufen|ändern)|"
+    r"密[码碼].{0,8}(过期|過期|到期)|更改.{0,6}密[码碼]",
+    re.IGNORECASE,
+)
+
 # PAM changes an expired password in the middle of the conversation.
 _NEW_PASSWORD = re.compile(r"new.*password|password.*(again|retype)|新.*密[码碼]", re.IGNORECASE)
 
@@ -69,7 +76,7 @@ class Answers:
         key: str,
         ask: Ask | None,
         attempts: int,
-        notes: Sequence[str],
+        notes: list[str],
     ) -> None:
         self.who = who
         self.given = given is not None
@@ -80,7 +87,7 @@ class Answers:
         self.ask = ask
         self.attempts = max(1, attempts)
         self.typed: SecretStr | None = None
-        self._notes = notes
+        self.notes = notes
         self._told = 0
 
     @property
@@ -107,7 +114,7 @@ class Answers:
             raise AuthenticationFailed(
                 f"{self.who} asks for {wanted}, and nobody is here to answer: connect again."
             )
-        news, self._told = self._notes[self._told :], len(self._notes)
+        news, self._told = self.notes[self._told :], len(self.notes)
         answers = list(self.ask(" ".join([*news, instruction]), prompts))
         if len(answers) != len(prompts):
             raise AuthenticationFailed(
@@ -166,13 +173,14 @@ class KeyboardInteractive(_Asking):
             return None
         self._attempts += 1
         reply = self._session.request(self.name, "", "")
-        used_password = asked_person = False
+        used_password = asked_person = expired = False
         pending: list[str] = []
         for _ in range(_MAX_ROUNDS):
             if not isinstance(reply, MethodMessage):
                 break
             instruction, prompts = _info_request(reply.body)
             pending += [instruction] if instruction else []
+            expired |= any(_EXPIRED.search(text) for text in (instruction, *(each.text for each in prompts)))
             if not prompts:
                 reply = self._session.respond([])
                 continue
@@ -183,6 +191,11 @@ class KeyboardInteractive(_Asking):
             reply = self._session.respond([response.get_secret_value() for response in responses])
         if isinstance(reply, Failure) and not reply.partial:
             self.password_refused |= used_password and not asked_person
+            if expired:
+                self._answers.notes.append(
+                    f"The password of {self._answers.who} has expired and was not changed: "
+                    "log in once with ssh to change it."
+                )
             # Asking a person again makes sense, and so does asking where an old answer was used.
             self._spent = not asked_person and (self._answers.given or not used_password)
             if not self._answers.given:

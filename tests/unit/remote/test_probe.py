@@ -211,14 +211,22 @@ async def test_noise_of_a_shell_does_not_matter(
     assert await viewer.stop(cleanup=True)
 
 
-@pytest.mark.parametrize("options", [{"shell": "/usr/sbin/nologin"}, {"ForceCommand": "echo no"}])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"shell": "/usr/sbin/nologin"}, "This account is currently not available."),
+        ({"ForceCommand": "echo only backups here"}, "only backups here"),
+        ({"password": "x", "password_expired": True, "UsePAM": "yes"}, "Password change required"),
+    ],
+)
 async def test_where_no_command_runs_all_is_null(
-    options: dict[str, str], make_sshd: Callable[..., Sshd], connect: Connect
+    options: dict[str, str], said: str, make_sshd: Callable[..., Sshd], connect: Connect
 ) -> None:
     result = await probe(await connect(make_sshd(**options)))
     assert result.server.model_dump() == {"hostname": None, "os": None, "python_version": None}
     assert result.environments == []
     assert "does not run commands" in result.notes[0]
+    assert f"It says: {said}" in result.notes[0]
 
 
 async def test_what_is_slow_is_cut_and_said(

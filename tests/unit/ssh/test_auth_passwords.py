@@ -85,6 +85,23 @@ def test_keyboard_interactive_by_pam(make_sshd: Callable[..., Sshd]) -> None:
 
 
 @needs_shadow
+def test_a_password_that_pam_finds_expired(make_sshd: Callable[..., Sshd]) -> None:
+    server = make_sshd(
+        password=RIGHT.get_secret_value(),
+        password_expired=True,
+        UsePAM="yes",
+        KbdInteractiveAuthentication="yes",
+        PasswordAuthentication="no",
+    )
+    person = Person("wr0ng")
+    with pytest.raises(AuthenticationFailed, match="has expired and was not changed: log in once with ssh"):
+        log_in(server, Credentials("password", password=RIGHT), person)
+    assert "change your password" in " ".join([person.asked[0][0], *person.asked[0][1]])
+    with pytest.raises(AuthenticationFailed, match="change your password"):
+        log_in(server, Credentials("password", password=RIGHT), None)
+
+
+@needs_shadow
 def test_a_key_and_then_a_password(make_sshd: Callable[..., Sshd], tmp_path: Path) -> None:
     server = make_sshd(
         password=RIGHT.get_secret_value(),
