@@ -70,7 +70,8 @@ class CellAsker:
             This front end cannot ask.
         """
         if instruction.strip():
-            print(plain(instruction))  # noqa: T201 - the person reads it in the cell
+            for line in instruction.strip().splitlines():
+                print(plain(line))  # noqa: T201 - the person reads it in the cell
         answers = []
         for prompt in prompts:
             text = plain(prompt.get("text", "")).strip() or "Answer:"

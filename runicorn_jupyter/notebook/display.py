@@ -14,7 +14,7 @@ import shlex
 from typing import Any
 
 from runicorn_jupyter.client import RunicornRemoteClient
-from runicorn_jupyter.notebook.results import plain
+from runicorn_jupyter.notebook.results import NO_MATH, plain
 
 __all__ = ["MIME_TYPE", "RunicornViewer", "forgets_widgets"]
 
@@ -80,7 +80,9 @@ class RunicornViewer:
         return f"Runicorn viewer of {where}, {what}\nOpen it again with: {self.command()}"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        title = html.escape(f"{plain(self.username)}@{plain(self.host)} · {plain(self.env_name)}")
+        title = html.escape(
+            f"{plain(self.username)}@{plain(self.host)} · {plain(self.env_name)} · {plain(self.remote_root)}"
+        )
         return {
             MIME_TYPE: {
                 "version": 1,
@@ -92,7 +94,7 @@ class RunicornViewer:
                 "height": self.height,
             },
             "text/html": (
-                f"<p><b>Runicorn viewer</b> · {title} · {html.escape(plain(self.remote_root))}<br>"
+                f'<p class="{NO_MATH}"><b>Runicorn viewer</b> · {title}<br>'
                 "It is drawn here in JupyterLab and Notebook 7 with the runicorn-jupyter extension. "
                 f"To open it again: <code>{html.escape(self.command())}</code></p>"
             ),

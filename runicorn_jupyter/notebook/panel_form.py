@@ -8,7 +8,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from runicorn_jupyter.notebook.results import plain
+from runicorn_jupyter.notebook.results import NO_MATH, plain
 
 __all__ = [
     "KEY",
@@ -70,7 +70,7 @@ class StatusLine(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
             Whether something went wrong.
         """
         role = 'role="alert" style="color:var(--jp-error-color1,#b71c1c)"' if error else 'role="status"'
-        self.value = f"<div {role}>{html_escape(text)}</div>"
+        self.value = f'<div class="{NO_MATH}" {role}>{html_escape(text)}</div>'
 
 
 def html_escape(text: str) -> str:
@@ -186,7 +186,8 @@ class Question(widgets.VBox):  # type: ignore[misc]
         done
             Called once, from the kernel's main thread.
         """
-        line = widgets.HTML(f'<div role="alert" style="white-space:pre-wrap">{html_escape_lines(text)}</div>')
+        style = f'class="{NO_MATH}" style="white-space:pre-wrap"'
+        line = widgets.HTML(f'<div role="alert" {style}>{html_escape_lines(text)}</div>')
         inputs = [field(widgets.Text if visible else widgets.Password, label) for label, visible in fields]
         refuse, accept = widgets.Button(description=no), widgets.Button(description=yes)
 

@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from runicorn_jupyter.notebook.results import html_table, plain
+from runicorn_jupyter.notebook.results import plain, text_table
 
 __all__ = ["RunPlot", "points_each"]
 
@@ -65,17 +65,14 @@ class RunPlot:
         self.chart = charts[0] if len(charts) == 1 else alt.vconcat(*charts)
 
     def __repr__(self) -> str:
-        names = ", ".join(self.data["metric"].unique())
-        return f"RunPlot of {names or 'nothing'}: {', '.join(self.data['run'].unique())}"
+        last = self.data.sort_values("step", kind="stable").groupby(["metric", "run"], sort=False).last()
+        rows = [[*key, f"{row.step:g}", f"{row.value:.6g}"] for key, row in last.iterrows()]
+        return text_table(["Metric", "Run", "Last step", "Last value"], rows)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         # Altair's own way to show a chart fetches scripts from a CDN; its newest version says Vega-Lite 6,
-        # which differs in nothing that is in this chart.
-        spec = {**self.chart.to_dict(), "$schema": _SCHEMA}
-        last = self.data.sort_values("step").groupby(["metric", "run"], sort=False).last().reset_index()
-        rows = [[row.metric, row.run, f"{row.step:g}", f"{row.value:.6g}"] for row in last.itertuples()]
-        table = html_table(["Metric", "Run", "Last step", "Last value"], rows)
-        return {MIME_TYPE: spec, "text/html": table, "text/plain": repr(self)}
+        # which differs in nothing that is in this chart. JupyterLab would prefer HTML, so there is none.
+        return {MIME_TYPE: {**self.chart.to_dict(), "$schema": _SCHEMA}, "text/plain": repr(self)}
 
 
 def _lines(data: Any, metric: str, zoom: str) -> Any:

@@ -17,6 +17,7 @@ from IPython.display import display
 
 from runicorn_jupyter.client import RunicornRemoteClient
 from runicorn_jupyter.notebook.events import Event, event_stream
+from runicorn_jupyter.notebook.results import NO_MATH, plain
 
 __all__ = ["run_with_progress", "step_text"]
 
@@ -43,11 +44,11 @@ class _Line:
     text: str
 
     def __repr__(self) -> str:
-        return f"{self.title}: {self.text}"
+        return f"{plain(self.title)}: {plain(self.text)}"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        title, text = html.escape(self.title), html.escape(self.text)
-        line = f'<div role="status"><b>{title}</b>: {text}</div>'
+        title, text = html.escape(plain(self.title)), html.escape(plain(self.text))
+        line = f'<div role="status" class="{NO_MATH}"><b>{title}</b>: {text}</div>'
         return {"text/plain": repr(self), "text/html": line}
 
 

@@ -7,7 +7,20 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-__all__ = ["Connection", "Connections", "Environments", "Logs", "Status", "html_table", "plain"]
+__all__ = [
+    "NO_MATH",
+    "Connection",
+    "Connections",
+    "Environments",
+    "Logs",
+    "Status",
+    "html_table",
+    "plain",
+    "text_table",
+]
+
+NO_MATH = "mathjax_ignore tex2jax_ignore"
+"""The HTML classes that tell MathJax 3 and 2 to leave dollar signs alone: text from afar is no formula."""
 
 _MARK = {"healthy": "●", "degraded": "◐", "unhealthy": "○", "connected": "●", "running": "●"}
 
@@ -30,7 +43,14 @@ def plain(value: object) -> str:
     )
 
 
-def _table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def text_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Align a table of plain text.
+
+    Parameters
+    ----------
+    headers, rows
+        Of the table; values become text by `plain`.
+    """
     cells = [list(headers), *([plain(value) for value in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
     lines = [
@@ -69,7 +89,7 @@ def html_table(
             texts[0] = f"{links[index]}{texts[0]}</button>"
         cells = "".join(f'<td style="text-align:left">{text}</td>' for text in texts)
         body.append(f"<tr{style}>{cells}</tr>")
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+    return f'<table class="{NO_MATH}"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
 
 
 class _Rows(list[dict[str, Any]]):
@@ -88,7 +108,7 @@ class _Rows(list[dict[str, Any]]):
         return []
 
     def __repr__(self) -> str:
-        return _table(list(self.columns.values()), self._cells()) if self else self.empty
+        return text_table(list(self.columns.values()), self._cells()) if self else self.empty
 
     def _repr_html_(self) -> str:
         if not self:
@@ -149,15 +169,15 @@ class _Facts(dict[str, Any]):
         return list(self.items())
 
     def __repr__(self) -> str:
-        return _table(("", ""), self._facts()).lstrip("\n ")
+        return text_table(("", ""), self._facts()).lstrip("\n ")
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f'<tr><th scope="row" style="text-align:left">{html.escape(name)}</th>'
+            f'<tr><th scope="row" style="text-align:left">{html.escape(plain(name))}</th>'
             f'<td style="text-align:left">{html.escape(plain(value))}</td></tr>'
             for name, value in self._facts()
         )
-        return f"<table><tbody>{rows}</tbody></table>"
+        return f'<table class="{NO_MATH}"><tbody>{rows}</tbody></table>'
 
 
 class Connection(_Facts):

@@ -25,6 +25,11 @@ _SHOWN_ROWS = 60
 _SHOWN = ["name", "status", "host", "env_name", "path", "created_at", "duration", "step"]
 """What the table in an output shows before the metrics; the rest is there for code."""
 
+_LINK = (
+    "border:0;padding:0;background:none;font:inherit;cursor:pointer;text-decoration:underline;"
+    "color:var(--jp-content-link-color,#1565c0)"
+)
+
 _COORDINATES = "runicorn_viewers"
 """The key of `DataFrame.attrs` with which viewer each connection holds, for the links."""
 
@@ -58,7 +63,7 @@ class RunTable(pd.DataFrame):  # type: ignore[misc]  # pandas has no types
             return None
         arguments = html.escape(json.dumps({**viewer, "fragment": f"#!{row['page']}"}), quote=True)
         return (
-            '<button type="button" style="cursor:pointer" title="Open this run\'s page" '
+            f'<button type="button" style="{_LINK}" title="Open this run\'s page" '
             f'data-commandlinker-command="runicorn:open-viewer" data-commandlinker-args="{arguments}">'
         )
 

@@ -15,6 +15,7 @@ from runicorn_jupyter.client import ApiError, RunicornRemoteClient
 from runicorn_jupyter.discovery import Server
 from runicorn_jupyter.notebook.connecting import Declined, way_forward
 from runicorn_jupyter.notebook.progress import run_with_progress
+from runicorn_jupyter.notebook.results import plain
 from runicorn_jupyter.notebook.server import PrivateServerFailed, current_server, is_there
 
 __all__ = ["NotebookSession", "one_line_errors"]
@@ -33,12 +34,19 @@ def one_line_errors(*, has_password: bool = False) -> Iterator[None]:
     """
     try:
         yield
+    except UsageError as exc:
+        raise UsageError(_one_line(exc)) from exc
     except ApiError as exc:
-        raise UsageError(way_forward(exc, has_password=has_password)) from exc
+        raise UsageError(_one_line(way_forward(exc, has_password=has_password))) from exc
     except requests.exceptions.Timeout as exc:
         raise UsageError("The Jupyter server did not answer in time; try again.") from exc
     except (requests.exceptions.RequestException, PrivateServerFailed, Declined, ValueError) as exc:
-        raise UsageError(" ".join(str(exc).split())) from exc
+        raise UsageError(_one_line(exc)) from exc
+
+
+def _one_line(said: object) -> str:
+    """Make one line of plain text: what it says may come from a server that nobody has to trust."""
+    return plain(" ".join(str(said).split()))
 
 
 class NotebookSession:
