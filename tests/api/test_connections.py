@@ -78,7 +78,7 @@ def test_after_disconnect_nothing_is_left_on_either_side(own: World) -> None:
     assert own.sshd.processes()
     gone = own.jupyter.delete(f"connections/{second}").json()
     assert gone["connection_id"] == second
-    assert own.sshd.processes() == []
+    assert own.sshd.left() == []
     assert fetch(viewer["url"]) == 404
     threads, sockets = census(own.jupyter.process.pid)
     # The loop's executor keeps its idle threads, which are not ours.
@@ -113,7 +113,7 @@ def test_an_orderly_stop_of_jupyter_ends_its_viewers(own: World) -> None:
     viewer = own.start(own.connect(), "rc072")
     assert viewer["pid"] in own.sshd.processes()
     own.jupyter.stop()
-    assert own.sshd.processes() == []
+    assert own.sshd.left() == []
 
 
 def test_a_client_that_hangs_up_while_connecting_leaves_no_connection(

@@ -193,7 +193,7 @@ def test_usage(side: Side) -> None:
     ):
         assert re.search(f"^{line}$", printed, re.MULTILINE), printed
     assert side.connections() == []
-    assert side.sshd.processes() == []
+    assert side.sshd.left() == []
 
 
 def test_scenario_1_monitoring_ends_when_the_viewer_dies(side: Side) -> None:

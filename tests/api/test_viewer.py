@@ -87,7 +87,7 @@ def test_the_life_of_a_viewer(world: World, finished_runs: Callable[..., Path], 
     assert len(logs["logs"]) == 2 <= logs["total_lines"]
 
     assert world.jupyter.post("viewer/stop", connection_id=connection_id).status_code == 200
-    assert world.sshd.processes() == []
+    assert world.sshd.left() == []
     assert requests.get(viewer["url"], timeout=10).status_code == 404
     assert world.jupyter.get("connections").json()["connections"][0]["viewer"] is None
 
@@ -110,7 +110,7 @@ def test_a_root_that_is_no_folder_is_refused(world: World, root: str) -> None:
     )
     assert answer.status_code == 400, answer.text
     assert answer.json()["details"]["errors"][0]["field"] == "remote_root"
-    assert world.sshd.processes() == []
+    assert world.sshd.left() == []
 
 
 def test_a_root_below_the_remote_home(world: World) -> None:
@@ -149,7 +149,7 @@ def test_stop_without_cleanup_keeps_the_log(world: World) -> None:
     connection_id = world.connect()
     world.start(connection_id, "rc072")
     world.jupyter.post("viewer/stop", connection_id=connection_id, cleanup=False)
-    assert world.sshd.processes() == []
+    assert world.sshd.left() == []
     logs = world.jupyter.get("viewer/logs", connection_id=connection_id).json()
     assert logs["logs"]
     again = world.jupyter.post("viewer/stop", connection_id=connection_id)

@@ -63,7 +63,7 @@ def test_the_whole_job(any_kernel: Kernel, world: World) -> None:
     assert "stopped" in kernel.good("%runicorn_status").result["text/plain"]
     assert kernel.good("%runicorn_disconnect").text == "gpu1 is disconnected.\n"
     assert "%runicorn_connect" in kernel.good("%runicorn_connections").result["text/plain"]
-    assert world.sshd.processes() == []
+    assert world.sshd.left() == []
     everything = "".join(cell.everything for cell in (connected, shown, viewer, again, status, logs, listed))
     assert CAPABILITY.findall(re.sub(r'"(?:transient|model_id|display_id)": ?[^,}]*', "", everything)) == []
 

@@ -139,7 +139,7 @@ def test_the_whole_job(used: Used, world: World) -> None:
     used.click(panel.actions.disconnect_button)
     used.until(lambda: visible(panel.form))
     assert world.jupyter.get("connections").json()["connections"] == []
-    assert world.sshd.processes() == []
+    assert world.sshd.left() == []
 
     used.fill("gpu1")
     used.until(lambda: panel.actions.environment.value == "rc072")  # not the first: that of the last time
