@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
+import requests
 
 from runicorn_jupyter.client import ApiError, RunicornRemoteClient
-from tests.api.conftest import World
+from tests.api.conftest import World, add_environments
 from tests.world.jupyter import JupyterServer
 from tests.world.sshd import Sshd, SshHome, can_relocate
 
@@ -145,6 +150,37 @@ def test_strict_means_that_nobody_accepts_a_key(
     answer = world.jupyter.post("known-hosts", host="gpu1", port=key["port"], public_key=key["public_key"])
     refused(answer, 403, "forbidden")
     assert home.known_hosts.read_text() == ""
+
+
+def test_one_session_and_no_forwarding_carry_a_viewer(
+    world: World, make_sshd: Callable[..., Sshd], runicorn_env: Callable[..., Path]
+) -> None:
+    server = make_sshd(AllowTcpForwarding="no", MaxSessions=1)
+    add_environments(server.home, rc072=runicorn_env())
+    world.home.trust(server)
+    world.home.host("narrow", server)
+    connection_id = world.connect("narrow")
+    url = str(world.start(connection_id, "rc072", auto_open=False)["url"])
+    page = requests.get(url, timeout=60)
+    assert page.status_code == 200
+    assets = re.findall(r'(?:src|href)="([^"]+\.(?:js|css))"', page.text)
+    assert assets
+    paths = [urljoin(url, path) for path in (*assets, "api/health", "api/runs")] * 3
+    with ThreadPoolExecutor(8) as pool:
+        beside = pool.submit(
+            world.jupyter.post, "environments/detect", connection_id=connection_id, force_refresh=True
+        )
+        answers = list(pool.map(lambda path: requests.get(path, timeout=60), paths))
+    assert {answer.status_code for answer in answers} == {200}
+    assert beside.result().json()["environments_found"] > 0  # a command, where the relay holds the session
+    assert world.jupyter.get("viewer/logs", connection_id=connection_id).json()["logs"]
+    assert world.jupyter.get("health", connection_id=connection_id).json()["health"] == "healthy"
+    world.jupyter.delete(f"connections/{connection_id}")
+    for _ in range(600):  # no event tells of the end of a process that is nobody's child here
+        if not server.processes():
+            break
+        time.sleep(0.05)
+    assert server.processes() == []
 
 
 def test_a_host_that_runs_no_commands_says_so(world: World, make_sshd: Callable[..., Sshd]) -> None:
