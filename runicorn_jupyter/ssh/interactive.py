@@ -124,7 +124,15 @@ class Answers:
 
 
 class _Asking:
-    """What both methods share: the conversation, the person, and how often it was tried."""
+    """What both methods share: the conversation, the person, and how often it was tried.
+
+    Parameters
+    ----------
+    session
+        The conversation with the server.
+    answers
+        The password, and the person.
+    """
 
     def __init__(self, session: UserAuth, answers: Answers) -> None:
         self._session = session
@@ -139,17 +147,10 @@ class _Asking:
 
 
 class KeyboardInteractive(_Asking):
-    """Whatever the server asks, in as many rounds as it likes.
+    """Whatever the server asks, in as many rounds as it likes; parameters as of `_Asking`.
 
     The account's password answers a hidden prompt that asks for a password, once; all else
     goes to the person.
-
-    Parameters
-    ----------
-    session
-        The conversation with the server.
-    answers
-        The password, and the person.
     """
 
     name = "keyboard-interactive"
@@ -220,15 +221,7 @@ class KeyboardInteractive(_Asking):
 
 
 class Password(_Asking):
-    """The ``password`` method, with the change of an expired one.
-
-    Parameters
-    ----------
-    session
-        The conversation with the server.
-    answers
-        The password, and the person.
-    """
+    """The ``password`` method, with the change of an expired one; parameters as of `_Asking`."""
 
     name = "password"
 
