@@ -1,4 +1,6 @@
-"""What may happen to a connection, a row a fault, on a real network and a real sshd.
+"""What may happen to a connection that carries bytes, a row a fault, on a real network and a real sshd.
+
+What may happen to one that a viewer is reached by is in ``test_viewer.py``.
 
 For every row the same must hold: the loss is noticed by itself, the connection comes back by
 itself once it can, what is carried afterwards is whole (hashes), and nothing is left of what was before
@@ -8,20 +10,21 @@ itself once it can, what is carried afterwards is whole (hashes), and nothing is
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
-import socket
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from runicorn_jupyter.errors import ConnectionLost
 from runicorn_jupyter.ssh.connection import Connection
+from tests.faults.world import require_root
 from tests.unit.ssh.test_reconnect import LIMIT, until
-from tests.unit.ssh.test_stream import MIB, download, open_stream, upload
+from tests.unit.ssh.test_stream import MIB, download, upload
 from tests.world.connections import Census, Connect, await_census
 from tests.world.network import Network
+from tests.world.peers import peer_process
 from tests.world.sshd import Sshd
 
 KEEPALIVE = 0.9
@@ -50,13 +53,6 @@ class World:
 async def session_killed(world: World) -> None:
     world.sshd.drop_sessions()
     await world.noticed()
-
-
-async def listener_down(world: World) -> None:
-    world.sshd.stop()
-    await world.noticed()
-    await world.stay_down()
-    world.sshd.start()
 
 
 async def half_open_idle(world: World) -> None:
@@ -99,28 +95,6 @@ async def cable_unplugged(world: World) -> None:
     world.network.plug()
 
 
-async def address_changes(world: World) -> None:
-    world.network.change_address()
-    await world.noticed()
-
-
-async def server_stopped(world: World) -> None:
-    world.sshd.pause()
-    await world.noticed()
-    world.sshd.resume()
-
-
-async def names_gone(world: World) -> None:
-    def gone(*_: object) -> None:
-        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket, "getaddrinfo", gone)
-        world.sshd.drop_sessions()
-        await world.noticed()
-        await world.stay_down()
-
-
 async def again_and_again(world: World) -> None:
     for _ in range(3):
         world.network.drop()
@@ -133,15 +107,11 @@ async def again_and_again(world: World) -> None:
 
 FAULTS: list[Callable[[World], Awaitable[None]]] = [
     session_killed,
-    listener_down,
     half_open_idle,
     half_open_under_upload,
     half_open_under_download,
     firewall_resets,
     cable_unplugged,
-    address_changes,
-    server_stopped,
-    names_gone,
     again_and_again,
 ]
 
@@ -164,14 +134,35 @@ async def holds(world: World, before: Census) -> None:
     await asyncio.to_thread(await_census, before)
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Network, Sshd, int]]:
+    """Build the network with an sshd and a peer at its other end; all rows share them."""
+    if reason := require_root():
+        pytest.skip(reason)
+    with contextlib.ExitStack() as stack:
+        network = Network()
+        stack.callback(network.close)
+        sshd = Sshd(tmp_path_factory.mktemp("sshd"), network=network.name, address=network.there)
+        stack.callback(sshd.close)
+        sshd.start()
+        port = stack.enter_context(peer_process("nsenter", f"--net=/run/netns/{network.name}"))
+        yield network, sshd, port
+
+
 @pytest.fixture
 async def world(
-    network: Network, far_sshd: Sshd, far_peer_port: int, connect: Connect, request: pytest.FixtureRequest
-) -> World:
-    """Connect across the network."""
+    place: tuple[Network, Sshd, int], connect: Connect, request: pytest.FixtureRequest
+) -> AsyncIterator[World]:
+    """Connect across the network; what a row changes is undone."""
+    network, sshd, port = place
     recovery = getattr(request, "param", 60)
-    connection = await connect(far_sshd, keepalive_seconds=KEEPALIVE, reconnect_for_seconds=recovery)
-    return World(network, far_sshd, connection, far_peer_port)
+    connection = await connect(sshd, keepalive_seconds=KEEPALIVE, reconnect_for_seconds=recovery)
+    yield World(network, sshd, connection, port)
+    await connection.close()
+    network.mend()
+    if sshd.options:
+        sshd.options = {}
+        sshd.restart()
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
@@ -210,40 +201,11 @@ async def test_a_narrow_line_is_not_taken_for_a_dead_one(world: World) -> None:
     assert (world.connection.status, world.connection.reconnects) == ("connected", 0)
 
 
-@pytest.mark.parametrize("hours", [-1, 1])
-async def test_a_clock_that_is_set_changes_nothing(
-    world: World, connect: Connect, monkeypatch: pytest.MonkeyPatch, hours: int
-) -> None:
-    stream = await open_stream(world.connection, world.port, "echo")
-    real = time.time
-    monkeypatch.setattr(time, "time", lambda: real() + 3600 * hours)
-    heard = world.connection._link.progress_at
-    async with asyncio.timeout(LIMIT):
-        while world.connection._link.progress_at == heard:  # a keepalive passes in the new time
-            await asyncio.sleep(0.05)
-    await stream.write(b"still")
-    assert await stream.read() == b"still"
-    stream.close()
-    assert world.connection.reconnects == 0
-    await (await connect(world.sshd)).ping()
-
-
-async def test_a_hundred_connections_come_back_and_go(
-    network: Network, far_sshd: Sshd, connect: Connect
-) -> None:
-    await (await connect(far_sshd)).close()
-    before = Census.take()
-    few_at_a_time = asyncio.Semaphore(10)
-
-    async def one() -> Connection:
-        async with few_at_a_time:
-            connection: Connection = await connect(far_sshd, timeout=60)
-            return connection
-
-    connections = await asyncio.gather(*(one() for _ in range(100)))
-    far_sshd.drop_sessions()
-    await asyncio.gather(*(until(connection, "reconnecting") for connection in connections))
-    assert all(await asyncio.gather(*(connection.wait_connected(60) for connection in connections)))
-    await asyncio.gather(*(connection.ping() for connection in connections))
-    await asyncio.gather(*(connection.close() for connection in connections))
-    await asyncio.to_thread(await_census, before, 20)
+async def test_rekeying_under_load(world: World, connect: Connect) -> None:
+    world.sshd.restart(RekeyLimit="1M", LogLevel="DEBUG1")
+    connection = await connect(world.sshd)
+    async with asyncio.TaskGroup() as group:
+        for move in (download, upload) * 4:
+            group.create_task(move(connection, world.port, 8 * MIB))
+    assert world.sshd.log.count("rekey") > 10
+    assert connection.reconnects == 0

@@ -6,16 +6,8 @@ route does, so that TCP learns nothing; interfaces go down; addresses change; ``
 
 from __future__ import annotations
 
-import os
 import secrets
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-
-import pytest
-
-from tests.world.peers import peer_process
-from tests.world.sshd import Sshd
 
 _DROP = """
 table inet fault {
@@ -111,28 +103,3 @@ class Network:
         """Remove it."""
         _run("ip", "link", "del", self._device, check=False)
         _run("ip", "netns", "del", self.name, check=False)
-
-
-@pytest.fixture
-def network() -> Iterator[Network]:
-    """Give a network of the test's own."""
-    if os.geteuid() != 0 or not all(shutil.which(tool) for tool in ("ip", "nft", "tc", "nsenter")):
-        pytest.skip("network namespaces need root, iproute2 and nftables")
-    made = Network()
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-@pytest.fixture
-def far_sshd(network: Network, make_sshd: Callable[..., Sshd]) -> Sshd:
-    """Give an sshd at the other end of the network."""
-    return make_sshd(network=network.name, address=network.there)
-
-
-@pytest.fixture
-def far_peer_port(network: Network) -> Iterator[int]:
-    """Give the port of a server beside the far sshd that does as its client's first line says."""
-    with peer_process("nsenter", f"--net=/run/netns/{network.name}") as port:
-        yield port

@@ -75,37 +75,6 @@ async def test_a_killed_session_is_noticed_at_once_and_comes_back(
     await download(connection, peer_port, MIB)
 
 
-async def test_a_stopped_server_is_noticed(make_sshd: Callable[..., Sshd], connect: Connect) -> None:
-    server = make_sshd()
-    connection = await connect(server, keepalive_seconds=0.6)
-    server.pause()
-    await until(connection, "reconnecting")
-    server.resume()
-    assert await connection.wait_connected(LIMIT)
-
-
-async def test_a_line_that_went_dead_under_an_upload(
-    sshd: Sshd, connect: Connect, make_relay: Callable[..., Relay], peer_port: int
-) -> None:
-    relay = make_relay(sshd.host, sshd.port)
-    connection = await connect(sshd, via=relay, keepalive_seconds=0.6)
-    stream = await open_stream(connection, peer_port, f"take {2**40}")
-
-    async def upload_for_ever() -> None:
-        while True:
-            await stream.write(bytes(MIB))
-
-    uploading = asyncio.create_task(upload_for_ever())
-    await connection.ping()
-    relay.hold()
-    with pytest.raises(ConnectionLost):
-        async with asyncio.timeout(LIMIT):
-            await uploading
-    relay.release()
-    assert await connection.wait_connected(LIMIT)
-    stream.close()
-
-
 async def test_a_slow_full_line_is_not_taken_for_a_dead_one(
     sshd: Sshd, connect: Connect, make_relay: Callable[..., Relay], peer_port: int
 ) -> None:
@@ -166,20 +135,6 @@ async def test_a_server_that_is_down_for_a_while(
     server.start()
     assert await connection.wait_connected(LIMIT)
     await download(connection, peer_port, MIB)
-
-
-async def test_a_cut_line_and_a_mended_one(
-    sshd: Sshd, connect: Connect, make_relay: Callable[..., Relay]
-) -> None:
-    relay = make_relay(sshd.host, sshd.port)
-    connection = await connect(sshd, via=relay)
-    for n in range(3):
-        relay.cut()
-        await until(connection, "reconnecting")
-        relay.mend()
-        assert await connection.wait_connected(LIMIT)
-        assert connection.reconnects == n + 1
-        await connection.ping()
 
 
 async def test_reconnecting_through_jump_hosts(make_sshd: Callable[..., Sshd], connect: Connect) -> None:

@@ -155,19 +155,6 @@ async def test_a_line_that_takes_nothing_blocks_neither_loop_nor_memory(
         stream.close()
 
 
-@pytest.mark.parametrize("move", [download, upload])
-async def test_rekeying_by_the_server_under_load(
-    make_sshd: Callable[..., Sshd], connect: Connect, peer_port: int, move: Callable[..., object]
-) -> None:
-    server = make_sshd(RekeyLimit="1M", LogLevel="DEBUG1")
-    connection = await connect(server)
-    async with asyncio.TaskGroup() as group:
-        for _ in range(4):
-            group.create_task(move(connection, peer_port, 8 * MIB))  # type: ignore[arg-type]
-    assert server.log.count("rekey") > 5
-    assert connection.reconnects == 0
-
-
 async def test_rekeying_by_the_client_under_load(sshd: Sshd, connect: Connect, peer_port: int) -> None:
     connection = await connect(sshd)
     transport = connection._link.transport
