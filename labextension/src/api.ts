@@ -63,6 +63,15 @@ export interface IEnvironment {
   storage_root: string | null;
 }
 
+/** What a look at a remote host found. */
+export interface IEnvironmentsLook {
+  environments: IEnvironment[];
+  /** English sentences on what could not be found out. */
+  notes: string[];
+  /** Folders that look like storage roots. */
+  storage_candidates: string[];
+}
+
 /** A host key as a person compares it: the `details.host_key` of two errors. */
 export interface IHostKey {
   host: string;

@@ -13,6 +13,7 @@ import type {
   IConnectOptions,
   IConnectResult,
   IEnvironment,
+  IEnvironmentsLook,
   IHostAlias,
   IHostKey,
   IKnownHost,
@@ -163,19 +164,24 @@ export class RunicornRemoteClient {
     connectionId: string,
     filterType: 'all' | 'runicorn_only' = 'all'
   ): Promise<IEnvironment[]> {
-    const answer = await this._call<{ environments: IEnvironment[] }>('environments', {
+    return (await this.readEnvironments(connectionId, filterType)).environments;
+  }
+
+  /** List the environments with what else was found, and what could not be found out. */
+  async readEnvironments(
+    connectionId: string,
+    filterType: 'all' | 'runicorn_only' = 'all'
+  ): Promise<Answer<IEnvironmentsLook>> {
+    return this._call('environments', {
       query: { connection_id: connectionId, filter: filterType }
     });
-    return answer.environments;
   }
 
   /** Look for environments again; within a minute only if `forceRefresh` is set. */
   async detectEnvironments(
     connectionId: string,
     forceRefresh = false
-  ): Promise<
-    Answer<{ message: string; environments_found: number; environments: IEnvironment[] }>
-  > {
+  ): Promise<Answer<{ message: string; environments_found: number } & IEnvironmentsLook>> {
     return this._call('environments/detect', {
       method: 'POST',
       body: { connection_id: connectionId, force_refresh: forceRefresh }

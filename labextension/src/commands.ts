@@ -25,6 +25,7 @@ import {
   RUNS_ID,
   type ICoordinate
 } from './tokens.js';
+import { openExternally } from './viewer/external.js';
 import { ViewerTab } from './viewer/tab.js';
 import { viewOf } from './viewer/view.js';
 import { errorWords } from './words.js';
@@ -272,7 +273,7 @@ export class Commands {
     const { runicorn } = this._options;
     const view = viewOf(runicorn.store, at);
     if ('url' in view && view.url) {
-      window.open(view.url + fragment, '_blank', 'noopener');
+      openExternally(runicorn, at.host, view.url + fragment);
     } else {
       this.showPanel();
     }

@@ -4,7 +4,7 @@ import { Dialog, ReactWidget, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import type { IHostKey, IPrompt, IViewer } from './client.js';
+import type { IHostAlias, IHostKey, IPrompt, IViewer } from './client.js';
 import type { IQuestions } from './flow.js';
 import type { ICoordinate } from './tokens.js';
 
@@ -45,6 +45,41 @@ class PromptBody extends ReactWidget {
   private static _count = 0;
   private readonly _instruction: string;
   private readonly _prompts: IPrompt[];
+}
+
+/** The body of a choice among hosts: all are chosen to begin with. */
+class HostsBody extends ReactWidget {
+  constructor(hosts: readonly IHostAlias[]) {
+    super();
+    this.addClass('rj-Dialog');
+    this._hosts = hosts;
+  }
+
+  getValue(): string[] {
+    return Array.from(this.node.querySelectorAll('input'))
+      .filter(input => input.checked)
+      .map(input => input.value);
+  }
+
+  override render(): JSX.Element {
+    return (
+      <ul className="rj-Hosts">
+        {this._hosts.map(host => (
+          <li key={host.alias}>
+            <label>
+              <input type="checkbox" value={host.alias} defaultChecked /> {host.alias}{' '}
+              <span className="rj-Quiet">
+                {host.username}@{host.hostname}
+                {host.port === 22 ? '' : `:${host.port}`}
+              </span>
+            </label>
+          </li>
+        ))}
+      </ul>
+    );
+  }
+
+  private readonly _hosts: readonly IHostAlias[];
 }
 
 /** Asks with modal dialogs; what changes nothing is always the default. */
@@ -110,6 +145,20 @@ export class DialogQuestions implements IQuestions {
         Dialog.okButton({ label: trans.__('Continue') })
       ],
       focusNodeSelector: 'input'
+    });
+    return result.button.accept ? (result.value ?? []) : null;
+  }
+
+  /** Which hosts of the ssh config to save as connections; null if none after all. */
+  async chooseHosts(hosts: readonly IHostAlias[]): Promise<string[] | null> {
+    const trans = this._trans;
+    const result = await showDialog<string[]>({
+      title: trans.__('Save hosts of your SSH configuration'),
+      body: new HostsBody(hosts),
+      buttons: [
+        Dialog.cancelButton({ label: trans.__('Cancel') }),
+        Dialog.okButton({ label: trans.__('Save') })
+      ]
     });
     return result.button.accept ? (result.value ?? []) : null;
   }

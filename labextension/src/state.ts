@@ -61,12 +61,24 @@ export interface IEnvironmentList {
   loading: boolean;
   list: readonly IEnvironment[] | null;
   error: unknown;
+  /** English sentences on what could not be found out. */
+  notes: readonly string[];
+  /** Folders that look like storage roots. */
+  candidates: readonly string[];
 }
+
+const UNREAD: IEnvironmentList = {
+  loading: false,
+  list: null,
+  error: null,
+  notes: [],
+  candidates: []
+};
 
 type StoreClient = Pick<
   RunicornRemoteClient,
   | 'listConnections'
-  | 'listEnvironments'
+  | 'readEnvironments'
   | 'detectEnvironments'
   | 'listHosts'
   | 'listProfiles'
@@ -161,7 +173,7 @@ export class RemoteStore {
 
   /** The environments of a connection, as far as they are known. */
   environments(id: string): IEnvironmentList {
-    return this._environments.get(id) ?? { loading: false, list: null, error: null };
+    return this._environments.get(id) ?? UNREAD;
   }
 
   /** Take note of an event of the server. */
@@ -246,10 +258,11 @@ export class RemoteStore {
     }
     this._setEnvironments(id, { ...before, loading: true, error: null });
     try {
-      const list = detect
-        ? (await this._client.detectEnvironments(id, true)).environments
-        : await this._client.listEnvironments(id);
-      this._setEnvironments(id, { loading: false, list, error: null });
+      const found = detect
+        ? await this._client.detectEnvironments(id, true)
+        : await this._client.readEnvironments(id);
+      const { environments: list, notes, storage_candidates: candidates } = found;
+      this._setEnvironments(id, { loading: false, error: null, list, notes, candidates });
     } catch (error) {
       this._setEnvironments(id, { ...before, loading: false, error });
     } finally {

@@ -27,8 +27,9 @@ README_IMAGES = REPOSITORY / "docs" / "images"
 
 APPS = ("LabApp", "JupyterNotebookApp")
 
-expect.set_options(timeout=30_000)  # Lab alone takes seconds on a busy machine
 PATIENCE_SECONDS = 60
+"""For one thing to come up: Lab alone takes seconds on a busy machine."""
+expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 
 PALETTE = "apputils:activate-command-palette"
 SHORTCUT_IS_THERE = """command =>
@@ -261,7 +262,7 @@ async def lab_tab(browser: Browser, lab: LabWorld) -> AsyncIterator[LabPage]:
     """
     page = await browser.contexts[0].new_page()
     await page.set_viewport_size({"width": 1280, "height": 900})
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(PATIENCE_SECONDS * 1000)
     yield LabPage(page, lab)
     await page.close()
 

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.lab import LabPage, LabWorld
@@ -16,6 +17,8 @@ from tests.world.browser import painted_canvases
 from tests.world.codes import code_server
 from tests.world.relay import Relay
 from tests.world.sshd import Sshd, make_key
+
+pytestmark = pytest.mark.timeout(300)  # a walk is many waits of up to PATIENCE_SECONDS, beside other tests
 
 
 async def painted(page: Page) -> int:
@@ -290,9 +293,17 @@ async def test_reload_cut_and_back_stop_and_disconnect(lab_page: LabPage, lab: L
     await expect(charts).to_be_visible()
 
 
-async def test_a_saved_connection_shows_at_one_press_what_it_showed_last(lab_page: LabPage) -> None:
-    """Saved without a secret; the environment is remembered once a viewer was opened."""
+async def test_saved_connections(lab_page: LabPage) -> None:
+    """Imported from the ssh config, or saved without a secret; one press shows what was shown last."""
     await lab_page.show_panel()
+    await lab_page.button("Import from SSH configuration…").click()
+    dialog = lab_page.page.get_by_role("dialog")
+    await dialog.get_by_role("checkbox", name="line").uncheck()
+    await lab_page.picture("lab-import")
+    await dialog.get_by_role("button", name="Save", exact=True).click()
+    await expect(lab_page.panel.get_by_role("button", name="Forget gpu1")).to_be_visible()
+    await expect(lab_page.panel.get_by_role("button", name="Forget line")).to_have_count(0)
+    await expect(lab_page.button("Import from SSH configuration…")).to_be_visible()
     await lab_page.field("Host").fill("gpu1")
     await lab_page.panel.get_by_text("Advanced").click()
     await lab_page.field("Save this connection as").fill("The big one")

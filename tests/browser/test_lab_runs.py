@@ -11,13 +11,14 @@ from playwright.async_api import Locator, expect
 from tests.browser.lab import LabPage, LabWorld, findings
 from tests.world.environments import Trainer
 
+pytestmark = pytest.mark.timeout(300)  # a walk is many waits of up to PATIENCE_SECONDS, beside other tests
+
 
 def row(lab_page: LabPage, name: str) -> Locator:
     """The row of a run."""
     return lab_page.page.locator(".rj-Runs-body [role=row]").filter(has_text=name)
 
 
-@pytest.mark.timeout(300)  # many waits of up to 30 s each, beside other tests
 async def test_the_runs_of_all_servers_live(
     lab_page: LabPage,
     lab: LabWorld,

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import type { IConnection, IEnvironment, IViewer, RunicornRemoteClient } from '../client.js';
+import type {
+  IConnection,
+  IEnvironment,
+  IEnvironmentsLook,
+  IViewer,
+  RunicornRemoteClient
+} from '../client.js';
 import { RemoteStore } from '../state.js';
 import { coordinateOf, holdsViewer, keyOf, readCoordinate } from '../tokens.js';
 import { viewOf } from '../viewer/view.js';
@@ -65,16 +71,16 @@ class HeldClient {
     return answer;
   }
 
-  async listEnvironments(): Promise<IEnvironment[]> {
+  async readEnvironments(): Promise<IEnvironmentsLook> {
     if (this.failing) {
       throw this.failing;
     }
-    return this.environments;
+    return { environments: this.environments, notes: ['slow'], storage_candidates: ['/data'] };
   }
 
-  async detectEnvironments(): Promise<{ environments: IEnvironment[] }> {
+  async detectEnvironments(): Promise<IEnvironmentsLook> {
     this.detections += 1;
-    return { environments: this.environments };
+    return this.readEnvironments();
   }
 
   async ping(): Promise<{ latency_ms: number }> {
@@ -166,6 +172,8 @@ test('environments are read once they were asked for, again by an event, and for
   client.environments = [{ name: 'torch' } as IEnvironment];
   await store.readEnvironments('conn_1');
   assert.equal(store.environments('conn_1').list?.length, 1);
+  assert.deepEqual(store.environments('conn_1').notes, ['slow']);
+  assert.deepEqual(store.environments('conn_1').candidates, ['/data']);
   await store.readEnvironments('conn_1', true);
   assert.equal(client.detections, 1);
   client.failing = new Error('lost');

@@ -142,6 +142,7 @@ function CardBody(props: ICardProps): JSX.Element {
         <StorageField
           value={card.root}
           environment={card.environment}
+          candidates={environments.candidates}
           disabled={!card.isReady}
           trans={trans}
           onChange={card.setRoot}

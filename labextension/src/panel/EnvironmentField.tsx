@@ -59,6 +59,11 @@ export function EnvironmentField(props: {
             />
           </div>
           {chosen && <Facts environment={chosen} trans={trans} />}
+          {environments.notes.map(note => (
+            <p key={note} className="rj-Quiet rj-Small" lang="en">
+              {note}
+            </p>
+          ))}
         </>
       )}
     </Field>
@@ -88,6 +93,8 @@ function Facts(props: { environment: IEnvironment; trans: TranslationBundle }): 
 export function StorageField(props: {
   value: string;
   environment: IEnvironment | undefined;
+  /** Folders that look like storage roots. */
+  candidates: readonly string[];
   disabled: boolean;
   trans: TranslationBundle;
   onChange: (root: string) => void;
@@ -102,6 +109,7 @@ export function StorageField(props: {
         label={trans.__('Folder of the runs')}
         value={props.value}
         placeholder={environment?.storage_root ?? trans.__('as Runicorn is configured there')}
+        suggestions={props.candidates}
         disabled={props.disabled}
         onChange={props.onChange}
       />

@@ -46,7 +46,7 @@ export function Saved(props: { onConnected: (what: IConnected) => void }): JSX.E
     await store.readSuggestions();
   };
 
-  if (store.profiles.length === 0) {
+  if (store.profiles.length === 0 && store.hosts.length === 0) {
     return null;
   }
   return (
@@ -65,7 +65,45 @@ export function Saved(props: { onConnected: (what: IConnected) => void }): JSX.E
           />
         ))}
       </ul>
+      <ImportHosts onError={setError} />
     </section>
+  );
+}
+
+/** Saves hosts of the ssh config as connections; nothing where each of them is saved. */
+function ImportHosts(props: { onError: (error: unknown) => void }): JSX.Element {
+  const { trans, store, client, questions } = useRunicorn();
+  const [news, setNews] = React.useState('');
+  const unsaved = store.hosts.filter(
+    host => !store.profiles.some(profile => profile.name === host.alias)
+  );
+  const importHosts = async (): Promise<void> => {
+    const aliases = await questions.chooseHosts(unsaved);
+    if (aliases === null || aliases.length === 0) {
+      return;
+    }
+    try {
+      const { imported } = await client.importProfiles(aliases);
+      setNews(trans._n('%1 connection was saved.', '%1 connections were saved.', imported.length));
+      props.onError(null);
+    } catch (reason) {
+      props.onError(reason);
+    }
+    await store.readSuggestions();
+  };
+  return (
+    <>
+      {unsaved.length > 0 && (
+        <div className="rj-Actions">
+          <button type="button" className="rj-Button" onClick={() => void importHosts()}>
+            {trans.__('Import from SSH configuration…')}
+          </button>
+        </div>
+      )}
+      <p className={news ? 'rj-Quiet' : 'rj-VisuallyHidden'} role="status">
+        {news}
+      </p>
+    </>
   );
 }
 

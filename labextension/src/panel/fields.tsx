@@ -26,6 +26,8 @@ export function TextField(props: {
   invalid?: boolean;
   disabled?: boolean;
   autoComplete?: string;
+  /** What the browser offers while something is typed. */
+  suggestions?: readonly string[];
   min?: number;
   max?: number;
   inputRef?: React.RefObject<HTMLInputElement>;
@@ -33,22 +35,32 @@ export function TextField(props: {
   return (
     <Field label={props.label}>
       {id => (
-        <input
-          id={id}
-          className="jp-mod-styled"
-          ref={props.inputRef}
-          type={props.type ?? 'text'}
-          value={props.value}
-          placeholder={props.placeholder}
-          aria-invalid={props.invalid || undefined}
-          disabled={props.disabled}
-          autoComplete={props.autoComplete ?? 'off'}
-          autoCapitalize="off"
-          spellCheck={false}
-          min={props.min}
-          max={props.max}
-          onChange={event => props.onChange(event.target.value)}
-        />
+        <>
+          <input
+            id={id}
+            className="jp-mod-styled"
+            ref={props.inputRef}
+            list={props.suggestions?.length ? `${id}-list` : undefined}
+            type={props.type ?? 'text'}
+            value={props.value}
+            placeholder={props.placeholder}
+            aria-invalid={props.invalid || undefined}
+            disabled={props.disabled}
+            autoComplete={props.autoComplete ?? 'off'}
+            autoCapitalize="off"
+            spellCheck={false}
+            min={props.min}
+            max={props.max}
+            onChange={event => props.onChange(event.target.value)}
+          />
+          {props.suggestions && (
+            <datalist id={`${id}-list`}>
+              {props.suggestions.map(text => (
+                <option key={text} value={text} />
+              ))}
+            </datalist>
+          )}
+        </>
       )}
     </Field>
   );

@@ -7,6 +7,7 @@ import { Declined } from '../flow.js';
 import { LogView } from '../panel/LogView.js';
 import { ErrorNote, RunicornContext, useRunicorn } from '../panel/shared.js';
 import { stepWord } from '../words.js';
+import { openExternally } from './external.js';
 import type { ViewerFrame } from './frame.js';
 
 /** The overlay as a widget. */
@@ -160,7 +161,7 @@ function OverlayActions(props: { overlay: IOverlay }): JSX.Element | null {
         <>
           {button(
             trans.__('Open in a browser tab'),
-            () => window.open(view.url, '_blank', 'noopener'),
+            () => openExternally(runicorn, frame.at.host, view.url),
             'rj-mod-primary'
           )}
           {button(trans.__('Try again'), () => frame.reload())}
