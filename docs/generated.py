@@ -79,6 +79,8 @@ def error_codes(language: str, folder: Path) -> str:
     if without:
         raise ValueError(f"{folder / 'errors.md'} does not say what to do about {without}")
     rows = [[f"[`{c.code}`](#{c.code})", str(c.status), _one_line(c.__doc__ or "")] for c in _codes()]
+    if language != "en":  # what each is, is said below in that language
+        return _table([head["code"], head["status"]], [row[:2] for row in rows])
     return _table([head["code"], head["status"], head["when"]], rows)
 
 
@@ -88,10 +90,10 @@ def magics(language: str, _: Path) -> str:
     rows = []
     for name in sorted(RunicornMagics.magics["line"]):
         method = getattr(RunicornMagics, name)
-        usage = " ".join(method.parser.format_usage().removeprefix("usage: ").split())
+        usage = " ".join(method.parser.format_usage().replace("::", "").split())
         rows.append(
             [
-                f"`{usage if usage.startswith('%') else '%' + usage}`",
+                f"`{usage}`",
                 _one_line(method.parser.description or ""),
             ]
         )
