@@ -61,7 +61,7 @@ class RunicornJupyter(ExtensionApp):
         True,
         config=True,
         help="""Whether the user's ssh config may run commands on this machine (`Match exec`,
-        `ProxyCommand`).""",
+        `ProxyCommand`, `KnownHostsCommand`).""",
     )
     use_keyring = Bool(
         False,

@@ -20,7 +20,8 @@ class ServiceSettings:
     max_connections
         How many connections may be open at once.
     config_commands
-        Whether the ssh config may run commands (``Match exec``, ``ProxyCommand``).
+        Whether the ssh config may run commands (``Match exec``, ``ProxyCommand``,
+        ``KnownHostsCommand``).
     use_keyring
         Whether what people type and what works is kept in the system's keyring.
     base_url

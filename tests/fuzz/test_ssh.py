@@ -18,6 +18,9 @@ from runicorn_jupyter.ssh import known_hosts_file
 from runicorn_jupyter.ssh.hostcert import HostCertificate
 from runicorn_jupyter.ssh.keyfile import KeyFile, KeyFileError
 from runicorn_jupyter.ssh.patterns import matches, matches_list
+from runicorn_jupyter.ssh.relay import Relay
+from runicorn_jupyter.ssh.relay_channel import RelayChannel
+from runicorn_jupyter.ssh.relay_there import HEAD, OPEN
 from runicorn_jupyter.ssh.relocate import read_config
 from runicorn_jupyter.ssh.sshconfig import parse_line, quote
 
@@ -117,3 +120,31 @@ def test_any_file_is_a_key_or_is_refused(
         path.write_bytes(b"-----BEGIN " + mark + b"\n" + body + b"\n-----END " + mark + b"\n")
         with contextlib.suppress(KeyFileError):
             KeyFile.read(path).unlock("x")
+
+
+_FRAME = st.builds(
+    lambda number, kind, body: HEAD.pack(number, kind, len(body)) + body,
+    st.integers(0, 3),
+    st.integers(0, 9),
+    st.binary(max_size=20)
+    | st.sampled_from([b'{"status": 1e999, "errors": ""}', b'{"status": -9, "errors": 1}', b"[" * 9000]),
+)
+
+
+class _Still:
+    def wake(self) -> None:
+        """Nobody waits."""
+
+
+@given(st.lists(_FRAME | st.binary(max_size=30), max_size=8).map(b"".join), st.booleans())
+def test_a_relay_of_any_words_harms_nobody(data: bytes, is_command: bool) -> None:
+    relay = Relay.__new__(Relay)  # as it is between two turns, without a connection
+    channel = RelayChannel(relay, 1, _Still(), is_command=is_command)  # type: ignore[arg-type]
+    relay._streams, relay._buffer = {1: channel}, bytearray(data)
+    with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        relay._feed()
+    while channel.take(5):
+        pass
+    assert channel.take_errors(5) in {None, b""} or is_command
+    channel.on_frame(OPEN, b"")
+    assert channel.opened
