@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks import picture
 from benchmarks.harness import Answer, table, write_results
 from benchmarks.world import World
 
@@ -22,6 +23,8 @@ QUESTIONS = [
     "latency",
     "stalled",
     "slow_line",
+    "many",
+    "growth",
     "runs",
     "lab_start",
     "load_ext",
@@ -47,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             answers += new
             print(f"{time.monotonic() - start:.0f} s", flush=True)
     print(f"\n{table(answers)}\n")
+    if not options.questions:
+        picture.main()
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.harness import OURS, Answer, interleave, stopwatch, until
+from benchmarks.upstream import NAME, Upstream, upstream
 from benchmarks.world import World, answers
 
 BY_HAND = "ssh -L + runicorn viewer"
@@ -24,11 +25,26 @@ def _by_hand(world: World) -> float:
         return elapsed()
 
 
-def cold(world: World, rounds: int = 7) -> Answer:
+def _upstream(peer: Upstream) -> float:
+    with stopwatch() as elapsed:
+        peer.connect()
+        session_id, url = peer.start_viewer()
+        assert answers(url + "api/health")
+    peer.stop_viewer(session_id)
+    peer.disconnect()
+    return elapsed()
+
+
+def cold(world: World, rounds: int = 7) -> list[Answer]:
     """Connect, start a viewer and get its first answer, when nothing runs."""
     _ours(world), _by_hand(world)  # what the disk has to be asked for once is in memory for both
     samples = interleave({OURS: lambda: _ours(world), BY_HAND: lambda: _by_hand(world)}, rounds)
-    return Answer("connect + start + first answer", samples, "ms", at_most=1.0)
+    with upstream(world) as peer:
+        few = interleave({OURS: lambda: _ours(world), NAME: lambda: _upstream(peer)}, 2)
+    return [
+        Answer("connect + start + first answer", samples, "ms", at_most=1.0),
+        Answer("connect + start, against upstream's remote API", few, "ms", at_most=1 / 8),
+    ]
 
 
 def adopting(world: World, rounds: int = 9) -> list[Answer]:
@@ -63,4 +79,4 @@ def adopting(world: World, rounds: int = 9) -> list[Answer]:
 
 def run(world: World) -> list[Answer]:
     """Answer the questions of this module."""
-    return [cold(world), *adopting(world)]
+    return [*cold(world), *adopting(world)]

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 from benchmarks.harness import OURS, Answer, interleave, stopwatch
+from benchmarks.upstream import NAME, upstream
 from benchmarks.world import ENVIRONMENT, World, link_tree
 
 COUNT = 12
@@ -40,6 +41,17 @@ def run(world: World, rounds: int = 9) -> list[Answer]:
 
     fill(COUNT)
     few = interleave({OURS: lambda: detect(COUNT), EACH: each}, rounds)
+    with upstream(world) as peer:
+
+        def theirs() -> float:
+            theirs_id = peer.connect()  # what it found it remembers as long as this
+            with stopwatch() as elapsed:
+                found = peer.environments(theirs_id)
+            peer.disconnect()
+            assert found >= COUNT, found
+            return elapsed()
+
+        against = interleave({OURS: lambda: detect(COUNT), NAME: theirs}, 2)
     fill(MANY)
     many = interleave({OURS: lambda: detect(MANY)}, rounds)
     for number in range(COUNT + 1, MANY + 1):  # the other questions go on in a home as people have it
@@ -47,5 +59,6 @@ def run(world: World, rounds: int = 9) -> list[Answer]:
     world.disconnect(connection_id)
     return [
         Answer(f"detect {COUNT} environments", few, "ms", bound=50),
+        Answer(f"detect {COUNT} environments, against upstream's API", against, "ms", at_most=1 / 100),
         Answer(f"detect {MANY} environments", many, "ms", bound=150),
     ]

@@ -141,7 +141,9 @@ def requests(url: str, headers: dict[str, str], clients: int, seconds: float) ->
     def ask(number: int) -> None:
         client = Client(url, headers)
         client.get()  # the first pays for the connection
-        while (before := time.perf_counter()) < end:
+        before = 0.0
+        while before < end:  # at least once, however long it takes
+            before = time.perf_counter()
             client.get()
             latencies[number].append(time.perf_counter() - before)
         client.close()

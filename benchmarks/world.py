@@ -114,16 +114,16 @@ class World:
 
     @functools.cached_property
     def run_id(self) -> str:
-        """The id of a run; its folder has ``64.bin`` and ``100.bin``, so many MiB that do not compress."""
+        """The id of a run; its folder has files of 8, 64 and 100 MiB that do not compress."""
         folder = next(path.parent for path in sorted(self.runs.rglob("status.json")))
-        for size in (64, 100):
+        for size in (8, 64, 100):
             with (folder / f"{size}.bin").open("wb") as file:
                 for _ in range(size):
                     file.write(os.urandom(MIB))
         return folder.name
 
     def large_file(self, mib: int) -> str:
-        """Return the viewer's path of a file of so many MiB (64 or 100)."""
+        """Return the viewer's path of a file of so many MiB (8, 64 or 100)."""
         run_id = self.run_id
         path = next(self.runs.rglob(f"{mib}.bin"))
         return f"api/runs/{run_id}/assets/download?path={quote(str(path))}"
@@ -147,9 +147,9 @@ class World:
         """A Jupyter server with us in it."""
         return self.start_jupyter()
 
-    def start_jupyter(self) -> JupyterServer:
+    def start_jupyter(self, *options: str) -> JupyterServer:
         """Start another one, which remembers nothing."""
-        server = start_jupyter(self.home.path)
+        server = start_jupyter(self.home.path, *options)
         self._stack.callback(server.stop)
         return server
 
@@ -172,7 +172,7 @@ class World:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        self._stack.callback(_end, process)
+        self._stack.callback(end_process, process)
         self.proxy_pid = process.pid
         url = f"http://127.0.0.1:{port}/"
         until(lambda: answers(f"{url}api", {"Authorization": f"token {token}"}), "jupyter-server-proxy")
@@ -224,7 +224,7 @@ class World:
             until(lambda: _listens(port), "ssh -L")
             yield port
         finally:
-            _end(process)
+            end_process(process)
 
     @contextmanager
     def by_hand(self, host: str = ALIAS) -> Iterator[str]:
@@ -239,7 +239,7 @@ class World:
         try:
             yield f"http://127.0.0.1:{port}/"
         finally:
-            _end(process)
+            end_process(process)
             end_viewer(remote_port)
 
     @functools.cached_property
@@ -248,17 +248,17 @@ class World:
         connection_id = self.connect()
         return self.start_viewer(connection_id)
 
-    @functools.cached_property
-    def _secret(self) -> str:
+    def _secret(self, port: int) -> str:
         for path in self.sshd.home.rglob("*.json"):
             state = json.loads(path.read_text()) if "runicorn-jupyter" in str(path) else {}
-            if state.get("port") == self.viewer["remote_port"]:
+            if state.get("port") == port:
                 return str(state["secret"])
         raise RuntimeError("the viewer's state file is not where it is looked for")
 
-    def ticket(self, path: str) -> dict[str, str]:
-        """Return the header that lets a peer's GET of a path in at the same viewer, any number of times."""
-        name, value = Ticket(self._secret, self.viewer["remote_port"], "GET", f"/{path}").header
+    def ticket(self, path: str, port: int | None = None) -> dict[str, str]:
+        """Return the header that lets a peer's GET of a path in at our viewer, any number of times."""
+        port = port or self.viewer["remote_port"]
+        name, value = Ticket(self._secret(port), port, "GET", f"/{path}").header
         return {name: value}
 
     @functools.cached_property
@@ -285,7 +285,8 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """End a process, by force if it takes longer than 10 s."""
     process.terminate()
     try:
         process.wait(10)

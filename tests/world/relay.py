@@ -34,6 +34,11 @@ class Relay:
         One way, each way.
     rate_mbit
         Each way, Mbit/s, shared by nothing; 0 for no limit.
+
+    Attributes
+    ----------
+    round_trips
+        How often the client has spoken after the server had (or first): what it costs on a long line.
     """
 
     def __init__(self, host: str, port: int, *, delay_ms: float = 0, rate_mbit: float = 0) -> None:
@@ -44,6 +49,8 @@ class Relay:
         self.port = 0
         self.accepted = 0
         self.passed_bytes = 0
+        self.round_trips = 0
+        self._client_spoke = False
         self._loop = asyncio.new_event_loop()
         self._open = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -75,21 +82,25 @@ class Relay:
             there = await asyncio.open_connection(*self._to, limit=CHUNK_BYTES)
             pair.writers.append(there[1])
             async with asyncio.TaskGroup() as group:
-                pair.tasks.append(group.create_task(self._pump(reader, there[1])))
-                pair.tasks.append(group.create_task(self._pump(there[0], writer)))
+                pair.tasks.append(group.create_task(self._pump(reader, there[1], is_client=True)))
+                pair.tasks.append(group.create_task(self._pump(there[0], writer, is_client=False)))
         except (OSError, ExceptionGroup, asyncio.CancelledError):
             pass  # the ends see it as what it is: a line that broke
         finally:
             self._pairs.discard(pair)
             pair.close()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_client: bool
+    ) -> None:
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(max(2, QUEUE_BYTES // CHUNK_BYTES))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._deliver(queue, writer))
             free_at = 0.0
             while True:
                 data = await reader.read(4096 if self.rate_mbit else CHUNK_BYTES)
+                self.round_trips += bool(data) and is_client and not self._client_spoke
+                self._client_spoke = is_client
                 now = self._loop.time()
                 free_at = max(free_at, now)
                 if self.rate_mbit:
