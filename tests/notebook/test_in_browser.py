@@ -118,11 +118,32 @@ async def first_chart(page: Page, number: int) -> None:
             await frame.evaluate("() => new Promise(requestAnimationFrame)")
 
 
+async def open_run(page: Page, place: str) -> None:
+    """Click on a run's name in the table: its page opens, in a tab of JupyterLab or of the browser."""
+    name = page.get_by_role("button", name="run-0", exact=True)
+    if place == "lab":
+        await name.click()
+        opened = page.frame_locator(".rj-Frame:visible iframe")
+        await opened.get_by_text("Summary", exact=True).first.wait_for()
+        await page.locator("#jp-main-dock-panel .lm-TabBar-tab").get_by_text("lab.ipynb").click()
+    else:
+        async with page.expect_popup() as popup:
+            await name.click()
+        opened = await popup.value
+        await opened.get_by_text("Summary", exact=True).first.wait_for()
+        await opened.close()
+
+
 @pytest.mark.parametrize("place", PLACES)
 async def test_the_panel_and_the_magics_to_the_first_chart(
     lab_tab: LabPage, lab: LabWorld, place: str
 ) -> None:
-    cells = ["%load_ext runicorn_jupyter\n%runicorn_panel", "%runicorn_viewer --height 700"]
+    cells = [
+        "%load_ext runicorn_jupyter\n%runicorn_panel",
+        "%runicorn_viewer --height 700",
+        "%runicorn_runs",
+        "%runicorn_runs --metrics loss --compare run-0 run-1",
+    ]
     path = write_notebook(lab, f"{place}.ipynb", *cells)
     page = await open_notebook(lab_tab, place, path.name)
     await run_cell(page, 0)
@@ -132,6 +153,12 @@ async def test_the_panel_and_the_magics_to_the_first_chart(
 
     await run_cell(page, 1)
     await first_chart(page, 1)
+    await run_cell(page, 2)
+    await open_run(page, place)
+    await run_cell(page, 3)
+    chart = page.locator(".jp-RenderedVegaCommon5 canvas, .jp-RenderedVegaCommon5 svg").first
+    await chart.scroll_into_view_if_needed()
+    await lab_tab.picture(f"runs-in-{place}", readme=place == "lab")
     saved = await save(page, path)
     assert "RunicornPanel()" in saved
     assert '"env_name": "torch"' in saved
