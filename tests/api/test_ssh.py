@@ -140,16 +140,22 @@ def test_host_keys_by_alias_are_listed_and_forgotten(world: World, make_sshd: Ca
     refused(world.jupyter.post("connect", host="hashed"), 409, "host_key_unknown")
 
 
-def test_strict_means_that_nobody_accepts_a_key(
+def test_an_administrator_has_the_last_word(
     make_jupyter: Callable[..., JupyterServer], sshd: Sshd, tmp_path: Path
 ) -> None:
+    ran = tmp_path / "ran"
     home = SshHome(tmp_path)
-    home.host("gpu1", sshd)
-    world = World(make_jupyter("--RunicornJupyter.host_key_policy=strict", home=tmp_path), sshd, home)
+    home.config.write_text(f'Match exec "touch {ran}"\n  User nobody\n')
+    home.host("gpu1", sshd, KnownHostsCommand=f"/usr/bin/touch {ran}")
+    home.host("proxied", sshd, ProxyCommand=f"touch {ran}")
+    options = ("--RunicornJupyter.host_key_policy=strict", "--RunicornJupyter.config_commands=False")
+    world = World(make_jupyter(*options, home=tmp_path), sshd, home)
     key = refused(world.jupyter.post("connect", host="gpu1"), 409, "host_key_unknown")["host_key"]
     answer = world.jupyter.post("known-hosts", host="gpu1", port=key["port"], public_key=key["public_key"])
     refused(answer, 403, "forbidden")
     assert home.known_hosts.read_text() == ""
+    refused(world.jupyter.post("connect", host="proxied"), 403, "host_not_allowed")
+    assert not ran.exists()
 
 
 def test_one_session_and_no_forwarding_carry_a_viewer(
@@ -157,6 +163,7 @@ def test_one_session_and_no_forwarding_carry_a_viewer(
 ) -> None:
     server = make_sshd(AllowTcpForwarding="no", MaxSessions=1)
     add_environments(server.home, rc072=runicorn_env())
+    (server.home / "vision" / ".runicorn" / "runs").mkdir(parents=True)
     world.home.trust(server)
     world.home.host("narrow", server)
     connection_id = world.connect("narrow")
@@ -172,7 +179,10 @@ def test_one_session_and_no_forwarding_carry_a_viewer(
         )
         answers = list(pool.map(lambda path: requests.get(path, timeout=60), paths))
     assert {answer.status_code for answer in answers} == {200}
-    assert beside.result().json()["environments_found"] > 0  # a command, where the relay holds the session
+    found = beside.result().json()  # by a command, where the relay holds the session
+    assert found["environments_found"] > 0
+    assert str(server.home / "vision" / ".runicorn") in found["storage_candidates"]
+    assert found["notes"] == []
     assert world.jupyter.get("viewer/logs", connection_id=connection_id).json()["logs"]
     assert world.jupyter.get("health", connection_id=connection_id).json()["health"] == "healthy"
     world.jupyter.delete(f"connections/{connection_id}")
