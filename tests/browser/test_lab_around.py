@@ -63,11 +63,16 @@ async def test_everything_in_chinese(lab_tab: LabPage, lab: LabWorld) -> None:
     await lab_page.panel.get_by_text("个未安装 Runicorn 的环境").click()
     await lab_page.picture("lab-chinese")
     words = await lab_page.panel.inner_text()
+    await lab_page.button("所有服务器上的运行").click()
+    await expect(lab_page.page.get_by_role("grid", name="所有服务器上的运行")).to_contain_text("已完成")
+    await lab_page.picture("lab-chinese-runs")
+    words += await lab_page.page.locator(".rj-Runs").inner_text()
+    await lab_page.tab("gpu1 · torch").click()
     await lab_page.button("停止查看器").click()
     await expect(lab_page.overlay).to_contain_text("已连接，但此查看器没有运行。")
     words += await lab_page.overlay.inner_text()
     await lab_page.command("在浏览器标签页中打开查看器")
-    for english in ("Connect", "Environment", "Viewer", "Folder", "Storage", "Open", "environment"):
+    for english in ("onnect", "nvironment", "iewer", "older", "Storage", "Status", "Server", "ompare"):
         assert english not in words
     await lab_page.button("断开连接").click()
     await expect(lab_page.panel.get_by_text("通过 SSH 连接到服务器")).to_be_visible()

@@ -52,7 +52,9 @@ async def test_the_runs_of_all_servers_live(
     await expect(row(lab_page, "run-2")).to_contain_text("Finished")
     await expect(news.filter(has_text="run-2 on gpu1 has finished.")).to_be_visible()
     await lab_page.picture("lab-runs-news")
-    await page.evaluate("() => document.querySelectorAll('.Toastify__close-button').forEach(x => x.click())")
+    for hide in await news.get_by_title("Hide notification").all():
+        await hide.click()
+    await expect(news).to_have_count(0)
 
     # All of it by the keyboard: two runs to compare, among those that the filter leaves.
     await page.get_by_label("Filter the runs").fill("finished run-")

@@ -15,6 +15,8 @@ import { suggestionsOf, type ISuggestion } from './suggestions.js';
 /** What a connection that was just made should show, if a saved one said so. */
 export interface IConnected {
   connectionId: string;
+  /** The saved connection that it was made from. */
+  profileName?: string | null;
   envName?: string | null;
   remoteRoot?: string | null;
 }
@@ -78,6 +80,7 @@ function useForm(onConnected: (what: IConnected) => void): IForm {
       const chosen = profile?.host === request.host ? profile : null;
       onConnected({
         connectionId: result.connection_id,
+        profileName: draft.saveAs.trim() || chosen?.name,
         envName: chosen?.env_name,
         remoteRoot: chosen?.remote_root
       });

@@ -26,6 +26,7 @@ export function Saved(props: { onConnected: (what: IConnected) => void }): JSX.E
       const result = await flow.connect(requestOf(draftOf(profile), '', runicorn.settings));
       props.onConnected({
         connectionId: result.connection_id,
+        profileName: profile.name,
         envName: profile.env_name,
         remoteRoot: profile.remote_root
       });

@@ -2,7 +2,7 @@
 
 import React from 'react';
 
-import type { IConnection, IEnvironment } from '../client.js';
+import type { IConnection, IEnvironment, IProfile } from '../client.js';
 import { Declined } from '../flow.js';
 import type { Runicorn } from '../model.js';
 import { coordinateOf } from '../tokens.js';
@@ -43,14 +43,15 @@ export interface ICard {
 async function rememberShown(
   runicorn: Runicorn,
   connection: IConnection,
+  profileName: string | null | undefined,
   envName: string,
   root: string
 ): Promise<void> {
   const { store, client } = runicorn;
-  const profile = store.profiles.find(
-    item =>
-      item.host === connection.host && (!item.username || item.username === connection.username)
-  );
+  const leadsHere = (item: IProfile): boolean =>
+    item.host === connection.host && (!item.username || item.username === connection.username);
+  const profile =
+    store.profiles.find(item => item.name === profileName) ?? store.profiles.find(leadsHere);
   if (profile && (profile.env_name !== envName || (profile.remote_root ?? '') !== root)) {
     await client.saveProfile({ ...profile, env_name: envName, remote_root: root || null });
     await store.readSuggestions();
@@ -108,7 +109,7 @@ export function useCard(
       const remoteRoot = root.trim() || undefined;
       await flow.startViewer(id, envName, { remoteRoot, autoOpen: false });
       onOpen(id);
-      await rememberShown(runicorn, connection, envName, root.trim());
+      await rememberShown(runicorn, connection, wanted?.profileName, envName, root.trim());
     });
   const detect = (): void => void store.readEnvironments(id, true);
 
