@@ -511,7 +511,7 @@ WALK: list[tuple[Any, ...]] = [
 ]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(120 * (WALKS + 2))
 def test_a_walk_that_takes_every_step(line: Line) -> None:
     life = make_life(line)()
     try:
@@ -526,7 +526,7 @@ def test_a_walk_that_takes_every_step(line: Line) -> None:
     assert rules == {step.__name__ for step, *_ in WALK}
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(120 * (WALKS + 2))
 def test_a_connections_life_is_as_the_contract_says(line: Line) -> None:
     run_state_machine_as_test(
         make_life(line),

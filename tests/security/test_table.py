@@ -1,4 +1,4 @@
-"""SECURITY.md names a test for each control: each of them is there."""
+"""SECURITY.md names a test for each control, and each is there; and what can be seen in the code itself."""
 
 from __future__ import annotations
 
@@ -23,3 +23,15 @@ def test_every_test_that_is_named_exists() -> None:
                 missing.append(f"{file}::{test}")
     assert missing == []
     assert len(rows) > 30
+
+
+def test_jupyterlabs_side_makes_text_of_text() -> None:
+    """What comes from a server is a text node or an attribute: nothing here turns text into markup."""
+    source = TESTS.parent / "labextension" / "src"
+    markup = re.compile(
+        r"\b(?:inner|outer)HTML\b|insertAdjacentHTML|createContextualFragment|document\.write"
+    )
+    files = [path for path in source.rglob("*.ts*") if "__tests__" not in path.parts]
+    assert len(files) > 10
+    assert [path.name for path in files if markup.search(path.read_text())] == []
+    assert [path.name for path in files if "dangerouslySetInnerHTML" in path.read_text()] == []
