@@ -84,7 +84,8 @@ test: dev
 
 fuzz: dev
 	@scripts/system-packages.sh ssh sshd
-	@RUNICORN_FUZZ_EXAMPLES=200 $(BIN)/python -m pytest tests/fuzz --timeout=3600 $(ARGS)
+	@$(BIN)/python -m pytest tests/unit tests/fuzz -m hypothesis --hypothesis-profile=long --timeout=3600 $(ARGS)
+	@RUNICORN_FUZZ_EXAMPLES=200 $(BIN)/python -m pytest tests/fuzz -m 'not hypothesis' --timeout=7200 $(ARGS)
 
 # Strict: a package that nothing is known of fails too, as where the registry is a mirror without advisories.
 audit: $(DEV_VENV) $(NPM_STAMP)
