@@ -149,7 +149,7 @@ class ViewerHold:
         ------
         ConnectionLost
             If the connection is down; and until the viewer has proven that it is still the one that
-            listens there, since what goes to it holds its secret.
+            listens there: nobody else is to hear what is asked of it.
         ConnectionRefusedError
             If it is gone.
         """

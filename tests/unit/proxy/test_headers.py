@@ -30,7 +30,7 @@ SECRETS = [
     ("Forwarded", "for=10.0.0.1"),
     ("X-Real-IP", "10.0.0.1"),
     ("Host", "localhost:8888"),
-    ("X-Runicorn-Secret", "guess"),
+    ("X-Runicorn-Ticket", "guess"),
     ("Sec-Fetch-Site", "cross-site"),
     ("User-Agent", "Mozilla"),
     ("DNT", "1"),

@@ -20,7 +20,7 @@ async def test_a_request_says_what_it_must_and_no_more(proxy: Proxy, upstream: U
         "X-XSRFToken": "1",
         "X-Forwarded-For": "10.0.0.1",
         "User-Agent": "Mozilla",
-        "X-Runicorn-Secret": "guess",
+        "X-Runicorn-Ticket": "guess",
         "Accept": "application/json",
         "Range": "bytes=0-9",
     }
