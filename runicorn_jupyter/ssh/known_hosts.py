@@ -255,9 +255,9 @@ class KnownHosts:
                 self._write(path, lambda path=path: replace(path, without))  # type: ignore[misc]
         return removed
 
-    def user_entries(self) -> builtins.list[files.Entry]:
-        """Return all lines of the user's files."""
-        return [entry for path in self._user_files for entry in files.read_entries(path)]
+    def user_entries(self, *about: str) -> builtins.list[files.Entry]:
+        """Return the lines of the user's files; only those about these hosts, if any are named."""
+        return [entry for path in self._user_files for entry in files.read_entries(path, about or None)]
 
     def replace_host(self, name: str, keys: Sequence[bytes]) -> None:
         """Make a host's keys in the user's files these and no others (``hostfile_replace_entries``).

@@ -126,6 +126,9 @@ class HostKeyUpdate:
         threading.Thread(target=work, name="ssh-host-keys", daemon=True).start()
 
     def _compare(self, offered: list[bytes]) -> None:
+        # Mostly there is nothing to do, and no need to decode all keys of a large file.
+        if compare(self._known.user_entries(self._name), self._name, self._key, offered) is None:
+            return
         changes = compare(self._known.user_entries(), self._name, self._key, offered)
         if changes is None:
             return

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runicorn_jupyter.errors import ConnectionTimeout, HostKeyChanged, HostKeyUnknown, SshUnavailable
+from runicorn_jupyter.errors import HostKeyChanged, HostKeyUnknown, SshUnavailable
 from runicorn_jupyter.ssh import hosts
 from runicorn_jupyter.ssh.connection import Connection
 from runicorn_jupyter.ssh.hostkeys import verify
@@ -135,10 +135,15 @@ async def test_what_is_no_program_says_nothing(sshd: Sshd, connect: Connect, tmp
 async def test_a_program_that_hangs_ends_with_the_attempt(
     sshd: Sshd, connect: Connect, program: Callable[[str], str], tmp_path: Path
 ) -> None:
-    script = program('echo $$ >"$here/pid"; sleep 600')
-    with pytest.raises(ConnectionTimeout):
-        await connect(sshd, **asking(sshd, script), timeout=3)
-    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
+    script = program('mkfifo "$here/fifo"; echo $$ >"$here/fifo"; sleep 600')
+    attempt = asyncio.create_task(connect(sshd, **asking(sshd, script), timeout=600))
+    async with asyncio.timeout(SECONDS):
+        while not (tmp_path / "fifo").exists():
+            await asyncio.sleep(0.01)
+    pid = await asyncio.to_thread((tmp_path / "fifo").read_text)
+    attempt.cancel()
+    await asyncio.wait([attempt])
+    assert not Path(f"/proc/{pid.strip()}").exists()
 
 
 def test_an_administrator_switches_it_off(home: Path) -> None:
