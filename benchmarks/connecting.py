@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 from benchmarks.harness import OURS, Answer, interleave, stopwatch, until
 from benchmarks.upstream import NAME, Upstream, upstream
 from benchmarks.world import World, answers
 
 BY_HAND = "ssh -L + runicorn viewer"
+LOOK_SECONDS = 1.5
 FORWARD = "ssh -L to a running one"
 
 
@@ -47,6 +50,27 @@ def cold(world: World, rounds: int = 7) -> list[Answer]:
     ]
 
 
+def remembered(world: World, rounds: int = 5) -> Answer:
+    """The same with what was opened last, which is started while the person looks and clicks."""
+    server = world.start_jupyter("--RunicornJupyter.start_remembered=True")
+    looking = threading.Event()
+
+    def ours() -> float:
+        with stopwatch() as connecting:
+            connection_id = world.connect(server)
+        looking.wait(LOOK_SECONDS)
+        with stopwatch() as opening:
+            viewer = world.start_viewer(connection_id, server)
+            assert answers(viewer["url"] + "api/health")
+        world.disconnect(connection_id, server)
+        return connecting() + opening()
+
+    ours()  # which is remembered
+    samples = interleave({OURS: ours, BY_HAND: lambda: _by_hand(world)}, rounds)
+    note = f"the waits; the {LOOK_SECONDS:g} s between Connect and Open viewer are the person's"
+    return Answer("the same, what was opened last", samples, "ms", at_most=0.8, note=note)
+
+
 def adopting(world: World, rounds: int = 9) -> list[Answer]:
     """The same when the viewer runs already; and of it, the start alone."""
     remote_port = world.viewer["remote_port"]
@@ -79,4 +103,4 @@ def adopting(world: World, rounds: int = 9) -> list[Answer]:
 
 def run(world: World) -> list[Answer]:
     """Answer the questions of this module."""
-    return [*cold(world), *adopting(world)]
+    return [*cold(world), remembered(world), *adopting(world)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import threading
 import time
@@ -65,8 +66,8 @@ class Answer:
         return low, high
 
     def ratio(self, peer: str) -> float:
-        """Return our median divided by a peer's."""
-        return self.median() / self.median(peer)
+        """Return our median divided by a peer's; infinity where that is nothing."""
+        return self.median() / self.median(peer) if self.median(peer) else math.inf
 
     @property
     def target(self) -> str:
@@ -98,7 +99,10 @@ class Answer:
         return {
             "ours": _rounded(self.median()),
             "peers": {name: _rounded(self.median(name)) for name in self.peers},
-            "ratio": {name: _rounded(self.ratio(name)) for name in self.peers},
+            "ratio": {
+                name: _rounded(ratio) if math.isfinite(ratio := self.ratio(name)) else None
+                for name in self.peers
+            },
             "unit": self.unit,
             "better": self.better,
             "spread": {name: [_rounded(value) for value in self.spread(name)] for name in self.samples},

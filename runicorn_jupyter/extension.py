@@ -69,6 +69,13 @@ class RunicornJupyter(ExtensionApp):
         help="""Keep passphrases and passwords that people type, and that work, in the system's keyring, and
         do not ask for them again. Needs the `keyring` extra. Off: they are forgotten with the connection.""",
     )
+    start_remembered = Bool(
+        False,
+        config=True,
+        help="""Start the viewer that was opened last on a host as soon as that is connected to, before
+        anybody asks for it: opening it takes no wait then. One that is not asked for ends itself within a
+        minute. Never for hosts that ask questions (a password, a one-time code).""",
+    )
     max_connections = Integer(64, min=1, config=True, help="How many SSH connections may be open at once.")
     keepalive_seconds = Float(
         15,
@@ -142,6 +149,7 @@ class RunicornJupyter(ExtensionApp):
                 max_connections=self.max_connections,
                 config_commands=self.config_commands,
                 use_keyring=self.use_keyring,
+                start_remembered=self.start_remembered,
                 base_url=server.base_url,
             ),
             self.capabilities,

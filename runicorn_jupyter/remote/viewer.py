@@ -154,6 +154,23 @@ class RemoteViewer:
                 unfit.append(state.pid)
         raise ViewerStartFailed("The viewer ended again and again while it was being started; see its log.")
 
+    @classmethod
+    async def start_unheld(
+        cls, connection: Connection, environment: Environment, root: str | None, *, lease_seconds: float
+    ) -> RunningViewer:
+        """Start a viewer, or find the one that runs; who claims it by `start` has a minute for that.
+
+        Raises
+        ------
+        RemoteError
+            As `start` has them.
+        """
+        viewer = cls(connection, environment, lease_seconds)
+        try:
+            return await viewer._boot(root, [])
+        finally:
+            live.pop(viewer._name, None)
+
     def _fits(self, state: RunningViewer, root: str | None) -> bool:
         env = self._environment
         same = (state.prefix, state.runicorn_version) == (env.prefix, env.runicorn_version)

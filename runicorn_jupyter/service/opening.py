@@ -62,7 +62,7 @@ class Opener:
         caller: Caller,
         request: m.ConnectRequest,
         already_open: int,
-        finish: Callable[[Connection, float], Awaitable[m.ConnectResponse]],
+        finish: Callable[[Connection, float, bool], Awaitable[m.ConnectResponse]],
     ) -> m.ConnectResponse:
         """Open a connection and hand it to ``finish``.
 
@@ -75,8 +75,8 @@ class Opener:
         already_open
             How many connections there are, for the limit.
         finish
-            Takes the open connection and the seconds that are left; makes the answer, or closes
-            it.
+            Takes the open connection, the seconds that are left and whether anybody was asked anything;
+            makes the answer, or closes it.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class Opener:
             try:
                 clock = _Clock(request.timeout)
                 connection = await self._connect(about, request, clock.aside(ask))
-                return await finish(connection, clock.left)
+                return await finish(connection, clock.left, clock.has_asked)
             finally:
                 self._opening -= 1
 
@@ -199,6 +199,7 @@ class _Clock:
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
+        self.has_asked = False
 
     @property
     def left(self) -> float:
@@ -210,6 +211,7 @@ class _Clock:
 
         def timed(instruction: str, prompts: Sequence[Prompt]) -> Answers:
             began = time.monotonic()
+            self.has_asked = True
             try:
                 return ask(instruction, prompts)
             finally:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import ConnectionNotFound, InternalError, InvalidParameters, NotFound
 from runicorn_jupyter.remote.probe import PROBE_SECONDS
+from runicorn_jupyter.service.foresight import Foresight
 from runicorn_jupyter.service.opening import Opener
 from runicorn_jupyter.service.runs import RunBoard
 from runicorn_jupyter.service.session import FRESH_SECONDS, Session
@@ -68,6 +69,7 @@ class RemoteService:
         self._sessions: dict[str, Session] = {}
         self._opener = Opener(settings, emit)
         self._profiles = Profiles()
+        self._foresight = Foresight(self._profiles, settings.viewer_lease_seconds)
         self._board = RunBoard(lambda: emit("runs"))
 
     # -- connections
@@ -75,8 +77,11 @@ class RemoteService:
     async def connect(self, caller: Caller, request: m.ConnectRequest) -> m.ConnectResponse:
         """Open a connection; each call makes a new one, under a new id."""
 
-        async def finish(connection: Connection, seconds: float) -> m.ConnectResponse:
-            return await self._admit(connection, request.host, seconds)
+        async def finish(connection: Connection, seconds: float, has_asked: bool) -> m.ConnectResponse:
+            answer = await self._admit(connection, request.host, seconds)
+            if self._settings.start_remembered and request.password is None and not has_asked:
+                self._foresight.begin(self._sessions[connection.connection_id])
+            return answer
 
         return await self._opener.open(caller, request, len(self._sessions), finish)
 
@@ -306,6 +311,7 @@ class RemoteService:
     async def close(self) -> None:
         """End all viewers and connections, all at once; what takes too long is left to its lease."""
         self._opener.challenges.close()
+        self._foresight.close()
         self._board.close()
         sessions, self._sessions = list(self._sessions.values()), {}
         closing = [asyncio.create_task(session.close(cleanup_viewer=True)) for session in sessions]
@@ -319,7 +325,9 @@ class RemoteService:
                 log.error("closing a connection failed", exc_info=exc)
 
     async def _admit(self, connection: Connection, host: str, seconds: float) -> m.ConnectResponse:
-        session = Session(connection, host, self._capabilities, self._emit, self._board)
+        session = Session(
+            connection, host, self._capabilities, self._emit, self._board, foresight=self._foresight
+        )
         try:
             server = (await session.look(seconds=min(seconds, PROBE_SECONDS))).server
         except BaseException:

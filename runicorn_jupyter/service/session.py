@@ -22,6 +22,7 @@ from runicorn_jupyter.service.feed import RunFeed
 if TYPE_CHECKING:
     from runicorn_jupyter.proxy.origin import Capabilities
     from runicorn_jupyter.service.caller import Caller, Emit
+    from runicorn_jupyter.service.foresight import Foresight
     from runicorn_jupyter.service.runs import RunBoard
     from runicorn_jupyter.ssh.connection import Connection
 
@@ -44,11 +45,21 @@ class Session:
         Sends events to the front ends.
     board
         Where the viewer's runs are put.
+    foresight
+        May have started the viewer before it is asked for.
     """
 
     def __init__(
-        self, connection: Connection, host: str, capabilities: Capabilities, emit: Emit, board: RunBoard
+        self,
+        connection: Connection,
+        host: str,
+        capabilities: Capabilities,
+        emit: Emit,
+        board: RunBoard,
+        *,
+        foresight: Foresight,
     ) -> None:
+        self._foresight = foresight
         self.connection = connection
         self.host = host
         self._capabilities = capabilities
@@ -145,7 +156,8 @@ class Session:
             )
 
         try:
-            await hold.start(on_step, found.viewers)
+            ahead = await self._foresight.take(self.connection, environment, request.remote_root)
+            await hold.start(on_step, [*ahead, *found.viewers])
         except BaseException:
             if self._hold is hold:
                 self._hold = before  # with the log of its crash, and what is to be cleaned up
@@ -270,6 +282,7 @@ class Session:
             Whether the remote could be told; if not, the viewer ends by its lease.
         """
         told = True
+        self._foresight.forget(self.connection)
         self._revoke()
         self._unsubscribe()
         await self._end_runs()

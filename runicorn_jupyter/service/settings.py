@@ -24,6 +24,8 @@ class ServiceSettings:
         ``KnownHostsCommand``).
     use_keyring
         Whether what people type and what works is kept in the system's keyring.
+    start_remembered
+        Whether the viewer that was opened last on a host is started as soon as that is connected to.
     base_url
         The Jupyter server's, with slashes at both ends.
     """
@@ -33,4 +35,5 @@ class ServiceSettings:
     max_connections: int = 64
     config_commands: bool = True
     use_keyring: bool = False
+    start_remembered: bool = False
     base_url: str = "/"
