@@ -206,6 +206,8 @@ class Hub:
                 "db_url": "sqlite:///:memory:",
                 "cookie_secret_file": str(self.root / "cookie_secret"),
                 "cleanup_servers": True,
+                # As SECURITY.md says: a page in its own tab cannot log people out by a navigation.
+                "tornado_settings": {"cookie_options": {"SameSite": "Strict"}},
                 "services": [{"name": "tests", "api_token": self._admin_token}],
                 "load_roles": [
                     {
