@@ -217,8 +217,11 @@ class Commands:
             The options of ``%runicorn_runs``.
         """
         with one_line_errors(), needed_packages():
-            from runicorn_jupyter.notebook.runs import chosen, parse_since, run_table  # noqa: PLC0415 - pandas is slow
+            from runicorn_jupyter.notebook.runs import STATUSES, chosen, parse_since, run_table  # noqa: PLC0415 - pandas is slow
 
+            if args.status and not set(args.status.split(",")) <= set(STATUSES):
+                words = ", ".join(STATUSES)
+                raise UsageError(f"--status takes some of {words}, with commas between and no blanks.")
             given = {"status": args.status, "path": args.path, "project": args.project, "text": args.text}
             if args.since:
                 given["since"] = parse_since(args.since)

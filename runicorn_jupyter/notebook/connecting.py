@@ -14,6 +14,20 @@ _ROUNDS = 16
 
 Work = Callable[[RunicornRemoteClient], dict[str, Any]]
 
+_OPTIONS = {
+    "private_key_path": "-i",
+    "remote_root": "--root",
+    "username": "-u",
+    "port": "-p",
+    "timeout": "--timeout",
+    "lines": "-n",
+    "status": "--status",
+    "path": "--path",
+    "project": "--project",
+    "text": "--text",
+}
+"""What a magic calls a field of the API."""
+
 _HINTS = {
     "connection_not_found": "%runicorn_connections lists the open ones.",
     "environment_not_found": "%runicorn_envs lists them.",
@@ -126,5 +140,11 @@ def way_forward(error: ApiError, *, has_password: bool = False) -> str:
         allowed = error.details.get("allowed_methods") or []
         if {"password", "keyboard-interactive"} & set(allowed):
             hint = "With --password you are asked for one; -i KEY names a key."
-    lines = " ".join(error.message.split())
-    return f"{lines} {hint}".strip()
+    elif error.code == "viewer_already_running" and "viewer" in error.details:
+        held = error.details["viewer"]
+        hint = f"It shows {held.get('remote_root')} in {held.get('env_name')}; {hint}"
+    line = " ".join(error.message.split())
+    field, colon, reason = line.partition(": ")
+    if error.code == "invalid_parameters" and field in _OPTIONS:
+        line = f"{_OPTIONS[field]}{colon}{reason}"
+    return f"{line} {hint}".strip()

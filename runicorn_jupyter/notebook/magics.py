@@ -150,5 +150,8 @@ def _parse(magic: Any, line: str) -> argparse.Namespace:
         split = list(words)
     except ValueError as exc:
         raise UsageError(f"{exc}.") from exc
-    args: argparse.Namespace = magic.parser.parse_args(split)
+    try:
+        args: argparse.Namespace = magic.parser.parse_args(split)
+    except UsageError as exc:
+        raise UsageError(f"{exc}; %{magic.parser.prog}? says what it takes.") from exc
     return args

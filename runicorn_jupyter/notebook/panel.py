@@ -92,6 +92,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
             (self.actions.stop_button, self._stop),
             (self.actions.look_button, self._look),
             (self.actions.logs_button, self._show_logs),
+            (self.actions.runs_button, self._show_runs),
             (self.actions.disconnect_button, self._disconnect),
         ]
         for button, action in clicks:
@@ -181,7 +182,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         self.form.connect_button.disabled = busy
         for button in self.actions.buttons:
             button.disabled = busy
-        self.actions.stop_button.disabled = busy or viewer is None
+        self.actions.stop_button.disabled = self.actions.runs_button.disabled = busy or viewer is None
         self.actions.open_button.disabled = busy or not self.actions.environment.options
         if self._failure:
             self.status.say(self._failure, error=True)
@@ -307,6 +308,17 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
             self.logs.value = f"<details open><summary>Logs</summary>{lines._repr_html_()}</details>"
 
         self._work("Reading the logs", work)
+
+    def _show_runs(self) -> None:
+        ident = self.connections.value
+
+        def work(client: RunicornRemoteClient) -> None:
+            from runicorn_jupyter.notebook.runs import run_table  # noqa: PLC0415 - pandas is slow
+
+            table = run_table(client.list_runs(connection_id=ident), client.list_connections())
+            self.logs.value = f"<details open><summary>Runs</summary>{table._repr_html_()}</details>"
+
+        self._work("Reading the runs", work)
 
     # -- questions (the Asker protocol), on the work's thread ---------------------------------------
 

@@ -145,10 +145,12 @@ class ViewerForm(widgets.VBox):  # type: ignore[misc]
         self.stop_button = widgets.Button(description="Stop viewer")
         self.look_button = widgets.Button(description="Look again", tooltip="Look for environments again")
         self.logs_button = widgets.Button(description="Logs", tooltip="Show what the viewer printed")
+        self.runs_button = widgets.Button(description="Runs", tooltip="Show the runs of this viewer")
         self.disconnect_button = widgets.Button(description="Disconnect", button_style="warning")
         self.buttons = [
             self.open_button,
             self.stop_button,
+            self.runs_button,
             self.logs_button,
             self.look_button,
             self.disconnect_button,

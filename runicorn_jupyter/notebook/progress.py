@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import requests
 from IPython.display import display
 
-from runicorn_jupyter.client import RunicornRemoteClient
+from runicorn_jupyter.client import ApiError, RunicornRemoteClient
 from runicorn_jupyter.notebook.events import Event, event_stream
 from runicorn_jupyter.notebook.results import NO_MATH, plain
 
@@ -36,6 +36,11 @@ def step_text(step: str) -> str:
         As an event names it, for example ``looking_around``.
     """
     return step.replace("_", " ").replace("-", " ").strip()
+
+
+def _asks(error: BaseException) -> bool:
+    """Whether it is not over: the person has to answer something first."""
+    return isinstance(error, ApiError) and error.code in {"host_key_unknown", "authentication_required"}
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,7 @@ def run_with_progress(
             if kind == "step":
                 line.update(_Line(title, f"{value} …"))
             elif kind == "error":
-                line.update(_Line(title, "failed"))
+                line.update(_Line(title, "has a question" if _asks(value) else "failed"))
                 raise value
             else:
                 line.update(_Line(title, f"done in {time.monotonic() - begun:.1f} s"))

@@ -14,9 +14,10 @@ from IPython.core.error import UsageError
 
 from runicorn_jupyter.notebook.results import html_table, plain
 
-__all__ = ["RunTable", "chosen", "parse_since", "run_table"]
+__all__ = ["STATUSES", "RunTable", "chosen", "parse_since", "run_table"]
 
-_STATUSES = ["running", "finished", "failed", "interrupted"]
+STATUSES = ["running", "finished", "failed", "interrupted"]
+"""Of a run, in the order of its life."""
 _AGO = re.compile(r"(\d{1,6})\s*([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SHOWN_ROWS = 60
@@ -92,7 +93,7 @@ def run_table(
         column is called ``NAME (metric)``. Text that hides or reorders what it says is made visible.
     """
     frame: dict[str, Any] = {name: _strings(runs, name) for name in ("name", "status", "host", "env_name")}
-    frame["status"] = pd.Categorical([run["status"] for run in runs], _STATUSES)
+    frame["status"] = pd.Categorical([run["status"] for run in runs], STATUSES)
     frame |= {name: _strings(runs, name) for name in ("path", "project")}
     frame |= {name: _times(runs, name) for name in ("created_at", "started_at", "ended_at")}
     frame["duration"] = pd.to_timedelta([run["duration_seconds"] for run in runs], unit="s")

@@ -118,7 +118,7 @@ class Dialler:
             await _drop(made)
             if isinstance(error, TimeoutError):
                 raise ConnectionTimeout(
-                    f"Connecting to {self.target.asked} did not finish within {timeout:g} seconds."
+                    f"Connecting to {self.target.asked} did not finish within {round(timeout, 1):g} seconds."
                 ) from error
             raise
 

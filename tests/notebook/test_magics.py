@@ -96,7 +96,7 @@ def test_names_tell_connections_apart(kernel: Kernel, world: World) -> None:
 def test_failures_are_one_line_with_what_to_do(kernel: Kernel, world: World) -> None:
     assert "%runicorn_connect HOST" in one_line(kernel.run("%runicorn_envs"))
     assert "--root goes with --env" in one_line(kernel.run("%runicorn_connect gpu1 --root /x"))
-    assert "host" in one_line(kernel.run("%runicorn_connect"))
+    assert "%runicorn_connect? says" in one_line(kernel.run("%runicorn_connect"))
     assert "No closing quotation" in one_line(kernel.run("%runicorn_connect 'gpu1"))
     assert "127.0.0.1" in one_line(kernel.run("%runicorn_connect 127.0.0.1 -p 1"))
     world.home.host("never-opened", world.sshd)
@@ -124,6 +124,7 @@ def test_an_unknown_host_is_shown_and_asked_about(
     assert "is not trusted" in one_line(refused)
     assert len(refused.asked) == 1
     assert "SHA256:" in refused.asked[0]["prompt"]
+    assert refused.steps[-1].endswith(": has a question")
     assert refused.asked[0]["password"] is False
     kernel.good(line, answers=["y"])
     kernel.good("%runicorn_disconnect")

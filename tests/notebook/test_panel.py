@@ -132,6 +132,8 @@ def test_the_whole_job(used: Used, world: World) -> None:
     assert output.outputs[0]["data"][MIME]["env_name"] == "rc072"
     used.says("viewer running in rc072")
 
+    used.click(panel.actions.runs_button)
+    used.until(lambda: "<p>0 runs</p>" in panel.logs.value)
     used.click(panel.actions.logs_button)
     used.until(lambda: "<pre" in panel.logs.value)
     used.click(panel.actions.stop_button)

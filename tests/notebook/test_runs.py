@@ -45,6 +45,7 @@ def test_a_dataframe_and_a_chart(kernel: Kernel, world: World, finished_runs: Ca
     assert kernel.value("bool(plot.data.groupby('run')['value'].count().min() > 1)")
     assert "No run is called run-9" in one_line(kernel.run("%runicorn_runs --compare run-9"))
     assert "no values of speed" in one_line(kernel.run("%runicorn_runs --compare run-0 --metrics speed"))
+    assert "--status takes" in one_line(kernel.run("%runicorn_runs --status done"))
     assert "--since takes" in one_line(kernel.run("%runicorn_runs --since yesterday"))
     kernel.good("import sys; sys.modules['altair'] = None; sys.modules.pop('runicorn_jupyter.notebook.plot')")
     missing = one_line(kernel.run("%runicorn_runs --compare run-0"))

@@ -152,3 +152,28 @@ def test_the_way_forward_is_one_line_with_a_hint() -> None:
     refused = ApiError("Refused.", code="authentication_failed", details={"allowed_methods": ["password"]})
     assert "--password" in way_forward(refused)
     assert way_forward(refused, has_password=True) == "Refused."
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "details", "expected"),
+    [
+        (
+            "remote_root: is not a directory on the remote",
+            "invalid_parameters",
+            {},
+            "--root: is not a directory",
+        ),
+        ("private_key_path: there is no such file", "invalid_parameters", {}, "-i: there is no such file"),
+        ("host: is too long", "invalid_parameters", {}, "host: is too long"),
+        (
+            "A viewer runs.",
+            "viewer_already_running",
+            {"viewer": {"env_name": "torch", "remote_root": "/data"}},
+            "A viewer runs. It shows /data in torch; %runicorn_stop ends it.",
+        ),
+    ],
+)
+def test_the_way_forward_says_what_the_magics_call_it(
+    message: str, code: str, details: dict[str, Any], expected: str
+) -> None:
+    assert way_forward(ApiError(message, code=code, details=details)).startswith(expected)
