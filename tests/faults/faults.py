@@ -262,7 +262,7 @@ def viewer_stopped(world: World, held: Held) -> None:
         assert held.now()["status"] == "running"
         checks = held.jupyter.get("health", connection_id=held.connection_id).json()["checks"]
         assert checks == {"ssh_connection": "pass", "viewer_process": "pass", "tunnel_active": "fail"}
-        time.sleep(world.times.brief_lease)  # longer than its lease in all
+        time.sleep(world.times.brief_lease / 2)  # longer than its lease in all
     finally:
         os.kill(held.pid, signal.SIGCONT)
 
@@ -439,7 +439,7 @@ def everything_sleeps(world: World, held: Held) -> None:
     with stopped(held.jupyter.process.pid):
         world.sshd.pause()
         with stopped(held.pid):
-            time.sleep(2 * world.times.brief_lease)
+            time.sleep(1.25 * world.times.brief_lease)
             world.sshd.resume()
             os.kill(held.jupyter.process.pid, signal.SIGCONT)
 
