@@ -138,6 +138,10 @@ def floors() -> list[str]:
     return pins
 
 
+class NoPython(Exception):
+    """The row's interpreter is neither on this machine nor can it be downloaded."""
+
+
 def environment(row: Row) -> Path:
     """Give the row's environment, made if it is not there yet."""
     requirements = sorted({*row.pins, *(floors() if row.floor else ())})
@@ -150,7 +154,10 @@ def environment(row: Row) -> Path:
     if not finished.exists():
         shutil.rmtree(prefix, ignore_errors=True)
         base.mkdir(parents=True, exist_ok=True)
-        uv("venv", "--quiet", "--python", interpreter(row.python), prefix)
+        try:
+            uv("venv", "--quiet", "--python", interpreter(row.python), prefix)
+        except RuntimeError as exc:
+            raise NoPython(f"no Python {row.python} here, and none to be had") from exc
         python = prefix / "bin" / "python"
         uv("pip", "install", "--quiet", "--python", python, "-e", f"{ROOT}[test]", *requirements)
         _link_labextension(prefix)
@@ -199,10 +206,12 @@ def try_row(row: Row) -> dict[str, object]:
     started = time.monotonic()
     try:
         prefix = environment(row)
+    except NoPython as exc:
+        say(f"  {exc}")
+        return {"row": row.name, "result": f"not run: {exc}", "ok": None}
     except RuntimeError as exc:
-        reason = "no such Python on the machine" if "interpreter" in str(exc) else str(exc)
-        say(f"  not installable: {reason}")
-        return {"row": row.name, "result": f"not run: {reason.splitlines()[0]}", "ok": None}
+        say(f"  {exc}")
+        return {"row": row.name, "result": "cannot be installed", "ok": False}
     try:
         found = versions(prefix)
         ok, result = test(prefix, row)
