@@ -86,16 +86,18 @@ class RelayChannel:
             self.opened = True
         elif kind == FAILED:
             self.failure = body.decode("ascii", "replace")
-        elif kind == EXIT:
+        elif kind == EXIT and self._is_command:
             told = json.loads(body)
             status = int(told["status"])
             self.exit_status = status if status >= 0 else None
             self.exit_signal = None if status >= 0 else signal.Signals(-status).name.removeprefix("SIG")
             self._errors = str(told["errors"]).encode()
             self._ended = True
-        else:
+        elif kind in (END, CLOSE):
             self._eof = True
             self._closed |= kind == CLOSE
+        else:
+            raise ValueError("a frame that no relay sends")
         self.wake()
 
     def on_end(self, *, lost: bool) -> None:
