@@ -14,7 +14,7 @@ from jupyter_server.auth.decorator import allow_unauthenticated
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
-from runicorn_jupyter.errors import RemoteError
+from runicorn_jupyter.errors import ConnectionTimeout, RemoteError
 from runicorn_jupyter.proxy import pages
 from runicorn_jupyter.proxy.cache import AssetCache
 from runicorn_jupyter.proxy.headers import LeavesPrefix
@@ -275,6 +275,8 @@ class ViewerHandler(RequestHandler):
             self.fail(502, "bad_gateway", "The viewer's answer could not be passed on.")
         except TimeoutError:
             self.fail(504, "gateway_timeout", "The viewer did not answer in time.")
+        except ConnectionTimeout:  # its own status, 408, would make browsers send the request again
+            self.fail(504, "unreachable", "The server of the viewer did not answer in time.")
         except RemoteError as exc:
             self.fail(exc.status, exc.code, exc.message)
         except OSError as exc:

@@ -27,6 +27,9 @@ READERS = 4
 PAUSE_SECONDS = 0.2
 """Between two requests of a reader: load, not a flood."""
 
+WARM_SECONDS = 60.0
+"""Pages are read for so long before anything is counted."""
+
 HANG_SECONDS = 30.0
 """No request takes longer."""
 
@@ -152,8 +155,9 @@ def soak(world: World, seconds: float, seed: int) -> Report:
     report = Report(seed)
     begun = time.monotonic()
     held = world.hold(world.patient)
-    for _ in range(3):  # what is filled once and kept is filled
-        report.before = steady(world, held)
+    with Readers(world, held):  # what is filled once and kept is filled
+        time.sleep(world.times.scaled(WARM_SECONDS))
+    report.before = steady(world, held)
     report.remote = (len(world.remote_processes()), 0)
     with Readers(world, held) as readers:
         report.reading = readers.reading
@@ -188,7 +192,7 @@ def _well_again(world: World, held: Held) -> Held:
 def shortcomings(report: Report, times: Times) -> list[str]:
     """Say which promises about time and room did not hold (for machines that do nothing else)."""
     found = list(report.reading.wrong)
-    if report.reading.slowest > HANG_SECONDS + 1:
+    if report.reading.slowest > HANG_SECONDS + 2:  # and what the machine takes to start and end it
         found.append(f"an answer took {report.reading.slowest:.1f} s")
     limits = {"noticed": 4 * times.keepalive / 3 + 1, "usable again": 6.0}
     for what, limit in limits.items():

@@ -6,9 +6,10 @@ import asyncio
 import json
 from html.parser import HTMLParser
 
+from runicorn_jupyter.errors import ConnectionTimeout
 from runicorn_jupyter.proxy.limits import Limits
 from runicorn_jupyter.proxy.policy import content_security_policy
-from tests.unit.proxy.world import Proxy, Upstream, running_proxy
+from tests.unit.proxy.world import Proxy, TcpStream, Upstream, running_proxy
 
 JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 WAIT = "/__runicorn_jupyter__/wait"
@@ -117,3 +118,16 @@ async def test_all_waits_of_a_request_together_have_one_limit(upstream: Upstream
         proxy.connected.clear()
         for method, body in (("GET", b""), ("POST", b""), ("POST", b"{}")):
             assert (await proxy.ask("/api/runs", method, body=body)).status == 504
+
+
+async def test_a_tunnel_that_does_not_open_in_time_is_a_504_and_a_page_that_waits(proxy: Proxy) -> None:
+    async def never_open() -> TcpStream:
+        raise ConnectionTimeout("The tunnel did not open within 15 seconds.")
+
+    viewer = proxy.capabilities.viewer(proxy.capability)
+    assert viewer is not None
+    viewer.pool._open_stream = never_open
+    assert (await proxy.ask("/api/runs")).status == 504  # never 408: browsers repeat what was answered so
+    page = await proxy.visit()
+    assert page.status == 504
+    assert f'("{proxy.path}{WAIT}")' in page.body.decode()
