@@ -69,6 +69,7 @@ class RunFeed:
         self._control: Control | None = None
         self._looking: asyncio.Task[None] | None = None
         self._watching = asyncio.create_task(self._watch(), name=f"runs of {connection_id}")
+        self._watching.add_done_callback(_log_failure)
 
     @property
     def _place(self) -> Place:
@@ -106,6 +107,11 @@ class RunFeed:
             return _problem("connection_lost", f"The SSH connection to {self._place.host} is {status}.")
         if self._hold.state not in ("running", "reconnecting"):
             return _problem("viewer_not_running", f"The viewer on {self._place.host} is {self._hold.state}.")
+        if self._watching.done():
+            return _problem(
+                "internal_error",
+                f"The runs on {self._place.host} are not watched any more; see the server's log.",
+            )
         if self._problem is None and self._late:
             return _problem(
                 "viewer_not_responding", f"The viewer on {self._place.host} has not answered in time."
@@ -274,9 +280,19 @@ class RunFeed:
         log.info("runs of %s: %s (%r)", self._place.connection_id, self._problem.message, exc)
 
 
+def _log_failure(task: asyncio.Task[None]) -> None:
+    """Say it at once if a watch ended by what nobody has foreseen."""
+    if not task.cancelled() and (exc := task.exception()) is not None:
+        log.error("%s: the watch has ended", task.get_name(), exc_info=exc)
+
+
 def _problem(code: str, message: str) -> m.RunsProblem:
     return m.RunsProblem(code=code, message=message)
 
 
 def _name(run: m.Run) -> str:
-    return "/".join(part for part in (run.path, run.name) if part) or run.run_id
+    parts = [part for part in (run.path, run.name) if part]
+    # 0.5's paths end with the name, as people's of later versions often do.
+    if len(parts) > 1 and parts[0].rpartition("/")[2] == parts[1]:
+        parts.pop()
+    return "/".join(parts) or run.run_id

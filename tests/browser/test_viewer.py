@@ -156,7 +156,8 @@ async def test_the_main_job(remote: Remote, page: Page, trouble: Trouble, versio
     await viewer.close_drawer()
     await viewer.row(live.run_id).locator(".ant-btn-link:not(.ant-btn-dangerous)").first.click()
     assert await viewer.charts() >= 1
-    assert viewer.fragment == f"!/runs/{live.run_id}"
+    listed = remote.jupyter.get("runs", run_id=live.run_id).json()["runs"]
+    assert [viewer.fragment] == [f"!{run['page']}" for run in listed]
     await viewer.picture(f"viewer-{version}-run")
 
     # Its live log arrives over the WebSocket, and is shown.
