@@ -38,7 +38,7 @@ def _upstream(peer: Upstream) -> float:
     return elapsed()
 
 
-def cold(world: World, rounds: int = 7) -> list[Answer]:
+def cold(world: World, rounds: int = 5) -> list[Answer]:
     """Connect, start a viewer and get its first answer, when nothing runs."""
     _ours(world), _by_hand(world)  # what the disk has to be asked for once is in memory for both
     samples = interleave({OURS: lambda: _ours(world), BY_HAND: lambda: _by_hand(world)}, rounds)
@@ -50,7 +50,7 @@ def cold(world: World, rounds: int = 7) -> list[Answer]:
     ]
 
 
-def remembered(world: World, rounds: int = 5) -> Answer:
+def remembered(world: World, rounds: int = 4) -> Answer:
     """The same with what was opened last, which is started while the person looks and clicks."""
     server = world.start_jupyter("--RunicornJupyter.start_remembered=True")
     looking = threading.Event()
@@ -71,7 +71,7 @@ def remembered(world: World, rounds: int = 5) -> Answer:
     return Answer("the same, what was opened last", samples, "ms", at_most=0.8, note=note)
 
 
-def adopting(world: World, rounds: int = 9) -> list[Answer]:
+def adopting(world: World, rounds: int = 7) -> list[Answer]:
     """The same when the viewer runs already; and of it, the start alone."""
     remote_port = world.viewer["remote_port"]
     starts: list[float] = []

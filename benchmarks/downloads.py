@@ -11,7 +11,7 @@ from benchmarks.world import BARE, WAYS, World
 MIB = 64
 
 
-def run(world: World, rounds: int = 5) -> list[Answer]:
+def run(world: World, rounds: int = 4) -> list[Answer]:
     """Answer the questions of this module."""
     path = world.large_file(MIB)
 

@@ -11,7 +11,7 @@ from benchmarks.harness import OURS, Answer, interleave
 from benchmarks.world import PROXY, World
 
 STREAMS = 8
-SECONDS = 4.0
+SECONDS = 3.0
 PERIOD = 0.005  # seconds between two questions of Jupyter
 IDLE = "Jupyter, idle"
 
@@ -47,7 +47,7 @@ def _downloads(url: str, headers: dict[str, str]) -> Iterator[None]:
         process.wait()
 
 
-def run(world: World, rounds: int = 5) -> list[Answer]:
+def run(world: World, rounds: int = 4) -> list[Answer]:
     """Answer the question of this module."""
     path = world.large_file(64)
     proxy_url, token = world.proxy_jupyter

@@ -13,7 +13,7 @@ CLIENTS = 8
 SECONDS = 1.5
 
 
-def run(world: World, rounds: int = 5) -> list[Answer]:
+def run(world: World, rounds: int = 4) -> list[Answer]:
     """Answer the questions of this module."""
 
     def measure(name: str, clients: int, figure: str) -> float:

@@ -21,6 +21,7 @@ from runicorn_jupyter.service.feed import RunFeed
 
 if TYPE_CHECKING:
     from runicorn_jupyter.proxy.origin import Capabilities
+    from runicorn_jupyter.remote.state import RunningViewer
     from runicorn_jupyter.service.caller import Caller, Emit
     from runicorn_jupyter.service.foresight import Foresight
     from runicorn_jupyter.service.runs import RunBoard
@@ -156,8 +157,7 @@ class Session:
             )
 
         try:
-            ahead = await self._foresight.take(self.connection, environment, request.remote_root)
-            await hold.start(on_step, [*ahead, *found.viewers])
+            await hold.start(on_step, [*await self._ahead(environment, request), *found.viewers])
         except BaseException:
             if self._hold is hold:
                 self._hold = before  # with the log of its crash, and what is to be cleaned up
@@ -184,6 +184,9 @@ class Session:
                 remote_root=hold.remote.remote_root,
             )
         return self.describe_viewer(caller, base_url)
+
+    async def _ahead(self, environment: m.Environment, request: m.ViewerStartRequest) -> list[RunningViewer]:
+        return await self._foresight.take(self.connection, environment, request.remote_root)
 
     async def stop_viewer(self, *, cleanup: bool) -> None:
         """Stop the viewer.
