@@ -18,7 +18,6 @@ A connection on which nothing is asked stays open as long as the viewer lives: i
 """
 
 import asyncio
-import hashlib
 import hmac
 import json
 import secrets
@@ -47,7 +46,7 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 def _mac(secret: str, *words: str) -> str:
     text = "\n".join(("runicorn-jupyter", *words))
-    return hmac.new(secret.encode(), text.encode("latin-1"), hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), text.encode("latin-1"), "sha256").hex()
 
 
 class Ticket:
