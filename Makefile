@@ -33,12 +33,14 @@ DEV_VENV := $(VENV)/.dev-$(PY_DIGEST)
 DOCS_VENV := $(VENV)/.docs-$(PY_DIGEST)
 RELEASE_VENV := $(VENV)/.release-$(PY_DIGEST)
 MATRIX_VENV := $(VENV)/.matrix-$(PY_DIGEST)
+BENCH_VENV := $(VENV)/.bench-$(PY_DIGEST)
 $(DEMO_VENV): EXTRAS := demo
 $(DEV_VENV): EXTRAS := demo,test,lint
 $(DOCS_VENV): EXTRAS := docs
 $(RELEASE_VENV): EXTRAS := release
 $(MATRIX_VENV): EXTRAS := matrix
-$(DEMO_VENV) $(DEV_VENV) $(DOCS_VENV) $(RELEASE_VENV) $(MATRIX_VENV):
+$(BENCH_VENV): EXTRAS := bench
+$(DEMO_VENV) $(DEV_VENV) $(DOCS_VENV) $(RELEASE_VENV) $(MATRIX_VENV) $(BENCH_VENV):
 	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is missing on this machine; install it, or say PYTHON=/path/to/it.' >&2; exit 1; }
 	@PYTHON=$(PYTHON) scripts/system-packages.sh venv
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
@@ -99,7 +101,7 @@ soak: dev
 	@scripts/system-packages.sh ssh sshd nft ip tc
 	@$(BIN)/python -m tests.faults.soak $(ARGS)
 
-bench: dev
+bench: dev $(BENCH_VENV)
 	@scripts/system-packages.sh ssh sshd chromium
 	@$(BIN)/python -m benchmarks $(ARGS)
 
