@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -22,10 +21,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.notebook.plot import RunPlot
     from runicorn_jupyter.notebook.runs import RunTable
 
-__all__ = ["Commands", "needed_packages"]
-
-_PIP = {"pandas": "pandas", "altair": "'runicorn-jupyter[plots]'"}
-"""What to install for a module that is not there."""
+__all__ = ["Commands"]
 
 
 class Commands:
@@ -216,7 +212,7 @@ class Commands:
         args
             The options of ``%runicorn_runs``.
         """
-        with one_line_errors(), needed_packages():
+        with one_line_errors():
             from runicorn_jupyter.notebook.runs import STATUSES, chosen, parse_since, run_table  # noqa: PLC0415 - pandas is slow
 
             if args.status and not set(args.status.split(",")) <= set(STATUSES):
@@ -298,18 +294,6 @@ class Commands:
             connection = self._session.find(name)
             self._session.client.disconnect(connection["connection_id"], cleanup_viewer=not keep_viewer)
         _say(f"{plain(connection['name'])} is disconnected.")
-
-
-@contextmanager
-def needed_packages() -> Iterator[None]:
-    """Turn the absence of a package that only some magics need into one line with what to install."""
-    try:
-        yield
-    except ModuleNotFoundError as exc:
-        missing = (exc.name or "").partition(".")[0]
-        if missing not in _PIP:
-            raise
-        raise UsageError(f"This needs {missing}; run `%pip install {_PIP[missing]}` and try again.") from exc
 
 
 def _leave(client: RunicornRemoteClient, answer: dict[str, Any]) -> None:
