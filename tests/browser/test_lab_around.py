@@ -148,8 +148,8 @@ async def test_notebook_7_has_panel_commands_and_outputs(lab_tab: LabPage, lab: 
         await lab_page.button("Open viewer").click()
     viewer = await opened.value
     again.cancel()
-    assert await viewer.evaluate("() => window.opener") is None
     await expect(viewer.get_by_text("vision/run-0")).to_be_visible()
+    assert await viewer.evaluate("() => window.opener") is None
     await viewer.close()
     await expect(page.frame_locator(".rj-Output iframe").get_by_text("vision/run-0")).to_be_visible()
     await lab_page.picture("notebook-7", readme=True)
