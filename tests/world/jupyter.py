@@ -162,7 +162,12 @@ def start_jupyter(
         )
     runtime = home / ".local" / "share" / "jupyter" / "runtime"
     info_file = runtime / f"jpserver-{process.pid}.json"
-    url = _wait_for(process, info_file, log, token)
+    try:
+        url = _wait_for(process, info_file, log, token)
+    except BaseException:  # a test's time limit too: nobody else would end it
+        process.kill()
+        process.wait()
+        raise
     return JupyterServer(process, url, token, home, log, info_file)
 
 
@@ -181,8 +186,6 @@ def _wait_for(process: subprocess.Popen[bytes], info_file: Path, log: Path, toke
             return url
         except (OSError, ValueError, requests.RequestException):
             tick.wait(0.05)
-    process.kill()
-    process.wait()
     raise RuntimeError(f"Jupyter did not answer within {START_SECONDS} s:\n{log.read_text()}")
 
 
