@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import requests
 from traitlets.config import PyFileConfigLoader
 
 from runicorn_jupyter.extension import RunicornJupyter
@@ -177,7 +178,8 @@ def test_magics(reader: World, page: str, page_blocks: list[Block], tmp_path: Pa
 def test_javascript(reader: World, block: Block, tmp_path: Path) -> None:
     """In node, which imports no module by HTTP: it gets the server's as a file."""
     client = tmp_path / "client.mjs"
-    answer = reader.jupyter.session.get(f"{reader.jupyter.url}runicorn/client.js", timeout=30)
+    headers = {"Authorization": f"token {reader.jupyter.token}"}
+    answer = requests.get(f"{reader.jupyter.url}runicorn/client.js", headers=headers, timeout=30)
     client.write_text(answer.text, encoding="utf-8")
     assert "'/runicorn/client.js'" in block.text
     script = tmp_path / "page.mjs"
