@@ -37,7 +37,7 @@ def shim_source() -> str:
 
 
 def is_html(content_type: str | None) -> bool:
-    """Say whether a ``Content-Type`` is HTML's; not XHTML's, which is XML: scripts are written otherwise there."""
+    """Say whether a ``Content-Type`` is HTML's; XHTML's is not, scripts are written otherwise there."""
     return media_type(content_type) == "text/html"
 
 

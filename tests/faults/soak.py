@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import requests
 
-from tests.faults import faults as f
+from tests.faults import line_faults, our_faults, viewer_faults
 from tests.faults.world import UNSCALED, Count, Held, Times, World, open_world, require_root, until
 
 READERS = 4
@@ -36,22 +36,22 @@ HANG_SECONDS = 30.0
 RSS_GROWTH_KIB = 24 * 1024
 """What an hour may add to the resident memory of a Jupyter server: caches and pools that fill up."""
 
-FAULTS: tuple[f.Fault, ...] = (
-    f.cut_of_5_seconds,
-    f.cut_of_a_minute,
-    f.address_changes,
-    f.names_gone,
-    f.session_killed,
-    f.listener_down,
-    f.server_stopped,
-    f.comes_back_with(MaxSessions=1),
-    f.comes_back_with(AllowTcpForwarding="no"),
-    f.few_at_a_time,
-    f.viewer_killed,
-    f.viewer_killed_during_a_cut,
-    f.environment_deleted,
-    f.jupyter_stopped,
-    f.two_jupyters,
+FAULTS: tuple[line_faults.Fault, ...] = (
+    line_faults.cut_of_5_seconds,
+    line_faults.cut_of_a_minute,
+    line_faults.address_changes,
+    line_faults.names_gone,
+    line_faults.session_killed,
+    line_faults.listener_down,
+    line_faults.server_stopped,
+    line_faults.comes_back_with(MaxSessions=1),
+    line_faults.comes_back_with(AllowTcpForwarding="no"),
+    line_faults.few_at_a_time,
+    viewer_faults.viewer_killed,
+    viewer_faults.viewer_killed_during_a_cut,
+    viewer_faults.environment_deleted,
+    our_faults.jupyter_stopped,
+    our_faults.two_jupyters,
 )
 
 
@@ -92,7 +92,7 @@ class Readers:
             begun = time.monotonic()
             try:
                 answer = self.held.ask(path, timeout=2 * HANG_SECONDS)
-            except f.BROKEN_OFF:
+            except line_faults.BROKEN_OFF:
                 self._note("broken off", begun)
             except requests.Timeout:
                 self.reading.wrong.append(f"no answer within {2 * HANG_SECONDS:g} s")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.faults import faults as f
+from tests.faults import line_faults, our_faults, viewer_faults
 from tests.faults.soak import soak
 from tests.faults.world import LIMIT, Count, Held, World, open_world, require_root, until
 
@@ -37,7 +37,7 @@ def another_viewer(world: World, held: Held) -> None:
 
 def crash_is_told(world: World, held: Held) -> None:
     """It says that it crashed and with which last words; nothing of it runs, and a start makes another."""
-    f.crash_is_told(held)
+    viewer_faults.crash_is_told(held)
     assert world.viewers() == []
     again = world.start(held.jupyter, held.connection_id)
     assert again.pid != held.pid
@@ -68,7 +68,7 @@ def nothing_left(world: World, held: Held) -> None:
 class Row:
     """One row: a fault, what holds after it, whose lease it is, and whether that server stays as it was."""
 
-    fault: f.Fault
+    fault: line_faults.Fault
     holds: Callable[[World, Held], None]
     jupyter: str = "patient"
     counted: bool = True
@@ -81,44 +81,46 @@ SOAK_SECONDS = float(os.environ.get("RUNICORN_SOAK_SECONDS", "25"))
 
 TABLE = [
     # the line
-    Row(f.cut_of_5_seconds, same_viewer),
-    Row(f.cut_of_a_minute, same_viewer),
-    Row(f.cut_longer_than_the_lease, another_viewer, "brief"),
-    Row(f.address_changes, same_viewer),
-    Row(f.resets_under_load, same_viewer),
-    Row(f.slow_line, same_viewer),
-    Row(f.names_gone, same_viewer),
+    Row(line_faults.cut_of_5_seconds, same_viewer),
+    Row(line_faults.cut_of_a_minute, same_viewer),
+    Row(line_faults.cut_longer_than_the_lease, another_viewer, "brief"),
+    Row(line_faults.address_changes, same_viewer),
+    Row(line_faults.resets_under_load, same_viewer),
+    Row(line_faults.slow_line, same_viewer),
+    Row(line_faults.names_gone, same_viewer),
     # the SSH server
-    Row(f.session_killed, same_viewer),
-    Row(f.listener_down, same_viewer),
-    Row(f.server_stopped, same_viewer),
-    Row(f.comes_back_with(MaxSessions=1), same_viewer),
-    Row(f.comes_back_with(AllowTcpForwarding="no"), same_viewer),
-    Row(f.comes_back_with(AllowTcpForwarding="no", MaxSessions=8), same_viewer),
-    Row(f.forced_command, same_viewer),
-    Row(f.few_at_a_time, same_viewer),
-    Row(f.agent_gone, same_viewer),
-    Row(f.new_host_key, ended, "brief"),
+    Row(line_faults.session_killed, same_viewer),
+    Row(line_faults.listener_down, same_viewer),
+    Row(line_faults.server_stopped, same_viewer),
+    Row(line_faults.comes_back_with(MaxSessions=1), same_viewer),
+    Row(line_faults.comes_back_with(AllowTcpForwarding="no"), same_viewer),
+    Row(line_faults.comes_back_with(AllowTcpForwarding="no", MaxSessions=8), same_viewer),
+    Row(line_faults.forced_command, same_viewer),
+    Row(line_faults.few_at_a_time, same_viewer),
+    Row(line_faults.agent_gone, same_viewer),
+    Row(line_faults.new_host_key, ended, "brief"),
     # the viewer
-    Row(f.viewer_killed, crash_is_told),
-    Row(f.viewer_killed_during_a_cut, another_viewer),
-    Row(f.viewer_stopped, same_viewer, "brief"),
-    Row(f.viewer_out_of_memory, same_viewer_or_crash_is_told),
-    Row(f.port_squatted, another_viewer),
-    Row(f.environment_deleted, same_viewer),
-    Row(f.disk_full, nothing_left, "brief"),
-    Row(f.home_read_only, nothing_left, "brief"),
+    Row(viewer_faults.viewer_killed, crash_is_told),
+    Row(viewer_faults.viewer_killed_during_a_cut, another_viewer),
+    Row(viewer_faults.viewer_stopped, same_viewer, "brief"),
+    Row(viewer_faults.viewer_out_of_memory, same_viewer_or_crash_is_told),
+    Row(viewer_faults.port_squatted, another_viewer),
+    Row(viewer_faults.environment_deleted, same_viewer),
+    Row(viewer_faults.disk_full, nothing_left, "brief"),
+    Row(viewer_faults.home_read_only, nothing_left, "brief"),
     # our side
-    Row(f.jupyter_stopped, same_viewer),
-    Row(f.jupyter_sleeps_past_the_lease, another_viewer, "brief"),
-    Row(f.everything_sleeps, same_viewer, "brief"),
-    Row(f.kernel_killed, same_viewer, counted=False),  # Jupyter's first kernel leaves it ZeroMQ's threads
-    Row(f.two_jupyters, same_viewer),
-    Row(f.clock_set, nothing_left),
-    Row(f.the_other_jupyter_killed, nothing_left),
-    Row(f.jupyter_killed_and_started_again, nothing_left),
-    Row(f.a_hundred_connections, nothing_left),
-    Row(f.everything_of_ours_dies, nothing_left, "brief"),
+    Row(our_faults.jupyter_stopped, same_viewer),
+    Row(our_faults.jupyter_sleeps_past_the_lease, another_viewer, "brief"),
+    Row(our_faults.everything_sleeps, same_viewer, "brief"),
+    Row(
+        our_faults.kernel_killed, same_viewer, counted=False
+    ),  # Jupyter's first kernel leaves it ZeroMQ's threads
+    Row(our_faults.two_jupyters, same_viewer),
+    Row(our_faults.clock_set, nothing_left),
+    Row(our_faults.the_other_jupyter_killed, nothing_left),
+    Row(our_faults.jupyter_killed_and_started_again, nothing_left),
+    Row(our_faults.a_hundred_connections, nothing_left),
+    Row(our_faults.everything_of_ours_dies, nothing_left, "brief"),
 ]
 
 
@@ -143,7 +145,7 @@ def world(built_world: World) -> Iterator[World]:
 @pytest.mark.timeout(300)  # on a machine that does much else
 @pytest.mark.parametrize("row", sorted(TABLE, key=lambda row: row.jupyter), ids=str)
 def test_row(world: World, row: Row) -> None:
-    if row.fault is f.clock_set and shutil.which("cc") is None:
+    if row.fault is our_faults.clock_set and shutil.which("cc") is None:
         pytest.skip("a clock of a process's own needs a C compiler")
     jupyter = getattr(world, row.jupyter)
     held = world.hold(jupyter)

@@ -9,11 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,15 +24,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.api.conftest import World
-from tests.world.relay import Relay
-from tests.world.sshd import make_key
+from tests.fuzz.life_world import PATIENCE_SECONDS, Known, Line, Process, eventually, line, runs
+
+__all__ = ["line"]
 
 EXAMPLES = int(os.environ.get("RUNICORN_FUZZ_EXAMPLES", "6"))
 WALKS, STEPS = max(2, EXAMPLES // 2), 12 if EXAMPLES < 20 else 40
 MOST = 4
 """Connections at a time."""
-PATIENCE_SECONDS = 60
 
 ENVIRONMENTS = {"rc072": 200, "rc050": 200, "empty": 424, "nowhere": 404}
 IN_VAIN: list[tuple[dict[str, Any], int]] = [
@@ -50,52 +44,6 @@ HOW = ["wrongly", "twice", "never", "rightly"]
 NAMES = ["a", "b/../c", "环境"]
 WHICH = st.integers(0, MOST - 1)
 NAVIGATION = {"Sec-Fetch-Dest": "document", "Accept": "text/html"}
-
-
-@dataclass
-class Line:
-    """The world of the walks: ``gpu1`` directly, and ``line`` over a relay that can be cut."""
-
-    world: World
-    relay: Relay
-    locked_key: Path
-
-
-@dataclass
-class Process:
-    """A viewer's process on the remote, and which connections hold it."""
-
-    env_name: str
-    pid: int
-    holders: set[str] = field(default_factory=set)
-    forsaken: bool = False
-    """A holder went away without a word, since its line was cut: only the lease ends it for sure."""
-
-
-@dataclass
-class Known:
-    """What the model knows of a connection."""
-
-    alias: str
-    process: Process | None = None
-    url: str | None = None
-    status: str = "stopped"
-
-
-def _eventually(is_so: Callable[[], bool]) -> None:
-    """Wait for what happens in other processes, which tell nobody."""
-    tick = threading.Event()
-    for _ in range(PATIENCE_SECONDS * 50):
-        if is_so():
-            return
-        tick.wait(0.02)
-    raise AssertionError("it did not happen")
-
-
-def _runs(pid: int) -> bool:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
-    return False
 
 
 class Life(RuleBasedStateMachine):
@@ -136,7 +84,7 @@ class Life(RuleBasedStateMachine):
 
     def shared(self, env_name: str) -> Process | None:
         """The process that a start of this environment adopts."""
-        alive = [one for one in self.processes if one.env_name == env_name and _runs(one.pid)]
+        alive = [one for one in self.processes if one.env_name == env_name and runs(one.pid)]
         return alive[-1] if alive else None
 
     def admit(self, body: dict[str, Any], alias: str) -> None:
@@ -196,7 +144,7 @@ class Life(RuleBasedStateMachine):
         if not told:
             process.forsaken = True
         elif not process.holders and not process.forsaken:
-            assert not _runs(process.pid)
+            assert not runs(process.pid)
 
     @precondition(lambda self: self.gone)
     @rule(which=WHICH)
@@ -341,7 +289,7 @@ class Life(RuleBasedStateMachine):
         process = self.pick(which, running)
         os.kill(process.pid, signal.SIGKILL)
         for connection_id in process.holders:
-            _eventually(lambda it=connection_id: self.viewer(it)["status"] == "crashed")  # type: ignore[misc]
+            eventually(lambda it=connection_id: self.viewer(it)["status"] == "crashed")  # type: ignore[misc]
             self.known[connection_id].status = "crashed"
 
     def viewer(self, connection_id: str) -> dict[str, Any]:
@@ -381,7 +329,7 @@ class Life(RuleBasedStateMachine):
                 for name in names
             )
 
-        _eventually(is_so)
+        eventually(is_so)
 
     # -- profiles
 
@@ -448,7 +396,7 @@ class Life(RuleBasedStateMachine):
         for name in self.profiles:
             self.ask("DELETE", "profiles", params={"name": name})
         for process in self.processes:
-            if _runs(process.pid):
+            if runs(process.pid):
                 assert process.forsaken
                 os.kill(process.pid, signal.SIGKILL)
 
@@ -456,21 +404,6 @@ class Life(RuleBasedStateMachine):
 def make_life(line: Line) -> type[Life]:
     """Give the machine on this line."""
     return type("LifeOnThisLine", (Life,), {"line": line})
-
-
-@pytest.fixture(scope="module")
-def line(session_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
-    """A relay to the remote, and a key with a passphrase that it takes; each walk cleans up behind itself."""
-    world = session_world
-    key = make_key(tmp_path_factory.mktemp("keys") / "locked", passphrase="open sesame")
-    with world.sshd.authorized_keys.open("a") as file:
-        file.write(Path(f"{key}.pub").read_text())
-    relay = Relay(world.sshd.host, world.sshd.port)
-    with world.home.known_hosts.open("a") as file:
-        file.write(f"line {world.sshd.host_key}\n")
-    world.home.host("line", world.sshd, Port=relay.port, HostKeyAlias="line")
-    yield Line(world, relay, key)
-    relay.close()
 
 
 # One walk that takes every kind of step, and those that make two connections on one viewer interesting. The

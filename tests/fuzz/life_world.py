@@ -1,0 +1,79 @@
+"""What the walks of ``test_life`` go through: a line that can be cut, and what is known of its ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.api.conftest import World
+from tests.world.relay import Relay
+from tests.world.sshd import make_key
+
+PATIENCE_SECONDS = 60
+
+
+@dataclass
+class Line:
+    """The world of the walks: ``gpu1`` directly, and ``line`` over a relay that can be cut."""
+
+    world: World
+    relay: Relay
+    locked_key: Path
+
+
+@dataclass
+class Process:
+    """A viewer's process on the remote, and which connections hold it."""
+
+    env_name: str
+    pid: int
+    holders: set[str] = field(default_factory=set)
+    forsaken: bool = False
+    """A holder went away without a word, since its line was cut: only the lease ends it for sure."""
+
+
+@dataclass
+class Known:
+    """What the model knows of a connection."""
+
+    alias: str
+    process: Process | None = None
+    url: str | None = None
+    status: str = "stopped"
+
+
+def eventually(is_so: Callable[[], bool]) -> None:
+    """Wait for what happens in other processes, which tell nobody."""
+    tick = threading.Event()
+    for _ in range(PATIENCE_SECONDS * 50):
+        if is_so():
+            return
+        tick.wait(0.02)
+    raise AssertionError("it did not happen")
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    return False
+
+
+@pytest.fixture(scope="module")
+def line(session_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    """A relay to the remote, and a key with a passphrase that it takes; each walk cleans up behind itself."""
+    world = session_world
+    key = make_key(tmp_path_factory.mktemp("keys") / "locked", passphrase="open sesame")
+    with world.sshd.authorized_keys.open("a") as file:
+        file.write(Path(f"{key}.pub").read_text())
+    relay = Relay(world.sshd.host, world.sshd.port)
+    with world.home.known_hosts.open("a") as file:
+        file.write(f"line {world.sshd.host_key}\n")
+    world.home.host("line", world.sshd, Port=relay.port, HostKeyAlias="line")
+    yield Line(world, relay, key)
+    relay.close()
