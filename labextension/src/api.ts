@@ -232,3 +232,11 @@ export interface IRunMetrics {
   /** How many steps were logged. */
   total: number;
 }
+
+/** The options of the client itself. */
+export interface IClientOptions {
+  /** The Jupyter server's token; a page that is logged in by cookie needs none. */
+  token?: string;
+  /** A replacement of the global `fetch`. */
+  fetch?: typeof fetch;
+}

@@ -9,6 +9,7 @@
 import type {
   CheckResult,
   Health,
+  IClientOptions,
   IConnection,
   IConnectOptions,
   IConnectResult,
@@ -29,16 +30,7 @@ import type {
 
 export type * from './api.js';
 
-/** The options of the client itself. */
-export interface IClientOptions {
-  /** The Jupyter server's token; a page that is logged in by cookie needs none. */
-  token?: string;
-  /** A replacement of the global `fetch`. */
-  fetch?: typeof fetch;
-}
-
-/** The most runs that the server gives in one answer. */
-const RUNS_A_PAGE = 2000;
+const RUNS_A_PAGE = 2000; // the most that the server gives in one answer
 
 type Answer<T> = T & { success: true };
 
