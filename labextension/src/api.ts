@@ -110,6 +110,15 @@ export interface IProfile {
   remote_root?: string | null;
 }
 
+/** What was opened last on a host. */
+export interface ILastChoice {
+  /** As it was connected to. */
+  host: string;
+  username: string;
+  env_name: string;
+  remote_root: string | null;
+}
+
 /** One entry of `listKnownHosts`. */
 export interface IKnownHost {
   host: string;

@@ -18,6 +18,7 @@ import type {
   IHostAlias,
   IHostKey,
   IKnownHost,
+  ILastChoice,
   IProfile,
   IPrompt,
   IRun,
@@ -27,20 +28,11 @@ import type {
   IStartViewerOptions,
   IViewer
 } from './api.js';
+import type { Answer, IRequest } from './request.js';
 
 export type * from './api.js';
 
 const RUNS_A_PAGE = 2000; // the most that the server gives in one answer
-
-type Answer<T> = T & { success: true };
-
-interface IRequest {
-  method?: 'GET' | 'POST' | 'DELETE';
-  query?: Record<string, string | number | boolean | null | undefined>;
-  body?: unknown;
-  requestId?: string;
-  signal?: AbortSignal;
-}
 
 /**
  * A failed call.
@@ -254,7 +246,12 @@ export class RunicornRemoteClient {
 
   /** List the saved connections. */
   async listProfiles(): Promise<IProfile[]> {
-    return (await this._call<{ profiles: IProfile[] }>('profiles')).profiles;
+    return (await this.readProfiles()).profiles;
+  }
+
+  /** Read the saved connections, and what was opened last, the latest first. */
+  async readProfiles(): Promise<Answer<{ profiles: IProfile[]; recent: ILastChoice[] }>> {
+    return this._call('profiles');
   }
 
   /** Save a connection under its name. */

@@ -11,6 +11,7 @@ import type {
   IConnection,
   IEnvironment,
   IHostAlias,
+  ILastChoice,
   IProfile,
   RunicornRemoteClient
 } from './client.js';
@@ -81,7 +82,7 @@ type StoreClient = Pick<
   | 'readEnvironments'
   | 'detectEnvironments'
   | 'listHosts'
-  | 'listProfiles'
+  | 'readProfiles'
   | 'ping'
 >;
 
@@ -129,6 +130,13 @@ export class RemoteStore {
   /** The saved connections. */
   get profiles(): readonly IProfile[] {
     return this._profiles;
+  }
+
+  /** What was opened last on the host of a connection, as its user. */
+  lastChoice(connection: IConnection): ILastChoice | undefined {
+    return this._recent.find(
+      item => item.host === connection.host && item.username === connection.username
+    );
   }
 
   /** Find a connection by its id. */
@@ -238,14 +246,15 @@ export class RemoteStore {
   async readSuggestions(): Promise<void> {
     const [hosts, profiles] = await Promise.allSettled([
       this._client.listHosts(),
-      this._client.listProfiles()
+      this._client.readProfiles()
     ]);
     // Suggestions help with typing; without them the form works as well.
     if (hosts.status === 'fulfilled') {
       this._hosts = hosts.value;
     }
     if (profiles.status === 'fulfilled') {
-      this._profiles = profiles.value;
+      this._profiles = profiles.value.profiles;
+      this._recent = profiles.value.recent;
     }
     this._changed.emit();
   }
@@ -322,6 +331,7 @@ export class RemoteStore {
   private _connections: readonly IConnection[] = [];
   private _hosts: readonly IHostAlias[] = [];
   private _profiles: readonly IProfile[] = [];
+  private _recent: readonly ILastChoice[] = [];
   private _loaded = false;
   private _error: unknown = null;
   private _reading: Promise<void> | null = null;

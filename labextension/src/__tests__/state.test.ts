@@ -92,7 +92,7 @@ class HeldClient {
     return [];
   }
 
-  async listProfiles(): Promise<never> {
+  async readProfiles(): Promise<never> {
     throw new Error('no profiles');
   }
 }

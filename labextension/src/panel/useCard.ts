@@ -2,7 +2,7 @@
 
 import React from 'react';
 
-import type { IConnection, IEnvironment, IProfile } from '../client.js';
+import type { IConnection, IEnvironment, ILastChoice, IProfile } from '../client.js';
 import { Declined } from '../flow.js';
 import type { Runicorn } from '../model.js';
 import { coordinateOf } from '../tokens.js';
@@ -72,6 +72,14 @@ async function connectAgain(runicorn: Runicorn, connection: IConnection): Promis
   };
 }
 
+/** The environment to offer first: the one that was opened last, where it is still there. */
+export function offeredName(
+  usable: readonly IEnvironment[],
+  last: ILastChoice | undefined
+): string {
+  return (usable.find(item => item.name === last?.env_name) ?? usable[0])?.name ?? '';
+}
+
 /** The state and the actions of a connection's card. */
 export function useCard(
   connection: IConnection,
@@ -84,12 +92,16 @@ export function useCard(
   const { connection_id: id, viewer } = connection;
   const environments = store.environments(id);
   const [chosen, setEnvName] = React.useState(wanted?.envName ?? '');
-  const [root, setRoot] = React.useState(wanted?.remoteRoot ?? '');
+  const [typed, setRoot] = React.useState(wanted?.remoteRoot ?? null);
   const [busy, setBusy] = React.useState<Work | null>(null);
   const [error, setError] = React.useState<unknown>(null);
   const [showLogs, setShowLogs] = React.useState(false);
   const openRef = React.useRef<HTMLButtonElement>(null);
-  const envName = chosen || viewer?.env_name || usableOf(environments)[0]?.name || '';
+  const last = store.lastChoice(connection);
+  const offered = offeredName(usableOf(environments), last);
+  const envName = chosen || viewer?.env_name || offered;
+  // Where the environment is the last one, its folder is offered with it.
+  const root = typed ?? (last?.env_name === envName ? (last.remote_root ?? '') : '');
   const environment = environments.list?.find(item => item.name === envName);
   const isUp = connection.status === 'connected';
 
