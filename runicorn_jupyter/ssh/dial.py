@@ -313,7 +313,8 @@ def _no_server(link: Link, hop: Target, error: Exception) -> SshUnavailable:
     where = f"{hop.hostname} port {hop.port}"
     greeting = link.transport.greeting
     if isinstance(link.wire, CommandWire):
-        said = f": {link.wire.said}" if link.wire.said else ""
+        words = link.wire.last_words()
+        said = f": {words}" if words else ""
         return SshUnavailable(f"The ProxyCommand for {hop.asked} gave no SSH connection{said}.")
     if any("MaxStartups" in line for line in greeting):
         return SshUnavailable(f"{where} is busy with too many new connections; try again in a moment.")

@@ -7,12 +7,16 @@ import contextlib
 import os
 import signal
 import socket
+import threading
 
 from runicorn_jupyter.errors import SshUnavailable
 from runicorn_jupyter.ssh.wire import SocketWire
 
 TAIL_BYTES = 2048
 """How much of what the command printed is kept, to say why it failed."""
+
+LAST_WORDS_SECONDS = 1.0
+"""How long to wait for them: a command may close its output and go on."""
 
 
 class CommandWire(SocketWire):
@@ -23,6 +27,7 @@ class CommandWire(SocketWire):
         self._process = process
         self._loop = asyncio.get_running_loop()
         self._tail = b""
+        self._said_all = threading.Event()
         self._drain = self._loop.create_task(self._collect(), name="ssh-proxy-command")
 
     @classmethod
@@ -63,16 +68,22 @@ class CommandWire(SocketWire):
             raise
         return cls(ours, process)
 
-    @property
-    def said(self) -> str:
-        """The last line that the command printed to its standard error."""
+    def last_words(self) -> str:
+        """Give the last line that the command printed to its standard error (in a worker thread).
+
+        Its standard output may have ended before what it said of that was read: it has a moment to end, too.
+        """
+        self._said_all.wait(LAST_WORDS_SECONDS)
         lines = self._tail.decode("utf-8", "replace").split("\n")
         last = next((line for line in reversed(lines) if line.strip()), "")
         return "".join(letter for letter in last if letter.isprintable()).strip()[:200]
 
     async def _collect(self) -> None:
-        while self._process.stderr and (data := await self._process.stderr.read(4096)):
-            self._tail = (self._tail + data)[-TAIL_BYTES:]
+        try:
+            while self._process.stderr and (data := await self._process.stderr.read(4096)):
+                self._tail = (self._tail + data)[-TAIL_BYTES:]
+        finally:
+            self._said_all.set()
         await self._process.wait()
 
     def close(self) -> None:

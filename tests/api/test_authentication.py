@@ -234,7 +234,9 @@ def test_what_answers_get_is_known() -> None:
         "list_hosts",
         "list_known_hosts",
         "list_profiles",
+        "list_runs",
         "ping",
+        "run_metrics",
         "viewer_logs",
         "viewer_status",
     }

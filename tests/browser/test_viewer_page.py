@@ -63,7 +63,8 @@ async def test_local_storage_is_kept_and_session_storage_is_not(
 async def test_what_was_just_set_is_kept_when_the_page_goes(
     shimmed: tuple[Proxy, Upstream], shown: Page
 ) -> None:
-    await shown.evaluate("localStorage.last = 'word'; void setTimeout(() => location.reload())")
+    async with shown.expect_navigation():  # a page in the middle of one is closed by Chromium at its leisure
+        await shown.evaluate("localStorage.last = 'word'; void setTimeout(() => location.reload())")
     async with asyncio.timeout(10):
         while shimmed[0].endpoint.storage.items != {"last": "word"}:
             await asyncio.sleep(0.01)

@@ -7,14 +7,26 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis.stateful import RuleBasedStateMachine
 
 from tests.api.conftest import World
 from tests.world.relay import Relay
 from tests.world.sshd import make_key
 
 PATIENCE_SECONDS = 60
+
+ENVIRONMENTS = {"rc072": 200, "rc050": 200, "empty": 424, "nowhere": 404}
+IN_VAIN: list[tuple[dict[str, Any], int]] = [
+    ({}, 400),
+    ({"host": "gpu1", "port": "x"}, 400),
+    ({"host": "-oX"}, 400),
+    ({"host": "127.0.0.1", "port": 1}, 503),
+]
+HOW = ["wrongly", "twice", "never", "rightly"]
+NAMES = ["a", "b/../c", "环境"]
 
 
 @dataclass
@@ -62,6 +74,26 @@ def runs(pid: int) -> bool:
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
     return False
+
+
+class Asker(RuleBasedStateMachine):
+    """What asks the API of the world that it walks through."""
+
+    line: Line
+
+    def ask(self, method: str, path: str, expected: int | set[int] = 200, **kwargs: Any) -> dict[str, Any]:
+        """Ask the API, and check status and envelope."""
+        answer = self.line.world.jupyter.request(method, path, **kwargs)
+        body: dict[str, Any] = answer.json()
+        allowed = {expected} if isinstance(expected, int) else expected
+        assert answer.status_code in allowed, (method, path, kwargs, answer.status_code, body)
+        assert body["success"] is (answer.status_code == 200)
+        assert answer.status_code == 200 or body["error"]
+        return body
+
+    def pick(self, which: int, among: list[Any]) -> Any:
+        """Choose one of those that there are."""
+        return among[which % len(among)]
 
 
 @pytest.fixture(scope="module")

@@ -15,16 +15,22 @@ import pytest
 import requests
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from tests.fuzz.life_world import PATIENCE_SECONDS, Known, Line, Process, eventually, line, runs
+from tests.fuzz.life_world import (
+    ENVIRONMENTS,
+    HOW,
+    IN_VAIN,
+    NAMES,
+    PATIENCE_SECONDS,
+    Asker,
+    Known,
+    Line,
+    Process,
+    eventually,
+    line,
+    runs,
+)
 
 __all__ = ["line"]
 
@@ -33,23 +39,12 @@ WALKS, STEPS = max(2, EXAMPLES // 2), 12 if EXAMPLES < 20 else 40
 MOST = 4
 """Connections at a time."""
 
-ENVIRONMENTS = {"rc072": 200, "rc050": 200, "empty": 424, "nowhere": 404}
-IN_VAIN: list[tuple[dict[str, Any], int]] = [
-    ({}, 400),
-    ({"host": "gpu1", "port": "x"}, 400),
-    ({"host": "-oX"}, 400),
-    ({"host": "127.0.0.1", "port": 1}, 503),
-]
-HOW = ["wrongly", "twice", "never", "rightly"]
-NAMES = ["a", "b/../c", "环境"]
 WHICH = st.integers(0, MOST - 1)
 NAVIGATION = {"Sec-Fetch-Dest": "document", "Accept": "text/html"}
 
 
-class Life(RuleBasedStateMachine):
+class Life(Asker):
     """Steps of people's, and of the world's; the model is what the fields hold."""
-
-    line: Line
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,25 +57,9 @@ class Life(RuleBasedStateMachine):
         self.spent: list[str] = []
         self.profiles: dict[str, str] = {}
 
-    # -- asking
-
-    def ask(self, method: str, path: str, expected: int | set[int] = 200, **kwargs: Any) -> dict[str, Any]:
-        """Ask the API, and check status and envelope."""
-        answer = self.line.world.jupyter.request(method, path, **kwargs)
-        body: dict[str, Any] = answer.json()
-        allowed = {expected} if isinstance(expected, int) else expected
-        assert answer.status_code in allowed, (method, path, kwargs, answer.status_code, body)
-        assert body["success"] is (answer.status_code == 200)
-        assert answer.status_code == 200 or body["error"]
-        return body
-
     def is_up(self, connection_id: str) -> bool:
         """Whether the line of a connection is whole."""
         return self.up or self.known[connection_id].alias != "line"
-
-    def pick(self, which: int, among: list[Any]) -> Any:
-        """Choose one of those that there are."""
-        return among[which % len(among)]
 
     def shared(self, env_name: str) -> Process | None:
         """The process that a start of this environment adopts."""

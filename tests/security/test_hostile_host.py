@@ -259,10 +259,14 @@ def test_a_stranger_on_a_dead_viewers_port_gets_no_secret_and_shows_nothing(worl
 
 
 def listeners(process: psutil.Process) -> set[tuple[str, int] | str]:
-    """Give all that a process and what it has started listen on."""
+    """Give all that a process and what it has started listen on; kernels are Jupyter's own affair."""
     found: set[tuple[str, int] | str] = set()
     inodes: set[str] = set()
+    kernels = [each for each in process.children() if "ipykernel_launcher" in each.cmdline()]
+    theirs = [below for each in kernels for below in each.children(recursive=True)]
     for each in [process, *process.children(recursive=True)]:
+        if each in kernels or each in theirs:
+            continue
         found |= {c.laddr for c in each.net_connections() if c.status == psutil.CONN_LISTEN}
         for link in Path(f"/proc/{each.pid}/fd").iterdir():
             with suppress(OSError):

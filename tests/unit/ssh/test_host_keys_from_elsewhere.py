@@ -221,7 +221,7 @@ async def settle(connection: Connection) -> None:
     for _ in range(2):
         await connection.ping()
         for thread in threading.enumerate():
-            if thread.name == "ssh-host-keys":
+            if thread.name == "ssh-host-keys" and thread.is_alive():  # not one that is just being started
                 await asyncio.to_thread(thread.join, SECONDS)
 
 
