@@ -20,6 +20,7 @@ from tests.api.conftest import World
 from tests.world.sshd import Sshd, make_key
 
 SECONDS = 60
+THREADS = {"runicorn-call", "runicorn-events", "runicorn-panel", "runicorn-panel-refresh"}
 MIME = "application/vnd.runicorn.viewer+json"
 
 
@@ -98,6 +99,10 @@ def session(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[NotebookS
     )
     yield made
     made.close()
+    # What a thread that ends later asks for would be asked of another server: that of the next test's world.
+    for thread in [t for t in threading.enumerate() if t.name in THREADS]:
+        thread.join(SECONDS)
+        assert not thread.is_alive(), thread.name
 
 
 @pytest.fixture
