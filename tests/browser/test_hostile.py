@@ -66,7 +66,7 @@ async def test_reaches_nothing_of_jupyters(
     else:
         attack = await _own_tab(context, lab, before["connections"][0])
     await attack.wait_for_function("() => document.title === 'click'", timeout=100_000)
-    await page.screenshot(path=REPOSITORY / "test-results" / f"hostile-{framed}.png")
+    await page.screenshot(path=REPOSITORY / "test-results" / f"hostile-{framed}.png", timeout=120_000)
     if isinstance(attack, Page):
         await attack.mouse.click(20, 20)  # a locator would wait for the navigations that were refused
     else:

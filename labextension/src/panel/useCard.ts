@@ -92,16 +92,13 @@ export function useCard(
   const { connection_id: id, viewer } = connection;
   const environments = store.environments(id);
   const [chosen, setEnvName] = React.useState(wanted?.envName ?? '');
-  const [typed, setRoot] = React.useState(wanted?.remoteRoot ?? null);
+  const [root, setRoot] = React.useState(wanted?.remoteRoot ?? '');
   const [busy, setBusy] = React.useState<Work | null>(null);
   const [error, setError] = React.useState<unknown>(null);
   const [showLogs, setShowLogs] = React.useState(false);
   const openRef = React.useRef<HTMLButtonElement>(null);
-  const last = store.lastChoice(connection);
-  const offered = offeredName(usableOf(environments), last);
+  const offered = offeredName(usableOf(environments), store.lastChoice(connection));
   const envName = chosen || viewer?.env_name || offered;
-  // Where the environment is the last one, its folder is offered with it.
-  const root = typed ?? (last?.env_name === envName ? (last.remote_root ?? '') : '');
   const environment = environments.list?.find(item => item.name === envName);
   const isUp = connection.status === 'connected';
 
