@@ -245,7 +245,7 @@ async def test_an_unrenewed_viewer_ends_and_leaves_nothing(
     viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=1)
     await until(lambda: not viewer_pids(remote), seconds=20)
     assert await viewer.check() == "crashed"
-    assert not list((remote.home / ".local/state").rglob("*"))
+    await until(lambda: not list((remote.home / ".local/state").rglob("*")), seconds=20)
 
 
 async def test_a_killed_viewer_is_crashed_and_its_log_is_there(
