@@ -6,7 +6,7 @@ from functools import partial
 
 from benchmarks import load
 from benchmarks.harness import OURS, Answer, interleave
-from benchmarks.world import BARE, ENVIRONMENT, World
+from benchmarks.world import BARE, World
 from tests.world.many_runs import many_runs
 
 RUNS = (10, 100, 1_000, 10_000)
@@ -21,14 +21,7 @@ def _runs(world: World, count: int, rounds: int) -> Answer:
     many_runs(root, like, count)
     connection_id = world.connect()
     try:
-        viewer = world.api(
-            "POST",
-            "viewer/start",
-            connection_id=connection_id,
-            env_name=ENVIRONMENT,
-            remote_root=str(root),
-            auto_open=False,
-        )["viewer"]
+        viewer = world.start_viewer(connection_id, root=root)
         path = "api/runs"
         with world.forwarded(viewer["remote_port"]) as port:
             headers = world.ticket(path, viewer["remote_port"])

@@ -12,7 +12,7 @@ import psutil
 import requests
 
 from benchmarks.harness import OURS, Answer, interleave, stopwatch, until
-from benchmarks.world import ENVIRONMENT, RUNICORN, World
+from benchmarks.world import RUNICORN, World
 from runicorn_jupyter.client import RunicornRemoteClient
 from tests.world.environments import Trainer, build
 from tests.world.many_runs import many_runs
@@ -66,14 +66,7 @@ def _servers(world: World) -> Iterator[tuple[list[str], Any]]:
         if not root.exists():
             many_runs(root, like, RUNS)
         connection_id = world.connect()
-        viewer = world.api(
-            "POST",
-            "viewer/start",
-            connection_id=connection_id,
-            env_name=ENVIRONMENT,
-            remote_root=str(root),
-            auto_open=False,
-        )["viewer"]
+        viewer = world.start_viewer(connection_id, root=root)
         connections.append(connection_id)
         urls.append(viewer["url"])
         roots.append(root)

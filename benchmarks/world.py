@@ -194,10 +194,18 @@ class World:
         connection_id: str = answer["connection_id"]
         return connection_id
 
-    def start_viewer(self, connection_id: str, server: JupyterServer | None = None) -> dict[str, Any]:
+    def start_viewer(
+        self, connection_id: str, server: JupyterServer | None = None, *, root: Path | None = None
+    ) -> dict[str, Any]:
         """Start the viewer, or adopt the one that runs; return it as the API has it."""
         answer = self.api(
-            "POST", "viewer/start", server, connection_id=connection_id, env_name=ENVIRONMENT, auto_open=False
+            "POST",
+            "viewer/start",
+            server,
+            connection_id=connection_id,
+            env_name=ENVIRONMENT,
+            auto_open=False,
+            **({} if root is None else {"remote_root": str(root)}),
         )
         viewer: dict[str, Any] = answer["viewer"]
         return viewer

@@ -15,6 +15,7 @@ import type {
   IProfile,
   RunicornRemoteClient
 } from './client.js';
+import { SharedReading } from './reading.js';
 import { holdsViewer, isAtHost, type ICoordinate } from './tokens.js';
 
 /** An event of the server, as its schema has it. */
@@ -229,17 +230,7 @@ export class RemoteStore {
    * Calls during a reading share one further reading, which begins after it.
    */
   refresh(): Promise<void> {
-    if (this._reading) {
-      this._next ??= this._reading.then(() => {
-        this._next = null;
-        return this.refresh();
-      });
-      return this._next;
-    }
-    this._reading = this._read().finally(() => {
-      this._reading = null;
-    });
-    return this._reading;
+    return this._reading.again();
   }
 
   /** Read aliases and profiles again. */
@@ -334,6 +325,5 @@ export class RemoteStore {
   private _recent: readonly ILastChoice[] = [];
   private _loaded = false;
   private _error: unknown = null;
-  private _reading: Promise<void> | null = null;
-  private _next: Promise<void> | null = null;
+  private readonly _reading = new SharedReading(() => this._read());
 }

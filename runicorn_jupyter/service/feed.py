@@ -170,7 +170,7 @@ class RunFeed:
             with contextlib.suppress(OSError, RemoteError, ValueError):
                 if await self._ask_again():
                     return
-            await self._ask_once()
+            await self._ask_on(await self._hold.remote.open_control(WAIT_SECONDS))
         except (OSError, RemoteError, ValueError) as exc:
             self._failed(exc)
 
@@ -179,16 +179,11 @@ class RunFeed:
         control, self._control = self._control, None
         if control is None:
             return False
-        try:
-            await self._exchange(control, 0)
-        except BaseException:
-            control.close()
-            raise
-        self._control = control
+        await self._ask_on(control)
         return True
 
-    async def _ask_once(self) -> None:
-        control = await self._hold.remote.open_control(WAIT_SECONDS)
+    async def _ask_on(self, control: Control) -> None:
+        """Ask, and keep the connection for the next look if that went well."""
         try:
             await self._exchange(control, 0)
         except BaseException:

@@ -128,9 +128,12 @@ class Session:
             If this connection holds one, for another environment too.
         """
         self._require_connected()
-        self._require_free(caller, base_url)
-        found = await self.look()
-        self._require_free(caller, base_url)  # another start may have come while the remote was looked at
+        found = await self.look()  # meanwhile another start may come, so the check is after it
+        if self._hold is not None and self._hold.is_held:
+            raise ViewerAlreadyRunning(
+                "This connection has a viewer already; stop it first to start another.",
+                viewer=self.describe_viewer(caller, base_url).model_dump(mode="json"),
+            )
         environment = environments.find(found.environments, request.env_name)
         hold = ViewerHold(
             self.connection,
@@ -184,13 +187,6 @@ class Session:
 
     async def _ahead(self, environment: m.Environment, request: m.ViewerStartRequest) -> list[RunningViewer]:
         return await self._foresight.take(self.connection, environment, request.remote_root)
-
-    def _require_free(self, caller: Caller, base_url: str) -> None:
-        if self._hold is not None and self._hold.is_held:
-            raise ViewerAlreadyRunning(
-                "This connection has a viewer already; stop it first to start another.",
-                viewer=self.describe_viewer(caller, base_url).model_dump(mode="json"),
-            )
 
     async def stop_viewer(self, *, cleanup: bool) -> None:
         """Stop the viewer.

@@ -8,6 +8,7 @@ import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 import { Signal, type ISignal } from '@lumino/signaling';
 
 import type { IRun, IRunsAnswer, IRunsServer, RunicornRemoteClient } from '../client.js';
+import { SharedReading } from '../reading.js';
 import type { IRemoteEvent, RemoteStore } from '../state.js';
 import { namesOf, type ISeries } from './chart.js';
 import { keyOfRun, newestFirst, serverOf } from './table.js';
@@ -56,7 +57,7 @@ export class RunsStore {
 
   /** Whether they are being read. */
   get loading(): boolean {
-    return this._reading !== null;
+    return this._reading.isUnderWay;
   }
 
   /** Why the last reading failed, or null. */
@@ -75,19 +76,7 @@ export class RunsStore {
 
   /** Read what changed; calls during a reading share one further reading. */
   refresh(): Promise<void> {
-    if (this._reading) {
-      this._next ??= this._reading.then(() => {
-        this._next = null;
-        return this.refresh();
-      });
-      return this._next;
-    }
-    this._reading = this._read().finally(() => {
-      this._reading = null;
-      this._changed.emit();
-    });
-    this._changed.emit();
-    return this._reading;
+    return this._reading.again();
   }
 
   /** Read one metric of some runs; those that do not have it are left out. */
@@ -160,6 +149,8 @@ export class RunsStore {
   private _servers: readonly IRunsServer[] = [];
   private _version = '';
   private _error: unknown = null;
-  private _reading: Promise<void> | null = null;
-  private _next: Promise<void> | null = null;
+  private readonly _reading = new SharedReading(
+    () => this._read(),
+    () => this._changed.emit()
+  );
 }
