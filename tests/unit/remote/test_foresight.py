@@ -15,7 +15,7 @@ from runicorn_jupyter.remote.viewer import RemoteViewer
 from runicorn_jupyter.service.foresight import Foresight
 from runicorn_jupyter.ssh.connection import Connection
 from runicorn_jupyter.ssh.profiles import Profiles
-from tests.unit.remote.conftest import environment, viewer_pids
+from tests.unit.remote.conftest import environment, until, viewer_pids
 from tests.world.sshd import Sshd
 
 
@@ -59,7 +59,7 @@ async def test_who_asks_for_it_finds_it_running(foresight: Foresight, host: Host
 
 
 async def test_another_environment_root_or_host_is_not_it(
-    foresight: Foresight, host: Host, tmp_path: Path
+    foresight: Foresight, host: Host, remote: Sshd, tmp_path: Path
 ) -> None:
     foresight.begin(host)
     other = environment(host.prefix).model_copy(update={"prefix": "/elsewhere"})
@@ -69,6 +69,12 @@ async def test_another_environment_root_or_host_is_not_it(
     unknown = Foresight(Profiles(tmp_path / "none.json"), 60)
     unknown.begin(host)
     assert await unknown.take(host.connection, environment(host.prefix), None) == []
+
+    # What was started in vain would end itself within a minute; whoever asks for it before finds it.
+    await until(lambda: bool(viewer_pids(remote)), 30)
+    viewer = await RemoteViewer.start(host.connection, environment(host.prefix), None, lease_seconds=60)
+    assert viewer.adopted
+    assert await viewer.stop(cleanup=True)
 
 
 async def test_what_is_not_wanted_is_given_up(foresight: Foresight, host: Host) -> None:
