@@ -90,7 +90,8 @@ async def test_reaches_nothing_of_jupyters(
 
 async def _comes_to(attack: Page | Frame, title: str) -> None:
     """Wait for a step of the attack; by the clock, as a page behind another one has no frames to count."""
-    await attack.wait_for_function("title => document.title === title", arg=title, timeout=100_000, polling=100)
+    is_there = "title => document.title === title"
+    await attack.wait_for_function(is_there, arg=title, timeout=100_000, polling=100)
 
 
 def check(results: dict[str, str], *, framed: bool) -> None:

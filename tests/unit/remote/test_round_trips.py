@@ -25,7 +25,7 @@ MOST = {
 DELAY_MS = 40
 """One way. Whatever is sent together arrives together, however slow the machine is."""
 TRIES = 4
-"""A machine that was busy with something else sends apart what belongs together, so the best of these counts."""
+"""A machine that was busy with other things sends apart what belongs together, so the best counts."""
 
 
 async def test_each_step_takes_as_many_round_trips_as_it_must(
