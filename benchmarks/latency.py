@@ -1,19 +1,26 @@
-"""How late Jupyter itself answers while eight downloads run through it: every other user of it feels that."""
+"""How late Jupyter itself answers while eight downloads run through it: every other user of it feels that.
+
+Here the remote is the same machine, and the viewer, sshd and the clients take the cores that Jupyter would have to
+itself. So it is measured twice: with all on the same cores, and with the other side on cores of its own.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks import load
-from benchmarks.harness import OURS, Answer, interleave
-from benchmarks.world import PROXY, World
+from benchmarks import load, places
+from benchmarks.harness import OURS, Answer, Samples, interleave
+from benchmarks.world import BARE, PROXY, World
 
 STREAMS = 8
 SECONDS = 3.0
 PERIOD = 0.005  # seconds between two questions of Jupyter
-IDLE = "Jupyter, idle"
+IDLE = "idle"
+ASIDE = "ssh -L, Jupyter aside"
+"""The same downloads past Jupyter: what the machine's load alone makes of its answers."""
 
 
 def _p99(url: str, headers: dict[str, str]) -> float:
@@ -34,10 +41,12 @@ def _p99(url: str, headers: dict[str, str]) -> float:
 
 
 @contextmanager
-def _downloads(url: str, headers: dict[str, str]) -> Iterator[None]:
-    """Keep eight downloads running as long as the block does."""
+def _downloads(url: str, headers: dict[str, str], cores: set[int] | None) -> Iterator[None]:
+    """Keep eight downloads running as long as the block does, on these cores if they are given."""
     process = load.start("download_on", url=url, headers=headers, streams=STREAMS)
     try:
+        if cores:
+            places.place(process.pid, cores)
         assert process.stdout is not None
         assert process.stdout.readline() == b"started\n"
         yield
@@ -47,26 +56,44 @@ def _downloads(url: str, headers: dict[str, str]) -> Iterator[None]:
         process.wait()
 
 
-def run(world: World, rounds: int = 4) -> list[Answer]:
-    """Answer the question of this module."""
+def _measure(world: World, rounds: int, cores: set[int] | None) -> Samples:
+    """Return by how many ms a p99 is above that of an idle Jupyter, of the same round, by who downloads how."""
     path = world.large_file(64)
     proxy_url, token = world.proxy_jupyter
     ours = (world.jupyter.url + "api", {"Authorization": f"token {world.jupyter.token}"})
     proxy = (proxy_url + "api", {"Authorization": f"token {token}"})
 
     def loaded(way: str, asked: tuple[str, dict[str, str]]) -> float:
-        with _downloads(**world.way(way, path)):
+        with _downloads(**world.way(way, path), cores=cores):
             return _p99(*asked)
 
     samples = interleave(
-        {OURS: lambda: loaded(OURS, ours), IDLE: lambda: _p99(*ours), PROXY: lambda: loaded(PROXY, proxy)},
+        {
+            OURS: lambda: loaded(OURS, ours),
+            PROXY: lambda: loaded(PROXY, proxy),
+            ASIDE: lambda: loaded(BARE, ours),
+            IDLE: lambda: _p99(*ours),
+        },
         rounds,
     )
-    above = [loaded_ms - idle_ms for loaded_ms, idle_ms in zip(samples[OURS], samples[IDLE], strict=True)]
-    proxy_above = [
-        loaded_ms - idle_ms for loaded_ms, idle_ms in zip(samples[PROXY], samples[IDLE], strict=True)
-    ]
+    idle = samples.pop(IDLE)
+    return {
+        name: [ms - idle_ms for ms, idle_ms in zip(values, idle, strict=True)]
+        for name, values in samples.items()
+    }
+
+
+def run(world: World, rounds: int = 3) -> list[Answer]:
+    """Answer the question of this module, on cores that are shared and on cores that are not."""
+    what = "Jupyter's p99 while 8 downloads run, above idle"
+    shared = _measure(world, rounds, None)
+    if not places.can_be_apart():
+        return [Answer(what, shared, "ms", bound=5)]
+    here = [world.jupyter.process.pid, world.proxy_pid, world.forwarding_pid, os.getpid()]
+    there = [world.sshd.pid, *world.sshd.processes()]
+    with places.apart(here, there) as cores:
+        apart = _measure(world, rounds, cores)
     return [
-        Answer("Jupyter's p99 while 8 downloads run", samples, "ms"),
-        Answer("  of that, above idle", {OURS: above, PROXY: proxy_above}, "ms", bound=5),
+        Answer(f"{what}, the remote on cores of its own", apart, "ms", bound=5),
+        Answer("  the same, all on one machine's cores", shared, "ms"),
     ]

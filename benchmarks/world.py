@@ -83,6 +83,7 @@ class World:
         self.folder = folder
         self._stack = ExitStack()
         self.proxy_pid = 0
+        self.forwarding_pid = 0
 
     def __enter__(self) -> Self:
         return self
@@ -224,10 +225,11 @@ class World:
 
     @contextmanager
     def forwarded(self, remote_port: int, host: str = ALIAS) -> Iterator[int]:
-        """Run ``ssh -N -L``; yield the local port."""
+        """Run ``ssh -N -L``; yield the local port; `forwarding_pid` is the last one's process."""
         port = free_port()
         command = self.ssh("-N", "-L", f"{port}:127.0.0.1:{remote_port}", host=host)
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.forwarding_pid = process.pid
         try:
             until(lambda: _listens(port), "ssh -L")
             yield port
