@@ -15,7 +15,7 @@ from runicorn_jupyter.notebook import connecting
 from runicorn_jupyter.notebook.asking import CellAsker, ask_secret
 from runicorn_jupyter.notebook.display import DEFAULT_HEIGHT, RunicornViewer, forgets_widgets
 from runicorn_jupyter.notebook.results import Connection, Connections, Environments, Logs, Status, plain
-from runicorn_jupyter.notebook.session import NotebookSession, one_line_errors
+from runicorn_jupyter.notebook.session import NotebookSession, last_opened, one_line_errors
 
 if TYPE_CHECKING:
     from runicorn_jupyter.notebook.plot import RunPlot
@@ -158,7 +158,7 @@ class Commands:
     def _environment(self, connection: dict[str, Any]) -> tuple[str, str | None]:
         """Choose for who says nothing: the environment and root of the last time, or the only one."""
         found = self._session.client.list_environments(connection["connection_id"], "runicorn_only")
-        last = self._session.last_opened(connection)
+        last = last_opened(self._session.client, connection)
         if last is not None and last["env_name"] in [entry["name"] for entry in found]:
             return str(last["env_name"]), last["remote_root"]
         if not found:

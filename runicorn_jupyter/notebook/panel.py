@@ -21,7 +21,7 @@ from runicorn_jupyter.notebook.frame import ViewerFrame
 from runicorn_jupyter.notebook.panel_form import ConnectForm, Question, StatusLine, ViewerForm, field, show
 from runicorn_jupyter.notebook.progress import step_text
 from runicorn_jupyter.notebook.results import Environments, Logs, plain
-from runicorn_jupyter.notebook.session import NotebookSession, one_line_errors
+from runicorn_jupyter.notebook.session import NotebookSession, last_opened, one_line_errors
 
 __all__ = ["RunicornPanel"]
 
@@ -50,6 +50,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
 
     def __init__(self, session: NotebookSession | None = None) -> None:
         self._session = session or NotebookSession()
+        self._client = self._session.client
         self._lock = threading.RLock()
         self._connections: dict[str, dict[str, Any]] = {}
         self._environments: dict[str, Environments] = {}
@@ -68,7 +69,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         )
         self._refresh = _Latest(self._read)
         self._wire()
-        self._unsubscribe = event_stream(self._session.server).subscribe(self._heard)
+        self._unsubscribe = event_stream(self._client.server).subscribe(self._heard)
         self._offer()
         self._read()
 
@@ -107,10 +108,9 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
     def _offer(self) -> None:
         """Offer the aliases of the ssh config and the saved connections as hosts."""
         with one_line_errors():
-            client = self._session.client
-            aliases = [entry["alias"] for entry in client.hosts()]
-            self._profiles = {entry["name"]: entry for entry in client.profiles()}
-            recent = [entry["host"] for entry in client.recent()]
+            aliases = [entry["alias"] for entry in self._client.hosts()]
+            self._profiles = {entry["name"]: entry for entry in self._client.profiles()}
+            recent = [entry["host"] for entry in self._client.recent()]
         self.form.host.options = tuple(dict.fromkeys([*recent, *self._profiles, *aliases]))
 
     def _host_chosen(self, change: dict[str, Any]) -> None:
@@ -130,7 +130,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
     def _read(self) -> None:
         """Read the connections again and draw what changed."""
         try:
-            found = self._session.connections()
+            found = self._session.named(self._client.list_connections())
             with self._lock:
                 self._connections = {entry["connection_id"]: entry for entry in found}
                 self._draw_connections()
@@ -145,10 +145,10 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         current = self._current
         if current is not None and current["connection_id"] not in self._environments:
             ident = current["connection_id"]
-            last = self._session.last_opened(current)  # before the other, which other threads go by
+            last = last_opened(self._client, current)  # before the other, which other threads go by
             if last is not None:
                 self._last[ident] = last
-            self._environments[ident] = Environments(self._session.client.list_environments(ident))
+            self._environments[ident] = Environments(self._client.list_environments(ident))
 
     def _draw_connections(self) -> None:
         chosen = self.connections.value
@@ -221,7 +221,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         if not key or current is None:
             self.viewer.children = ()
             return
-        drawn = RunicornViewer(self._session.client, current)
+        drawn = RunicornViewer(self._client, current)
         if forgets_widgets(get_ipython()):
             self.viewer.children = (ViewerFrame(drawn),)
             return
@@ -233,17 +233,35 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
 
     def _work(self, title: str, work: Callable[[RunicornRemoteClient], None]) -> None:
         """Do something on a thread of its own, so that the kernel and the panel stay free."""
+        if self._request_id:
+            return  # the buttons cannot be pressed meanwhile
+        request_id = uuid.uuid4().hex
+        try:
+            with one_line_errors():
+                self._reach()
+                client = self._session.new_client(request_id)
+        except UsageError as exc:
+            self._refuse(str(exc))
+            return
         with self._lock:
-            if self._request_id:
-                return  # the buttons cannot be pressed meanwhile
-            self._request_id, self._failure = uuid.uuid4().hex, ""
+            self._request_id, self._failure = request_id, ""
             self._draw()
         self.status.say(f"{title} …")
-        threading.Thread(target=self._run, args=(work,), daemon=True, name="runicorn-panel").start()
+        threading.Thread(target=self._run, args=(work, client), daemon=True, name="runicorn-panel").start()
 
-    def _run(self, work: Callable[[RunicornRemoteClient], None]) -> None:
+    def _reach(self) -> None:
+        """Find the server again, or start one, where the last is gone.
+
+        Only where a person acts: a thread that ends after the panel must not start a server.
+        """
+        before, self._client = self._client, self._session.client
+        if self._unsubscribe is not None and self._client.server != before.server:
+            self._unsubscribe()
+            self._unsubscribe = event_stream(self._client.server).subscribe(self._heard)
+
+    def _run(self, work: Callable[[RunicornRemoteClient], None], client: RunicornRemoteClient) -> None:
         try:
-            with one_line_errors(), self._session.new_client(self._request_id) as client:
+            with one_line_errors(), client:
                 work(client)
         except UsageError as exc:
             self._failure = str(exc)

@@ -18,7 +18,7 @@ from runicorn_jupyter.notebook.progress import run_with_progress
 from runicorn_jupyter.notebook.results import plain
 from runicorn_jupyter.notebook.server import PrivateServerFailed, current_server, is_there
 
-__all__ = ["NotebookSession", "one_line_errors"]
+__all__ = ["NotebookSession", "last_opened", "one_line_errors"]
 
 T = TypeVar("T")
 
@@ -131,7 +131,17 @@ class NotebookSession:
 
     def connections(self) -> list[dict[str, Any]]:
         """List the open connections, each with its ``name``."""
-        return [{"name": self.name_of(entry), **entry} for entry in self.client.list_connections()]
+        return self.named(self.client.list_connections())
+
+    def named(self, connections: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Give each connection what the person calls it, as its ``name``.
+
+        Parameters
+        ----------
+        connections
+            As ``list_connections`` gives them.
+        """
+        return [{"name": self.name_of(entry), **entry} for entry in connections]
 
     def find(self, name: str | None) -> dict[str, Any]:
         """Find the connection that the person means.
@@ -162,18 +172,6 @@ class NotebookSession:
             raise UsageError(f"No connection is called {name}; there are: {choices}.")
         raise UsageError(f"Several connections are open; say which: {choices}.")
 
-    def last_opened(self, connection: dict[str, Any]) -> dict[str, Any] | None:
-        """Return what was last opened on a connection's host, by whomever: ``env_name``, ``remote_root``.
-
-        Parameters
-        ----------
-        connection
-            As ``list_connections`` gives it.
-        """
-        place = (connection["host"], connection["username"])
-        recent = self.client.recent()
-        return next((entry for entry in recent if (entry["host"], entry["username"]) == place), None)
-
     def reusable(self, request: dict[str, Any], name: str | None) -> dict[str, Any] | None:
         """Find the open connection that a cell made when it ran before, so that it may run again.
 
@@ -194,6 +192,20 @@ class NotebookSession:
             if same and entry["status"] != "disconnected" and (named or name is None):
                 return entry
         return None
+
+
+def last_opened(client: RunicornRemoteClient, connection: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what was last opened on a connection's host, by whomever: ``env_name``, ``remote_root``.
+
+    Parameters
+    ----------
+    client
+        A client of the server that holds the connection.
+    connection
+        As ``list_connections`` gives it.
+    """
+    place = (connection["host"], connection["username"])
+    return next((entry for entry in client.recent() if (entry["host"], entry["username"]) == place), None)
 
 
 def _choice(connection: dict[str, Any]) -> str:
