@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runicorn_jupyter.errors import RemoteError
 from runicorn_jupyter.proxy.cache import is_hashed
@@ -41,10 +42,15 @@ FRESH_SECONDS = 10.0
 
 FETCH_SECONDS = 30.0
 
+NEAR_SECONDS = 0.005
+"""Files of a nearer host come as soon as the page wants them; the first answers would only wait behind those
+that are fetched ahead (measured on loopback: 90 ms instead of 12)."""
+
 PAGE_CONNECTIONS = 6
 """What a browser opens to one host at once, and so what a page will need."""
 
 Headers = tuple[tuple[str, str], ...]
+RoundTrip = Callable[[], Coroutine[Any, Any, float]]
 _LINK = re.compile(rb"""\s(?:src|href)\s*=\s*["']?(/assets/[A-Za-z0-9_./-]+)""", re.IGNORECASE)
 
 
@@ -100,14 +106,27 @@ class Ahead:
 
     # -- when a viewer starts
 
-    def prepare(self, cache: AssetCache) -> None:
-        """Open connections and fetch the files that the viewer's page names, as far as they are not known."""
+    def prepare(self, cache: AssetCache, round_trip: RoundTrip) -> None:
+        """Open connections and, from a host that is far, fetch the files that the page names and nobody has.
+
+        Parameters
+        ----------
+        cache
+            Which keeps them.
+        round_trip
+            Measures how far it is, in seconds.
+        """
         self._pool.warm(PAGE_CONNECTIONS)
-        task = asyncio.create_task(self._prepare(cache))
+        task = asyncio.create_task(self._prepare(cache, round_trip))
         self._working.add(task)
         task.add_done_callback(self._working.discard)
 
-    async def _prepare(self, cache: AssetCache) -> None:
+    async def _prepare(self, cache: AssetCache, round_trip: RoundTrip) -> None:
+        try:
+            if await round_trip() < NEAR_SECONDS:
+                return
+        except RemoteError:
+            return  # whoever asks meets the same, and is told
         page = await self._fetch("/", (("accept", "text/html"),), MAX_HTML_BYTES)
         if page is None or not is_html(page.head.get("content-type")):
             return

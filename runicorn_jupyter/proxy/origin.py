@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runicorn_jupyter.proxy.ahead import Ahead, Habits
+from runicorn_jupyter.proxy.ahead import Ahead, Habits, RoundTrip
 from runicorn_jupyter.proxy.cache import AssetCache
 from runicorn_jupyter.proxy.pool import Pool, ViewerStopped
 from runicorn_jupyter.proxy.storage import StorageFolder, ViewerStorage
@@ -229,11 +229,19 @@ class Capabilities:
         self._viewers[capability] = Viewer(endpoint, habits)
         return capability
 
-    def prepare(self, capability: str) -> None:
-        """Get ready for the page of a viewer that has just started: it is about to be opened."""
+    def prepare(self, capability: str, round_trip: RoundTrip) -> None:
+        """Get ready for the page of a viewer that has just started: it is about to be opened.
+
+        Parameters
+        ----------
+        capability
+            The viewer's.
+        round_trip
+            Measures how far the viewer's host is, in seconds.
+        """
         viewer = self.viewer(capability)
         if viewer is not None:
-            viewer.ahead.prepare(self.assets)
+            viewer.ahead.prepare(self.assets, round_trip)
 
     def get(self, capability: str) -> Endpoint | None:
         """Give the endpoint behind a capability, or ``None`` for a dead or unknown one."""

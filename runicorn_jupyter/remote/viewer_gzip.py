@@ -15,8 +15,9 @@ LEVEL = 4
 """Of zlib: measured on the viewer's own scripts, 4 % larger than at level 6, in six tenths of its time."""
 MIN_BYTES = 860
 """A shorter body fits into one packet either way (the figure is Akamai's)."""
-INLINE_BYTES = 131072
-"""A longer part is compressed in a thread (zlib lets go of the interpreter): 2 ms are long on a loop."""
+INLINE_BYTES = 16384
+"""A longer part is compressed in a thread (zlib lets go of the interpreter). Files come in parts of 64 KiB, 1.5 ms
+each: a page's scripts kept the first answers of a new viewer waiting for 80 ms (measured)."""
 _TYPES = (
     "application/javascript",
     "application/json",

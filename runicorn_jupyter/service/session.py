@@ -172,7 +172,7 @@ class Session:
                 storage=await self._capabilities.storage(self.connection, hold.remote.remote_root),
             )
         )
-        self._capabilities.prepare(self._capability)
+        self._capabilities.prepare(self._capability, self.connection.ping)
         self.runs = RunFeed(hold, self.connection_id, self.host, self._board, self._emit)
         self._viewer_changed()
         if request.auto_open:

@@ -43,6 +43,16 @@ class Viewer:
                 await self.news.wait()
 
 
+async def far() -> float:
+    """Measure a host on another continent."""
+    return 0.2
+
+
+async def near() -> float:
+    """Measure a host in the same room."""
+    return 0.0005
+
+
 async def open_page(proxy: Proxy, *targets: str) -> list[bytes]:
     await proxy.visit()
     return [(await proxy.ask(target)).body for target in targets]
@@ -89,7 +99,7 @@ async def test_the_files_of_a_viewer_that_starts_are_there_when_its_page_is_open
     proxy: Proxy, upstream: Upstream
 ) -> None:
     viewer = Viewer(upstream)
-    proxy.capabilities.prepare(proxy.capability)
+    proxy.capabilities.prepare(proxy.capability, far)
     await viewer.until_asked(f"GET {SCRIPT}", 1)
     got = await proxy.ask(SCRIPT, headers={"Accept-Encoding": "gzip, br"})
     assert got.body == SCRIPT.encode() + b" 1"
@@ -97,9 +107,23 @@ async def test_the_files_of_a_viewer_that_starts_are_there_when_its_page_is_open
     assert viewer.asked["GET /favicon.ico"] == 0  # its name says nothing of its content
 
 
+async def test_the_files_of_a_near_host_are_left_to_the_page(proxy: Proxy, upstream: Upstream) -> None:
+    viewer = Viewer(upstream)
+    measured = asyncio.Event()
+
+    async def measure() -> float:
+        measured.set()
+        return await near()
+
+    proxy.capabilities.prepare(proxy.capability, measure)
+    await measured.wait()
+    await proxy.ask("/api/runs")
+    assert set(viewer.asked) == {"GET /api/runs"}
+
+
 async def test_who_asks_for_a_file_on_its_way_waits_for_it(proxy: Proxy, upstream: Upstream) -> None:
     viewer = Viewer(upstream)
-    proxy.capabilities.prepare(proxy.capability)
+    proxy.capabilities.prepare(proxy.capability, far)
     await viewer.until_asked(f"GET {SCRIPT}", 1)
     viewer.let_through.clear()
     asking = asyncio.create_task(proxy.ask("/assets/index-DkoBtEcW.css"))
