@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ import requests
 
 from tests.api.conftest import World
 from tests.notebook.kernels import Kernel, lone_kernel, server_kernel
+from tests.world.sshd import Sshd
 
 SECONDS = 60
 FIND = "from runicorn_jupyter.notebook.server import current_server; _s = current_server()"
@@ -84,33 +85,29 @@ def test_one_that_was_ended_by_someone_is_started_again_or_says_why_not(kernel_a
     assert kernel_alone.value("_s.pid") != pid
 
 
-def test_a_closed_panel_starts_none_and_an_open_one_does(kernel_alone: Kernel) -> None:
-    kernel = kernel_alone
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        silent.settimeout(SECONDS)
-        kernel.good(
-            f"{FIND}\nimport runicorn_jupyter.notebook.server as _m\n"
-            "from runicorn_jupyter.notebook import RunicornPanel\np = RunicornPanel(); q = RunicornPanel()\n"
-            f"p.form.host.value, p.form.port.value = '127.0.0.1', {silent.getsockname()[1]}\n"
-            "p.form.connect_button.click()"
-        )
-        reached, _ = silent.accept()  # the panel's thread waits for a server that says nothing
-        with reached:
-            kernel.good("p.close(); _m._private.kill(); _m._private.wait()")
-            kernel.good(
-                "import threading\n"
-                "for _t in [t for t in threading.enumerate() if t.name == 'runicorn-panel']: _t.join()"
-            )
-    assert kernel.value("_m._private.pid == _s.pid")
-    kernel.good("q.form.host.value = ''; q.form.connect_button.click()")
+def test_a_closed_panel_starts_none_and_an_open_one_does(
+    kernel_alone: Kernel, world: World, make_sshd: Callable[..., Sshd]
+) -> None:
+    kernel, unknown = kernel_alone, make_sshd()
+    kernel.good(
+        "import threading\nimport runicorn_jupyter.notebook.server as _m\n"
+        "from runicorn_jupyter.notebook import RunicornPanel\n"
+        "def until(widget, condition):\n"
+        "    seen = threading.Event()\n"
+        "    widget.observe(lambda _: condition() and seen.set())\n"
+        f"    assert condition() or seen.wait({SECONDS})\n"
+        f"{FIND}\np = RunicornPanel(); q = RunicornPanel()\n"
+        f"p.form.host.value, p.form.port.value = {unknown.host!r}, {unknown.port}\n"
+        "p.form.connect_button.click()\nuntil(p.question, lambda: p.question.children)\n"
+        "_no = p.question.children[-1].children[0]"
+    )
+    # Its thread waits for an answer, and goes on when panel and server are gone.
+    kernel.good("p.close(); _m._private.kill(); _m._private.wait()")
+    kernel.good("_no.click()\nfor _t in threading.enumerate(): _t.name == 'runicorn-panel' and _t.join()")
     assert kernel.value("_m._private.pid == _s.pid")
     kernel.good("q.form.host.value = 'gpu1'; q.form.connect_button.click()")
     assert kernel.value("_m._private.pid != _s.pid")
-    kernel.good(
-        "_seen = threading.Event()\n"
-        "def _look(_=None): 'gpu1: connected' in q.status.value and _seen.set()\n"
-        f"q.status.observe(_look); _look(); assert _seen.wait({SECONDS}), q.status.value\nq.close()"
-    )
+    kernel.good("until(q.status, lambda: 'gpu1: connected' in q.status.value)\nq.close()")
 
 
 def test_a_killed_kernel_takes_its_server_and_its_viewers_along(
