@@ -8,13 +8,15 @@ import re
 import shutil
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.api.conftest import World
+from tests.api.conftest import World, add_environments
 from tests.world.environments import RUNICORN_VERSIONS
+from tests.world.sshd import Sshd
 
 
 def test_environments_and_their_filter(world: World) -> None:
@@ -90,6 +92,38 @@ def test_the_life_of_a_viewer(world: World, finished_runs: Callable[..., Path], 
     assert world.sshd.left() == []
     assert requests.get(viewer["url"], timeout=10).status_code == 404
     assert world.jupyter.get("connections").json()["connections"][0]["viewer"] is None
+
+
+def test_of_two_starts_at_once_the_second_is_refused(
+    world: World, make_sshd: Callable[..., Sshd], runicorn_env: Callable[..., Path]
+) -> None:
+    stalled = make_sshd()
+    world.home.trust(stalled)
+    world.home.host("stalled", stalled)
+    versions = RUNICORN_VERSIONS[:2]
+    add_environments(stalled.home, **{version: runicorn_env(version) for version in versions})
+    ident = world.connect("stalled")
+    assert world.jupyter.get("environments", connection_id=ident).status_code == 200
+    stalled.pause()  # so neither is done before the other has come
+
+    def start(env_name: str) -> requests.Response:
+        return world.jupyter.post("viewer/start", connection_id=ident, env_name=env_name)
+
+    with ThreadPoolExecutor() as pool:
+        starting = [pool.submit(start, version) for version in versions]
+        try:
+            refused = next(as_completed(starting)).result()
+        finally:
+            stalled.resume()
+        assert (refused.status_code, refused.json()["error"]) == (409, "viewer_already_running")
+        (begun,) = (each.result() for each in starting if each.result() is not refused)
+    viewer = begun.json()["viewer"]
+    held = refused.json()["details"]["viewer"]
+    assert (held["status"], held["url"], held["env_name"]) == ("starting", None, viewer["env_name"])
+    assert viewer["status"] == "running"
+    assert requests.get(f"{viewer['url']}api/health", timeout=10).status_code == 200
+    assert world.jupyter.post("viewer/stop", connection_id=ident).status_code == 200
+    assert stalled.left() == []
 
 
 def test_the_same_environment_by_name_prefix_and_interpreter(world: World) -> None:
