@@ -71,7 +71,7 @@ def remembered(world: World, rounds: int = 4) -> Answer:
     return Answer("the same, what was opened last", samples, "ms", at_most=0.8, note=note)
 
 
-def adopting(world: World, rounds: int = 7) -> list[Answer]:
+def adopting(world: World, rounds: int = 5) -> list[Answer]:
     """The same when the viewer runs already; and of it, the start alone."""
     remote_port = world.viewer["remote_port"]
     starts: list[float] = []

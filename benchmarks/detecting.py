@@ -15,7 +15,7 @@ EACH = "ssh, one python each"
 _ASK = "import importlib.metadata as m, sys; print(sys.prefix, sys.version_info[:2], m.version('runicorn'))"
 
 
-def run(world: World, rounds: int = 9) -> list[Answer]:
+def run(world: World, rounds: int = 6) -> list[Answer]:
     """Answer the question of this module."""
     folder = world.sshd.home / ".virtualenvs"
     connection_id = world.connect()

@@ -22,7 +22,7 @@ _RESTORED = """async () => {
 }"""
 
 
-def run(world: World, rounds: int = 6) -> list[Answer]:
+def run(world: World, rounds: int = 5) -> list[Answer]:
     """Answer the question of this module: from the navigation to the restored layout, caches warm."""
     servers: dict[str, JupyterServer] = {}
     profile = world.folder / "lab-start-chromium"

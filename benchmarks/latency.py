@@ -1,21 +1,24 @@
 """How late Jupyter itself answers while eight downloads run through it: every other user of it feels that.
 
-Here the remote is the same machine, and the viewer, sshd and the clients take the cores that Jupyter would have to
-itself. So it is measured twice: with all on the same cores, and with the other side on cores of its own.
+Here the remote is the same machine, and the viewer, sshd and the clients take the cores that Jupyter would
+have to itself. So it is measured twice: with all on the same cores, and with the other side on its own.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import psutil
 
 from benchmarks import load, places
 from benchmarks.harness import OURS, Answer, Samples, interleave
 from benchmarks.world import BARE, PROXY, World
 
 STREAMS = 8
+CALM_PERCENT = 8.0  # of all cores
+SETTLE_SECONDS = 10.0
 SECONDS = 3.0
 PERIOD = 0.005  # seconds between two questions of Jupyter
 IDLE = "idle"
@@ -56,29 +59,41 @@ def _downloads(url: str, headers: dict[str, str], cores: set[int] | None) -> Ite
         process.wait()
 
 
+def _settle() -> None:
+    """Wait until the machine has done what the measurement before has left it to do, or for ten seconds."""
+    end = time.monotonic() + SETTLE_SECONDS
+    while psutil.cpu_percent(0.2) > CALM_PERCENT and time.monotonic() < end:
+        pass  # each look takes 0.2 s
+
+
 def _measure(world: World, rounds: int, cores: set[int] | None) -> Samples:
-    """Return by how many ms a p99 is above that of an idle Jupyter, of the same round, by who downloads how."""
+    """Return by how many ms the p99 is above that of an idle Jupyter, by the way of the downloads."""
     path = world.large_file(64)
     proxy_url, token = world.proxy_jupyter
     ours = (world.jupyter.url + "api", {"Authorization": f"token {world.jupyter.token}"})
     proxy = (proxy_url + "api", {"Authorization": f"token {token}"})
 
     def loaded(way: str, asked: tuple[str, dict[str, str]]) -> float:
+        _settle()
         with _downloads(**world.way(way, path), cores=cores):
             return _p99(*asked)
+
+    def idle() -> float:
+        _settle()
+        return _p99(*ours)
 
     samples = interleave(
         {
             OURS: lambda: loaded(OURS, ours),
             PROXY: lambda: loaded(PROXY, proxy),
             ASIDE: lambda: loaded(BARE, ours),
-            IDLE: lambda: _p99(*ours),
+            IDLE: idle,
         },
         rounds,
     )
-    idle = samples.pop(IDLE)
+    calm = samples.pop(IDLE)
     return {
-        name: [ms - idle_ms for ms, idle_ms in zip(values, idle, strict=True)]
+        name: [ms - idle_ms for ms, idle_ms in zip(values, calm, strict=True)]
         for name, values in samples.items()
     }
 
@@ -89,7 +104,7 @@ def run(world: World, rounds: int = 3) -> list[Answer]:
     shared = _measure(world, rounds, None)
     if not places.can_be_apart():
         return [Answer(what, shared, "ms", bound=5)]
-    here = [world.jupyter.process.pid, world.proxy_pid, world.forwarding_pid, os.getpid()]
+    here = [world.jupyter.process.pid, world.proxy_pid, world.forwarding_pid]
     there = [world.sshd.pid, *world.sshd.processes()]
     with places.apart(here, there) as cores:
         apart = _measure(world, rounds, cores)

@@ -22,7 +22,7 @@ SLOWEST = "the slowest server's own"
 AGAIN = "a server's own list again"
 
 
-def run(world: World, rounds: int = 9) -> list[Answer]:
+def run(world: World, rounds: int = 6) -> list[Answer]:
     """Answer the questions of this module."""
     server = psutil.Process(world.jupyter.process.pid)
     with (
