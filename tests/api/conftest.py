@@ -11,6 +11,7 @@ import pytest
 
 from tests.world.environments import RUNICORN_VERSIONS
 from tests.world.jupyter import JupyterServer
+from tests.world.layouts import add_environments
 from tests.world.sshd import Sshd, SshHome
 
 
@@ -39,19 +40,6 @@ class World:
         """Close every connection."""
         for each in self.jupyter.get("connections").json()["connections"]:
             self.jupyter.delete(f"connections/{each['connection_id']}")
-
-
-def add_environments(home: Path, **environments: Path) -> None:
-    """Make environments that lie elsewhere show up in a remote home, as virtualenvwrapper's do.
-
-    The session's sshd is shared: what another part of the tests has put there already stays.
-    """
-    folder = home / ".virtualenvs"
-    folder.mkdir(exist_ok=True)
-    for name, prefix in environments.items():
-        link = folder / name
-        if not (link.is_symlink() and link.readlink() == prefix):
-            link.symlink_to(prefix)
 
 
 @pytest.fixture(scope="session")

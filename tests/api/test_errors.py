@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import requests
 
-from tests.api.conftest import World, add_environments
+from tests.api.conftest import World
 from tests.world.environments import build
 from tests.world.jupyter import JupyterServer
+from tests.world.layouts import add_environments
 from tests.world.sshd import Sshd, SshHome, make_key
 
 

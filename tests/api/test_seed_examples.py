@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.api.conftest import add_environments
 from tests.world.jupyter import JupyterServer, start_jupyter
+from tests.world.layouts import add_environments
 from tests.world.sshd import Sshd, SshHome, make_key
 
 EXAMPLES = Path(__file__).parents[1] / "data" / "REMOTE_API_EXAMPLES.zh.md"

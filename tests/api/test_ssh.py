@@ -16,8 +16,9 @@ import pytest
 import requests
 
 from runicorn_jupyter.client import ApiError, RunicornRemoteClient
-from tests.api.conftest import World, add_environments
+from tests.api.conftest import World
 from tests.world.jupyter import JupyterServer
+from tests.world.layouts import add_environments
 from tests.world.sshd import Sshd, SshHome, can_relocate
 
 pytestmark = pytest.mark.skipif(not can_relocate(), reason="needs root for namespaces and a password file")

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.api.conftest import World, add_environments
+from tests.api.conftest import World
 from tests.world.environments import RUNICORN_VERSIONS
+from tests.world.layouts import add_environments
 from tests.world.sshd import Sshd
 
 

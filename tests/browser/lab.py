@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, FrameLocator, Locator, Page, expect
 
-from tests.api.conftest import add_environments
 from tests.world.jupyter import JupyterServer, start_jupyter
+from tests.world.layouts import add_environments
 from tests.world.relay import Relay
 from tests.world.ssh_home import SshHome
 from tests.world.sshd import Sshd

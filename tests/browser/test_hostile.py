@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.async_api import BrowserContext, Frame, Page, Request
 
-from tests.api.conftest import add_environments
 from tests.browser.lab import REPOSITORY, LabPage, LabWorld
 from tests.world.hostile import hostile_env, reports
+from tests.world.layouts import add_environments
 
 ATTACK = REPOSITORY / "tests" / "data" / "hostile_lab"
 TRIES = 84

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, WebSocket, expect
 
-from tests.api.conftest import add_environments
 from tests.browser.lab import REPOSITORY
 from tests.world.browser import Trouble, painted_canvases
 from tests.world.environments import RUNICORN_VERSIONS, Trainer, Training
 from tests.world.jupyter import JupyterServer, start_jupyter
+from tests.world.layouts import add_environments
 from tests.world.sshd import Sshd, SshHome
 
 BASE_URL = "/user/alice/"

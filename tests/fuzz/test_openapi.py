@@ -21,8 +21,8 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
-from tests.api.conftest import add_environments
 from tests.world.jupyter import JupyterServer, start_jupyter
+from tests.world.layouts import add_environments
 from tests.world.sshd import Sshd, SshHome
 
 EXAMPLES = int(os.environ.get("RUNICORN_FUZZ_EXAMPLES", "6"))

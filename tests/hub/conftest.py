@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import add_environments
 from tests.world.hub import Hub, Person
+from tests.world.layouts import add_environments
 from tests.world.sshd import Sshd, SshHome
 
 

@@ -18,11 +18,11 @@ from playwright.async_api import BrowserContext, Frame, Page, expect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as open_websocket
 
-from tests.api.conftest import add_environments
 from tests.browser.lab import LabPage
 from tests.hub.conftest import Alice
 from tests.world.hostile import hostile_env, reports
 from tests.world.hub import Hub, Person
+from tests.world.layouts import add_environments
 
 PROXYS_OWN = "/runicorn/v/"
 

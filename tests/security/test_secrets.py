@@ -18,8 +18,8 @@ from websockets.sync.client import connect as open_websocket
 
 from runicorn_jupyter import models as m
 from runicorn_jupyter.ssh.auth import Credentials
-from tests.api.conftest import add_environments
 from tests.world.jupyter import JupyterServer
+from tests.world.layouts import add_environments
 from tests.world.sshd import Sshd, SshHome, make_key
 
 

@@ -121,3 +121,16 @@ def pyenv_virtualenv(root: Path, version: str, name: str, like: Path) -> Path:
     prefix = virtualenv(root / "versions" / version / "envs" / name, like, python=version)
     (root / "versions" / name).symlink_to(prefix)
     return prefix
+
+
+def add_environments(home: Path, **environments: Path) -> None:
+    """Make environments that lie elsewhere show up in a remote home, as virtualenvwrapper's do.
+
+    The session's sshd is shared: what another part of the tests has put there already stays.
+    """
+    folder = home / ".virtualenvs"
+    folder.mkdir(exist_ok=True)
+    for name, prefix in environments.items():
+        link = folder / name
+        if not (link.is_symlink() and link.readlink() == prefix):
+            link.symlink_to(prefix)
