@@ -19,7 +19,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz soak audit lint format bench docs dist matrix clean dev lab lint-ruff lint-types lint-js
+.PHONY: help demo test fuzz soak audit lint format bench docs dist matrix clean dev lab lint-python lint-ruff lint-types lint-js \
+	lint-packages lint-js-packages
 help:
 	@sed -n 's/^#   \{0,1\}//p' Makefile
 
@@ -119,7 +120,13 @@ matrix: dev $(MATRIX_VENV)
 	@scripts/system-packages.sh ssh sshd chromium
 	@nice -n 10 $(BIN)/python scripts/matrix.py $(ARGS)
 
-lint: lint-ruff lint-types lint-js
+lint: lint-python lint-js
+
+lint-packages: $(DEV_VENV)
+
+lint-js-packages: $(NPM_STAMP)
+
+lint-python: lint-ruff lint-types
 
 lint-ruff: $(DEV_VENV)
 	@$(BIN)/ruff check .
