@@ -2,7 +2,8 @@
 
 The faults of the table, at the real times (keepalive 15 s). All the time readers fetch pages, data and the
 largest file through the viewer's URL and compare hashes. At the end it is as it was at the beginning:
-memory, threads and descriptors of Jupyter, and what runs on the remote.
+memory, threads and descriptors of Jupyter, and what runs on the remote. Last of all a Jupyter with a
+hundred connections is stopped.
 
     python -m tests.faults.soak [--seconds 3600] [--seed N] [--scaled]
 """
@@ -194,7 +195,11 @@ def shortcomings(report: Report, times: Times) -> list[str]:
     found = list(report.reading.wrong)
     if report.reading.slowest > HANG_SECONDS + 2:  # and what the machine takes to start and end it
         found.append(f"an answer took {report.reading.slowest:.1f} s")
-    limits = {"noticed": 4 * times.keepalive / 3 + 1, "usable again": 6.0}
+    limits = {
+        "noticed": 4 * times.keepalive / 3 + 1,
+        "usable again": 6.0,
+        "stopped with 100 connections": 5.0,
+    }
     for what, limit in limits.items():
         found += [f"{what} after {took:.1f} s" for took in report.measured.get(what, []) if took > limit]
     if report.before and report.after and report.after.rss > report.before.rss + RSS_GROWTH_KIB:
@@ -218,6 +223,7 @@ def main() -> int:
     print(f"seed {asked.seed}")
     with open_world(times) as world:
         report = soak(world, asked.seconds, asked.seed)
+        our_faults.a_hundred_connections(world, world.hold(world.patient))
     found = shortcomings(report, times)
     print(report, *found, "held" if not found else "did not hold", sep="\n")
     return bool(found)
