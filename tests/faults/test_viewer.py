@@ -6,7 +6,6 @@ server, and the hash of what comes through the viewer's URL.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from dataclasses import dataclass
 import pytest
 
 from tests.faults import line_faults, our_faults, viewer_faults
-from tests.faults.soak import soak
 from tests.faults.world import LIMIT, Count, Held, World, open_world, require_root, until
 
 
@@ -76,8 +74,6 @@ class Row:
     def __str__(self) -> str:
         return self.fault.__name__
 
-
-SOAK_SECONDS = float(os.environ.get("RUNICORN_SOAK_SECONDS", "25"))
 
 TABLE = [
     # the line
@@ -177,14 +173,3 @@ def test_without_recovery_a_row_fails(world: World) -> None:
     until("the loss is noticed", lambda: held.entry()["status"] != "connected")
     with pytest.raises(AssertionError, match="in vain"):
         same_viewer(world, held, seconds=1)
-
-
-@pytest.mark.timeout(SOAK_SECONDS + 300)
-def test_faults_by_chance_under_load_leave_nothing(world: World) -> None:
-    """The short one of ``make soak``, with the times scaled."""
-    world.disconnect_all(world.brief)
-    report = soak(world, SOAK_SECONDS, seed=int(os.environ.get("RUNICORN_SOAK_SEED", "8")))
-    print(report)
-    assert report.faults
-    assert report.reading.seen["200"]
-    assert report.remote == (1, 1)
