@@ -28,7 +28,7 @@ def census(pid: int) -> tuple[int, int]:
 
 def fetch(url: str) -> int:
     """Get a page over a connection that the server closes."""
-    return requests.get(url, headers={"Connection": "close"}, timeout=10).status_code
+    return requests.get(url, headers={"Connection": "close"}, timeout=60).status_code
 
 
 @pytest.fixture
@@ -100,8 +100,8 @@ def test_a_viewer_left_behind_on_purpose_is_adopted(world: World) -> None:
     adopted = world.start(second, "rc072")
     assert adopted["pid"] == viewer["pid"]
     assert adopted["url"] != viewer["url"]
-    assert requests.get(viewer["url"], timeout=10).status_code == 404
-    assert requests.get(adopted["url"], timeout=10).status_code == 200
+    assert requests.get(viewer["url"], timeout=60).status_code == 404
+    assert requests.get(adopted["url"], timeout=60).status_code == 200
 
 
 def test_two_holders_of_one_viewer_the_last_one_ends_it(world: World) -> None:
@@ -109,7 +109,7 @@ def test_two_holders_of_one_viewer_the_last_one_ends_it(world: World) -> None:
     viewer, same = world.start(first, "rc072"), world.start(second, "rc072")
     assert viewer["pid"] == same["pid"]
     world.jupyter.delete(f"connections/{first}")
-    assert requests.get(same["url"], timeout=10).status_code == 200
+    assert requests.get(same["url"], timeout=60).status_code == 200
     world.jupyter.delete(f"connections/{second}")
     assert viewer["pid"] not in world.sshd.processes()
 

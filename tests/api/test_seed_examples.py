@@ -244,7 +244,7 @@ def test_scenario_3_choosing_an_environment(side: Side) -> None:
     assert re.search(r"^选择环境: pytorch-env$", printed, re.MULTILINE), printed
     found = re.search(r"^✓ Viewer 可用: (\S+)$", printed, re.MULTILINE)
     assert found, printed
-    page = requests.get(found.group(1), timeout=20)  # needs neither token nor cookie
+    page = requests.get(found.group(1), timeout=60)  # needs neither token nor cookie
     assert page.status_code == 200
     assert "text/html" in page.headers["Content-Type"]
 

@@ -76,7 +76,7 @@ def test_the_life_of_a_viewer(world: World, finished_runs: Callable[..., Path], 
     assert f":{viewer['local_port']}/" in viewer["url"]
     assert (viewer["runicorn_version"], viewer["remote_root"]) == (version, str(root))
     assert viewer["pid"] in world.sshd.processes()
-    runs = requests.get(f"{viewer['url']}api/runs", timeout=10).json()
+    runs = requests.get(f"{viewer['url']}api/runs", timeout=60).json()
     assert len(runs) == 2
 
     status = world.jupyter.get("viewer/status", connection_id=connection_id).json()["viewer"]
@@ -91,7 +91,7 @@ def test_the_life_of_a_viewer(world: World, finished_runs: Callable[..., Path], 
 
     assert world.jupyter.post("viewer/stop", connection_id=connection_id).status_code == 200
     assert world.sshd.left() == []
-    assert requests.get(viewer["url"], timeout=10).status_code == 404
+    assert requests.get(viewer["url"], timeout=60).status_code == 404
     assert world.jupyter.get("connections").json()["connections"][0]["viewer"] is None
 
 
@@ -122,7 +122,7 @@ def test_of_two_starts_at_once_the_second_is_refused(
     held = refused.json()["details"]["viewer"]
     assert (held["status"], held["url"], held["env_name"]) == ("starting", None, viewer["env_name"])
     assert viewer["status"] == "running"
-    assert requests.get(f"{viewer['url']}api/health", timeout=10).status_code == 200
+    assert requests.get(f"{viewer['url']}api/health", timeout=60).status_code == 200
     assert world.jupyter.post("viewer/stop", connection_id=ident).status_code == 200
     assert stalled.left() == []
 
@@ -194,7 +194,7 @@ def test_stop_without_cleanup_keeps_the_log(world: World) -> None:
 def test_a_killed_viewer_is_crashed_and_its_log_still_there(world: World) -> None:
     connection_id = world.connect()
     viewer = world.start(connection_id, "rc072")
-    with requests.get(f"{viewer['url']}api/health", stream=True, timeout=10) as answer:
+    with requests.get(f"{viewer['url']}api/health", stream=True, timeout=60) as answer:
         assert answer.status_code == 200
     os.kill(viewer["pid"], signal.SIGKILL)
     health = world.jupyter.get("health", connection_id=connection_id).json()

@@ -135,7 +135,7 @@ class LabPage:
         separator = "&" if "?" in path else "?"
         await self.page.goto(f"{self.lab.jupyter.url}{path}{separator}token={self.lab.jupyter.token}")
         await expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
-        await self.page.wait_for_function("() => window.jupyterapp?.restored")
+        await self.page.wait_for_function("() => window.jupyterapp?.restored", polling=100)
         await self.page.evaluate("() => window.jupyterapp.restored")
         # The last thing of Lab's start: the tab in front takes the focus.
         await expect(
@@ -207,7 +207,7 @@ class LabPage:
         Lab hides the palette when anything else takes the focus or runs a command, which its parts do for
         as long as they start. As a person would, this opens it again then, until the command has run.
         """
-        await self.page.wait_for_function(SHORTCUT_IS_THERE, arg=PALETTE)
+        await self.page.wait_for_function(SHORTCUT_IS_THERE, arg=PALETTE, polling=100)
         await self.page.evaluate(WATCH_COMMANDS)
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not await self._run_from_palette(label):

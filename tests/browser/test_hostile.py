@@ -137,7 +137,7 @@ async def _own_tab(context: BrowserContext, world: LabWorld, connection_id: str)
 async def _frame(page: Page) -> Frame:
     """Give the viewer's frame."""
     element = await page.wait_for_selector(".rj-Frame iframe")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (frame := await element.content_frame()) is None or "/runicorn/v/" not in frame.url:
             await page.evaluate("() => new Promise(requestAnimationFrame)")
     return frame

@@ -135,7 +135,7 @@ async def test_notebook_7_has_panel_commands_and_outputs(lab_tab: LabPage, lab: 
     path.write_text(notebook_with_viewer(host="gpu1", env_name="torch"))
     lab_page, page = lab_tab, lab_tab.page
     await page.goto(f"{lab.jupyter.url}notebooks/seven.ipynb?token={lab.jupyter.token}")
-    await page.wait_for_function("() => window.jupyterapp?.restored")
+    await page.wait_for_function("() => window.jupyterapp?.restored", polling=100)
     await expect(page.locator(".rj-Output")).to_contain_text("You are not connected to this server")
     await lab_page.command("Connect to a Server")
     await lab_page.field("Host").fill("gpu1")

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(300)  # a walk is many waits of up to PATIENCE_
 async def painted(page: Page) -> int:
     """Wait until a chart of the viewer is painted; give how many are."""
     frame = next(frame for frame in page.frames if "/runicorn/v/" in frame.url)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (count := await painted_canvases(frame)):
             await frame.evaluate("() => new Promise(requestAnimationFrame)")
     return count

@@ -121,14 +121,14 @@ class ViewerPage:
     async def charts(self) -> int:
         """Wait until a chart is painted; give how many are."""
         await expect(self.page.locator("canvas").first).to_be_visible()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (painted := await painted_canvases(self.page)):
                 await self.page.evaluate("() => new Promise(requestAnimationFrame)")
         return painted
 
     async def frame_with(self, text: str) -> None:
         """Wait until a message with this text has come over a WebSocket."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not any(text in frame for frame in self.frames):
                 self.frame_came.clear()
                 await self.frame_came.wait()

@@ -65,7 +65,7 @@ async def test_what_was_just_set_is_kept_when_the_page_goes(
 ) -> None:
     async with shown.expect_navigation():  # a page in the middle of one is closed by Chromium at its leisure
         await shown.evaluate("localStorage.last = 'word'; void setTimeout(() => location.reload())")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while shimmed[0].endpoint.storage.items != {"last": "word"}:
             await asyncio.sleep(0.01)
 

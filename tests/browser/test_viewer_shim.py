@@ -182,7 +182,7 @@ async def test_routes_live_in_the_fragment(shown: Page, trouble: Trouble) -> Non
 )
 async def test_assigning_the_location_goes_there(shown: Page, trouble: Trouble, action: str) -> None:
     await shown.evaluate(f"void setTimeout(() => {{ window.before = true; document.defaultView.{action} }})")
-    await shown.wait_for_function("() => location.hash === '#!/runs/2' && !window.before")
+    await shown.wait_for_function("() => location.hash === '#!/runs/2' && !window.before", polling=100)
     assert await shown.evaluate("document.defaultView.location.pathname") == "/runs/2"
     trouble.assert_none()
 

@@ -161,7 +161,7 @@ class HubLabPage(LabPage):
         await self.page.get_by_label("Password").fill(self.hub.password)
         await self.page.get_by_role("button", name="Sign in").click()
         await expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
-        await self.page.wait_for_function("() => window.jupyterapp?.restored")
+        await self.page.wait_for_function("() => window.jupyterapp?.restored", polling=100)
         await self.page.evaluate("() => window.jupyterapp.restored")
         return self
 
@@ -243,7 +243,7 @@ async def test_a_hostile_viewer_reaches_nothing_of_the_hubs(
             await page.goto(f"{viewer['url']}attack.svg")
             click_at, x, y = page, 50.0, 50.0
         for click in ("click 1", "click 2", "click 3", "click 4"):
-            await page.wait_for_function("(title) => document.title === title", arg=click)
+            await page.wait_for_function("(title) => document.title === title", arg=click, polling=100)
             await click_at.mouse.click(x, y)  # waits for no navigation, of which there must be none
     answer = await (await sent.value).response()
     assert answer is not None

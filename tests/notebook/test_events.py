@@ -22,7 +22,7 @@ def emit(jupyter: JupyterServer, **data: str) -> None:
     """Emit one of our events, through the server's own route for it."""
     body = {"schema_id": SCHEMA_ID, "version": "1", "data": data}
     headers = {"Authorization": f"token {jupyter.token}"}
-    requests.post(f"{jupyter.url}api/events", json=body, headers=headers, timeout=20).raise_for_status()
+    requests.post(f"{jupyter.url}api/events", json=body, headers=headers, timeout=60).raise_for_status()
 
 
 def server_of(jupyter: JupyterServer) -> Server:

@@ -37,7 +37,7 @@ async def open_notebook(tab: LabPage, place: str, name: str) -> Page:
     page.set_default_timeout(PATIENCE)
     address = PLACES[place].format(name=name)
     await page.goto(f"{tab.lab.jupyter.url}{address}token={tab.lab.jupyter.token}")
-    await page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext")
+    await page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext", polling=100)
     # The page says "idle" before the notebook has a session; whoever runs a cell then is asked for a kernel.
     await page.evaluate(
         """async () => {

@@ -42,7 +42,7 @@ def test_the_whole_job(any_kernel: Kernel, world: World) -> None:
     assert bundle["host"] == "gpu1"
     assert bundle["env_name"] == "rc072"
     assert bundle["height"] == 480
-    page = requests.get(kernel.value("v.url"), timeout=20)
+    page = requests.get(kernel.value("v.url"), timeout=60)
     assert page.status_code == 200
     again = kernel.good("%runicorn_viewer")  # no name needed while it runs
     assert again.result[MIME]["env_name"] == "rc072"

@@ -58,10 +58,10 @@ def test_a_kernel_alone_gets_one_on_loopback_with_a_token_of_its_own(
     assert url != world.jupyter.url.rstrip("/")
     assert url.startswith("http://127.0.0.1:")
     headers = {"Authorization": f"token {token}"}
-    assert requests.get(f"{url}/api/remote/connections", timeout=20).status_code == 403
-    answer = requests.get(f"{url}/api/remote/connections", headers=headers, timeout=20)
+    assert requests.get(f"{url}/api/remote/connections", timeout=60).status_code == 403
+    answer = requests.get(f"{url}/api/remote/connections", headers=headers, timeout=60)
     assert answer.json()["connections"] == []
-    assert requests.get(f"{url}/api/terminals", headers=headers, timeout=20).status_code == 404
+    assert requests.get(f"{url}/api/terminals", headers=headers, timeout=60).status_code == 404
     assert kernel_alone.value("_s == current_server()")  # one for the whole kernel
     client = "__import__('runicorn_remote_client').RunicornRemoteClient()"
     assert kernel_alone.value(f"{client}.base_url") == url
@@ -173,7 +173,7 @@ def test_vs_code_may_frame_its_viewers_and_gets_them_in_a_widget(kernel_alone: K
     kernel.good("__vsc_ipynb_file__ = '/a.ipynb'\n%runicorn_connect gpu1")
     cell = kernel.good("v = %runicorn_viewer rc072\nv")
     url = kernel.value("v.url")
-    policy = requests.get(url, timeout=20).headers["Content-Security-Policy"]
+    policy = requests.get(url, timeout=60).headers["Content-Security-Policy"]
     assert policy.endswith("frame-ancestors 'self' vscode-webview: vscode-file:")
     outputs = [m for m in cell.messages if m["msg_type"] in {"display_data", "execute_result"}]
     assert any("application/vnd.jupyter.widget-view+json" in m["content"]["data"] for m in outputs)

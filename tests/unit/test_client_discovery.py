@@ -228,10 +228,10 @@ def test_the_session_sends_the_token_below_its_server_only(runtime_dir: Path, re
         recording_server() as other,
         RunicornRemoteClient(f"{recorder.url}/user/alice", token="secret") as client,
     ):
-        client.session.get(f"{recorder.url}/user/alice/api/status", timeout=5)
-        client.session.get(f"{recorder.url}/user/alicebob/api/status", timeout=5)
-        client.session.get(f"{recorder.url}/user/bob/api/status", timeout=5)
-        client.session.get(f"{other.url}/user/alice/api/status", timeout=5)
+        client.session.get(f"{recorder.url}/user/alice/api/status", timeout=60)
+        client.session.get(f"{recorder.url}/user/alicebob/api/status", timeout=60)
+        client.session.get(f"{recorder.url}/user/bob/api/status", timeout=60)
+        client.session.get(f"{other.url}/user/alice/api/status", timeout=60)
         sent = [a.headers.get("authorization") for a in (*recorder.asked, *other.asked)]
     assert sent == ["token secret", None, None, None]
 

@@ -28,8 +28,8 @@ from playwright.async_api import (
 )
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-START_SECONDS = 60
-PATIENCE_SECONDS = 30
+START_SECONDS = 120
+PATIENCE_SECONDS = 60
 
 # What a person would wait for on a busy machine; a test that fails waits so long, one that passes does not.
 expect.set_options(timeout=PATIENCE_SECONDS * 1000)

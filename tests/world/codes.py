@@ -11,7 +11,7 @@ from pathlib import Path
 
 import asyncssh
 
-START_SECONDS = 30
+START_SECONDS = 60
 
 
 @dataclass

@@ -113,7 +113,7 @@ class Census:
         return cls(Counter(ours), sum(1 for _ in Path("/proc/self/fd").iterdir()))
 
 
-def await_census(before: Census, seconds: float = 5) -> None:
+def await_census(before: Census, seconds: float = 60) -> None:
     """Wait until nothing more is there than ``before``; fail with what is.
 
     There is no event for the end of a thread of somebody else's, so this looks again for a while.

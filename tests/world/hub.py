@@ -35,7 +35,7 @@ from tests.world.jupyter import server_environment
 
 PROXY_PACKAGE = "configurable-http-proxy@5.3.0"
 INSTALL_SECONDS = 300
-START_SECONDS = 90
+START_SECONDS = 120
 PEOPLE = ("alice", "bob")
 
 # JSON is Python here, but for true, false and null, of which there is none.

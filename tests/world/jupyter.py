@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import requests
 
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 @dataclass

@@ -37,7 +37,7 @@ class Viewer:
         writer.write(OK + b"Content-Type: %s\r\nContent-Length: %d\r\n\r\n%s" % (kind, len(body), body))
 
     async def until_asked(self, what: str, times: int) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while self.asked[what] < times:
                 self.news.clear()
                 await self.news.wait()

@@ -43,7 +43,7 @@ def command_lines(sshd: Sshd) -> dict[int, str]:
     return found
 
 
-def assert_nothing_runs(sshd: Sshd, seconds: float = 10.0) -> None:
+def assert_nothing_runs(sshd: Sshd, seconds: float = 60.0) -> None:
     """Fail if after a while something still runs that sessions have started."""
     deadline = time.monotonic() + seconds
     while (left := command_lines(sshd)) and time.monotonic() < deadline:
@@ -68,7 +68,7 @@ def environment(prefix: Path, name: str = "env") -> Environment:
     )
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for something outside of this process that tells nobody when it happens."""
     async with asyncio.timeout(seconds):
         while not condition():

@@ -167,7 +167,8 @@ async def test_simultaneous_starts_make_one_viewer(
     assert [viewer.adopted for viewer in viewers].count(False) == 1
     assert len(viewer_pids(remote)) == 1
     ended = await asyncio.gather(*(viewer.stop(cleanup=True) for viewer in viewers))
-    assert ended.count(True) == 1
+    assert any(ended)  # of the last to leave, and of who came so late that it had gone
+    assert viewer_pids(remote) == []
 
 
 async def test_other_roots_and_environments_are_other_viewers(

@@ -141,5 +141,5 @@ async def test_waiting_ends_with_the_next_change(board: RunBoard) -> None:
     waiting = asyncio.create_task(board.wait())
     await asyncio.sleep(0)
     board.put([run(1)])
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await waiting

@@ -44,7 +44,7 @@ class Person:
 def connected(sock: socket.socket) -> Iterator[paramiko.Transport]:
     transport = paramiko.Transport(sock)
     try:
-        transport.start_client(timeout=15)
+        transport.start_client(timeout=60)
         yield transport
     finally:
         transport.close()

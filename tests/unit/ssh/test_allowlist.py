@@ -124,7 +124,7 @@ async def opened(server: Sshd, *rules: str, **changes: Any) -> AsyncIterator[Con
     connection = await Connection.open(
         target_of(server, **changes),
         credentials_of(server),
-        timeout=15,
+        timeout=60,
         settings=Settings(allowed_hosts=AllowedHosts(rules), keepalive_seconds=1.5),
         connection_id="conn_00000000",
     )

@@ -198,7 +198,7 @@ async def test_the_relay_ends_with_its_last_stream_and_with_the_connection(
     server = make_sshd(AllowTcpForwarding="no")
     connection = await connect(server)
     await download(connection, peer_port, MIB)
-    async with asyncio.timeout(30):  # no event tells of the end of a process that is nobody's child here
+    async with asyncio.timeout(60):  # no event tells of the end of a process that is nobody's child here
         while server.processes():
             await asyncio.sleep(0.02)
     first = await open_stream(connection, peer_port, "hold")

@@ -22,7 +22,7 @@ from tests.unit.ssh.hostkey_files import PlainKey, blob, public, record, target
 from tests.world.connections import Connect, target_of
 from tests.world.sshd import Sshd
 
-SECONDS = 30
+SECONDS = 60
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ def offered_key(server: Sshd, algorithms: list[str]) -> paramiko.PKey:
     client = Client(socket.create_connection((server.host, server.port)))
     client.algorithms = tuple(algorithms)
     try:
-        client.start_client(timeout=15)
+        client.start_client(timeout=60)
         return client.get_remote_server_key()
     finally:
         client.close()
@@ -148,7 +148,7 @@ def test_nothing_of_authentication_is_sent_to_a_host_that_changed(
     where = target(tmp_path, hostname=server.host, port=server.port, username=server.user)
     client = Client(socket.create_connection((server.host, server.port)))
     try:
-        client.start_client(timeout=15)
+        client.start_client(timeout=60)
         with pytest.raises(HostKeyChanged) as refused:
             verify(where, client.get_remote_server_key(), "accept-new")
     finally:

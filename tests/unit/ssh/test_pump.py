@@ -71,7 +71,7 @@ async def test_a_reader_that_stalls_stops_the_sender_and_goes_on_later(
     stream = await open_stream(await connect(sshd), peer_port, f"send {size}")
     # A reader that takes nothing is no stalled viewer, however short the limit for that is.
     pump = asyncio.create_task(stream.send_to(pair[0], size, 0.2))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while stream._channel.buffered < WINDOW // 2:
             await asyncio.sleep(0.01)
     assert stream._channel.buffered <= WINDOW

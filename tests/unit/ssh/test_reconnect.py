@@ -33,7 +33,7 @@ from tests.world.connections import Census, Connect, await_census, target_of
 from tests.world.relay import Relay
 from tests.world.sshd import Sshd
 
-LIMIT = 30  # seconds that nothing here comes near to
+LIMIT = 60  # seconds that nothing here comes near to
 
 
 async def until(connection: Connection, status: str) -> None:

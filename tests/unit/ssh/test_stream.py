@@ -38,7 +38,7 @@ async def read_all(stream: Stream) -> bytes:
 
 async def all_closed(connection: Connection) -> None:
     """Wait until the server has confirmed that every channel is closed; each ping hears more of it."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while connection._link.transport.open_channels:
             await connection.ping()
 
