@@ -6,6 +6,7 @@ import React from 'react';
 
 import type { IHostAlias, IHostKey, IPrompt, IViewer } from './client.js';
 import type { IQuestions } from './flow.js';
+import { Facts, Fingerprint } from './panel/shared.js';
 import type { ICoordinate } from './tokens.js';
 
 /** The body of a challenge: one field a prompt. */
@@ -100,14 +101,12 @@ export class DialogQuestions implements IQuestions {
               'You connect to this server for the first time. Its key has this fingerprint; compare it with what its administrator gave you.'
             )}
           </p>
-          <dl className="rj-Facts">
-            <dt>{trans.__('Fingerprint')}</dt>
-            <dd>
-              <code className="rj-Fingerprint">{key.fingerprint_sha256}</code>
-            </dd>
-            <dt>{trans.__('Type of key')}</dt>
-            <dd>{key.key_type}</dd>
-          </dl>
+          <Facts
+            facts={[
+              [trans.__('Fingerprint'), <Fingerprint of={key.fingerprint_sha256} />],
+              [trans.__('Type of key'), key.key_type]
+            ]}
+          />
         </div>
       ),
       buttons: [
@@ -176,12 +175,12 @@ export class DialogQuestions implements IQuestions {
               'This connection shows a viewer already. It will be stopped; the training runs themselves are not touched.'
             )}
           </p>
-          <dl className="rj-Facts">
-            <dt>{trans.__('Shown now')}</dt>
-            <dd>{nameOf(running)}</dd>
-            <dt>{trans.__('Shown then')}</dt>
-            <dd>{nameOf(wanted)}</dd>
-          </dl>
+          <Facts
+            facts={[
+              [trans.__('Shown now'), nameOf(running)],
+              [trans.__('Shown then'), nameOf(wanted)]
+            ]}
+          />
         </div>
       ),
       buttons: [

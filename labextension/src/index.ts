@@ -15,6 +15,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { RunicornRemoteClient } from './client.js';
 import { Commands } from './commands.js';
+import { Dates } from './dates.js';
 import { DialogQuestions } from './dialogs.js';
 import { followEvents } from './events.js';
 import { RemoteFlow } from './flow.js';
@@ -39,7 +40,9 @@ const plugin: JupyterFrontEndPlugin<Runicorn> = {
     translator: ITranslator | null,
     registry: ISettingRegistry | null
   ): Runicorn => {
-    const trans = (translator ?? nullTranslator).load(DOMAIN);
+    const { languageCode } = (translator ??= nullTranslator);
+    const trans = translator.load(DOMAIN);
+    const dates = new Dates(languageCode, navigator.languages);
     const { serverSettings } = app.serviceManager;
     const client = new RunicornRemoteClient(serverSettings.baseUrl, {
       token: serverSettings.token
@@ -48,7 +51,7 @@ const plugin: JupyterFrontEndPlugin<Runicorn> = {
     const questions = new DialogQuestions(trans);
     const flow = new RemoteFlow(client, store, questions);
     const runs = new RunsStore(client, store);
-    const runicorn = new Runicorn(client, store, runs, flow, questions, trans);
+    const runicorn = new Runicorn(client, store, runs, flow, questions, trans, dates);
     if (registry) {
       loadSettings(registry, trans, (values: Partial<ISettings>) => runicorn.applySettings(values));
     }

@@ -5,6 +5,7 @@ import { Token } from '@lumino/coreutils';
 import { Signal, type ISignal } from '@lumino/signaling';
 
 import type { AuthMethod, RunicornRemoteClient } from './client.js';
+import type { Dates } from './dates.js';
 import type { DialogQuestions } from './dialogs.js';
 import type { RemoteFlow } from './flow.js';
 import type { RunsStore } from './runs/store.js';
@@ -60,7 +61,8 @@ export class Runicorn {
     readonly runs: RunsStore,
     readonly flow: RemoteFlow,
     readonly questions: DialogQuestions,
-    readonly trans: TranslationBundle
+    readonly trans: TranslationBundle,
+    readonly dates: Dates
   ) {}
 
   /** Emitted when the settings changed. */

@@ -238,6 +238,55 @@ export function runStatusWord(trans: TranslationBundle, status: RunStatus): stri
   }
 }
 
+/**
+ * Say of a server why its runs are not current.
+ *
+ * @param time Since when, or null where none of its runs were ever read.
+ */
+export function runsProblemWord(
+  trans: TranslationBundle,
+  code: string | undefined,
+  time: string | null
+): string {
+  switch (code) {
+    case 'connection_lost':
+      return time
+        ? trans.__('is not connected; its runs are those of %1.', time)
+        : trans.__('is not connected.');
+    case 'too_many_runs':
+      return trans.__('has more runs than can be shown; some are left out.');
+    case 'viewer_not_running':
+      return trans.__('has no running viewer; open it to see its runs.');
+    case 'viewer_answer_invalid':
+      return trans.__('gives no list of runs; stop its viewer and open it again.');
+    case 'internal_error':
+      return trans.__(
+        'is not followed any more; stop its viewer and open it again. The log of Jupyter has the details.'
+      );
+    default:
+      return time
+        ? trans.__('does not answer; its runs are those of %1.', time)
+        : trans.__('does not answer.');
+  }
+}
+
+/** Say what became of hosts that were to be saved as connections. */
+export function importedWord(
+  trans: TranslationBundle,
+  imported: number,
+  skipped: readonly string[]
+): string {
+  const saved = trans._n('%1 connection was saved.', '%1 connections were saved.', imported);
+  if (skipped.length === 0) {
+    return saved;
+  }
+  const left = trans.__(
+    'Not saved: %1; a connection has that name already, or no host can have it.',
+    skipped.join(', ')
+  );
+  return `${saved} ${left}`;
+}
+
 const JUMP_HOST = 'jump host ';
 
 /** Say the step that long work is at; a step we have no words for as the server puts it. */

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import type { IRun, IRunsAnswer, IRunsServer, RunicornRemoteClient } from '../client.js';
-import { namesOf } from '../runs/chart.js';
+import type {
+  IRun,
+  IRunMetrics,
+  IRunsAnswer,
+  IRunsServer,
+  RunicornRemoteClient
+} from '../client.js';
+import { namesOf, type ISeries } from '../runs/chart.js';
+import { SeriesReader } from '../runs/comparing.js';
 import { RunsStore } from '../runs/store.js';
 import {
   clockWord,
@@ -83,7 +90,7 @@ function makeStore(...answers: Array<IRunsAnswer | Error>): {
   return {
     client,
     remote,
-    store: new RunsStore(client as unknown as RunicornRemoteClient, remote)
+    store: new RunsStore(client, remote)
   };
 }
 
@@ -210,4 +217,86 @@ test('lines that would have the same name are told apart', () => {
     { name: 'wide', server: 'gpu1', id: '4' }
   ]);
   assert.deepEqual(names, ['base · gpu1', 'base · gpu2 · 2', 'base · gpu2 · 3', 'wide']);
+});
+
+/** A client whose answers come when they are let go, and a reader with what it found. */
+function makeReader(): {
+  asked: string[];
+  signals: AbortSignal[];
+  go: () => Promise<void>;
+  found: Array<[metric: string, names: string[]]>;
+  failed: unknown[];
+  reader: SeriesReader;
+} {
+  const asked: string[] = [];
+  const signals: AbortSignal[] = [];
+  const waiting: Array<() => void> = [];
+  const found: Array<[string, string[]]> = [];
+  const failed: unknown[] = [];
+  const getMetrics: RunicornRemoteClient['getMetrics'] = async ({ run_id: id }, names, options) => {
+    asked.push(id);
+    signals.push(options!.signal!);
+    await new Promise<void>(resolve => waiting.push(resolve));
+    options!.signal!.throwIfAborted();
+    if (id === 'lost') {
+      throw new Error('down');
+    }
+    return { steps: [1], metrics: { [names![0]!]: [0] } } as unknown as IRunMetrics;
+  };
+  const reader = new SeriesReader(
+    { getMetrics },
+    (metric, series: readonly ISeries[]) => found.push([metric, series.map(item => item.name)]),
+    reason => failed.push(reason)
+  );
+  const go = async (): Promise<void> => {
+    while (waiting.length > 0) {
+      waiting.splice(0).forEach(resolve => resolve());
+      await new Promise(resolve => setImmediate(resolve));
+    }
+  };
+  return { asked, signals, go, found, failed, reader };
+}
+
+test('the comparison reads a few runs at once, and during a reading only the newest wish', async () => {
+  const { asked, go, found, reader } = makeReader();
+  const runs = Array.from('abcdefgh', id => run(id));
+  void reader.read({ runs, metric: 'loss' });
+  assert.equal(asked.length, 4);
+  void reader.read({ runs: [run('x')], metric: 'loss' });
+  const newest = [...runs.slice(0, 7), run('h', { step: 2 })];
+  const last = reader.read({ runs: newest, metric: 'loss' });
+  assert.equal(asked.length, 4);
+  await go();
+  await last;
+  // Of the newest wish only the run that changed is read; the one between never is.
+  assert.deepEqual(asked, [...'abcdefghh']);
+  assert.deepEqual(found, [
+    ['loss', [...'abcdefgh']],
+    ['loss', [...'abcdefgh']]
+  ]);
+});
+
+test('another metric ends the reading of the last, and a failure that of the others', async () => {
+  const { asked, signals, go, found, failed, reader } = makeReader();
+  const runs = [run('a'), run('b')];
+  void reader.read({ runs, metric: 'loss' });
+  const other = reader.read({ runs, metric: 'accuracy' });
+  assert.ok(signals.every(signal => signal.aborted));
+  await go();
+  await other;
+  assert.deepEqual(found, [['accuracy', ['a', 'b']]]);
+  const many = reader.read({
+    runs: [run('lost'), ...Array.from('cdefghij', id => run(id))],
+    metric: 'loss'
+  });
+  await go();
+  await many;
+  assert.equal((failed[0] as Error).message, 'down');
+  assert.equal(failed.length, 1);
+  assert.ok(!asked.includes('j'));
+  const none = reader.read({ runs: [run('k')], metric: 'loss' });
+  reader.dispose();
+  await go();
+  await none;
+  assert.equal(found.length, 1);
 });

@@ -8,11 +8,20 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import ts from 'typescript';
 
 import { RunicornError } from '../client.js';
+import { Dates } from '../dates.js';
 import { DEFAULT_SETTINGS } from '../model.js';
 import { matching, suggestionsOf } from '../panel/suggestions.js';
 import { english } from './english.js';
 import { translateSchema } from '../settings.js';
-import { durationWord, errorWords, latencyWord, pipCommand, stepWord } from '../words.js';
+import {
+  durationWord,
+  errorWords,
+  importedWord,
+  latencyWord,
+  pipCommand,
+  runsProblemWord,
+  stepWord
+} from '../words.js';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const trans = english;
@@ -159,6 +168,32 @@ test('each code of the API has words of its own with a way forward', () => {
     errorWords(trans, new RunicornError('brand_new', 'x')).title,
     errorWords(trans, new RunicornError('internal_error', 'x')).title
   );
+});
+
+test('each problem of a server’s runs has words of its own', () => {
+  const text = readFileSync(join(ROOT, '../runicorn_jupyter/service/feed.py'), 'utf8');
+  const problems = new Set([...text.matchAll(/_problem\(\s*"(\w+)"/g)].map(match => match[1]!));
+  assert.ok(problems.has('viewer_answer_invalid') && problems.has('viewer_not_responding'));
+  const sentences = [...problems].map(code => runsProblemWord(trans, code, '10:00'));
+  assert.equal(new Set(sentences).size, problems.size, sentences.join('\n'));
+  assert.equal(runsProblemWord(trans, 'brand_new', null), 'does not answer.');
+});
+
+test('what was saved of the SSH configuration, and what was not', () => {
+  assert.equal(importedWord(trans, 1, []), '1 connection was saved.');
+  assert.match(importedWord(trans, 2, ['a', 'b']), /^2 connections were saved\. Not saved: a, b;/);
+});
+
+test('dates are written as JupyterLab’s language has them', () => {
+  const day = '2026-11-24T15:04:05Z';
+  const written = (language: string, preferred: string[] = []): string =>
+    new Dates(language, preferred).day(day);
+  assert.match(written('zh_CN', ['de-DE', 'en']), /^2026年11月2\d日/);
+  assert.match(written('en', ['de-DE']), /^Nov 2\d, 2026/);
+  assert.match(written('en', ['de-DE', 'en-GB']), /^2\d Nov 2026/);
+  assert.match(written('sr_Latn_RS'), /2026/);
+  assert.equal(new Dates('en', []).day(null), '');
+  assert.match(new Dates('de', []).clock(new Date(day)), /^\d\d:\d\d:05$/);
 });
 
 test('a password is offered only where the server takes one', () => {

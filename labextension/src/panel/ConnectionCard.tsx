@@ -97,7 +97,7 @@ function CardHeader(props: ICardProps & { bodyId: string }): JSX.Element {
 }
 
 function Latency(props: { connection: IConnection; runicorn: Runicorn }): JSX.Element | null {
-  const { store, trans } = props.runicorn;
+  const { store, trans, dates } = props.runicorn;
   const { connection_id: id, status } = props.connection;
   const latency = store.latency(id);
   if (status !== 'connected' || !latency) {
@@ -109,7 +109,7 @@ function Latency(props: { connection: IConnection; runicorn: Runicorn }): JSX.El
       className="rj-Latency"
       title={trans.__(
         'Time of a round trip, measured at %1. Press to measure again.',
-        latency.at.toLocaleTimeString()
+        dates.clock(latency.at)
       )}
       onClick={() => void store.measure(id)}
     >

@@ -5,6 +5,7 @@ import React from 'react';
 
 import type { IProfile } from '../client.js';
 import { Declined } from '../flow.js';
+import { importedWord } from '../words.js';
 import type { IConnected } from './ConnectForm.js';
 import { draftOf, requestOf } from './draft.js';
 import { IconButton } from './fields.js';
@@ -84,8 +85,8 @@ function ImportHosts(props: { onError: (error: unknown) => void }): JSX.Element 
       return;
     }
     try {
-      const { imported } = await client.importProfiles(aliases);
-      setNews(trans._n('%1 connection was saved.', '%1 connections were saved.', imported.length));
+      const { imported, skipped } = await client.importProfiles(aliases);
+      setNews(importedWord(trans, imported.length, skipped));
       props.onError(null);
     } catch (reason) {
       props.onError(reason);

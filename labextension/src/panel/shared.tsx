@@ -94,6 +94,30 @@ function remedyLabel(trans: TranslationBundle, remedy: Remedy): string | null {
   }
 }
 
+/** Facts below each other, each with its name; what is false is left out. */
+export function Facts(props: {
+  facts: ReadonlyArray<[name: string, fact: React.ReactNode] | false>;
+}): JSX.Element {
+  return (
+    <dl className="rj-Facts">
+      {props.facts.map(
+        item =>
+          item && (
+            <React.Fragment key={item[0]}>
+              <dt>{item[0]}</dt>
+              <dd>{item[1]}</dd>
+            </React.Fragment>
+          )
+      )}
+    </dl>
+  );
+}
+
+/** A fingerprint to compare. */
+export function Fingerprint(props: { of: string }): JSX.Element {
+  return <code className="rj-Fingerprint">{props.of}</code>;
+}
+
 /** An error in words, with what can be done about it. */
 export function ErrorNote(props: {
   reason: unknown;
@@ -144,24 +168,17 @@ function ErrorFacts(props: {
   const { words, trans } = props;
   const details = (props.reason as RunicornError).details ?? {};
   const key = details.host_key as IHostKey | undefined;
+  const known = key?.expected_fingerprint_sha256;
   const log = Array.isArray(details.log) ? details.log.join('\n') : '';
   return (
     <>
       {key && (
-        <dl className="rj-Facts">
-          {key.expected_fingerprint_sha256 && (
-            <>
-              <dt>{trans.__('Known fingerprint')}</dt>
-              <dd>
-                <code className="rj-Fingerprint">{key.expected_fingerprint_sha256}</code>
-              </dd>
-            </>
-          )}
-          <dt>{trans.__('Fingerprint now')}</dt>
-          <dd>
-            <code className="rj-Fingerprint">{key.fingerprint_sha256}</code>
-          </dd>
-        </dl>
+        <Facts
+          facts={[
+            !!known && [trans.__('Known fingerprint'), <Fingerprint of={known} />],
+            [trans.__('Fingerprint now'), <Fingerprint of={key.fingerprint_sha256} />]
+          ]}
+        />
       )}
       {log && <pre className="rj-Log">{log}</pre>}
       {words.detail && (

@@ -73,10 +73,7 @@ async function connectAgain(runicorn: Runicorn, connection: IConnection): Promis
 }
 
 /** The environment to offer first: the one that was opened last, where it is still there. */
-export function offeredName(
-  usable: readonly IEnvironment[],
-  last: ILastChoice | undefined
-): string {
+function offeredName(usable: readonly IEnvironment[], last: ILastChoice | undefined): string {
   return (usable.find(item => item.name === last?.env_name) ?? usable[0])?.name ?? '';
 }
 

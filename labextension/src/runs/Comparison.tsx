@@ -9,6 +9,7 @@ import type { IRun } from '../client.js';
 import { IconButton } from '../panel/fields.js';
 import { ErrorNote, useRunicorn } from '../panel/shared.js';
 import { chartOf, VEGA_LITE, type ISeries } from './chart.js';
+import { MOST_RUNS, SeriesReader } from './comparing.js';
 
 /** The comparison. */
 export function Comparison(props: {
@@ -18,25 +19,28 @@ export function Comparison(props: {
   onClose: () => void;
 }): JSX.Element {
   const { runs, metric, rendermime } = props;
-  const { trans, runs: store } = useRunicorn();
-  const [series, setSeries] = React.useState<readonly ISeries[] | null>(null);
+  const { trans, client } = useRunicorn();
+  const [found, setFound] = React.useState<{ of: string; series: readonly ISeries[] } | null>(null);
   const [error, setError] = React.useState<unknown>(null);
+  const reader = React.useMemo(
+    () =>
+      new SeriesReader(
+        client,
+        (of, series) => {
+          setFound({ of, series });
+          setError(null);
+        },
+        setError
+      ),
+    [client]
+  );
+  const having = React.useMemo(() => runs.filter(run => metric in run.metrics), [runs, metric]);
+  const series = found?.of === metric ? found.series : null;
 
+  React.useEffect(() => () => reader.dispose(), [reader]);
   React.useEffect(() => {
-    const controller = new AbortController();
-    store.series(runs, metric, controller.signal).then(
-      found => {
-        setSeries(found);
-        setError(null);
-      },
-      (reason: unknown) => {
-        if (!controller.signal.aborted) {
-          setError(reason);
-        }
-      }
-    );
-    return () => controller.abort();
-  }, [store, runs, metric]);
+    void reader.read({ runs: having.slice(0, MOST_RUNS), metric });
+  }, [reader, having, metric]);
 
   return (
     <section className="rj-Runs-comparison" aria-label={trans.__('Comparison of %1', metric)}>
@@ -49,6 +53,11 @@ export function Comparison(props: {
         />
       </div>
       {error !== null && <ErrorNote reason={error} trans={trans} />}
+      {having.length > MOST_RUNS && (
+        <p role="status">
+          {trans.__('Only the newest %1 of %2 runs are drawn.', MOST_RUNS, having.length)}
+        </p>
+      )}
       {series === null && error === null && <p role="status">{trans.__('Reading…')}</p>}
       {series !== null && rendermime?.mimeTypes.includes(VEGA_LITE) && (
         <Chart metric={metric} series={series} rendermime={rendermime} onError={setError} />

@@ -5,6 +5,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import type { IRun } from '../client.js';
+import type { Dates } from '../dates.js';
 import { runStatusWord } from '../words.js';
 import {
   clockWord,
@@ -34,6 +35,7 @@ export interface IRunsTableProps {
   order: IOrder;
   selected: ReadonlySet<string>;
   trans: TranslationBundle;
+  dates: Dates;
   onOrder: (order: IOrder) => void;
   onToggle: (run: IRun) => void;
   onOpen: (run: IRun) => void;
@@ -41,7 +43,7 @@ export interface IRunsTableProps {
 
 /** The table. */
 export function RunsTable(props: IRunsTableProps): JSX.Element {
-  const { runs, trans } = props;
+  const { runs, trans, dates } = props;
   const id = React.useId();
   const { ref, at, measure } = useWindow(runs.length);
   const keys = useKeys(props, ref);
@@ -89,11 +91,10 @@ export function RunsTable(props: IRunsTableProps): JSX.Element {
             key={keyOfRun(run)}
             id={`${id}-${at.first + offset}`}
             index={at.first + offset}
-            run={run}
+            {...{ run, trans, dates }}
             metric={props.metric}
             isActive={at.first + offset === keys.active}
             isSelected={props.selected.has(keyOfRun(run))}
-            trans={trans}
           />
         ))}
       </div>
@@ -227,13 +228,6 @@ function Head(props: IRunsTableProps): JSX.Element {
   );
 }
 
-const times = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
-
-function timeWord(value: string | null): string {
-  const time = Date.parse(value ?? '');
-  return Number.isNaN(time) ? '' : times.format(time);
-}
-
 interface IRowProps {
   id: string;
   index: number;
@@ -242,6 +236,7 @@ interface IRowProps {
   isActive: boolean;
   isSelected: boolean;
   trans: TranslationBundle;
+  dates: Dates;
 }
 
 const Row = React.memo(function Row(props: IRowProps): JSX.Element {
@@ -290,7 +285,7 @@ const Row = React.memo(function Row(props: IRowProps): JSX.Element {
         </>
       )}
       {cell('server', serverOf(run))}
-      {cell('created', timeWord(run.created_at))}
+      {cell('created', props.dates.day(run.created_at))}
       {cell('duration', clockWord(secondsOf(run, new Date())))}
       {metric && cell('metric', valueWord(run.metrics[metric]))}
     </div>

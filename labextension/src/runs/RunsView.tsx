@@ -101,7 +101,7 @@ function useChoice(runs: readonly IRun[]): IRunsChoice {
 }
 
 function RunsBody(props: IRunsViewOptions): JSX.Element {
-  const { trans, runs: store } = useRuns();
+  const { trans, dates, runs: store } = useRuns();
   const choice = useChoice(store.runs);
   const { shown, metric, order, selected, compared } = choice;
   const refresh = (): void => void store.refresh();
@@ -115,10 +115,10 @@ function RunsBody(props: IRunsViewOptions): JSX.Element {
           remedies={{ refresh, retry: refresh, 'reload-page': () => location.reload() }}
         />
       )}
-      <Sources servers={store.servers} trans={trans} />
+      <Sources servers={store.servers} trans={trans} dates={dates} />
       {store.runs.length > 0 ? (
         <RunsTable
-          {...{ runs: shown, metric, order, selected, trans }}
+          {...{ runs: shown, metric, order, selected, trans, dates }}
           onOrder={choice.setOrder}
           onToggle={choice.toggle}
           onOpen={props.openRun}

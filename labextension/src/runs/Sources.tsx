@@ -4,14 +4,17 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import type { IRunsServer } from '../client.js';
+import type { Dates } from '../dates.js';
+import { runsProblemWord } from '../words.js';
 import { serverOf } from './table.js';
 
 /** The servers that something is to be said of; nothing where all is well. */
 export function Sources(props: {
   servers: readonly IRunsServer[];
   trans: TranslationBundle;
+  dates: Dates;
 }): JSX.Element | null {
-  const { trans } = props;
+  const { trans, dates } = props;
   const troubled = props.servers.filter(server => server.error !== null);
   if (troubled.length === 0) {
     return null;
@@ -21,27 +24,14 @@ export function Sources(props: {
       {troubled.map(server => (
         <li key={server.connection_id}>
           <span className="rj-Dot" aria-hidden />
-          <strong>{serverOf(server)}</strong> {problemWord(trans, server)}
+          <strong>{serverOf(server)}</strong>{' '}
+          {runsProblemWord(
+            trans,
+            server.error?.code,
+            server.as_of ? dates.clock(new Date(server.as_of)) : null
+          )}
         </li>
       ))}
     </ul>
   );
-}
-
-function problemWord(trans: TranslationBundle, server: IRunsServer): string {
-  const time = server.as_of ? new Date(server.as_of).toLocaleTimeString() : null;
-  switch (server.error?.code) {
-    case 'connection_lost':
-      return time
-        ? trans.__('is not connected; its runs are those of %1.', time)
-        : trans.__('is not connected.');
-    case 'too_many_runs':
-      return trans.__('has more runs than can be shown; some are left out.');
-    case 'viewer_not_running':
-      return trans.__('has no running viewer.');
-    default:
-      return time
-        ? trans.__('does not answer; its runs are those of %1.', time)
-        : trans.__('does not answer.');
-  }
 }

@@ -10,8 +10,7 @@ import { Signal, type ISignal } from '@lumino/signaling';
 import type { IRun, IRunsAnswer, IRunsServer, RunicornRemoteClient } from '../client.js';
 import { SharedReading } from '../reading.js';
 import type { IRemoteEvent, RemoteStore } from '../state.js';
-import { namesOf, type ISeries } from './chart.js';
-import { keyOfRun, newestFirst, serverOf } from './table.js';
+import { keyOfRun, newestFirst } from './table.js';
 
 /** The events after which the runs may be others. */
 const EVENTS: ReadonlySet<IRemoteEvent['type']> = new Set([
@@ -21,12 +20,10 @@ const EVENTS: ReadonlySet<IRemoteEvent['type']> = new Set([
   'connection',
   'closed'
 ]);
-/** How many steps a line of the comparison has at most: more than it has pixels. */
-const POINTS = 1000;
 
 /** The runs. */
 export class RunsStore {
-  constructor(client: Pick<RunicornRemoteClient, 'readRuns' | 'getMetrics'>, remote: RemoteStore) {
+  constructor(client: Pick<RunicornRemoteClient, 'readRuns'>, remote: RemoteStore) {
     this._client = client;
     remote.eventReceived.connect((_, event) => {
       if (this._followers > 0 && EVENTS.has(event.type)) {
@@ -79,22 +76,6 @@ export class RunsStore {
     return this._reading.again();
   }
 
-  /** Read one metric of some runs; those that do not have it are left out. */
-  async series(runs: readonly IRun[], metric: string, signal: AbortSignal): Promise<ISeries[]> {
-    const having = runs.filter(run => metric in run.metrics);
-    const names = namesOf(
-      having.map(run => ({ name: run.name ?? run.run_id, server: serverOf(run), id: run.run_id }))
-    );
-    // Commas stand between the names in the request.
-    const wanted = metric.includes(',') ? undefined : [metric];
-    return Promise.all(
-      having.map(async (run, index) => {
-        const answer = await this._client.getMetrics(run, wanted, { points: POINTS, signal });
-        return { name: names[index]!, steps: answer.steps, values: answer.metrics[metric] ?? [] };
-      })
-    );
-  }
-
   private async _read(): Promise<void> {
     try {
       const answer = await this._client.readRuns({ changedSince: this._version || undefined });
@@ -141,7 +122,7 @@ export class RunsStore {
     }
   }
 
-  private readonly _client: Pick<RunicornRemoteClient, 'readRuns' | 'getMetrics'>;
+  private readonly _client: Pick<RunicornRemoteClient, 'readRuns'>;
   private readonly _changed = new Signal<this, void>(this);
   private _followers = 0;
   private _byKey = new Map<string, IRun>();
