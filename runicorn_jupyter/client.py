@@ -170,7 +170,25 @@ class RunicornRemoteClient(RunsClient):
         filter_type
             ``all`` or ``runicorn_only``.
         """
-        return self._list("environments", "environments", connection_id=connection_id, filter=filter_type)
+        found: list[dict[str, Any]] = self.read_environments(connection_id, filter_type)["environments"]
+        return found
+
+    def read_environments(self, connection_id: str, filter_type: str = "all") -> dict[str, Any]:
+        """Read the Python environments of the remote, with what else was found there.
+
+        Parameters
+        ----------
+        connection_id, filter_type
+            As for `list_environments`.
+
+        Returns
+        -------
+        dict
+            With ``environments``, ``notes`` on what could not be found out, and ``storage_candidates``.
+        """
+        return self._call(
+            "GET", "environments", params={"connection_id": connection_id, "filter": filter_type}
+        )
 
     def detect_environments(self, connection_id: str, force_refresh: bool = False) -> dict[str, Any]:
         """Look for environments again.

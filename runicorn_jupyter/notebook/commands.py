@@ -98,12 +98,12 @@ class Commands:
             connection = self._session.find(name)
             ident = connection["connection_id"]
 
-            def look(client: RunicornRemoteClient) -> list[dict[str, Any]]:
+            def look(client: RunicornRemoteClient) -> dict[str, Any]:
                 if refresh:
                     client.detect_environments(ident, force_refresh=True)
-                return client.list_environments(ident, "runicorn_only" if runicorn_only else "all")
+                return client.read_environments(ident, "runicorn_only" if runicorn_only else "all")
 
-            return Environments(self._session.run(plain(connection["name"]), look))
+            return Environments.of(self._session.run(plain(connection["name"]), look))
 
     def viewer(
         self, name: str | None, env: str | None, root: str | None, height: int | None

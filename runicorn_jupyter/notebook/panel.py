@@ -148,7 +148,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
             last = last_opened(self._client, current)  # before the other, which other threads go by
             if last is not None:
                 self._last[ident] = last
-            self._environments[ident] = Environments(self._client.list_environments(ident))
+            self._environments[ident] = Environments.of(self._client.read_environments(ident))
 
     def _draw_connections(self) -> None:
         chosen = self.connections.value
@@ -292,8 +292,8 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         ident = self.connections.value
 
         def work(client: RunicornRemoteClient) -> None:
-            found = client.detect_environments(ident, force_refresh=True)["environments"]
-            self._environments[ident] = Environments(found)
+            found = client.detect_environments(ident, force_refresh=True)
+            self._environments[ident] = Environments.of(found)
 
         self._work("Looking for environments", work)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 __all__ = [
@@ -117,7 +117,15 @@ class _Rows(list[dict[str, Any]]):
 
 
 class Environments(_Rows):
-    """The Python environments of a remote; those without runicorn stand back."""
+    """The Python environments of a remote; those without runicorn stand back.
+
+    Parameters
+    ----------
+    rows
+        The API's environments.
+    notes
+        What could not be found out on the remote; shown below the table.
+    """
 
     columns = {  # noqa: RUF012 - a constant table
         "name": "Environment",
@@ -127,6 +135,28 @@ class Environments(_Rows):
         "storage_root": "Storage root",
     }
     empty = "No Python environment was found on the remote."
+
+    def __init__(self, rows: Iterable[dict[str, Any]] = (), notes: Iterable[str] = ()) -> None:
+        super().__init__(rows)
+        self.notes = list(notes)
+
+    @classmethod
+    def of(cls, answer: dict[str, Any]) -> Environments:
+        """Make it of what ``read_environments`` or ``detect_environments`` returned.
+
+        Parameters
+        ----------
+        answer
+            As the API gives it.
+        """
+        return cls(answer["environments"], answer["notes"])
+
+    def __repr__(self) -> str:
+        return "\n".join([super().__repr__(), *(plain(note) for note in self.notes)])
+
+    def _repr_html_(self) -> str:
+        notes = (f'<p class="{NO_MATH}">{html.escape(plain(note))}</p>' for note in self.notes)
+        return "".join([super()._repr_html_(), *notes])
 
     def _value(self, row: dict[str, Any], name: str) -> object:
         if name == "runicorn_version" and not row.get("runicorn_installed"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import requests
 
@@ -21,6 +22,19 @@ def one_line(cell: Cell) -> str:
     lines = [line for line in cell.text.splitlines() if line.startswith("UsageError: ")]
     assert len(lines) == 1, cell.text
     return lines[0].removeprefix("UsageError: ")
+
+
+def test_a_host_that_runs_no_commands_says_so_below_its_environments(
+    kernel: Kernel, world: World, make_sshd: Callable[..., Sshd]
+) -> None:
+    server = make_sshd(shell="/usr/sbin/nologin")
+    world.home.trust(server)
+    world.home.host("no-shell", server)
+    kernel.good("%runicorn_connect no-shell")
+    shown = kernel.good("envs = %runicorn_envs\nenvs").result
+    assert kernel.value("envs") == []
+    assert "does not run commands" in shown["text/plain"]
+    assert "does not run commands" in shown["text/html"]
 
 
 def test_the_whole_job(any_kernel: Kernel, world: World) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from runicorn_jupyter.notebook.results import Connection, Connections, Environments, Logs, Status, plain
 
-ENVIRONMENTS = [
+ENVIRONMENTS: list[dict[str, Any]] = [
     {
         "name": "pytorch",
         "type": "conda",
@@ -49,6 +50,16 @@ def test_environments_as_html_escape_names_and_fade_those_without_runicorn() -> 
     assert "&lt;img src=x onerror=alert(1)&gt;" in table
     assert table.count("opacity") == 1
     assert table.count('scope="col"') == 5
+
+
+@pytest.mark.parametrize("rows", [ENVIRONMENTS, []])
+def test_environments_say_below_what_could_not_be_found_out(rows: list[dict[str, Any]]) -> None:
+    found = Environments.of({"environments": rows, "notes": ["Only the first 2 are listed.", "<b>\x1b[2J"]})
+    assert found == rows
+    assert repr(found).splitlines()[-2:] == ["Only the first 2 are listed.", "<b>\ufffd[2J"]
+    page = found._repr_html_()
+    assert page.index(">Only the first") > page.find("</table>")
+    assert page.endswith("&lt;b&gt;\ufffd[2J</p>")
 
 
 @pytest.mark.parametrize("kind", [Environments, Connections])
