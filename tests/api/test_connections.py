@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from operator import le
 from pathlib import Path
@@ -14,7 +15,7 @@ import requests
 
 from tests.api.conftest import World
 from tests.faults.world import until
-from tests.world.jupyter import JupyterServer
+from tests.world.jupyter import start_jupyter
 from tests.world.layouts import add_environments
 from tests.world.sshd import Sshd, SshHome
 
@@ -31,16 +32,21 @@ def fetch(url: str) -> int:
     return requests.get(url, headers={"Connection": "close"}, timeout=60).status_code
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own(
-    make_jupyter: Callable[..., JupyterServer], sshd: Sshd, tmp_path: Path, runicorn_env: Callable[..., Path]
-) -> World:
-    """A Jupyter server that nothing else uses."""
-    add_environments(sshd.home, rc072=runicorn_env())
-    home = SshHome(tmp_path)
-    home.trust(sshd)
-    home.host("gpu1", sshd)
-    return World(make_jupyter(home=tmp_path), sshd, home)
+    _sshd_program: str, tmp_path_factory: pytest.TempPathFactory, runicorn_env: Callable[..., Path]
+) -> Iterator[World]:
+    """A Jupyter server and a remote that nothing else uses; the last test that does may end the server."""
+    with ExitStack() as stack:
+        remote = Sshd(tmp_path_factory.mktemp("own-sshd")).start()
+        stack.callback(remote.close)
+        add_environments(remote.home, rc072=runicorn_env())
+        home = SshHome(tmp_path_factory.mktemp("own"))
+        home.trust(remote)
+        home.host("gpu1", remote)
+        server = start_jupyter(home.path)
+        stack.callback(server.stop)
+        yield World(server, remote, home)
 
 
 def test_connect_answers_what_the_contract_lists(world: World) -> None:

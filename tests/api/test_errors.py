@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import requests
 
 from tests.api.conftest import World
 from tests.world.environments import build
-from tests.world.jupyter import JupyterServer
+from tests.world.jupyter import start_jupyter
 from tests.world.layouts import add_environments
 from tests.world.sshd import Sshd, SshHome, make_key
 
@@ -219,21 +219,28 @@ def test_runicorn_not_installed_has_the_pip_command(world: World) -> None:
     assert "-m pip install runicorn" in answer.json()["message"]
 
 
-def test_too_many_connections(make_jupyter: Callable[..., JupyterServer], sshd: Sshd, tmp_path: Path) -> None:
-    home = SshHome(tmp_path)
+@pytest.fixture(scope="module")
+def limited(sshd: Sshd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A server whose administrator allows one connection, and to one host."""
+    home = SshHome(tmp_path_factory.mktemp("limited"))
     home.trust(sshd)
     home.host("gpu1", sshd)
-    world = World(make_jupyter("--RunicornJupyter.max_connections=1", home=tmp_path), sshd, home)
-    first = world.connect()
-    failed(world.jupyter.post("connect", host="gpu1"), 429, "too_many_connections")
-    world.jupyter.delete(f"connections/{first}")
-    world.connect()
+    limits = ("--RunicornJupyter.max_connections=1", f"--RunicornJupyter.allowed_hosts={sshd.host}")
+    server = start_jupyter(home.path, *limits)
+    yield World(server, sshd, home)
+    server.stop()
 
 
-def test_host_not_allowed(make_jupyter: Callable[..., JupyterServer], tmp_path: Path) -> None:
-    SshHome(tmp_path)
-    server = make_jupyter("--RunicornJupyter.allowed_hosts=*.cluster.example", home=tmp_path)
-    failed(server.post("connect", host="127.0.0.1"), 403, "host_not_allowed")
+def test_too_many_connections(limited: World) -> None:
+    first = limited.connect()
+    failed(limited.jupyter.post("connect", host="gpu1"), 429, "too_many_connections")
+    limited.jupyter.delete(f"connections/{first}")
+    second = limited.connect()
+    limited.jupyter.delete(f"connections/{second}")
+
+
+def test_host_not_allowed(limited: World) -> None:
+    failed(limited.jupyter.post("connect", host="127.0.0.2"), 403, "host_not_allowed")
 
 
 def test_viewer_start_failed_holds_what_it_printed(world: World, tmp_path: Path) -> None:
