@@ -65,6 +65,8 @@ async def test_everything_in_chinese(lab_tab: LabPage, lab: LabWorld) -> None:
     words = await lab_page.panel.inner_text()
     await lab_page.button("所有服务器上的运行").click()
     await expect(lab_page.page.get_by_role("grid", name="所有服务器上的运行")).to_contain_text("已完成")
+    # The browser is an English one.
+    await expect(lab_page.page.locator(".rj-Runs-body [role=row]").first).to_contain_text("年")
     await lab_page.picture("lab-chinese-runs")
     words += await lab_page.page.locator(".rj-Runs").inner_text()
     await lab_page.tab("gpu1 · torch").click()
