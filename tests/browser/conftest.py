@@ -60,7 +60,7 @@ async def serve(asked: Asked, _: asyncio.StreamReader, writer: asyncio.StreamWri
         writer.write(html_answer(PAGE))
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def shimmed() -> AsyncIterator[tuple[Proxy, Upstream]]:
     """The proxy before a server of such a page."""
     async with running_upstream() as upstream, running_proxy(upstream.port) as proxy:
@@ -68,7 +68,7 @@ async def shimmed() -> AsyncIterator[tuple[Proxy, Upstream]]:
         yield proxy, upstream
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def shown(shimmed: tuple[Proxy, Upstream], page: Page) -> Page:
     """The page, loaded."""
     await page.goto(f"{shimmed[0].origin}{shimmed[0].path}/")

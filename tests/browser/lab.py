@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, FrameLocator, Locator, Page, expect
 
 from tests.world.jupyter import JupyterServer, start_jupyter
@@ -254,7 +255,7 @@ async def findings(page: Page, *selectors: str) -> list[str]:
     ]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def lab_tab(browser: Browser, lab: LabWorld) -> AsyncIterator[LabPage]:
     """A page for JupyterLab, not opened yet.
 
@@ -267,7 +268,7 @@ async def lab_tab(browser: Browser, lab: LabWorld) -> AsyncIterator[LabPage]:
     await page.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def lab_page(lab_tab: LabPage) -> LabPage:
     """JupyterLab, open."""
     return await lab_tab.open()

@@ -135,7 +135,7 @@ async def test_a_websocket_opens(browser_page: Page, trouble: Trouble) -> None:
     trouble.assert_none()
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def browser_page(page: Page) -> AsyncIterator[Page]:
     """A page of a server that also speaks WebSocket."""
 

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import pytest_asyncio
 import requests
 from playwright.async_api import BrowserContext, Frame, Page, expect
 from websockets.exceptions import InvalidStatus
@@ -166,7 +167,7 @@ class HubLabPage(LabPage):
         return self
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def lab(page: Page, hub: Hub, alice: Alice) -> HubLabPage:
     """Alice's JupyterLab."""
     return await HubLabPage(page, hub, alice.person).open()

@@ -160,9 +160,16 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
         browser.process.wait()
 
 
-@pytest_asyncio.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run all that drives the browser in one event loop: its driver, a Node of its own, is started once."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(chromium: Chromium) -> AsyncIterator[Browser]:
-    """The browser, driven from the test's own event loop."""
+    """The browser, driven from the session's event loop."""
     async with async_playwright() as playwright:
         driven = await playwright.chromium.connect_over_cdp(chromium.endpoint)
         yield driven
@@ -175,7 +182,7 @@ def trouble() -> Trouble:
     return Trouble()
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def context(browser: Browser, trouble: Trouble) -> AsyncIterator[BrowserContext]:
     """A fresh profile within the browser: own cookies, own cache."""
     made: BrowserContext = await browser.new_context(viewport={"width": 1280, "height": 900})
@@ -185,7 +192,7 @@ async def context(browser: Browser, trouble: Trouble) -> AsyncIterator[BrowserCo
     await made.close()
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(context: BrowserContext) -> Page:
     """An empty tab; its troubles are in ``trouble``."""
     return await context.new_page()
