@@ -184,8 +184,12 @@ def soak(world: World, seconds: float, seed: int) -> Report:
 
 def _well_again(world: World, held: Held) -> Held:
     """Wait until the viewer is well; one that is told to have crashed is started again, as a person would."""
-    until("it is well, or told to have crashed", lambda: held.is_well() or held.now()["status"] == "crashed")
-    if held.now()["status"] == "crashed":
+
+    def crashed() -> bool:
+        return held.entry()["status"] == "connected" and held.now()["status"] == "crashed"
+
+    until("it is well, or told to have crashed", lambda: held.is_well() or crashed())
+    if crashed():
         return world.start(held.jupyter, held.connection_id)
     return Held(held.jupyter, held.connection_id, held.now())  # perhaps of another process by now
 

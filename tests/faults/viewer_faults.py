@@ -25,6 +25,7 @@ from tests.faults.world import Held, World, removable_environment, until
 
 def viewer_killed(world: World, held: Held) -> None:
     os.kill(held.pid, signal.SIGKILL)
+    until("its end is noticed", lambda: not held.is_well() or held.now()["pid"] != held.pid)
 
 
 def viewer_killed_during_a_cut(world: World, held: Held) -> None:
