@@ -71,7 +71,8 @@ async def test_another_environment_root_or_host_is_not_it(
     assert await unknown.take(host.connection, environment(host.prefix), None) == []
 
     # What was started in vain would end itself within a minute; whoever asks for it before finds it.
-    await until(lambda: bool(viewer_pids(remote)), 30)
+    # (Its process alone may not have come to the lock yet, and would find ours.)
+    await until(lambda: any(remote.home.rglob("runicorn-jupyter/*/*.json")))
     viewer = await RemoteViewer.start(host.connection, environment(host.prefix), None, lease_seconds=60)
     assert viewer.adopted
     assert await viewer.stop(cleanup=True)
