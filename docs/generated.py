@@ -207,8 +207,9 @@ def benchmarks(language: str, _: Path) -> str:
             low, high = spread.get(name, (value, value))
             return f"{value:.4g} {unit} ({low:.4g}–{high:.4g})"
 
+        ratios = {name: ratio for name, ratio in found["ratio"].items() if ratio is not None}
         peers = "; ".join(
-            f"{name}: {figure(name, value)}, {found['ratio'].get(name, 0):.2g} ×"
+            f"{name}: {figure(name, value)}" + (f", {ratios[name]:.2g} ×" if name in ratios else "")
             for name, value in found["peers"].items()
         )
         met = {True: "✓", False: "✗", None: ""}[found["reached"]]

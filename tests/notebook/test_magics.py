@@ -29,8 +29,8 @@ def test_a_host_that_runs_no_commands_says_so_below_its_environments(
 ) -> None:
     server = make_sshd(shell="/usr/sbin/nologin")
     world.home.trust(server)
-    world.home.host("no-shell", server)
-    kernel.good("%runicorn_connect no-shell")
+    world.home.host("runs-nothing", server)
+    kernel.good("%runicorn_connect runs-nothing")
     shown = kernel.good("envs = %runicorn_envs\nenvs").result
     assert kernel.value("envs") == []
     assert "does not run commands" in shown["text/plain"]
