@@ -11,12 +11,19 @@ export class Dates {
     const locale = preferred.find(item => item.startsWith(`${code}-`)) ?? code;
     this._day = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' });
     this._clock = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' });
+    this._hour = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
   }
 
   /** A day with its time; '' where there is none. */
   day(value: string | null): string {
     const time = Date.parse(value ?? '');
     return Number.isNaN(time) ? '' : this._day.format(time);
+  }
+
+  /** When something began: the time alone if that was today; '' where there is none. */
+  begin(value: string | null, now: Date = new Date()): string {
+    const time = new Date(value ?? '');
+    return time.toDateString() === now.toDateString() ? this._hour.format(time) : this.day(value);
   }
 
   /** A time of today. */
@@ -26,4 +33,5 @@ export class Dates {
 
   private readonly _day: Intl.DateTimeFormat;
   private readonly _clock: Intl.DateTimeFormat;
+  private readonly _hour: Intl.DateTimeFormat;
 }

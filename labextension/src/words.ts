@@ -318,22 +318,6 @@ export function latencyWord(trans: TranslationBundle, ms: number): string {
   return trans.__('%1 ms', ms < 10 ? ms.toFixed(1) : String(Math.round(ms)));
 }
 
-/** Say how long something has lasted, roughly. */
-export function durationWord(trans: TranslationBundle, seconds: number): string {
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 1) {
-    return trans.__('less than a minute');
-  }
-  if (minutes < 60) {
-    return trans._n('%1 minute', '%1 minutes', minutes);
-  }
-  const hours = Math.floor(minutes / 60);
-  if (hours < 48) {
-    return trans._n('%1 hour', '%1 hours', hours);
-  }
-  return trans._n('%1 day', '%1 days', Math.floor(hours / 24));
-}
-
 /** The command that installs Runicorn into an environment. */
 export function pipCommand(pythonPath: string): string {
   const quoted = /^[\w@%+=:,./~-]+$/.test(pythonPath)

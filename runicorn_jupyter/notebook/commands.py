@@ -144,16 +144,16 @@ class Commands:
     def _start(self, connection: dict[str, Any], env: str, root: str | None) -> None:
         in_terminal = getattr(self._shell, "kernel", None) is None
 
-        def start(client: RunicornRemoteClient) -> dict[str, Any]:
-            return client.start_viewer(connection["connection_id"], env, root, auto_open=in_terminal)
+        def start(client: RunicornRemoteClient) -> None:
+            try:
+                client.start_viewer(connection["connection_id"], env, root, auto_open=in_terminal)
+            except ApiError as exc:
+                held = exc.details.get("viewer") or {}
+                same = env == held.get("env_name") and root in {None, held.get("remote_root")}
+                if exc.code != "viewer_already_running" or not same:
+                    raise
 
-        try:
-            self._session.run(f"{plain(connection['name'])} · {plain(env)}", start)
-        except ApiError as exc:
-            held = exc.details.get("viewer") or {}
-            same = env == held.get("env_name") and root in {None, held.get("remote_root")}
-            if exc.code != "viewer_already_running" or not same:
-                raise
+        self._session.run(f"{plain(connection['name'])} · {plain(env)}", start)
 
     def _environment(self, connection: dict[str, Any]) -> tuple[str, str | None]:
         """Choose for who says nothing: the environment and root of the last time, or the only one."""

@@ -60,6 +60,9 @@ def test_the_whole_job(any_kernel: Kernel, world: World) -> None:
     assert page.status_code == 200
     again = kernel.good("%runicorn_viewer")  # no name needed while it runs
     assert again.result[MIME]["env_name"] == "rc072"
+    named = kernel.good("%runicorn_viewer rc072")  # it runs, and that is not a failure
+    assert named.result[MIME]["env_name"] == "rc072"
+    assert "done in" in named.steps[-1]
 
     status = kernel.good("%runicorn_status")
     assert "healthy" in status.result["text/plain"]

@@ -5,14 +5,7 @@ import React from 'react';
 
 import type { IConnection } from '../client.js';
 import type { Runicorn } from '../model.js';
-import {
-  connectionWord,
-  durationWord,
-  latencyWord,
-  pipCommand,
-  stepWord,
-  viewerWord
-} from '../words.js';
+import { connectionWord, latencyWord, pipCommand, stepWord, viewerWord } from '../words.js';
 import type { IConnected } from './ConnectForm.js';
 import { EnvironmentField, StorageField, usableOf, WithoutRunicorn } from './EnvironmentField.js';
 import { LogView } from './LogView.js';
@@ -164,7 +157,7 @@ function CardBody(props: ICardProps): JSX.Element {
 }
 
 function ViewerLine(props: { connection: IConnection; card: ICard }): JSX.Element | null {
-  const { trans } = props.card.runicorn;
+  const { trans, dates } = props.card.runicorn;
   const { viewer } = props.connection;
   if (!viewer) {
     return null;
@@ -176,7 +169,8 @@ function ViewerLine(props: { connection: IConnection; card: ICard }): JSX.Elemen
         {trans.__('Viewer: %1', viewerWord(trans, viewer.status))}
         <span className="rj-Quiet">
           {viewer.env_name && ` · ${viewer.env_name}`}
-          {viewer.status === 'running' && ` · ${durationWord(trans, viewer.uptime_seconds)}`}
+          {viewer.status === 'running' &&
+            ` · ${trans.__('since %1', dates.begin(viewer.started_at))}`}
         </span>
       </span>
     </p>
