@@ -189,6 +189,8 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         elif current is not None and not busy:
             state = f"; viewer {viewer['status']} in {viewer['env_name']}" if viewer else ""
             self.status.say(f"{current['username']}@{current['host']}: {current['status']}{state}.")
+        elif not busy:
+            self.status.say("")
 
     def _draw_environments(self, environments: Environments) -> None:
         self.actions.table.value = environments._repr_html_()

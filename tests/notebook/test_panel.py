@@ -183,6 +183,7 @@ def test_it_follows_what_others_do_and_a_new_one_finds_it_all(
     assert "runicorn/v/" not in state
     world.jupyter.delete(f"connections/{ident}")
     used.until(lambda: visible(used.panel.form))
+    used.until(lambda: "connected" not in used.panel.status.value)
 
 
 def test_an_unknown_host_is_asked_about_and_no_is_the_first_answer(
