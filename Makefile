@@ -48,6 +48,8 @@ $(DEMO_VENV) $(DEV_VENV) $(DOCS_VENV) $(RELEASE_VENV) $(MATRIX_VENV) $(BENCH_VEN
 	@echo 'Installing runicorn-jupyter and what it needs into $(VENV) …' >&2
 	@# The JupyterLab side is not built by pip here, but below, in place.
 	@mkdir -p runicorn_jupyter/labextension runicorn_jupyter/static
+	@# pip would write through the link below, and what it writes would look newer than the sources.
+	@rm -rf $(VENV)/share/jupyter/labextensions/runicorn-jupyter $(VENV)/.lab-*
 	@SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[$(EXTRAS)]'
 	@rm -f $(@:%-$(PY_DIGEST)=%)-* && touch $@
 

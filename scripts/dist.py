@@ -104,6 +104,8 @@ def build() -> tuple[Path, Path]:
     """Build sdist and wheel from the checkout, and the wheel again from the sdist, there without npm."""
     for old in (*DIST.glob("*.whl"), *DIST.glob("*.tar.gz")):
         old.unlink()
+    for made in ("labextension", "static"):  # else npm's part is made only where it looks out of date
+        shutil.rmtree(ROOT / "runicorn_jupyter" / made, ignore_errors=True)
     run(sys.executable, "-m", "build", "--sdist", "--wheel", "--outdir", DIST)
     (sdist,), (wheel,) = DIST.glob("*.tar.gz"), DIST.glob("*.whl")
     with tempfile.TemporaryDirectory() as folder:
