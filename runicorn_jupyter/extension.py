@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
@@ -132,6 +134,7 @@ class RunicornJupyter(ExtensionApp):
         server = self.serverapp
         if server is None or server.event_logger is None:
             raise RuntimeError("RunicornJupyter runs inside a Jupyter server")
+        _stop_in_order_on_interrupt(server)
         # What the parts below say goes where the server's log goes, at the server's level.
         logging.getLogger("runicorn_jupyter").parent = server.log
         self.capabilities = Capabilities(
@@ -183,6 +186,24 @@ class RunicornJupyter(ExtensionApp):
         """End viewers and connections before Jupyter stops."""
         await self.service.close()
         await self.capabilities.close()
+
+
+def _stop_in_order_on_interrupt(server: ServerApp) -> None:
+    """Let SIGINT end the server as SIGTERM does, where it would break off the event loop at once.
+
+    Without a terminal Jupyter leaves SIGINT to Python, and no extension is stopped then: viewers would stay
+    for as long as their lease. JupyterHub's local spawner ends servers by it. A second one still breaks off.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return  # only the main thread may say what a signal does
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        server.stop(from_signal=True)
+
+    signal.signal(signal.SIGINT, stop)
 
 
 main = RunicornJupyter.launch_instance

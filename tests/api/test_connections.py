@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -36,7 +37,7 @@ def fetch(url: str) -> int:
 def own(
     _sshd_program: str, tmp_path_factory: pytest.TempPathFactory, runicorn_env: Callable[..., Path]
 ) -> Iterator[World]:
-    """A Jupyter server and a remote that nothing else uses; the last test that does may end the server."""
+    """A Jupyter server and a remote that nothing else uses."""
     with ExitStack() as stack:
         remote = Sshd(tmp_path_factory.mktemp("own-sshd")).start()
         stack.callback(remote.close)
@@ -120,10 +121,14 @@ def test_two_holders_of_one_viewer_the_last_one_ends_it(world: World) -> None:
     assert viewer["pid"] not in world.sshd.processes()
 
 
-def test_an_orderly_stop_of_jupyter_ends_its_viewers(own: World) -> None:
-    viewer = own.start(own.connect(), "rc072")
-    assert viewer["pid"] in own.sshd.processes()
-    own.jupyter.stop()
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])  # a service manager's, JupyterHub's
+def test_an_orderly_stop_of_jupyter_ends_its_viewers(own: World, by: signal.Signals) -> None:
+    its = World(start_jupyter(own.home.path), own.sshd, own.home)
+    try:
+        viewer = its.start(its.connect(), "rc072")
+        assert viewer["pid"] in own.sshd.processes()
+    finally:
+        its.jupyter.stop(by=by)
     assert own.sshd.left() == []
 
 

@@ -74,11 +74,11 @@ class JupyterServer:
         """DELETE with a query."""
         return self.request("DELETE", path, params=params)
 
-    def stop(self, *, timeout: float = 30) -> int:
-        """Stop it as a service manager would; give its exit status."""
+    def stop(self, *, timeout: float = 30, by: signal.Signals = signal.SIGTERM) -> int:
+        """Stop it as a service manager would, or ``by`` another signal; give its exit status."""
         self.session.close()
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(by)
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
