@@ -128,11 +128,13 @@ export function ErrorNote(props: {
 }): JSX.Element {
   const { reason, trans, remedies = {}, pip, onDismiss } = props;
   const words = errorWords(trans, reason);
+  const note = React.useRef<HTMLDivElement>(null);
+  React.useEffect(() => note.current?.scrollIntoView({ block: 'nearest' }), [reason]);
   const buttons = words.remedies.filter(
     remedy => remedies[remedy] && remedyLabel(trans, remedy) !== null
   );
   return (
-    <div className="rj-Error" role="alert">
+    <div className="rj-Error" role="alert" ref={note}>
       <strong>{words.title}</strong>
       {words.hint && <p>{words.hint}</p>}
       {words.remedies.includes('copy-pip') && pip && <CommandLine command={pip} trans={trans} />}
