@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, ClassVar
 
 __all__ = [
@@ -241,8 +242,9 @@ class Status(_Facts):
             facts += [
                 ("Environment", viewer.get("env_name")),
                 ("Storage root", viewer.get("remote_root")),
-                ("Runs since", f"{float(viewer.get('uptime_seconds') or 0):.0f} s"),
             ]
+        if viewer["status"] in {"running", "reconnecting"}:
+            facts.append(("Running for", timedelta(seconds=int(viewer.get("uptime_seconds") or 0))))
         facts += [(name.replace("_", " ").capitalize(), result) for name, result in checks.items()]
         return facts
 

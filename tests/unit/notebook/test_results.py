@@ -114,6 +114,9 @@ def test_a_status_shows_health_and_never_the_url() -> None:
         assert "degraded" in shown
         assert "crashed" in shown
         assert "Viewer process" in shown
+        assert "Running for" not in shown
+    status["viewer"] |= {"status": "running", "uptime_seconds": 3725.9}
+    assert "1:02:05" in repr(status)
 
 
 def test_logs_are_lines_without_terminal_codes() -> None:
