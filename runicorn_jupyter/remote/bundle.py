@@ -38,6 +38,7 @@ MODULES = (
     "viewer_asking",
     "viewer_boot",
     "viewer_events",
+    "viewer_files",
     "viewer_gzip",
     "viewer_guard",
     "viewer_metrics",

@@ -8,11 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from runicorn_jupyter.errors import SshUnavailable, ViewerStartFailed
-from runicorn_jupyter.remote.answers import answer_after, boot_error, no_answer
-from runicorn_jupyter.remote.bundle import COMMAND, SHELL, python_input, shell_input
+from runicorn_jupyter.remote.commands import boot, process_action
 from runicorn_jupyter.remote.control import ANSWER_SECONDS, Control, NotTheViewer
 from runicorn_jupyter.remote.siblings import client_name, dead_holders, live
-from runicorn_jupyter.remote.state import RunningViewer, parse_state, plain_text
+from runicorn_jupyter.remote.state import RunningViewer, plain_text
 from runicorn_jupyter.remote.viewer_guard import Ticket
 
 if TYPE_CHECKING:
@@ -26,13 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["LOOPBACK", "RemoteViewer"]
 
 LOOPBACK = "127.0.0.1"
-START_SECONDS = 120.0
-"""Reading an environment from a cold network file system takes a minute."""
-LOCK_SECONDS = 100.0
 STOP_SECONDS = 4
 """What a viewer that was asked to end gets before it is told by a signal."""
 SOON_SECONDS = 2.0
-SCRIPT_SECONDS = 30.0
 ATTEMPTS = 3
 
 
@@ -144,7 +139,7 @@ class RemoteViewer:
         unfit: list[int] = []
         for _ in range(ATTEMPTS):
             tell("starting")
-            state = await viewer._boot(root, unfit)
+            state = await boot(connection, environment, root, lease_seconds, ignored=unfit)
             tell("attaching")
             outcome = await viewer._attach(state)
             if outcome == "attached":
@@ -165,40 +160,12 @@ class RemoteViewer:
         RemoteError
             As `start` has them.
         """
-        viewer = cls(connection, environment, lease_seconds)
-        try:
-            return await viewer._boot(root, [])
-        finally:
-            live.pop(viewer._name, None)
+        return await boot(connection, environment, root, lease_seconds)
 
     def _fits(self, state: RunningViewer, root: str | None) -> bool:
         env = self._environment
         same = (state.prefix, state.runicorn_version) == (env.prefix, env.runicorn_version)
         return same and root in (state.root, state.asked_root)
-
-    async def _boot(self, root: str | None, ignored: list[int]) -> RunningViewer:
-        """Run the boot under the environment's Python; it finds the running viewer or starts one."""
-        mark = secrets.token_hex(16)
-        config = {
-            "marker": mark,
-            "root": root,
-            "lease_seconds": self._lease,
-            "lock_seconds": LOCK_SECONDS,
-            "start_seconds": START_SECONDS,
-            "ignored": ignored,
-        }
-        done = await self._connection.run(
-            COMMAND, stdin=python_input(self._environment.python_path, config), timeout=START_SECONDS
-        )
-        answer = answer_after(done.stdout, mark)
-        if answer is None:
-            raise no_answer(done.exit_status, done.stderr, self._environment)
-        if "error" in answer:
-            raise boot_error(answer, self._environment)
-        state = parse_state(answer)
-        if state is None:
-            raise ViewerStartFailed("The remote's answer about its viewer cannot be understood.")
-        return state
 
     async def _attach(
         self, state: RunningViewer, *, starting: bool = True
@@ -313,7 +280,7 @@ class RemoteViewer:
         try:
             self._note(await self._ask("info"))
         except (ConnectionRefusedError, NotTheViewer, TimeoutError):
-            return "hung" if await self._script("check") == ["alive"] else "crashed"
+            return "hung" if await self._is_alive() else "crashed"
         return "running"
 
     async def reattach(self) -> bool:
@@ -323,7 +290,7 @@ class RemoteViewer:
         """
         outcome = await self._attach(self._running.model_copy(update={"adopted": True}), starting=False)
         if outcome == "silent":
-            return await self._script("check") == ["alive"]
+            return await self._is_alive()
         return outcome == "attached"
 
     async def logs(self, lines: int) -> tuple[list[str], int]:
@@ -339,7 +306,7 @@ class RemoteViewer:
         tuple
             The lines, oldest first, as plain text; and how many the log has.
         """
-        total, *rest = await self._script("log", lines=lines) or ["none"]
+        total, *rest = await process_action(self._connection, self._running, "log", lines=lines) or ["none"]
         if not total.strip().isdecimal():
             return [], 0
         return list(deque(map(plain_text, rest), lines)), int(total)
@@ -372,7 +339,8 @@ class RemoteViewer:
             grace = STOP_SECONDS
         finally:
             live.pop(self._name, None)  # only now, lest another who leaves takes this holder for a dead one
-        return await self._script("end", grace=grace, cleanup=cleanup) == ["gone"]
+        ended = await process_action(self._connection, self._running, "end", grace=grace, cleanup=cleanup)
+        return ended == ["gone"]
 
     async def _leave_to_the_dead(self, info: dict[str, Any], cleanup: bool) -> bool:
         """Leave once more, without those holders whose process is gone; tell whether the viewer ends then."""
@@ -386,6 +354,9 @@ class RemoteViewer:
             return False
         return info.get("ending") is True
 
+    async def _is_alive(self) -> bool:
+        return await process_action(self._connection, self._running, "check") == ["alive"]
+
     async def release(self) -> None:
         """Leave the viewer to what remains of its lease."""
         live.pop(self._name, None)
@@ -393,32 +364,6 @@ class RemoteViewer:
             await self._ask("leave", holder=self._name, stop=False, cleanup=False)
         except (OSError, NotTheViewer):
             return
-
-    async def _script(
-        self, action: str, *, lines: int = 0, grace: int = 0, cleanup: bool = False
-    ) -> list[str]:
-        """Run one action of ``process.sh`` and return the lines of its answer."""
-        state, mark = self._running, secrets.token_hex(16)
-        done = await self._connection.run(
-            SHELL,
-            stdin=shell_input(
-                "process.sh",
-                mark=mark,
-                action=action,
-                pid=str(state.pid),
-                start=state.start_time,
-                folder=state.folder,
-                key=state.key,
-                lines=str(lines),
-                grace=str(grace),
-                cleanup="yes" if cleanup else "no",
-            ),
-            timeout=SCRIPT_SECONDS,
-        )
-        _, found, answer = done.stdout.decode("utf-8", "replace").partition(f"\n{mark}\n")
-        if not found:
-            raise SshUnavailable("The server does not run commands for this account.")
-        return answer.splitlines()
 
 
 def _holders(info: dict[str, Any]) -> dict[str, Any]:
