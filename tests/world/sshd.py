@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
-import select
 import shutil
 import signal
 import socket
@@ -31,6 +30,7 @@ from typing import Any
 
 import pytest
 
+from tests.world import processes
 from tests.world.ssh_home import SshHome  # both ends of a connection come from here
 
 MARK = "RUNICORN_TEST_SSHD"
@@ -58,35 +58,6 @@ def make_key(path: Path, *arguments: str, passphrase: str = "", kind: str = "ed2
     command = ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", path.name, "-f", str(path), *arguments]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return path
-
-
-def _process_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return False
-    return state != "Z"
-
-
-def _children(pid: int) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError, IndexError, ValueError):
-                if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
-                    found.append(int(entry.name))
-    return found
-
-
-def _end(pid: int) -> None:
-    """Kill a process that is not our child, and wait for its end."""
-    with contextlib.suppress(ProcessLookupError):
-        descriptor = os.pidfd_open(pid)
-        try:
-            os.kill(pid, signal.SIGKILL)
-            select.select([descriptor], [], [], START_SECONDS)
-        finally:
-            os.close(descriptor)
 
 
 class Sshd:
@@ -158,13 +129,8 @@ class Sshd:
         (self.root / "passwd").write_text("".join(":".join(entry) + "\n" for entry in entries))
         hashed = "*"
         if password is not None:
-            made = subprocess.run(
-                ["openssl", "passwd", "-6", "-stdin"],
-                input=password,
-                capture_output=True,
-                text=True,
-                check=True,
-            )
+            command = ["openssl", "passwd", "-6", "-stdin"]
+            made = subprocess.run(command, input=password, capture_output=True, text=True, check=True)
             hashed = made.stdout.strip()
         changed = "0" if expired else "19000"
         lines = [f"{e[0]}:{hashed if e[0] == self.user else '*'}:{changed}:0:99999:7:::" for e in entries]
@@ -321,29 +287,11 @@ class Sshd:
 
     def session_pids(self) -> list[int]:
         """Process ids of the sshd processes that serve a client (listener left out)."""
-        if self._process is None:
-            return []
-        found, todo = [], [self.pid]
-        while todo:
-            for pid in _children(todo.pop()):
-                with contextlib.suppress(OSError):
-                    if Path(f"/proc/{pid}/comm").read_text().strip().startswith("sshd"):
-                        found.append(pid)
-                        todo.append(pid)
-        return found
+        return [] if self._process is None else processes.descendants(self.pid, "sshd")
 
     def processes(self) -> list[int]:
         """Process ids of all that this sshd's sessions started, detached or not."""
-        needle = f"{MARK}={self.id}".encode()
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                with contextlib.suppress(OSError):
-                    if needle in (entry / "environ").read_bytes().split(b"\0") and _process_alive(
-                        int(entry.name)
-                    ):
-                        found.append(int(entry.name))
-        return found
+        return processes.with_variable(MARK, self.id)
 
     def left(self) -> list[int]:
         """Process ids that are still there after the time that a busy machine takes to end them.
@@ -353,12 +301,7 @@ class Sshd:
         deadline = time.monotonic() + START_SECONDS
         while (found := self.processes()) and time.monotonic() < deadline:
             for pid in found:
-                with contextlib.suppress(ProcessLookupError):
-                    descriptor = os.pidfd_open(pid)
-                    try:
-                        select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
-                    finally:
-                        os.close(descriptor)
+                processes.ends(pid, deadline - time.monotonic())
         return found
 
     def drop_sessions(self) -> None:
@@ -408,7 +351,7 @@ class Sshd:
         """Stop it and end whatever its sessions left running."""
         self.stop()
         for pid in self.processes():
-            _end(pid)
+            processes.kill(pid, START_SECONDS)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import select
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 
 from runicorn_jupyter.errors import ConnectionTimeout, HostNotAllowed, InvalidParameters, SshUnavailable
 from runicorn_jupyter.ssh import hosts, openssh
+from tests.world import processes
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh") is None, reason="needs OpenSSH's client")
 ME = getpass.getuser()
@@ -233,23 +233,12 @@ def test_a_user_id_that_nobody_knows_does_not_need_ssh(
     assert hosts.resolve("gpu").hostname == "10.0.0.9"
 
 
-def has_ended(pid: int) -> bool:
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([descriptor], [], [], 15)[0])  # readable when the process ends
-    finally:
-        os.close(descriptor)
-
-
 def test_a_config_that_takes_for_ever_ends_with_all_it_started(home: Path, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     write_config(home, f'Match exec "echo $$ > {pid}; sleep 60; :"\n  User x\n')
     with pytest.raises(ConnectionTimeout, match="Match exec"):
         hosts.resolve("gpu", timeout=2)
-    assert has_ended(int(pid.read_text()))
+    assert processes.ends(int(pid.read_text()), 15)
 
 
 def test_importing_needs_no_openssh() -> None:
