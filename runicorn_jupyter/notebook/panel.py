@@ -18,6 +18,7 @@ from runicorn_jupyter.notebook import connecting
 from runicorn_jupyter.notebook.display import RunicornViewer, forgets_widgets
 from runicorn_jupyter.notebook.events import Event, event_stream
 from runicorn_jupyter.notebook.frame import ViewerFrame
+from runicorn_jupyter.notebook.latest import Latest
 from runicorn_jupyter.notebook.panel_form import ConnectForm, Question, StatusLine, ViewerForm, field, show
 from runicorn_jupyter.notebook.progress import step_text
 from runicorn_jupyter.notebook.results import Environments, Logs, plain
@@ -67,7 +68,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         super().__init__(
             [self.connections, self.form, self.actions, self.question, self.status, self.logs, self.viewer]
         )
-        self._refresh = _Latest(self._read)
+        self._refresh = Latest(self._read)
         self._wire()
         self._unsubscribe = event_stream(self._client.server).subscribe(self._heard)
         self._offer()
@@ -364,30 +365,6 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         except queue.Empty:
             self.question.clear()
             return None
-
-
-class _Latest:
-    """Runs one function on a thread, again after each time it is asked, never twice at once."""
-
-    def __init__(self, function: Callable[[], None]) -> None:
-        self._function = function
-        self._asked = threading.Event()
-        self._stopped = False
-        threading.Thread(target=self._run, daemon=True, name="runicorn-panel-refresh").start()
-
-    def ask(self) -> None:
-        """Ask for one more run after now."""
-        self._asked.set()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stopped = True
-        self._asked.set()
-
-    def _run(self) -> None:
-        while self._asked.wait() and not self._stopped:
-            self._asked.clear()
-            self._function()
 
 
 def _parts(widget: widgets.Widget) -> Iterator[widgets.Widget]:
