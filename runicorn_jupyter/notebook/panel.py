@@ -83,6 +83,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
             self._unsubscribe()
             self._unsubscribe = None
             self._refresh.stop()
+            self.question.refuse()
             for part in list(_parts(self)):  # ipywidgets keeps what is not closed
                 part.close()
         super().close()

@@ -164,6 +164,7 @@ class Question(widgets.VBox):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__([])
+        self._refuse: Callable[[], None] | None = None
         show(self, False)
 
     def ask(
@@ -201,13 +202,20 @@ class Question(widgets.VBox):  # type: ignore[misc]
 
         accept.on_click(lambda _button: finish([field.value for field in inputs]))
         refuse.on_click(lambda _button: finish(None))
+        self._refuse = lambda: finish(None)
         # The safe answer comes first, so that the keyboard meets it first.
         buttons = [accept, refuse] if fields else [refuse, accept]
         self.children = (line, *inputs, widgets.HBox(buttons))
         show(self, True)
 
+    def refuse(self) -> None:
+        """Say no for a person who has gone, if something is asked."""
+        if self._refuse is not None:
+            self._refuse()
+
     def clear(self) -> None:
         """Ask nothing any more."""
+        self._refuse = None
         children, self.children = self.children, ()
         for child in children:
             child.close()

@@ -280,3 +280,19 @@ def test_a_closed_panel_leaves_no_thread(session: NotebookSession) -> None:
         assert not thread.is_alive()
     gc.collect()
     assert gone() is None
+
+
+def test_a_panel_that_is_closed_while_it_asks_gives_up(
+    session: NotebookSession, world: World, make_sshd: Callable[..., Sshd]
+) -> None:
+    other = make_sshd()
+    panel = RunicornPanel(session)
+    used = Used(panel)
+    fields = {"username": other.user, "port": other.port, "auth": KEY_FILE, "key": str(other.key_path)}
+    used.fill(other.host, **fields)
+    used.until(lambda: panel.question.children)
+    (asking,) = [thread for thread in threading.enumerate() if thread.name == "runicorn-panel"]
+    panel.close()
+    asking.join(SECONDS)
+    assert not asking.is_alive()
+    assert world.jupyter.get("connections").json()["connections"] == []
