@@ -123,7 +123,12 @@ def test_two_holders_of_one_viewer_the_last_one_ends_it(world: World) -> None:
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])  # a service manager's, JupyterHub's
 def test_an_orderly_stop_of_jupyter_ends_its_viewers(own: World, by: signal.Signals) -> None:
-    its = World(start_jupyter(own.home.path), own.sshd, own.home)
+    # A shell's background job ignores interrupts, and hands that down to what it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        its = World(start_jupyter(own.home.path), own.sshd, own.home)
+    finally:
+        signal.signal(signal.SIGINT, before)
     try:
         viewer = its.start(its.connect(), "rc072")
         assert viewer["pid"] in own.sshd.processes()

@@ -56,3 +56,15 @@ def kill(pid: int, seconds: float) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
         ends(pid, seconds)
+
+
+def kill_group(pid: int) -> None:
+    """Kill a process with its process group, if it leads one: also who it starts in this moment.
+
+    An sshd forks the process that serves a client after it has let the client in.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            os.kill(pid, signal.SIGKILL)

@@ -307,8 +307,7 @@ class Sshd:
     def drop_sessions(self) -> None:
         """Kill the processes that serve clients, as a crash would; the listener stays."""
         for pid in self.session_pids():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            processes.kill_group(pid)
 
     def pause(self) -> None:
         """Stop listener and sessions (SIGSTOP): TCP stays up, nothing answers."""
@@ -332,8 +331,7 @@ class Sshd:
         self._process.terminate()
         self._process.wait()
         for pid in serving:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            processes.kill_group(pid)
         self._process = None
 
     def restart(self, **options: Option) -> None:

@@ -129,7 +129,10 @@ export function ErrorNote(props: {
   const { reason, trans, remedies = {}, pip, onDismiss } = props;
   const words = errorWords(trans, reason);
   const note = React.useRef<HTMLDivElement>(null);
-  React.useEffect(() => note.current?.scrollIntoView({ block: 'nearest' }), [reason]);
+  React.useEffect(() => {
+    // In braces: newer browsers return a promise, which React would take for what undoes the effect.
+    note.current?.scrollIntoView({ block: 'nearest' });
+  }, [reason]);
   const buttons = words.remedies.filter(
     remedy => remedies[remedy] && remedyLabel(trans, remedy) !== null
   );
