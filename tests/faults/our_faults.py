@@ -21,8 +21,10 @@ from tests.faults.world import LIMIT, Held, World, end_jupyter, until
 
 def jupyter_stopped(world: World, held: Held) -> None:
     """Stopped for less than the lease, as by Ctrl-Z or a swapping machine."""
+    begun = time.monotonic()
     with stopped(held.jupyter.process.pid):
         time.sleep(world.times.scaled(30))
+        world.asleep.append((begun, time.monotonic()))
 
 
 def jupyter_sleeps_past_the_lease(world: World, held: Held) -> None:

@@ -32,7 +32,7 @@ WARM_SECONDS = 60.0
 """Pages are read for so long before anything is counted."""
 
 HANG_SECONDS = 30.0
-"""No request takes longer."""
+"""No request takes longer, of the time in which Jupyter was not stopped itself."""
 
 RSS_GROWTH_KIB = 24 * 1024
 """What an hour may add to the resident memory of a Jupyter server: caches and pools that fill up."""
@@ -71,6 +71,7 @@ class Readers:
     def __init__(self, world: World, held: Held) -> None:
         self.held = held
         self.reading = Reading()
+        self._asleep = world.asleep
         self._asset = world.asset.name
         self._digest = hashlib.sha256(world.asset.read_bytes()).digest()
         self._over = threading.Event()
@@ -104,7 +105,9 @@ class Readers:
 
     def _note(self, what: str, begun: float) -> None:
         self.reading.seen[what] += 1
-        self.reading.slowest = max(self.reading.slowest, time.monotonic() - begun)
+        ended = time.monotonic()
+        asleep = sum(max(0.0, min(end, ended) - max(start, begun)) for start, end in self._asleep)
+        self.reading.slowest = max(self.reading.slowest, ended - begun - asleep)
 
     def _compare(self, content: bytes) -> None:
         if hashlib.sha256(content).digest() != self._digest:
@@ -164,7 +167,8 @@ def soak(world: World, seconds: float, seed: int) -> Report:
         report.reading = readers.reading
         while (left := begun + seconds - time.monotonic()) > 0:
             fault = chance.choice(FAULTS)
-            print(f"{seconds - left:6.0f} s  {fault.__name__}", flush=True)
+            rss = Count.of(held.jupyter.process.pid).rss
+            print(f"{seconds - left:6.0f} s  {rss // 1024:4} MiB  {fault.__name__}", flush=True)
             fault(world, held)
             report.faults[fault.__name__] += 1
             world.restore()

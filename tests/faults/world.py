@@ -166,6 +166,8 @@ class World:
     servers: contextlib.ExitStack
     times: Times
     measured: dict[str, list[float]] = field(default_factory=dict)
+    asleep: list[tuple[float, float]] = field(default_factory=list)
+    """From when to when a Jupyter server could do nothing, by ``time.monotonic``."""
     patient: JupyterServer = field(init=False)
     brief: JupyterServer = field(init=False)
 
