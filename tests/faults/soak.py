@@ -35,9 +35,9 @@ HANG_SECONDS = 30.0
 """No request takes longer, of the time in which Jupyter was not stopped itself."""
 
 RSS_GROWTH_KIB = 40 * 1024
-"""What an hour may add to the resident memory of a Jupyter server: glibc keeps a heap for each of up to eight
-threads a core, as large as its fullest moment was. After 120 faults 24 MiB were such heaps' free room, while
-objects (208,000) and what was in use (16 MiB) were as before; asking glibc to give it back returned a third."""
+"""What an hour may add to the resident memory of a Jupyter server. glibc keeps a heap for each of up to eight
+threads a core, as large as its fullest moment was: after 120 faults 24 MiB were free room in them, while
+objects (208,000) and what was in use (16 MiB) were as before. Asked for it, glibc gave a third of it back."""
 
 FAULTS: tuple[line_faults.Fault, ...] = (
     line_faults.cut_of_5_seconds,
