@@ -38,7 +38,7 @@ def _upstream(peer: Upstream) -> float:
     return elapsed()
 
 
-def cold(world: World, rounds: int = 5) -> list[Answer]:
+def cold(world: World, rounds: int = 4) -> list[Answer]:
     """Connect, start a viewer and get its first answer, when nothing runs."""
     _ours(world), _by_hand(world)  # what the disk has to be asked for once is in memory for both
     samples = interleave({OURS: lambda: _ours(world), BY_HAND: lambda: _by_hand(world)}, rounds)
@@ -50,7 +50,7 @@ def cold(world: World, rounds: int = 5) -> list[Answer]:
     ]
 
 
-def remembered(world: World, rounds: int = 4) -> Answer:
+def remembered(world: World, rounds: int = 3) -> Answer:
     """The same with what was opened last, which is started while the person looks and clicks."""
     server = world.start_jupyter("--RunicornJupyter.start_remembered=True")
     looking = threading.Event()

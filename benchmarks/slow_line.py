@@ -96,7 +96,7 @@ def _visits(world: World, alias: str, rounds: int) -> tuple[Samples, Samples]:
 def run(world: World, rounds: int = 2) -> list[Answer]:
     """Answer the questions of this module."""
     _by_hand(world, ALIAS)  # Chromium is read from the disk once
-    fast = _visits(world, ALIAS, 2 * rounds)  # short, and as long as the page's own scripts: spread counts
+    fast = _visits(world, ALIAS, rounds + 1)  # short, and mostly the page's own scripts: the spread counts
     with _line(world):
         first, second = _visits(world, SLOW_ALIAS, rounds)
     line = f"{RTT_MS} ms, {MBIT_S} Mbit/s"
