@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 import requests
 
 from tests.faults import line_faults, our_faults, viewer_faults
-from tests.faults.world import UNSCALED, Count, Held, Times, World, open_world, require_root, until
+from tests.faults.count import Count
+from tests.faults.world import UNSCALED, Held, Times, World, open_world, require_root, until
 
 READERS = 4
 PAUSE_SECONDS = 0.2
@@ -151,8 +152,22 @@ def steady(world: World, held: Held) -> Count:
     """Bring the world to the state that is counted in: one connection, one viewer, nothing asked."""
     until("it is well", held.is_well)
     world.content_is_whole(held)
-    world.warm(held.jupyter)
-    return Count.of(held.jupyter.process.pid)
+    return world.warm(held.jupyter)
+
+
+def same_as(before: Count, world: World, held: Held) -> Count:
+    """Wait until nothing is there that was not there before, and return what is."""
+    found = [before]
+
+    def is_flat() -> bool:
+        found.append(steady(world, held))
+        return found[-1].is_flat(before)
+
+    try:
+        until("nothing is left in Jupyter", is_flat)
+    except AssertionError as exc:
+        raise AssertionError(f"{exc}: before {before}, after {found[-1]}") from None
+    return found[-1]
 
 
 def soak(world: World, seconds: float, seed: int) -> Report:
@@ -177,9 +192,7 @@ def soak(world: World, seconds: float, seed: int) -> Report:
             held = readers.held = _well_again(world, held)
             assert not report.reading.wrong, report.reading.wrong
     assert report.before is not None
-    before = report.before
-    until("nothing is left in Jupyter", lambda: steady(world, held).is_flat(before))
-    report.after = steady(world, held)
+    report.after = same_as(report.before, world, held)
     report.remote = (report.remote[0], len(world.remote_processes()))
     report.measured = world.measured
     report.seconds = time.monotonic() - begun

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import pytest
 
 from tests.faults import line_faults, our_faults, viewer_faults
-from tests.faults.world import LIMIT, Count, Held, World, open_world, require_root, until
+from tests.faults.count import Count
+from tests.faults.world import LIMIT, Held, World, open_world, require_root, until
 
 
 def same_viewer(world: World, held: Held, seconds: float = LIMIT) -> None:
@@ -146,8 +147,7 @@ def test_row(world: World, row: Row) -> None:
     jupyter = getattr(world, row.jupyter)
     held = world.hold(jupyter)
     world.content_is_whole(held)
-    world.warm(jupyter)
-    before = Count.of(jupyter.process.pid)
+    before = world.warm(jupyter)
     row.fault(world, held)
     row.holds(world, held)
     if row.counted and jupyter.process.poll() is None:
