@@ -243,8 +243,8 @@ async def test_a_released_viewer_stays_until_its_lease_is_over(
 async def test_an_unrenewed_viewer_ends_and_leaves_nothing(
     connection: Connection, remote: Sshd, runicorn_env: Prefix
 ) -> None:
-    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=1)
-    await until(lambda: not viewer_pids(remote), seconds=20)
+    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=5)
+    await until(lambda: not viewer_pids(remote), seconds=60)
     assert await viewer.check() == "crashed"
     await until(lambda: not list((remote.home / ".local/state").rglob("*")), seconds=20)
 
