@@ -57,20 +57,21 @@ def _open_all(world: World, server: JupyterServer, count: int) -> tuple[float, l
     return taken, ids
 
 
+def _open_and_close(world: World, server: JupyterServer, count: int) -> float:
+    taken, ids = _open_all(world, server, count)
+    for one in ids:
+        world.disconnect(one, server)
+    return taken
+
+
 def _ours(world: World) -> tuple[float, Cost, list[float]]:
     """Open all; return the ms for that, what they cost, and the ms for one where there are few and many."""
     server = world.start_jupyter(f"--RunicornJupyter.max_connections={2 * COUNT}")
     try:
         process = psutil.Process(server.process.pid)
         world.disconnect(world.connect(server), server)  # imports what connecting needs
-        each = []
-        # Those that are not of STEPS fill the pool of threads that the event loop keeps, few as they are.
-        for count in (*STEPS[:-1], COUNT // 4):
-            taken, ids = _open_all(world, server, count)
-            if count in STEPS:
-                each.append(taken / count)
-            for one in ids:
-                world.disconnect(one, server)
+        each = [_open_and_close(world, server, step) / step for step in STEPS[:-1]]
+        _open_and_close(world, server, COUNT // 4)  # fills the pool of threads that the event loop keeps
         rss, threads = process.memory_info().rss, process.num_threads()
         taken, ids = _open_all(world, server, COUNT)
         each.append(taken / COUNT)

@@ -157,17 +157,15 @@ def steady(world: World, held: Held) -> Count:
 
 def same_as(before: Count, world: World, held: Held) -> Count:
     """Wait until nothing is there that was not there before, and return what is."""
-    found = [before]
 
-    def is_flat() -> bool:
-        found.append(steady(world, held))
-        return found[-1].is_flat(before)
+    def flat() -> Count | None:
+        now = steady(world, held)
+        return now if now.is_flat(before) else None
 
-    try:
-        until("nothing is left in Jupyter", is_flat)
-    except AssertionError as exc:
-        raise AssertionError(f"{exc}: before {before}, after {found[-1]}") from None
-    return found[-1]
+    pid = held.jupyter.process.pid
+    found = until(lambda: f"nothing is left in Jupyter: {before}, now {Count.of(pid)}", flat)
+    assert found is not None
+    return found
 
 
 def soak(world: World, seconds: float, seed: int) -> Report:

@@ -152,7 +152,7 @@ def test_row(world: World, row: Row) -> None:
     row.holds(world, held)
     if row.counted and jupyter.process.poll() is None:
         until(
-            f"nothing is left in Jupyter: {before}, now {Count.of(jupyter.process.pid)}",
+            lambda: f"nothing is left in Jupyter: {before}, now {Count.of(jupyter.process.pid)}",
             lambda: Count.of(jupyter.process.pid).is_flat(before),
         )
 

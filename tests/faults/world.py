@@ -44,12 +44,15 @@ OTHERS = ("jupyterlab", "notebook", "notebook_shim", "jupyter_lsp", "jupyter_ser
 """Extensions of others, which would only take time to start."""
 
 
-def until(what: str, condition: Callable[[], T], seconds: float = LIMIT) -> T:
-    """Wait until a condition holds that nobody tells this process about; return its value."""
+def until(what: str | Callable[[], str], condition: Callable[[], T], seconds: float = LIMIT) -> T:
+    """Wait until a condition holds that nobody tells this process about; return its value.
+
+    ``what`` is for the error; one that is called says how it is then.
+    """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited in vain until {what}")
+            raise AssertionError(f"waited in vain until {what if isinstance(what, str) else what()}")
         time.sleep(0.05)
     return value
 
