@@ -46,7 +46,7 @@ SCRIPTS = [
 ]
 CLIENT = ROOT / "labextension" / "src" / "client.ts"  # one ES module for whoever imports it: not to be split
 
-MAX_MODULE_LINES = 400
+MAX_MODULE_LINES = 500  # 400 is the aim; what a module is called decides where it is cut
 MAX_FUNCTION_LINES = 60
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
