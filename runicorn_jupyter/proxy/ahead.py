@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runicorn_jupyter.errors import RemoteError
+from runicorn_jupyter.http1 import BadResponse, Head
 from runicorn_jupyter.proxy.cache import is_hashed
 from runicorn_jupyter.proxy.headers import VIEWER_HOST
 from runicorn_jupyter.proxy.html import MAX_HTML_BYTES, is_html
-from runicorn_jupyter.proxy.wire import BadResponse, Head
+from runicorn_jupyter.streams import END
 
 if TYPE_CHECKING:
     from runicorn_jupyter.proxy.cache import AssetCache
@@ -209,7 +210,7 @@ class Ahead:
                     if head.status != 200 or not ticket.is_proven_by(head.get):
                         return None
                     body = bytearray()
-                    while piece := await connection.read_body():
+                    while (piece := await connection.read_body()) is not END:
                         body += piece
                         if len(body) > limit:
                             return None

@@ -15,6 +15,7 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from runicorn_jupyter.errors import ConnectionTimeout, RemoteError
+from runicorn_jupyter.http1 import BadResponse
 from runicorn_jupyter.proxy import pages
 from runicorn_jupyter.proxy.cache import AssetCache
 from runicorn_jupyter.proxy.headers import LeavesPrefix
@@ -28,7 +29,6 @@ from runicorn_jupyter.proxy.relay import Relay
 from runicorn_jupyter.proxy.storage import MAX_PATCH_BYTES
 from runicorn_jupyter.proxy.turns import Turns
 from runicorn_jupyter.proxy.websocket import is_websocket, relay_websocket
-from runicorn_jupyter.proxy.wire import BadResponse
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

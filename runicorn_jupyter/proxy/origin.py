@@ -14,7 +14,7 @@ from runicorn_jupyter.proxy.ahead import Ahead, Habits, RoundTrip
 from runicorn_jupyter.proxy.cache import AssetCache
 from runicorn_jupyter.proxy.pool import Pool, ViewerStopped
 from runicorn_jupyter.proxy.storage import StorageFolder, ViewerStorage
-from runicorn_jupyter.proxy.wire import Stream
+from runicorn_jupyter.streams import ByteStream
 
 if TYPE_CHECKING:
     from runicorn_jupyter.ssh.hosts import Target
@@ -63,7 +63,7 @@ class ViewerView(Protocol):
     def ticket(self, method: str, target: str, /) -> Ticket:
         """Make the ticket of one request."""
 
-    async def open_stream(self) -> Stream:
+    async def open_stream(self) -> ByteStream:
         """Open a fresh byte stream to the viewer's port."""
 
     async def wait_reachable(self, seconds: float) -> None:
@@ -92,7 +92,7 @@ class Endpoint:
         The page's ``localStorage``.
     """
 
-    open_stream: Callable[[], Coroutine[Any, Any, Stream]]
+    open_stream: Callable[[], Coroutine[Any, Any, ByteStream]]
     wait_connected: Callable[[float], Coroutine[Any, Any, None]]
     ticket: Callable[[str, str], Ticket]
     host_key: str

@@ -6,10 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from runicorn_jupyter.errors import ConnectionLost, RemoteError
-from runicorn_jupyter.proxy.wire import Stream, UpstreamConnection
+from runicorn_jupyter.http1 import BadResponse, Http1Connection
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from runicorn_jupyter.streams import ByteStream, End
 
 MAX_OPEN = 64
 """Streams to one viewer at once, WebSockets and stalled downloads included."""
@@ -38,6 +40,10 @@ class ViewerStopped(ConnectionLost):
         super().__init__("This viewer is not there any more; open it again.")
 
 
+class NotProven(BadResponse):
+    """What answered does not know the viewer's secret: the viewer is gone, and another has its port."""
+
+
 class Pool:
     """Keeps connections to one viewer.
 
@@ -47,16 +53,16 @@ class Pool:
         Opens a fresh stream.
     """
 
-    def __init__(self, open_stream: Callable[[], Awaitable[Stream]]) -> None:
+    def __init__(self, open_stream: Callable[[], Awaitable[ByteStream]]) -> None:
         self._open_stream = open_stream
-        self._idle: dict[UpstreamConnection, float] = {}
-        self._timers: dict[UpstreamConnection, asyncio.TimerHandle] = {}
-        self._busy: set[UpstreamConnection] = set()
+        self._idle: dict[Http1Connection, float] = {}
+        self._timers: dict[Http1Connection, asyncio.TimerHandle] = {}
+        self._busy: set[Http1Connection] = set()
         self._places = asyncio.Semaphore(MAX_OPEN)
         self._warming: set[asyncio.Task[None]] = set()
         self.closed = False
 
-    async def acquire(self, *, repeatable: bool = True) -> UpstreamConnection:
+    async def acquire(self, *, repeatable: bool = True) -> Http1Connection:
         """Give a connection for one request; waits where all places are taken.
 
         Parameters
@@ -78,7 +84,7 @@ class Pool:
             self._places.release()
             raise
 
-    async def _take(self, *, repeatable: bool) -> UpstreamConnection:
+    async def _take(self, *, repeatable: bool) -> Http1Connection:
         if self.closed:
             raise ViewerStopped
         now = asyncio.get_running_loop().time()
@@ -90,14 +96,14 @@ class Pool:
                 self._forget(connection)
                 self._busy.add(connection)
                 return connection
-        connection = UpstreamConnection(await self._open_stream())
+        connection = Http1Connection(await self._open_stream())
         if self.closed:
             connection.close()
             raise ViewerStopped
         self._busy.add(connection)
         return connection
 
-    def release(self, connection: UpstreamConnection) -> None:
+    def release(self, connection: Http1Connection) -> None:
         """Take a connection back: kept where another request can follow, closed otherwise."""
         if connection not in self._busy:
             return
@@ -141,13 +147,13 @@ class Pool:
             stream = await self._open_stream()
         except (OSError, RemoteError):
             return  # whoever needs one will meet the same error, and can tell it to someone
-        connection = UpstreamConnection(stream)
+        connection = Http1Connection(stream)
         if self.closed or len(self._idle) >= MAX_IDLE:
             connection.close()
         else:
             self._keep(connection)
 
-    def _keep(self, connection: UpstreamConnection) -> None:
+    def _keep(self, connection: Http1Connection) -> None:
         loop = asyncio.get_running_loop()
         self._idle[connection] = loop.time()
         self._timers[connection] = loop.call_later(IDLE_SECONDS, self._discard, connection)
@@ -157,18 +163,18 @@ class Pool:
         else:
             self._discard(connection)
 
-    def _spoke(self, connection: UpstreamConnection, task: asyncio.Task[bytes]) -> None:
+    def _spoke(self, connection: Http1Connection, task: asyncio.Task[bytes | End]) -> None:
         if connection in self._idle:
             if not task.cancelled():
                 task.exception()  # why it ended is of no interest: it was idle
             self._discard(connection)
 
-    def _forget(self, connection: UpstreamConnection) -> None:
+    def _forget(self, connection: Http1Connection) -> None:
         self._idle.pop(connection, None)
         timer = self._timers.pop(connection, None)
         if timer is not None:
             timer.cancel()
 
-    def _discard(self, connection: UpstreamConnection) -> None:
+    def _discard(self, connection: Http1Connection) -> None:
         self._forget(connection)
         connection.close()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
 from runicorn_jupyter.errors import ConnectionLost
+from runicorn_jupyter.http1 import SWITCHING_PROTOCOLS, BadResponse, ClosedEarly, Head, Http1Connection
 from runicorn_jupyter.proxy import html
 from runicorn_jupyter.proxy.ahead import MAX_BYTES, PAGE_CONNECTIONS
 from runicorn_jupyter.proxy.cache import IMMUTABLE, Keeper, accepted_codings, is_hashed
@@ -18,15 +19,8 @@ from runicorn_jupyter.proxy.headers import (
     response_headers,
     rewrite_location,
 )
-from runicorn_jupyter.proxy.pool import ViewerStopped
-from runicorn_jupyter.proxy.wire import (
-    SWITCHING_PROTOCOLS,
-    BadResponse,
-    ClosedEarly,
-    Head,
-    NotProven,
-    UpstreamConnection,
-)
+from runicorn_jupyter.proxy.pool import NotProven, ViewerStopped
+from runicorn_jupyter.streams import END, End
 
 if TYPE_CHECKING:
     from runicorn_jupyter.proxy.http import ViewerHandler
@@ -56,7 +50,7 @@ class Relay:
     def __init__(self, handler: ViewerHandler, viewer: Viewer) -> None:
         self._handler = handler
         self._viewer = viewer
-        self._connection: UpstreamConnection | None = None
+        self._connection: Http1Connection | None = None
         self._ticket: Ticket | None = None
         self._method = handler.request.method or "GET"
         self._path = handler.tail
@@ -108,7 +102,7 @@ class Relay:
         self.close()
 
     @property
-    def _open(self) -> UpstreamConnection:
+    def _open(self) -> Http1Connection:
         if self._connection is None:
             raise ViewerStopped
         return self._connection
@@ -132,7 +126,7 @@ class Relay:
         headers.append(self._ticket.header)
         await connection.send_head(self._method, self._target, headers, content_length=content_length)
 
-    async def _acquire(self, *, repeatable: bool) -> UpstreamConnection:
+    async def _acquire(self, *, repeatable: bool) -> Http1Connection:
         """Get a connection; data requests wait for a lost SSH connection, pages say that it is lost."""
         limits, pool = self._handler.limits, self._viewer.pool
         async with asyncio.timeout(limits.first_byte_seconds):
@@ -187,7 +181,7 @@ class Relay:
         if keeper is None and self._can_pump():
             await self._pump()
             return
-        while piece := await self._read():
+        while (piece := await self._read()) is not END:
             handler.write(piece)
             if keeper is not None:
                 keeper.add(piece)
@@ -211,8 +205,8 @@ class Relay:
         """Have the rest of the answer passed on by the thread that reads the SSH connection."""
         handler, connection = self._handler, self._open
         handler.set_header("Connection", "close")  # Tornado's count of what it has sent is wrong after this
-        while connection.has_piece:
-            handler.write(await connection.read_body())
+        while connection.has_piece and (piece := await connection.read_body()) is not END:
+            handler.write(piece)
         await handler.flush()
         browser = handler.hand_over()
         try:
@@ -244,7 +238,7 @@ class Relay:
         if head.get("content-encoding") not in (None, "identity"):
             raise BadResponse("an encoded page")
         page = bytearray()
-        while piece := await self._read():
+        while (piece := await self._read()) is not END:
             page += piece
             if len(page) > html.MAX_HTML_BYTES:
                 raise BadResponse("a page larger than what is read whole")
@@ -273,7 +267,7 @@ class Relay:
         if head.get("cache-control") is None:
             handler.set_header("Cache-Control", "private, no-cache")
 
-    async def _read(self) -> bytes:
+    async def _read(self) -> bytes | End:
         connection = self._open
         if connection.body_buffered:
             return await connection.read_body()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tornado.iostream import IOStream, StreamClosedError
 
 from runicorn_jupyter.errors import RemoteError
+from runicorn_jupyter.http1 import SWITCHING_PROTOCOLS, BadResponse, Head, Http1Connection
 from runicorn_jupyter.proxy.headers import (
     REQUEST_HEADERS,
     VIEWER_HOST,
@@ -18,13 +19,8 @@ from runicorn_jupyter.proxy.headers import (
     request_headers,
 )
 from runicorn_jupyter.proxy.policy import may_open_websocket
-from runicorn_jupyter.proxy.wire import (
-    SWITCHING_PROTOCOLS,
-    BadResponse,
-    Head,
-    NotProven,
-    UpstreamConnection,
-)
+from runicorn_jupyter.proxy.pool import NotProven
+from runicorn_jupyter.streams import END
 
 if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
@@ -97,7 +93,7 @@ async def relay_websocket(handler: ViewerHandler, viewer: Viewer, target: str) -
         viewer.pool.release(connection)
 
 
-async def _ask(handler: ViewerHandler, viewer: Viewer, connection: UpstreamConnection, target: str) -> Head:
+async def _ask(handler: ViewerHandler, viewer: Viewer, connection: Http1Connection, target: str) -> Head:
     allowed = (REQUEST_HEADERS | WEBSOCKET_REQUEST_HEADERS) - {"content-type", "content-encoding"}
     ticket = viewer.endpoint.ticket("GET", target)
     headers = [
@@ -137,7 +133,7 @@ def _agree(handler: ViewerHandler, head: Head, key: str) -> bytes:
     return "\r\n".join((*lines, "", "")).encode("latin-1")
 
 
-async def _pass_bytes(browser: IOStream, connection: UpstreamConnection, turns: Turns) -> None:
+async def _pass_bytes(browser: IOStream, connection: Http1Connection, turns: Turns) -> None:
     """Pass bytes both ways until one side ends; each side is read only as fast as the other takes it."""
 
     async def up() -> None:
@@ -150,7 +146,7 @@ async def _pass_bytes(browser: IOStream, connection: UpstreamConnection, turns: 
 
     async def down() -> None:
         try:
-            while data := await connection.read_raw():
+            while (data := await connection.read_raw()) is not END:
                 await browser.write(data)
                 await turns.wait()
         except (StreamClosedError, OSError, RemoteError):

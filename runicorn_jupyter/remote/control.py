@@ -5,35 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import zlib
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-import httptools
-
+from runicorn_jupyter.http1 import BadResponse, Http1Connection
 from runicorn_jupyter.remote.viewer_guard import CONTROL_PATH, Ticket
+from runicorn_jupyter.streams import END
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from pydantic import SecretStr
 
+    from runicorn_jupyter.streams import ByteStream
+
 __all__ = ["Control", "NotTheViewer"]
 
 MAX_ANSWER_BYTES = 262144
 ANSWER_SECONDS = 10.0
 """A viewer whose event loop turns answers in milliseconds, on a busy machine in seconds; else it hangs."""
-
-
-class Stream(Protocol):
-    """What this needs of ``ssh.stream.Stream``."""
-
-    async def read(self, max_bytes: int = ...) -> bytes:
-        """See there."""
-
-    async def write(self, data: bytes) -> None:
-        """See there."""
-
-    def close(self) -> None:
-        """See there."""
 
 
 class NotTheViewer(ConnectionError):
@@ -55,8 +44,10 @@ class Control:
         Seconds for each exchange.
     """
 
-    def __init__(self, stream: Stream, port: int, secret: SecretStr, timeout: float = ANSWER_SECONDS) -> None:
-        self._stream = stream
+    def __init__(
+        self, stream: ByteStream, port: int, secret: SecretStr, timeout: float = ANSWER_SECONDS
+    ) -> None:
+        self._connection = Http1Connection(stream)
         self._port = port
         self._secret = secret
         self._timeout = timeout
@@ -71,7 +62,7 @@ class Control:
 
     def close(self) -> None:
         """Close the stream."""
-        self._stream.close()
+        self._connection.close()
 
     async def ask(self, action: str, *, max_bytes: int = MAX_ANSWER_BYTES, **body: Any) -> dict[str, Any]:
         """Do one of the viewer's actions (see ``viewer_guard``) and return its answer.
@@ -95,60 +86,31 @@ class Control:
         data = json.dumps(body).encode()
         target = CONTROL_PATH + action
         ticket = Ticket(self._secret.get_secret_value(), self._port, "POST", target)
-        head = [f"POST {target} HTTP/1.1", "Host: viewer", "Content-Type: application/json"]
-        head += [": ".join(ticket.header), "Accept-Encoding: gzip"]
-        head += [f"Content-Length: {len(data)}", "\r\n"]
-        answer = _Answer(max_bytes)
-        async with asyncio.timeout(self._timeout):
-            await self._stream.write("\r\n".join(head).encode() + data)
-            while not answer.complete:
-                answer.feed(await self._stream.read(65536))
-        if not ticket.is_proven_by(answer.headers.get):
-            raise NotTheViewer("what listens there does not know the secret")
-        if answer.status != 200:
-            raise NotTheViewer(f"the viewer refuses {action!r} with status {answer.status}")
-        return answer.value()
-
-
-class _Answer:
-    """One HTTP answer as it comes; the parser calls ``on_…``."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self.complete = False
-        self.status = 0
-        self.headers: dict[str, str] = {}
-        self._body = bytearray()
-        self._received = 0
-        self._parser = httptools.HttpResponseParser(self)
-
-    def feed(self, data: bytes) -> None:
-        self._received += len(data)
-        if not data or self._received > self._max_bytes:
-            raise NotTheViewer(
-                "the answer does not end" if data else "the connection was closed without an answer"
-            )
+        headers = [("host", "viewer"), ("content-type", "application/json"), ("accept-encoding", "gzip")]
+        headers.append(ticket.header)
+        connection = self._connection
         try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            raise NotTheViewer("what listens there does not speak HTTP") from error
+            async with asyncio.timeout(self._timeout):
+                await connection.send_request("POST", target, headers, data)
+                head = await connection.read_head()
+                answer = await self._read_body(max_bytes)
+        except BadResponse as error:
+            raise NotTheViewer(f"what listens there does not answer as a viewer does: {error}") from error
+        if not ticket.is_proven_by(head.get):
+            raise NotTheViewer("what listens there does not know the secret")
+        if head.status != 200:
+            raise NotTheViewer(f"the viewer refuses {action!r} with status {head.status}")
+        if head.get("content-encoding") == "gzip":
+            answer = _unpacked(answer, max_bytes)
+        return _json_object(answer)
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-
-    def on_body(self, data: bytes) -> None:
-        self._body += data
-
-    def on_message_complete(self) -> None:
-        self.complete = True
-        self.status = self._parser.get_status_code()
-
-    def value(self) -> dict[str, Any]:
-        """Return the JSON object that came."""
-        body = bytes(self._body)
-        if self.headers.get("content-encoding") == "gzip":
-            body = _unpacked(body, self._max_bytes)
-        return _json_object(body)
+    async def _read_body(self, max_bytes: int) -> bytes:
+        body = bytearray()
+        while (piece := await self._connection.read_body()) is not END:
+            body += piece
+            if len(body) > max_bytes:
+                raise NotTheViewer("the answer does not end")
+        return bytes(body)
 
 
 def _unpacked(body: bytes, max_bytes: int) -> bytes:

@@ -19,6 +19,7 @@ from runicorn_jupyter.errors import (
 )
 from runicorn_jupyter.remote.viewer import RemoteViewer
 from runicorn_jupyter.ssh.wakeup import sleepless_time
+from runicorn_jupyter.streams import END
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -298,7 +299,7 @@ class ViewerHold:
             while True:
                 try:
                     async with asyncio.timeout(self._lease / RENEWALS_PER_LEASE):
-                        if not await stream.read(1):
+                        if await stream.read(1) is END:
                             return
                 except TimeoutError:
                     await self.remote.renew()

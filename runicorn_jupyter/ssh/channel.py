@@ -16,6 +16,8 @@ from typing import Protocol
 
 from paramiko import Message, SSHException
 
+from runicorn_jupyter.streams import END, End
+
 WINDOW = 2**21
 """Bytes a channel may hold unread; more buys nothing and lets a stalled reader hold more (measured)."""
 
@@ -70,10 +72,10 @@ class ByteChannel(Protocol):
     def closed(self) -> bool:
         """Whether nothing more can be written."""
 
-    def take(self, size: int) -> bytes | None:
-        """Take at most ``size`` bytes; ``b""`` at the end, None if there is nothing yet."""
+    def take(self, size: int) -> bytes | End | None:
+        """Return at most ``size`` bytes; ``END`` after the last, None if there is nothing yet."""
 
-    def take_some(self, size: int) -> bytes | memoryview | None:
+    def take_some(self, size: int) -> bytes | memoryview | End | None:
         """Take bytes as ``take`` does, as a view where that saves a copy."""
 
     def put(self, data: memoryview) -> int:
@@ -93,7 +95,7 @@ class CommandChannel(ByteChannel, Protocol):
     exit_status: int | None
     exit_signal: str | None
 
-    def take_errors(self, size: int) -> bytes | None:
+    def take_errors(self, size: int) -> bytes | End | None:
         """Take bytes of standard error, as ``take`` does."""
 
 
@@ -240,8 +242,8 @@ class Channel:
 
     # -- the consumer ---------------------------------------------------------------------------
 
-    def take(self, size: int) -> bytes | None:
-        """Take at most ``size`` bytes; ``b""`` at the end, None if there is nothing yet.
+    def take(self, size: int) -> bytes | End | None:
+        """Return at most ``size`` bytes, at least one; ``END`` after the last, None if there is nothing yet.
 
         Raises
         ------
@@ -250,16 +252,20 @@ class Channel:
         """
         return _whole(self._take(self._inbox, size))
 
-    def take_some(self, size: int) -> bytes | memoryview | None:
+    def take_some(self, size: int) -> bytes | memoryview | End | None:
         """Take bytes as ``take`` does, as a view of what came where that saves a copy."""
         parts = self._take(self._inbox, size)
-        return parts[0] if parts and len(parts) == 1 else _whole(parts)
+        if isinstance(parts, list) and len(parts) == 1:
+            return parts[0]
+        return _whole(parts)
 
-    def take_errors(self, size: int) -> bytes | None:
+    def take_errors(self, size: int) -> bytes | End | None:
         """Take bytes of standard error, as ``take`` does."""
         return _whole(self._take(self._errors, size))
 
-    def _take(self, box: collections.deque[bytes | memoryview], size: int) -> list[bytes | memoryview] | None:
+    def _take(
+        self, box: collections.deque[bytes | memoryview], size: int
+    ) -> list[bytes | memoryview] | End | None:
         ended = self.eof_received or self.close_received  # before looking into the box
         lost = self.lost
         parts: list[bytes | memoryview] = []
@@ -274,7 +280,7 @@ class Channel:
             got += len(part)
         if not got:
             if ended or self._close_sent or self._abandoned:
-                return []
+                return END
             if lost:
                 raise ConnectionResetError("the SSH connection was lost")
             return None
@@ -340,8 +346,8 @@ class Channel:
         self.wake()
 
 
-def _whole(parts: list[bytes | memoryview] | None) -> bytes | None:
-    """Put together what was taken; ``b""`` of nothing, None of what is not there yet."""
-    if parts is None:
-        return None
+def _whole(parts: list[bytes | memoryview] | End | None) -> bytes | End | None:
+    """Join what was taken."""
+    if parts is None or parts is END:
+        return parts
     return parts[0] if len(parts) == 1 and isinstance(parts[0], bytes) else b"".join(parts)

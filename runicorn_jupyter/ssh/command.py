@@ -11,6 +11,7 @@ from runicorn_jupyter.ssh.channel import CommandChannel
 from runicorn_jupyter.ssh.link import Waiter
 from runicorn_jupyter.ssh.relay import Relays
 from runicorn_jupyter.ssh.stream import Stream
+from runicorn_jupyter.streams import END, End
 
 CHUNK_BYTES = 262144
 
@@ -92,15 +93,16 @@ async def _communicate(
     feeding = asyncio.create_task(_feed(stream, stdin), name="ssh-stdin")
     size = 0
 
-    def some() -> tuple[bytes | None, bytes | None] | None:
+    def some() -> tuple[bytes | End | None, bytes | End | None] | None:
         news = channel.take(CHUNK_BYTES), channel.take_errors(CHUNK_BYTES)
         return None if news == (None, None) else news
 
     try:
-        while (news := await waiter.until(some)) != (b"", b""):
+        while (news := await waiter.until(some)) != (END, END):
             for is_error, data in enumerate(news):
-                output[bool(is_error)].append(data or b"")
-                size += len(data or b"")
+                if isinstance(data, bytes):
+                    output[bool(is_error)].append(data)
+                    size += len(data)
             if size > max_output:
                 raise InternalError(f"A command on the remote printed more than {max_output} bytes.")
         # The status may follow the end of the output.

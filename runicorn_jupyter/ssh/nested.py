@@ -7,6 +7,7 @@ import time
 
 from runicorn_jupyter.ssh.channel import Channel
 from runicorn_jupyter.ssh.wire import Wire
+from runicorn_jupyter.streams import END
 
 
 class ChannelWire(Wire):
@@ -42,6 +43,8 @@ class ChannelWire(Wire):
                 self._readable.clear()  # before the next look: what comes after it wakes again
         except ConnectionResetError:
             return b""
+        if data is END:
+            return b""  # as a socket's recv says it
         self.progress_at = time.monotonic()
         return data
 

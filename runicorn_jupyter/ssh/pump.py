@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 
 from runicorn_jupyter.ssh.channel import ByteChannel
+from runicorn_jupyter.streams import END
 
 PIECE_BYTES = 2**18
 """The most that is put together for one send."""
@@ -164,7 +165,7 @@ class Pump:
         data = self._channel.take_some(min(size, self.left))
         if data is None:
             return False
-        if not data:
+        if data is END:
             raise EOFError("the data ended early")
         self._rest = memoryview(data)
         return True

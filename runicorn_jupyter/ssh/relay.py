@@ -23,6 +23,7 @@ from runicorn_jupyter.ssh.relay_channel import RelayChannel
 from runicorn_jupyter.ssh.relay_there import HEAD, OPEN, PIECE
 from runicorn_jupyter.ssh.sessions import Sessions, execute
 from runicorn_jupyter.ssh.stream import Stream
+from runicorn_jupyter.streams import END, End
 
 log = logging.getLogger(__name__)
 
@@ -206,13 +207,16 @@ class Relay:
             for channel in thirsty:
                 channel.wake()
 
-    def _turn(self) -> bytes | None:
+    def _turn(self) -> bytes | End | None:
         self._flush()
         return self._channel.take(4 * PIECE)
 
     async def _serve(self) -> None:
         try:
-            while data := await self._waiter.until(self._turn):
+            while True:
+                data: bytes | End = await self._waiter.until(self._turn)
+                if data is END:
+                    break
                 self._buffer += data
                 self._feed()
                 await asyncio.sleep(0)  # others have their turn
@@ -284,7 +288,7 @@ async def _is_ready(stream: Stream, mark: str) -> bool:
     line = bytearray()
     for _ in range(NOISE_BYTES):
         byte = await stream.read(1)
-        if not byte:
+        if byte is END:
             break
         if byte != b"\n":
             line += byte

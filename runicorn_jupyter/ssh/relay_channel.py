@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from runicorn_jupyter.ssh.link import Waiter
-from runicorn_jupyter.ssh.relay_there import ADJUST, CLOSE, DATA, END, EXIT, FAILED, OPEN, PIECE, WINDOW
+from runicorn_jupyter.ssh.relay_there import ADJUST, CLOSE, DATA, EOF, EXIT, FAILED, OPEN, PIECE, WINDOW
+from runicorn_jupyter.streams import END, End
 
 
 class Frames(Protocol):
@@ -79,7 +80,8 @@ class RelayChannel:
             self._buffered += len(body)
             if self._buffered > WINDOW:
                 raise ValueError("the relay overran a stream's window")
-            self._inbox.append(memoryview(body))
+            if body:
+                self._inbox.append(memoryview(body))
         elif kind == ADJUST:
             self._credit += int.from_bytes(body, "big")
         elif kind == OPEN:
@@ -93,7 +95,7 @@ class RelayChannel:
             self.exit_signal = None if status >= 0 else signal.Signals(-status).name.removeprefix("SIG")
             self._errors = str(told["errors"]).encode()
             self._ended = True
-        elif kind in (END, CLOSE):
+        elif kind in (EOF, CLOSE):
             self._eof = True
             self._closed |= kind == CLOSE
         else:
@@ -111,8 +113,8 @@ class RelayChannel:
         """Whether nothing comes any more, of either output: they end together, as a session's do."""
         return self._closed or (self._eof and (self._ended or not self._is_command))
 
-    def take(self, size: int) -> bytes | None:
-        """Take at most ``size`` bytes; ``b""`` at the end, None if there is nothing yet.
+    def take(self, size: int) -> bytes | End | None:
+        """Return at most ``size`` bytes, at least one; ``END`` after the last, None if there is nothing yet.
 
         Raises
         ------
@@ -122,7 +124,7 @@ class RelayChannel:
         if not self._inbox:
             if self.lost:
                 raise ConnectionResetError("the SSH connection was lost")
-            return b"" if self._over else None
+            return END if self._over else None
         parts: list[memoryview] = []
         left = size
         while self._inbox and left:
@@ -135,12 +137,12 @@ class RelayChannel:
         self._give_back(size - left)
         return b"".join(parts)
 
-    def take_errors(self, _size: int) -> bytes | None:
+    def take_errors(self, _size: int) -> bytes | End | None:
         """Take what a command printed to its standard error, once it has ended."""
         errors, self._errors = self._errors, b""
         if errors:
             return errors
-        return b"" if self._over and not self._inbox else None
+        return END if self._over and not self._inbox else None
 
     def _give_back(self, size: int) -> None:
         self._buffered -= size
@@ -149,7 +151,7 @@ class RelayChannel:
             self.sender.send(self.number, ADJUST, self._taken.to_bytes(4, "big"))
             self._taken = 0
 
-    def take_some(self, size: int) -> bytes | None:
+    def take_some(self, size: int) -> bytes | End | None:
         """Take bytes as ``take`` does."""
         return self.take(size)
 
@@ -176,7 +178,7 @@ class RelayChannel:
     def end(self) -> None:
         """Say that we send no more data."""
         if self.opened and not self._closed:
-            self.sender.send(self.number, END)
+            self.sender.send(self.number, EOF)
 
     def close(self) -> None:
         """Give it up; any number of times."""

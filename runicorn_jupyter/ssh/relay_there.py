@@ -22,7 +22,7 @@ HEAD = struct.Struct(">IBI")
 WINDOW = 1 << 20
 PIECE = 1 << 16
 
-OPEN, DATA, END, CLOSE, ADJUST, FAILED, EXIT = range(7)
+OPEN, DATA, EOF, CLOSE, ADJUST, FAILED, EXIT = range(7)
 """OPEN says where to (JSON), its answer is OPEN or FAILED; EXIT tells how a command ended (JSON)."""
 
 ERROR_BYTES = 1 << 16
@@ -105,7 +105,7 @@ class Relay:
         if kind == DATA:
             stream.out.append(memoryview(body))
             self.flush(stream)
-        elif kind == END:
+        elif kind == EOF:
             stream.ending = True
             self.flush(stream)
         elif kind == ADJUST:
@@ -216,7 +216,7 @@ class Relay:
             data = b""
         stream.credit -= len(data)
         stream.reading = bool(data)
-        self.send(stream.number, DATA if data else END, data)
+        self.send(stream.number, DATA if data else EOF, data)
 
     def drop(self, stream: Stream) -> None:
         """Forget a stream."""

@@ -10,6 +10,7 @@ from runicorn_jupyter.errors import ConnectionLost
 from runicorn_jupyter.ssh.channel import ByteChannel
 from runicorn_jupyter.ssh.link import Waiter
 from runicorn_jupyter.ssh.pump import Pump
+from runicorn_jupyter.streams import End
 
 SLICE_BYTES = 65536
 """After so many bytes in one go, other tasks of the loop get their turn; more makes it wait and is no faster
@@ -45,7 +46,7 @@ class Stream:
         """Whether it was closed here, or can take no more data."""
         return self._closed or self._channel.closed
 
-    async def read(self, max_bytes: int = 262144) -> bytes:
+    async def read(self, max_bytes: int = 262144) -> bytes | End:
         """Wait for data.
 
         Parameters
@@ -55,8 +56,8 @@ class Stream:
 
         Returns
         -------
-        bytes
-            At least one byte, or ``b""`` at the end of the data.
+        bytes or End
+            At least one byte, or ``END`` after the last.
 
         Raises
         ------

@@ -9,9 +9,11 @@ from itertools import pairwise
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runicorn_jupyter.proxy.wire import BadResponse, UpstreamConnection
+from runicorn_jupyter.http1 import BadResponse, Http1Connection
 from runicorn_jupyter.remote.probe import _FIELDS, MAX_ENVIRONMENTS, parse
 from runicorn_jupyter.remote.state import plain_text
+from runicorn_jupyter.streams import END
+from runicorn_jupyter.streams.memory import MemoryStream
 
 NASTY = st.sampled_from(
     ["\x1b]0;x\x07", "\u202e", "<b>", "/", "..", "\n", "9" * 5000, "lib/python3.11/", "true"]
@@ -49,33 +51,14 @@ def test_what_a_probe_answers_becomes_bounded_text(answer: list[list[str]]) -> N
     assert plain_text(text) == text
 
 
-class Pieces:
-    """A stream that gives what it was given, piece by piece."""
-
-    def __init__(self, pieces: list[bytes]) -> None:
-        self._pieces = pieces
-
-    async def read(self, max_bytes: int = 0) -> bytes:
-        return self._pieces.pop(0) if self._pieces else b""
-
-    async def write(self, data: bytes | memoryview) -> None:
-        return
-
-    def write_eof(self) -> None:
-        return
-
-    def close(self) -> None:
-        return
-
-
 async def understood(pieces: list[bytes]) -> tuple[object, ...]:
     """Read one answer; give what it is, or that it is refused."""
-    connection = UpstreamConnection(Pieces([piece for piece in pieces if piece]))
+    connection = Http1Connection(MemoryStream(filter(None, pieces), ended=True))
     await connection.send_head("GET", "/", [])
     try:
         head = await connection.read_head()
         body = b""
-        while piece := await connection.read_body():
+        while (piece := await connection.read_body()) is not END:
             body += piece
     except BadResponse:
         return ("refused",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from runicorn_jupyter.streams import END, End
 from tests.unit.proxy.world import JSON, OK, Asked, Proxy, TcpStream, Upstream, html_answer, running_proxy
 
 
@@ -87,9 +88,10 @@ class CountingStream(TcpStream):
 
     taken = 0
 
-    async def read(self, max_bytes: int = 262144) -> bytes:
+    async def read(self, max_bytes: int = 262144) -> bytes | End:
         data = await super().read(max_bytes)
-        CountingStream.taken += len(data)
+        if data is not END:
+            CountingStream.taken += len(data)
         return data
 
 
@@ -98,7 +100,7 @@ async def test_who_does_not_read_stops_the_viewer(upstream: Upstream) -> None:
     size = 64 * 2**20
     upstream.says(OK + b"Content-Length: %d\r\n\r\n" % size, *[b"x" * 2**20] * 64)
     CountingStream.taken = 0
-    async with running_proxy(upstream.port, stream=CountingStream) as proxy:
+    async with running_proxy(upstream.port, open_stream=CountingStream.open) as proxy:
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port, limit=4096)
         writer.write(f"GET {proxy.path}/big HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: null\r\n\r\n".encode())
         await reader.readuntil(b"\r\n\r\n")

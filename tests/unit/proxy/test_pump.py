@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from runicorn_jupyter.streams import END
 from tests.unit.proxy.world import OK, TcpStream, Upstream, running_proxy
 
 SIZE = 4 * 2**20
@@ -25,7 +26,7 @@ class PumpStream(TcpStream):
             while count:
                 async with asyncio.timeout(stall_seconds):
                     data = await self.read(min(count, 65536))
-                if not data:
+                if data is END:
                     raise EOFError
                 await loop.sock_sendall(own, data)
                 PumpStream.pumped += len(data)
@@ -40,7 +41,7 @@ def _from_nothing() -> None:
 async def test_a_large_answer_goes_past_the_loop_and_a_small_one_does_not(upstream: Upstream) -> None:
     body = bytes(range(256)) * (SIZE // 256)
     upstream.says(OK + b"Content-Length: %d\r\n\r\n" % SIZE, body)
-    async with running_proxy(upstream.port, stream=PumpStream) as proxy:
+    async with running_proxy(upstream.port, open_stream=PumpStream.open) as proxy:
         got = await proxy.ask("/large")
         assert got.body == body
         assert got.headers["Connection"] == "close"
@@ -55,7 +56,7 @@ async def test_a_large_answer_goes_past_the_loop_and_a_small_one_does_not(upstre
 
 async def test_an_answer_that_ends_early_is_broken_off(upstream: Upstream) -> None:
     upstream.says(OK + b"Content-Length: %d\r\n\r\n" % SIZE, bytes(SIZE // 2), close=True)
-    async with running_proxy(upstream.port, stream=PumpStream) as proxy:
+    async with running_proxy(upstream.port, open_stream=PumpStream.open) as proxy:
         with pytest.raises(asyncio.IncompleteReadError):
             await proxy.ask("/large")
 
@@ -68,7 +69,7 @@ async def test_a_browser_that_leaves_ends_the_work_on_the_other_side(upstream: U
             await writer.drain()
 
     upstream.answer = endless
-    async with running_proxy(upstream.port, stream=PumpStream) as proxy:
+    async with running_proxy(upstream.port, open_stream=PumpStream.open) as proxy:
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         writer.write(f"GET {proxy.path}/large HTTP/1.1\r\nHost: 127.0.0.1:{proxy.port}\r\n\r\n".encode())
         await reader.readexactly(8 * 2**20)

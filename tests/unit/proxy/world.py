@@ -19,6 +19,7 @@ from runicorn_jupyter.errors import ConnectionLost
 from runicorn_jupyter.proxy import Capabilities, Endpoint, viewer_handlers
 from runicorn_jupyter.proxy.limits import Limits
 from runicorn_jupyter.proxy.policy import content_security_policy
+from runicorn_jupyter.streams import END, ByteStream, End
 
 BASE_URL = "/user/alice/"
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -47,8 +48,8 @@ class TcpStream:
     async def open(cls, port: int) -> TcpStream:
         return cls(*await asyncio.open_connection("127.0.0.1", port, limit=65536))
 
-    async def read(self, max_bytes: int = 262144) -> bytes:
-        return await self._reader.read(max_bytes)
+    async def read(self, max_bytes: int = 262144) -> bytes | End:
+        return await self._reader.read(max_bytes) or END
 
     async def write(self, data: bytes | memoryview) -> None:
         self._writer.write(data)
@@ -248,9 +249,13 @@ class Proxy:
 
 @asynccontextmanager
 async def running_proxy(
-    port: int, *, limits: Limits = LIMITS, stream: type[TcpStream] = TcpStream, **settings: Any
+    port: int,
+    *,
+    limits: Limits = LIMITS,
+    open_stream: Callable[[int], Awaitable[ByteStream]] = TcpStream.open,
+    **settings: Any,
 ) -> AsyncIterator[Proxy]:
-    """Run the proxy before the server at a port.
+    """Run the proxy before the server at a port, or before what ``open_stream`` opens.
 
     ``connected`` stands for the SSH connection: while it is not set, nothing can be opened.
     """
@@ -258,10 +263,10 @@ async def running_proxy(
     connected = asyncio.Event()
     connected.set()
 
-    async def open_stream() -> TcpStream:
+    async def open_connected() -> ByteStream:
         if not connected.is_set():
             raise ConnectionLost("The SSH connection is down and is being re-established.")
-        return await stream.open(port)
+        return await open_stream(port)
 
     waits: list[float] = []
 
@@ -274,7 +279,7 @@ async def running_proxy(
             raise ConnectionLost("The SSH connection is down and is being re-established.") from None
 
     ticket = settings.pop("ticket", lambda *_: Unasked())
-    endpoint = Endpoint(open_stream, wait_connected, ticket, "SHA256:host", title="gpu <1>")
+    endpoint = Endpoint(open_connected, wait_connected, ticket, "SHA256:host", title="gpu <1>")
     options = {"viewer_origin": settings.pop("viewer_origin", "")}
     if "asset_cache_bytes" in settings:
         options["asset_cache_bytes"] = settings.pop("asset_cache_bytes")

@@ -23,6 +23,7 @@ from runicorn_jupyter.errors import (
 from runicorn_jupyter.remote.viewer import RemoteViewer
 from runicorn_jupyter.remote.viewer_guard import PROOF_HEADER, Ticket
 from runicorn_jupyter.ssh.connection import Connection
+from runicorn_jupyter.streams import END
 from tests.unit.remote.conftest import assert_nothing_runs, environment, until, viewer_pids
 from tests.world.connections import Connect
 from tests.world.sshd import Sshd
@@ -72,7 +73,7 @@ async def get(
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     await stream.write(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
     answer = Answer()
-    while not answer.complete and (data := await stream.read()):
+    while not answer.complete and (data := await stream.read()) is not END:
         answer.parser.feed_data(data)
     stream.close()
     return answer

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from runicorn_jupyter.remote.viewer import RemoteViewer
 from runicorn_jupyter.ssh.connection import Connection
+from runicorn_jupyter.ssh.stream import Stream
+from runicorn_jupyter.streams import END
 from tests.unit.remote.conftest import environment, until, viewer_pids
 from tests.unit.remote.test_viewer import get
 from tests.world.connections import Connect
@@ -20,6 +22,13 @@ from tests.world.environments import Trainer
 from tests.world.sshd import Sshd
 
 Prefix = Callable[..., Path]
+
+
+async def read_some(stream: Stream) -> bytes:
+    """Return the next bytes of a stream that has not ended."""
+    data = await stream.read()
+    assert data is not END
+    return data
 
 
 async def test_the_live_log_of_a_run_comes_through(
@@ -43,13 +52,13 @@ async def test_the_live_log_of_a_run_comes_through(
     await stream.write(("\r\n".join(lines) + "\r\n\r\n").encode())
     heard = b""
     while b"\r\n\r\n" not in heard:
-        heard += await stream.read()
+        heard += await read_some(stream)
     assert heard.startswith(b"HTTP/1.1 101 ")
     assert ticket.proof.encode() in heard
     training.log("a line that was logged just now")
     async with asyncio.timeout(60):
         while b"a line that was logged just now" not in heard:
-            heard += await stream.read()
+            heard += await read_some(stream)
     stream.close()
     await viewer.stop(cleanup=True)
 

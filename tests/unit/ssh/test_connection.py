@@ -19,6 +19,7 @@ import pytest
 from runicorn_jupyter.errors import ConnectionLost, ConnectionTimeout, InternalError, SshUnavailable
 from runicorn_jupyter.ssh import hostkeys, relay
 from runicorn_jupyter.ssh.connection import Connection
+from runicorn_jupyter.streams import END
 from tests.unit.ssh.test_stream import MIB, download, open_stream, read_all, upload
 from tests.world.connections import Census, Connect, await_census
 from tests.world.sshd import Sshd
@@ -170,7 +171,7 @@ async def test_a_relay_that_dies_takes_its_streams_along_and_another_follows(
     for pid in server.processes():
         if b"sys.stdin.buffer.readline" in Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGKILL)
-    assert await stream.read() == b""
+    assert await stream.read() is END
     with pytest.raises(BrokenPipeError):
         await stream.write(b"x")
     stream.close()

@@ -83,7 +83,9 @@ async def test_a_slow_full_line_is_not_taken_for_a_dead_one(
     await download(connection, peer_port, MIB)
     stream = await open_stream(connection, peer_port, f"take {MIB}")
     await stream.write(bytes(MIB))
-    assert len(await stream.read()) == 32
+    digest = await stream.read()
+    assert isinstance(digest, bytes)
+    assert len(digest) == 32
     stream.close()
     assert (connection.status, connection.reconnects) == ("connected", 0)
 

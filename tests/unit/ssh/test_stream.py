@@ -15,6 +15,7 @@ from runicorn_jupyter.ssh.channel import WINDOW
 from runicorn_jupyter.ssh.connection import Connection
 from runicorn_jupyter.ssh.stream import Stream
 from runicorn_jupyter.ssh.wire import HIGH_WATER
+from runicorn_jupyter.streams import END
 from tests.world.connections import Connect
 from tests.world.peers import BLOCK
 from tests.world.relay import Relay
@@ -31,7 +32,7 @@ async def open_stream(connection: Connection, port: int, word: str) -> Stream:
 
 async def read_all(stream: Stream) -> bytes:
     parts = []
-    while data := await stream.read():
+    while (data := await stream.read()) is not END:
         parts.append(data)
     return b"".join(parts)
 
@@ -47,7 +48,7 @@ async def download(connection: Connection, port: int, size: int) -> None:
     """Take ``size`` bytes and the server's hash of them; compare."""
     digest, got, tail = hashlib.sha256(), 0, b""
     with contextlib.closing(await open_stream(connection, port, f"send {size}")) as stream:
-        while data := await stream.read():
+        while (data := await stream.read()) is not END:
             body = data[: max(0, size - got)]
             digest.update(body)
             got += len(body)
@@ -179,7 +180,7 @@ async def test_the_end_of_the_data_is_told_from_a_lost_connection(
     server = make_sshd()
     connection = await connect(server)
     ended = await open_stream(connection, peer_port, "bye")
-    assert await ended.read() == b""
+    assert await ended.read() is END
     waiting = await open_stream(connection, peer_port, "hold")
     reading = asyncio.create_task(waiting.read())
     await asyncio.sleep(0)
@@ -200,7 +201,7 @@ async def test_closing_ends_a_read_that_waits_and_writing(
     await asyncio.sleep(0)
     stream.close()
     stream.close()
-    assert await reading == b""
+    assert await reading is END
     assert stream.is_closing
     with pytest.raises(BrokenPipeError):
         await stream.write(b"x")

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 import httptools
+
+from runicorn_jupyter.streams import END, ByteStream, End, PumpStream
 
 if TYPE_CHECKING:
     import socket
@@ -30,40 +32,12 @@ SWITCHING_PROTOCOLS = 101
 _NO_BODY = frozenset({204, 304})
 
 
-class Stream(Protocol):
-    """A byte stream to a viewer: the SSH layer's, or any other."""
-
-    async def read(self, max_bytes: int = READ_BYTES) -> bytes:
-        """Give what there is, at least one byte; nothing at the end."""
-
-    async def write(self, data: bytes | memoryview) -> None:
-        """Send all of it; returns when there is room for more."""
-
-    def write_eof(self) -> None:
-        """Say that nothing more will be sent."""
-
-    def close(self) -> None:
-        """Close both directions at once; harmless when repeated."""
-
-
-@runtime_checkable
-class PumpStream(Stream, Protocol):
-    """A stream that can pass bytes on to a socket by itself."""
-
-    async def send_to(self, sock: socket.socket, count: int, stall_seconds: float) -> None:
-        """Pass the next ``count`` bytes on; raises TimeoutError, EOFError or a ConnectionError."""
-
-
 class BadResponse(Exception):
-    """What came from the viewer is not an HTTP answer that can be passed on."""
+    """What came from the server is not an HTTP response that can be passed on."""
 
 
 class ClosedEarly(BadResponse):
-    """The viewer closed the connection before the first byte of an answer."""
-
-
-class NotProven(BadResponse):
-    """Whatever answered does not know the viewer's secret: the viewer is gone, and its port another's."""
+    """The server closed the connection before the first byte of a response."""
 
 
 @dataclass(slots=True)
@@ -131,7 +105,7 @@ class _Message:
         self.complete = self.head_done
 
 
-class UpstreamConnection:
+class Http1Connection:
     """One keep-alive connection: requests one after the other.
 
     Parameters
@@ -140,7 +114,7 @@ class UpstreamConnection:
         Fresh. Closed by `close`, and by nothing else here.
     """
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: ByteStream) -> None:
         self.stream = stream
         self.used = False
         self.closed = False
@@ -151,7 +125,7 @@ class UpstreamConnection:
         self._received = 0
         self._given = 0
         self._done = True
-        self._waiting: asyncio.Task[bytes] | None = None
+        self._waiting: asyncio.Task[bytes | End] | None = None
 
     # -- the request
 
@@ -163,25 +137,36 @@ class UpstreamConnection:
         Parameters
         ----------
         method, target
-            Checked already: no white space, no control characters.
+            Validated by the caller: no white space, no control characters.
         headers
-            Checked already, without ``Host``, ``Connection`` and framing.
+            Validated by the caller, without ``Connection`` and framing.
         content_length
             Bytes of the body that follows; ``None`` sends it in chunks.
         """
+        await self.stream.write(self._begin(method, target, headers, content_length))
+
+    async def send_request(
+        self, method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes
+    ) -> None:
+        """Send a whole request in one write; parameters as `send_head` has them."""
+        await self.stream.write(self._begin(method, target, headers, len(body)) + body)
+
+    def _begin(
+        self, method: str, target: str, headers: Iterable[tuple[str, str]], content_length: int | None
+    ) -> bytes:
         self._method = method
         self._message = _Message()
         self._head = None
         self._received = self._given = 0
         self._done = False
         self._chunked = content_length is None
+        self.used = True
         lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
         if content_length is None:
             lines.append("transfer-encoding: chunked")
         elif content_length or method not in ("GET", "HEAD", "OPTIONS", "DELETE"):
             lines.append(f"content-length: {content_length}")
-        self.used = True
-        await self.stream.write("\r\n".join((*lines, "", "")).encode("latin-1"))
+        return "\r\n".join((*lines, "", "")).encode("latin-1")
 
     async def send_body(self, data: bytes) -> None:
         """Send a piece of the body; returns when there is room for more."""
@@ -215,8 +200,8 @@ class UpstreamConnection:
         self._done = not self._head.has_body
         return self._head
 
-    async def read_body(self) -> bytes:
-        """Give the next piece of the body; nothing at its end.
+    async def read_body(self) -> bytes | End:
+        """Return the next piece of the body, at least one byte; `END` after the last.
 
         Raises
         ------
@@ -235,7 +220,7 @@ class UpstreamConnection:
                 if self._head is None or not self._head.ends_with_stream:
                     raise BadResponse("the body ended early")
                 self._done = True
-        return b""
+        return END
 
     def can_pump(self, at_least: int) -> bool:
         """Tell whether as much of the body is still to come, and could go past the event loop."""
@@ -294,7 +279,7 @@ class UpstreamConnection:
 
     # -- between requests
 
-    def watch(self) -> asyncio.Task[bytes]:
+    def watch(self) -> asyncio.Task[bytes | End]:
         """Read ahead while idle: whatever comes now, end or data, ends the connection.
 
         The read is kept for the next answer, so nothing is cancelled and nothing lost.
@@ -316,15 +301,15 @@ class UpstreamConnection:
             if self._waiting is not None:
                 self._waiting.cancel()
 
-    async def read_raw(self) -> bytes:
-        """After a 101: give bytes as they come; nothing at the end."""
+    async def read_raw(self) -> bytes | End:
+        """Return the next bytes after a 101, at least one; `END` after the last."""
         if self._message.body:
             return self._message.body.popleft()
         return await self._read()
 
     # -- inside
 
-    async def _read(self) -> bytes:
+    async def _read(self) -> bytes | End:
         if self._waiting is None:
             return await self.stream.read(READ_BYTES)
         waiting = self._waiting
@@ -341,14 +326,16 @@ class UpstreamConnection:
     async def _feed(self) -> bool:
         """Read once and parse it; false at the end of the stream."""
         data = await self._read()
-        if not data:
+        if data is END:
             return False
         self._received += len(data)
         message = self._message
         try:
             message.parser.feed_data(data)
         except httptools.HttpParserUpgrade as exc:
-            message.body.append(data[exc.args[0] :])
+            # The new protocol's first bytes, if any came in the same read.
+            if first := data[exc.args[0] :]:
+                message.body.append(first)
         except httptools.HttpParserError as exc:
             if not message.complete:
                 raise BadResponse("not HTTP, or badly framed") from exc

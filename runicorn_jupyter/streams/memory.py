@@ -1,0 +1,85 @@
+"""A byte stream in memory, whose reads return exactly the pieces that a test says."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+from typing import TYPE_CHECKING
+
+from runicorn_jupyter.streams.base import END, End
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class MemoryStream:
+    """A `ByteStream` of which a test plays the other side.
+
+    Parameters
+    ----------
+    pieces
+        What has arrived already, each to be returned by a read of its own.
+    ended
+        Whether the data ends after them; if not, later reads wait for `feed` or `feed_end`.
+
+    Attributes
+    ----------
+    sent
+        All bytes that were written.
+    eof_sent, closed
+        Whether `write_eof` and `close` were called.
+    """
+
+    def __init__(self, pieces: Iterable[bytes] = (), *, ended: bool = False) -> None:
+        self._arrived: collections.deque[bytes] = collections.deque(pieces)
+        self._ended = ended
+        self._news = asyncio.Event()
+        self.sent = bytearray()
+        self.eof_sent = False
+        self.closed = False
+
+    def feed(self, *pieces: bytes) -> None:
+        """Let pieces arrive."""
+        self._arrived.extend(pieces)
+        self._news.set()
+
+    def feed_end(self) -> None:
+        """Let the data end after what has arrived."""
+        self._ended = True
+        self._news.set()
+
+    async def read(self, max_bytes: int = 262144) -> bytes | End:
+        """Return the next piece, or as much of it as is asked for; `END` after the last."""
+        while True:
+            if self.closed:
+                return END
+            if self._arrived:
+                piece = self._arrived.popleft()
+                if len(piece) > max_bytes:
+                    self._arrived.appendleft(piece[max_bytes:])
+                return piece[:max_bytes]
+            if self._ended:
+                return END
+            self._news.clear()
+            await self._news.wait()
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Take all of ``data``.
+
+        Raises
+        ------
+        BrokenPipeError
+            If the stream is closed.
+        """
+        if self.closed or self.eof_sent:
+            raise BrokenPipeError("the stream is closed")
+        self.sent += data
+
+    def write_eof(self) -> None:
+        """Note that nothing more is written."""
+        self.eof_sent = True
+
+    def close(self) -> None:
+        """Close both directions; a read that waits returns `END`."""
+        self.closed = True
+        self._news.set()
