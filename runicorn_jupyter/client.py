@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import quote
 
 from runicorn_jupyter.client_http import ApiError, ApiTimeout, ServerNotReached
-from runicorn_jupyter.client_runs import RunsClient
+from runicorn_jupyter.client_runs import RunsClient, still_reading
 from runicorn_jupyter.discovery import DEFAULT_URL, Server, find_server, kernel_id, server_at
 
-__all__ = ["ApiError", "ApiTimeout", "RunicornRemoteClient", "ServerNotReached"]
+__all__ = ["ApiError", "ApiTimeout", "RunicornRemoteClient", "ServerNotReached", "still_reading"]
 
 _VIEWER_START_SECONDS = 180.0
 """Seconds for starting a viewer: a cold file server makes its imports take minutes."""

@@ -2,29 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from time import monotonic
 from typing import Any
 
 from runicorn_jupyter.client_http import ServerClient
 
-__all__ = ["RunsClient"]
+__all__ = ["RunsClient", "still_reading"]
 
 _RUNS_A_PAGE = 2000
 
 _WAIT_SECONDS = 50.0
 """Of one request that waits: less than proxies let a silent connection live (nginx: 60 s)."""
 
+_COMPLETE_SECONDS = 30.0
+"""How long `list_runs` waits for viewers that still take up their runs."""
+
+Server = dict[str, Any]
+
+
+def still_reading(servers: Iterable[Server]) -> list[Server]:
+    """Choose the viewers that still take up their runs, so that the list will grow.
+
+    Parameters
+    ----------
+    servers
+        As `RunsClient.list_run_servers` gives them; one with an ``error`` is not waited for.
+    """
+    return [server for server in servers if not (server.get("complete", True) or server["error"])]
+
 
 class RunsClient(ServerClient):
     """Calls about the runs of all viewers that the server's connections hold."""
 
-    def list_runs(self, **filters: Any) -> list[dict[str, Any]]:
+    def list_runs(
+        self,
+        *,
+        complete_within: float = _COMPLETE_SECONDS,
+        on_progress: Callable[[list[Server]], object] | None = None,
+        **filters: Any,
+    ) -> list[dict[str, Any]]:
         """List the runs of all viewers, newest first.
+
+        A viewer that has just started takes up its runs one by one; that is waited for.
 
         Parameters
         ----------
+        complete_within
+            Seconds to wait at most for viewers that still take up their runs; 0 lists what is there.
+        on_progress
+            Called with those viewers, as `list_run_servers` gives them, each time that there is more.
         **filters
             ``connection_id``, ``run_id``, ``status`` (several with commas between), ``path`` (or below it),
             ``project``, ``text`` (words), ``since`` (a ``datetime`` with a zone, or RFC 3339).
@@ -33,25 +61,47 @@ class RunsClient(ServerClient):
         -------
         list of dict
             As ``docs/runs.md`` shows them. A server that cannot be reached is there with what was last known.
+            `list_run_servers` says which viewers are not ``complete`` even then.
         """
         since = filters.get("since")
         if isinstance(since, datetime):
             filters["since"] = since.isoformat()
-        return [run for page in self._run_pages(filters) for run in page]
+        query = {**filters, "limit": _RUNS_A_PAGE}
+        answer = self._call("GET", "runs", params=query)
+        if complete_within > 0 and still_reading(answer["servers"]):
+            place = {name: filters[name] for name in ("connection_id",) if name in filters}
+            self._wait_complete(place, answer, complete_within, on_progress)
+            answer = self._call("GET", "runs", params=query)
+        runs = list(answer["runs"])
+        while answer["next_cursor"] is not None:
+            answer = self._call("GET", "runs", params={**query, "cursor": answer["next_cursor"]})
+            runs += answer["runs"]
+        return runs
 
-    def list_run_servers(self) -> list[dict[str, Any]]:
-        """List the viewers whose runs `list_runs` gives; one that is not current has an ``error``."""
-        servers: list[dict[str, Any]] = self._call("GET", "runs", params={"limit": 1})["servers"]
-        return servers
-
-    def _run_pages(self, filters: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
-        cursor = None
+    def _wait_complete(
+        self,
+        place: dict[str, Any],
+        answer: dict[str, Any],
+        seconds: float,
+        on_progress: Callable[[list[Server]], object] | None,
+    ) -> None:
+        """Wait until the viewers (of one connection, if ``place`` names it) have taken up their runs."""
+        end = monotonic() + seconds
         while True:
-            answer = self._call("GET", "runs", params={**filters, "limit": _RUNS_A_PAGE, "cursor": cursor})
-            yield answer["runs"]
-            cursor = answer["next_cursor"]
-            if cursor is None:
+            wanted = place.get("connection_id")
+            reading = [s for s in still_reading(answer["servers"]) if wanted in (None, s["connection_id"])]
+            left = end - monotonic()
+            if not reading or left <= 0:
                 return
+            if on_progress is not None:
+                on_progress(reading)
+            query = {**place, "limit": 1, "changed_since": answer["version"], "wait": left}
+            answer = self._call("GET", "runs", params=query, seconds=left + 15)
+
+    def list_run_servers(self) -> list[Server]:
+        """List the viewers whose runs `list_runs` gives; one that is not current has an ``error``."""
+        servers: list[Server] = self._call("GET", "runs", params={"limit": 1})["servers"]
+        return servers
 
     def get_metrics(
         self, run: Mapping[str, Any], names: Sequence[str] | None = None, points: int = 1000

@@ -198,6 +198,8 @@ export interface IRunsServer {
   remote_root: string | null;
   runicorn_version: string | null;
   total: number;
+  /** False while the viewer still takes up its runs: more will come. */
+  complete: boolean;
   as_of: string | null;
   age_seconds: number | null;
   error: { code: string; message: string } | null;

@@ -25,6 +25,7 @@ import type {
   IRunFilters,
   IRunMetrics,
   IRunsAnswer,
+  IRunsServer,
   IStartViewerOptions,
   IViewer
 } from './api.js';
@@ -32,6 +33,7 @@ import type { Answer, IRequest } from './request.js';
 
 export type * from './api.js';
 
+const COMPLETE_SECONDS = 30; // to wait for viewers that still take up their runs
 const RUNS_A_PAGE = 2000; // the most that the server gives in one answer
 
 /**
@@ -278,16 +280,45 @@ export class RunicornRemoteClient {
   /**
    * List the runs of all viewers, newest first.
    *
-   * A server that cannot be reached is there with what was last known; `readRuns` tells of that.
+   * A viewer that has just started takes up its runs one by one; that is waited for. A server that
+   * cannot be reached is there with what was last known; `readRuns` tells of that.
+   *
+   * @param options - `completeWithin`: seconds to wait at most for viewers that still take up their
+   *   runs (30); `onProgress`: called with those viewers each time that there is more.
    */
-  async listRuns(filters: IRunFilters = {}, signal?: AbortSignal): Promise<IRun[]> {
-    const runs: IRun[] = [];
-    let cursor: string | null = null;
-    do {
-      const answer: IRunsAnswer = await this.readRuns({ filters, cursor, signal });
+  async listRuns(
+    filters: IRunFilters = {},
+    signal?: AbortSignal,
+    options: { completeWithin?: number; onProgress?: (servers: IRunsServer[]) => void } = {}
+  ): Promise<IRun[]> {
+    const { completeWithin = COMPLETE_SECONDS, onProgress } = options;
+    let answer = await this.readRuns({ filters, signal });
+    if (completeWithin > 0 && stillReading(answer.servers, filters).length) {
+      const end = Date.now() + 1000 * completeWithin;
+      const place = { connectionId: filters.connectionId };
+      let reading: IRunsServer[];
+      let left: number;
+      while (
+        (reading = stillReading(answer.servers, filters)).length &&
+        (left = (end - Date.now()) / 1000) > 0
+      ) {
+        onProgress?.(reading);
+        const changedSince = answer.version;
+        answer = await this.readRuns({
+          filters: place,
+          changedSince,
+          wait: left,
+          limit: 1,
+          signal
+        });
+      }
+      answer = await this.readRuns({ filters, signal });
+    }
+    const runs = answer.runs;
+    while (answer.next_cursor !== null) {
+      answer = await this.readRuns({ filters, cursor: answer.next_cursor, signal });
       runs.push(...answer.runs);
-      cursor = answer.next_cursor;
-    } while (cursor !== null);
+    }
     return runs;
   }
 
@@ -295,7 +326,8 @@ export class RunicornRemoteClient {
    * Read one page of the runs, or what changed since an answer.
    *
    * @param options - `cursor` is the `next_cursor` of the page before, `changedSince` the `version`
-   *   of an earlier answer; either with the same filters.
+   *   of an earlier answer; either with the same filters. `wait`: with `changedSince`, seconds to
+   *   wait for a change if there is none, at most 60.
    */
   async readRuns(
     options: {
@@ -303,17 +335,19 @@ export class RunicornRemoteClient {
       cursor?: string | null;
       changedSince?: string;
       limit?: number;
+      wait?: number;
       signal?: AbortSignal;
     } = {}
   ): Promise<IRunsAnswer> {
-    const { filters = {}, cursor, changedSince, limit = RUNS_A_PAGE, signal } = options;
+    const { filters = {}, cursor, changedSince, limit = RUNS_A_PAGE, wait, signal } = options;
     const { connectionId, runId, status, path, project, text, since } = filters;
     return this._call('runs', {
       query: {
         ...{ connection_id: connectionId, run_id: runId, path, project, text, cursor, limit },
         status: status && [status].flat().join(),
         since: since?.toISOString(),
-        changed_since: changedSince
+        changed_since: changedSince,
+        wait
       },
       signal
     });
@@ -433,6 +467,16 @@ export class RunicornRemoteClient {
 
   private readonly _token: string;
   private readonly _fetch: typeof fetch | null;
+}
+
+/** The viewers among these that still take up their runs; one with an error is not waited for. */
+function stillReading(servers: readonly IRunsServer[], filters: IRunFilters): IRunsServer[] {
+  return servers.filter(
+    server =>
+      server.complete === false &&
+      !server.error &&
+      (filters.connectionId ?? server.connection_id) === server.connection_id
+  );
 }
 
 export default RunicornRemoteClient;

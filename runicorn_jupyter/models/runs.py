@@ -99,6 +99,7 @@ class RunsServer(Model):
     remote_root: str | None
     runicorn_version: str | None
     total: int = Field(description="Its runs, before any filter.")
+    complete: bool = Field(description="False: the viewer still takes up its runs; more will come.")
     as_of: datetime | None = Field(description="When its part was last known to be right; null: never.")
     age_seconds: float | None
     error: RunsProblem | None = Field(description="Null: its part is current.")

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 from IPython.display import display
 
-from runicorn_jupyter.client import ApiError, RunicornRemoteClient
+from runicorn_jupyter.client import ApiError, RunicornRemoteClient, still_reading
 from runicorn_jupyter.notebook import connecting
 from runicorn_jupyter.notebook.asking import CellAsker, ask_secret
 from runicorn_jupyter.notebook.display import DEFAULT_HEIGHT, RunicornViewer, forgets_widgets
+from runicorn_jupyter.notebook.progress import Line, reading_text
 from runicorn_jupyter.notebook.results import Connection, Connections, Environments, Logs, Status, plain
 from runicorn_jupyter.notebook.session import NotebookSession, last_opened, one_line_errors
 
@@ -224,7 +225,11 @@ class Commands:
             if args.name:
                 given["connection_id"] = self._session.find(args.name)["connection_id"]
             client = self._session.client
-            runs = client.list_runs(**{key: value for key, value in given.items() if value is not None})
+            filters = {key: value for key, value in given.items() if value is not None}
+            with Line("Runs") as line:
+                runs = client.list_runs(
+                    on_progress=lambda servers: line.show(reading_text(servers)), **filters
+                )
             self._say_what_is_old()
             if args.compare:
                 return self._plot(chosen(runs, args.compare), args.metrics)
@@ -238,6 +243,9 @@ class Commands:
             if server["error"]:
                 as_of = f"; as of {server['as_of']}" if server["as_of"] else ""
                 sys.stderr.write(plain(f"{server['host']}: {server['error']['message']}{as_of}") + "\n")
+        for server in still_reading(servers):
+            text = f"{server['host']}: the viewer still reads its runs; {server['total']} are known so far."
+            sys.stderr.write(plain(text) + "\n")
 
     def _plot(self, runs: Sequence[Mapping[str, Any]], metrics: Sequence[str] | None) -> RunPlot:
         from runicorn_jupyter.notebook.plot import RunPlot, points_each  # noqa: PLC0415 - altair is slow, and an extra

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import queue
 import threading
 import uuid
@@ -13,14 +14,14 @@ import requests
 from IPython.core.error import UsageError
 from IPython.core.getipython import get_ipython
 
-from runicorn_jupyter.client import RunicornRemoteClient
+from runicorn_jupyter.client import RunicornRemoteClient, still_reading
 from runicorn_jupyter.notebook import connecting
 from runicorn_jupyter.notebook.display import RunicornViewer, forgets_widgets
 from runicorn_jupyter.notebook.events import Event, event_stream
 from runicorn_jupyter.notebook.frame import ViewerFrame
 from runicorn_jupyter.notebook.latest import Latest
 from runicorn_jupyter.notebook.panel_form import ConnectForm, Question, StatusLine, ViewerForm, field, show
-from runicorn_jupyter.notebook.progress import step_text
+from runicorn_jupyter.notebook.progress import reading_text, step_text
 from runicorn_jupyter.notebook.results import Environments, Logs, plain
 from runicorn_jupyter.notebook.session import NotebookSession, last_opened, one_line_errors
 
@@ -337,10 +338,16 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         def work(client: RunicornRemoteClient) -> None:
             from runicorn_jupyter.notebook.runs import run_table  # noqa: PLC0415 - pandas is slow
 
-            table = run_table(client.list_runs(connection_id=ident), client.list_connections())
-            self.logs.value = f"<details open><summary>Runs</summary>{table._repr_html_()}</details>"
+            runs = client.list_runs(connection_id=ident, on_progress=self._show_reading)
+            table = run_table(runs, client.list_connections())
+            servers = [s for s in client.list_run_servers() if s["connection_id"] == ident]
+            text = f"{_reading(servers)}{table._repr_html_()}"
+            self.logs.value = f"<details open><summary>Runs</summary>{text}</details>"
 
         self._work("Reading the runs", work)
+
+    def _show_reading(self, servers: Sequence[dict[str, Any]]) -> None:
+        self.logs.value = _reading(servers)
 
     # -- questions (the Asker protocol), on the work's thread ---------------------------------------
 
@@ -376,3 +383,9 @@ def _parts(widget: widgets.Widget) -> Iterator[widgets.Widget]:
 
 def _ignore(_answer: object) -> None:
     """Drop an answer that the next reading tells anyway."""
+
+
+def _reading(servers: Sequence[dict[str, Any]]) -> str:
+    """Say which viewers still take up their runs; nothing where none does."""
+    reading = still_reading(servers)
+    return f"<p>{html.escape(plain(reading_text(reading)))}</p>" if reading else ""

@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from runicorn_jupyter.client import ApiError, RunicornRemoteClient
 from runicorn_jupyter.notebook.events import Event, event_stream
 from runicorn_jupyter.notebook.results import NO_MATH, plain
 
-__all__ = ["run_with_progress", "step_text"]
+__all__ = ["Line", "reading_text", "run_with_progress", "step_text"]
 
 T = TypeVar("T")
 
@@ -130,3 +130,47 @@ def run_with_progress(
         raise
     finally:
         unsubscribe()
+
+
+def reading_text(servers: Sequence[Mapping[str, Any]]) -> str:
+    """Say how far viewers are that still take up their runs.
+
+    Parameters
+    ----------
+    servers
+        As ``client.list_runs`` gives them to its ``on_progress``.
+    """
+    hosts = ", ".join(dict.fromkeys(str(server["host"]) for server in servers))
+    return f"reading {sum(server['total'] for server in servers)} on {hosts} …"
+
+
+class Line:
+    """One line in the cell's output about work that may take long; nothing while it is not used.
+
+    Parameters
+    ----------
+    title
+        What the line begins with.
+    """
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._began = time.monotonic()
+        self._handle: Any = None  # stays None where nothing can be updated, as in a plain interpreter
+        self._used = False
+
+    def __enter__(self) -> Line:
+        return self
+
+    def show(self, text: str) -> None:
+        """Show a text in place of the one before."""
+        line, self._used = _Line(self._title, text), True
+        if self._handle is None:
+            self._handle = display(line, display_id=True)
+        else:
+            self._handle.update(line)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._used:
+            failed = "interrupted" if kind is KeyboardInterrupt else "failed"
+            self.show(f"done in {time.monotonic() - self._began:.1f} s" if kind is None else failed)

@@ -88,6 +88,8 @@ class Changes(NamedTuple):
         Whether this is the whole list, not changes.
     more
         Whether more can be asked for at once.
+    completed
+        Whether `RemoteRuns.complete` became another.
     """
 
     runs: list[tuple[m.Run, m.Run | None]]
@@ -95,6 +97,7 @@ class Changes(NamedTuple):
     not_finite: list[tuple[m.Run, str]]
     first: bool
     more: bool
+    completed: bool
 
 
 class RemoteRuns:
@@ -110,6 +113,8 @@ class RemoteRuns:
         self.place = place
         self.runs: dict[str, m.Run] = {}
         self.too_many = False
+        self.complete = False
+        """Whether these are all the runs that are there: false while the viewer still takes them up."""
         self._epoch = ""
         self._version = 0
         self._bad: dict[str, frozenset[str]] = {}
@@ -141,20 +146,30 @@ class RemoteRuns:
         ):
             raise OddAnswer("the answer about runs is not of the form")
         gone: list[m.Run] = []
+        complete = self.complete
         if epoch != self._epoch:
             if answer.get("reset") is not True:
-                return Changes([], [], [], first=False, more=False)
+                return Changes([], [], [], first=False, more=False, completed=False)
             gone = self._begin(epoch, answer.get("root"))
         elif version <= self._version:
             # Of two requests under way the other was answered first, by all that is here and more.
-            return Changes([], [], [], first=False, more=False)
+            return Changes([], [], [], first=False, more=False, completed=False)
         first = self._whole
         self._version = max(self._version, version)
         self._whole = self._whole and more
         gone += [run for run in map(self._remove, removed) if run is not None]
         changed, not_finite = self._take_runs(runs, first=first)
         new = {run.run_id for run, _ in changed}
-        return Changes(changed, [run for run in gone if run.run_id not in new], not_finite, first, more)
+        if not more or answer.get("complete") is not True:
+            self.complete = answer.get("complete") is True
+        return Changes(
+            changed,
+            [run for run in gone if run.run_id not in new],
+            not_finite,
+            first,
+            more,
+            completed=self.complete != complete,
+        )
 
     def _begin(self, epoch: str, root: Any) -> list[m.Run]:
         """Start anew; what was known is gone unless it comes again.
@@ -164,6 +179,7 @@ class RemoteRuns:
         if isinstance(root, str):
             self.place = self.place._replace(remote_root=plain_text(root[:MAX_ROOT]))
         gone = list(self.runs.values())
+        self.complete = False
         self.runs, self._bad = {}, {}
         self._epoch, self._version, self._metrics, self._whole = epoch, 0, 0, True
         self.too_many = False

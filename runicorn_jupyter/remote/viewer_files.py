@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from typing import Any, Dict, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Optional, Set, Tuple
 
 from runicorn_jupyter.remote.viewer_asking import ask
 from runicorn_jupyter.remote.viewer_events import Events
@@ -31,10 +31,15 @@ class Disk:
     ----------
     root
         The storage root.
+    taking_up
+        Tells whether the viewer's own list is still being filled.
     """
 
-    def __init__(self, root: Optional[str]) -> None:
+    def __init__(self, root: Optional[str], taking_up: Callable[[], bool]) -> None:
         self.root = root
+        self.complete = False
+        """Whether the list was whole when it was asked for last."""
+        self._taking_up = taking_up
         self._listed = float("-inf")
         self._lasts = MIN_LIST_SECONDS
         self._folders: Dict[str, int] = {}
@@ -43,6 +48,7 @@ class Disk:
     def look(self, app: Any, dirty: bool, patient: bool) -> Tuple[Dict[str, Record], Set[str]]:
         """Return the records that are new or changed, and the ids that are gone."""
         stale = patient and time.monotonic() - self._listed > self._lasts
+        stale = stale or not (self.complete or self._taking_up())
         if dirty or stale or self._folders_changed() or any(run.ended() for run in self._runs.values()):
             return self._list(app)
         changed = {}
@@ -58,6 +64,7 @@ class Disk:
 
     def _list(self, app: Any) -> Tuple[Dict[str, Record], Set[str]]:
         self._listed = time.monotonic()
+        complete = not self._taking_up()
         # Before the list is made, so that what comes meanwhile is seen the next time.
         items = {}
         folders = self._walk({run.folder for run in self._runs.values() if run.folder})
@@ -68,8 +75,11 @@ class Disk:
         known = {item["run_dir"] for item in items.values() if isinstance(item.get("run_dir"), str)}
         self._folders = {path: seen for path, seen in folders.items() if path not in known}
         self._lasts = (
-            MIN_LIST_SECONDS if set(self._runs) != set(items) else min(3 * self._lasts, LIST_SECONDS)
+            MIN_LIST_SECONDS
+            if not complete or set(self._runs) != set(items)
+            else min(3 * self._lasts, LIST_SECONDS)
         )
+        self.complete = complete
         gone = set(self._runs) - set(items)
         for run_id in gone:
             del self._runs[run_id]

@@ -118,6 +118,8 @@ class Guard:
         Returns what ``info`` answers, besides the lease.
     end
         Called when the viewer is to end, with whether to clean up.
+    taking_up
+        Tells, on any thread, whether the viewer's own list of runs is still being filled.
     """
 
     def __init__(
@@ -129,6 +131,7 @@ class Guard:
         lease: Lease,
         facts: Callable[[], Dict[str, Any]],
         end: Callable[[bool], None],
+        taking_up: Callable[[], bool],
     ) -> None:
         self._app = app
         self._secret = secret
@@ -137,7 +140,7 @@ class Guard:
         self._facts = facts
         self._end = end
         self._compressed = Compressor(self._control)
-        self._runs = RunTable(app, lambda: facts().get("root"))
+        self._runs = RunTable(app, lambda: facts().get("root"), taking_up)
         self._started = time.monotonic()
         self._ending = False
         self._cleanup = False

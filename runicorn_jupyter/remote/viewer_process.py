@@ -116,6 +116,7 @@ class Viewer:
                 "started_at": state["started_at"],
             },
             end=self._end,
+            taking_up=self._takes_up,
         )
         options: Dict[str, Any] = {
             "log_config": _log_config(),
@@ -143,6 +144,11 @@ class Viewer:
     def _facts(self) -> Dict[str, Any]:
         root = getattr(getattr(self._app, "state", None), "storage_root", None) or self._root
         return {"root": None if root is None else str(root), "runicorn_version": self._version}
+
+    def _takes_up(self) -> bool:
+        """Tell whether runicorn still reads the storage root: 0.7 fills its database from it on a thread."""
+        thread = getattr(getattr(self._app, "state", None), "sync_thread", None)
+        return thread is not None and bool(thread.is_alive())
 
     def _state(self, port: int) -> Dict[str, Any]:
         machine = self._folder.machine

@@ -38,11 +38,14 @@ class RunTable:
         The viewer.
     root
         Returns the storage root it has now.
+    taking_up
+        Tells, on any thread, whether the viewer's own list is still being filled.
     """
 
-    def __init__(self, app: Any, root: Callable[[], Optional[str]]) -> None:
+    def __init__(self, app: Any, root: Callable[[], Optional[str]], taking_up: Callable[[], bool]) -> None:
         self._app = app
         self._root = root
+        self._taking_up = taking_up
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="runicorn-jupyter-runs")
         self._looking: Optional["asyncio.Future[None]"] = None
         self._looked = 0.0
@@ -60,7 +63,8 @@ class RunTable:
         self._records: "collections.OrderedDict[str, Tuple[int, Optional[Record]]]" = (
             collections.OrderedDict()
         )
-        self._disk = Disk(None)
+        self._disk = Disk(None, self._taking_up)
+        self._complete = False
 
     def close(self) -> None:
         """Let go of all who wait; on the event loop."""
@@ -123,7 +127,7 @@ class RunTable:
         root = self._root()
         if root != self._disk.root:
             self._begin()
-            self._disk = Disk(root)
+            self._disk = Disk(root, self._taking_up)
             self.dirty = True
         dirty, self.dirty = self.dirty, False
         started = time.monotonic()
@@ -139,13 +143,16 @@ class RunTable:
             self._put(run_id, None)
         for run_id, record in changed.items():
             self._put(run_id, record)
+        if self._disk.complete != self._complete:
+            self._complete = self._disk.complete
+            self._version += 1  # so that whoever waits is told
         self._looked = time.monotonic()
         self._took = self._looked - started
         if sum(record is None for _, record in self._records.values()) > MAX_REMOVED:
             kept = [(run_id, record) for run_id, (_, record) in self._records.items() if record is not None]
             disk = self._disk
             self._begin()
-            self._disk = disk
+            self._disk, self._complete = disk, disk.complete
             for run_id, record in kept:
                 self._put(run_id, record)
 
@@ -183,6 +190,7 @@ class RunTable:
             "version": reached,
             "reset": reset,
             "more": more,
+            "complete": self._complete,
             "runs": runs,
             "removed": removed,
             "total": sum(record is not None for _, record in self._records.values()),

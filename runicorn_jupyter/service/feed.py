@@ -96,6 +96,7 @@ class RunFeed:
             **self._place._asdict(),
             runicorn_version=self._hold.remote.runicorn_version,
             total=len(self._table.runs),
+            complete=self._table.complete,
             as_of=self._as_of,
             age_seconds=age,
             error=self._error(),
@@ -232,6 +233,8 @@ class RunFeed:
         changes = self._table.take(answer)
         if changes.runs or changes.removed:
             self._board.put((run for run, _ in changes.runs), changes.removed)
+        if changes.completed:
+            self._board.touch()
         if not changes.first:
             for run, before in changes.runs:
                 self._tell(run, before)

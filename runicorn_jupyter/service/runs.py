@@ -60,6 +60,8 @@ class RunBoard:
         self._announcing: asyncio.TimerHandle | None = None
         self._epoch = secrets.token_hex(6)
         self._number = 0
+        # The number of the last change of what is said of the viewers themselves.
+        self._touched = 0
         self._runs: dict[Key, m.Run] = {}
         # The number of each run's last change, in their order; those that are gone too.
         self._changes: OrderedDict[Key, int] = OrderedDict()
@@ -83,6 +85,12 @@ class RunBoard:
         while len(self._changes) > len(self._runs) + MAX_REMOVED:
             key = next(each for each in self._changes if each not in self._runs)
             self._forgotten = max(self._forgotten, self._changes.pop(key))
+        self.wake()
+
+    def touch(self) -> None:
+        """Note that what is said of a viewer, beside its runs, is something else now."""
+        self._number += 1
+        self._touched = self._number
         self.wake()
 
     def wake(self) -> None:
@@ -162,7 +170,7 @@ class RunBoard:
                 runs.append(run)
             elif query.connection_id in (None, key[0]) and query.run_id in (None, key[1]):
                 removed.append(m.RunKey(connection_id=key[0], run_id=key[1]))
-        if not runs and not removed:
+        if not runs and not removed and since >= self._touched:
             return None
         if len(runs) > query.limit:
             return self.page(first_page, servers, reset=True)

@@ -57,6 +57,55 @@ def test_all_pages_are_one_list(client: RunicornRemoteClient, recorder: Recorder
     assert second == {**first, "cursor": "next"}
 
 
+def reading(total: int, complete: bool = False, **fields: Any) -> dict[str, Any]:
+    server = {"connection_id": "c", "host": "gpu", "total": total, "complete": complete, "error": None}
+    return page(version=f"v-{total}") | {"servers": [server | fields]}
+
+
+def test_viewers_that_take_up_their_runs_are_waited_for(
+    client: RunicornRemoteClient, recorder: Recorder
+) -> None:
+    whole = reading(9, complete=True)
+    answers(recorder, reading(2), reading(5), whole, whole | {"runs": page("finished", "failed")["runs"]})
+    told: list[int] = []
+    found = client.list_runs(
+        connection_id="c", text="x", on_progress=lambda servers: told.append(servers[0]["total"])
+    )
+    assert (told, [run["status"] for run in found]) == ([2, 5], ["finished", "failed"])
+    first, second, third, last = queries(recorder)
+    assert first == last == {"connection_id": "c", "text": "x", "limit": "2000"}
+    assert [each.pop("changed_since") for each in (second, third)] == ["v-2", "v-5"]
+    assert all(0 < float(each.pop("wait")) <= 30 for each in (second, third))
+    assert second == third == {"connection_id": "c", "limit": "1"}
+
+
+@pytest.mark.parametrize(
+    ("server", "options"),
+    [
+        ({"complete": True}, {}),
+        ({"error": {"code": "connection_lost", "message": "Down."}}, {}),
+        ({}, {"complete_within": 0}),
+    ],
+    ids=["complete", "lost", "not asked to"],
+)
+def test_nothing_else_is_waited_for(
+    client: RunicornRemoteClient, recorder: Recorder, server: dict[str, Any], options: dict[str, Any]
+) -> None:
+    answers(recorder, reading(2, **server))
+    client.list_runs(**options)
+    assert len(queries(recorder)) == 1
+
+
+def test_another_connections_viewer_is_not_waited_for(
+    client: RunicornRemoteClient, recorder: Recorder
+) -> None:
+    other = reading(2, connection_id="other")
+    answers(recorder, other)
+    told: list[Any] = []
+    client.list_runs(connection_id="c", on_progress=told.append)
+    assert told == []
+
+
 def test_waiting_asks_for_changes_until_the_run_has_ended(
     client: RunicornRemoteClient, recorder: Recorder
 ) -> None:

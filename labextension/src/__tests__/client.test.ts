@@ -181,3 +181,39 @@ test('in a page, the XSRF cookie goes to its own origin and to no other', async 
     delete globals.location;
   }
 });
+
+test('a list waits for viewers that still take up their runs', async () => {
+  const page = (version: string, complete: boolean, ...ids: string[]): [number, object] =>
+    ok({
+      runs: ids.map(run_id => ({ run_id })),
+      next_cursor: null,
+      version,
+      servers: [{ connection_id: 'c', total: ids.length, complete, error: null }]
+    });
+  server.answer(
+    'GET runs',
+    page('v-1', false, 'a'),
+    page('v-2', true),
+    page('v-2', true, 'b', 'a')
+  );
+  const told: number[] = [];
+  const runs = await client.listRuns({ text: 'x' }, undefined, {
+    onProgress: servers => told.push(servers[0]!.total)
+  });
+  assert.deepEqual(
+    runs.map(run => run.run_id),
+    ['b', 'a']
+  );
+  assert.deepEqual(told, [1]);
+  const [first, second, third] = server.asked.map(each => each.query);
+  assert.deepEqual(first, { text: 'x', limit: '2000' });
+  assert.deepEqual(third, first);
+  assert.ok(Number(second!.wait) > 0 && Number(second!.wait) <= 30);
+  assert.deepEqual(second, { changed_since: 'v-1', limit: '1', wait: second!.wait });
+
+  server.asked.length = 0;
+  server.answer('GET runs', page('v-1', false, 'a'));
+  await client.listRuns({ connectionId: 'another' });
+  await client.listRuns({}, undefined, { completeWithin: 0 });
+  assert.equal(server.asked.length, 2);
+});

@@ -158,6 +158,23 @@ def test_pages_of_the_first_list_then_changes() -> None:
     assert list(table.runs) == ["run-1"]
 
 
+def test_a_list_is_complete_with_the_last_page_of_a_viewer_that_has_taken_up_all() -> None:
+    table = RemoteRuns(PLACE)
+
+    def take(version: int, *found: Any, **fields: Any) -> tuple[bool, bool]:
+        completed = table.take(answer(version, *found, **fields)).completed
+        return table.complete, completed
+
+    assert take(1, run(1), reset=True, complete=False) == (False, False)
+    assert take(2, run(2), complete=True, more=True) == (False, False)
+    assert take(3, run(3), complete=True) == (True, True)
+    assert take(4, run(1, step=1), complete=True, more=True) == (True, False)
+    assert take(5, run(2, step=1), complete=True) == (True, False)
+    assert take(6, complete="yes") == (False, True)
+    assert take(7, complete=True) == (True, True)
+    assert take(1, run(1), epoch="e2", reset=True, complete=True, more=True) == (False, True)
+
+
 def test_of_two_answers_the_older_changes_nothing() -> None:
     table = RemoteRuns(PLACE)
     table.take(answer(5, run(1, status="finished"), reset=True))

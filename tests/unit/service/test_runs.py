@@ -85,6 +85,16 @@ async def test_only_changes_the_latest_last(board: RunBoard) -> None:
     assert board.changes(ask(changed_since=version, connection_id="conn_2"), []) is None
 
 
+async def test_what_is_said_of_a_viewer_is_a_change_too(board: RunBoard) -> None:
+    board.put([run(1)])
+    version = board.version
+    board.touch()
+    answer = board.changes(ask(changed_since=version), [])
+    assert answer is not None
+    assert (ids(answer), answer.removed, answer.reset) == ([], [], False)
+    assert board.changes(ask(changed_since=answer.version), []) is None
+
+
 async def test_begin_again_where_changes_are_too_many_or_forgotten(
     board: RunBoard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
