@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import html
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
+
+from runicorn_jupyter.text import plain_text
 
 __all__ = [
     "NO_MATH",
@@ -38,10 +39,7 @@ def plain(value: object) -> str:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "".join(
-        char if char == "\t" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} else "\ufffd"
-        for char in str(value)
-    )
+    return plain_text(str(value), substitute="\ufffd")
 
 
 def text_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

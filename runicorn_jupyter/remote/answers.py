@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +13,17 @@ from runicorn_jupyter.errors import (
     SshUnavailable,
     ViewerStartFailed,
 )
-from runicorn_jupyter.remote.state import plain_text
+from runicorn_jupyter.jsontext import InvalidJson, read_json_object
+from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
     from runicorn_jupyter.models import Environment
 
 __all__ = ["answer_after", "boot_error", "no_answer"]
+
+MAX_ANSWER_BYTES = 2**18
+"""The boot answers a state file, or an error with the last 16 KiB of a log, lengthened by JSON's escapes."""
+MAX_LOG_LINES, MAX_LINE = 50, 4096
 
 
 def answer_after(output: bytes, mark: str) -> dict[str, Any] | None:
@@ -37,23 +41,25 @@ def answer_after(output: bytes, mark: str) -> dict[str, Any] | None:
     dict or None
         None if there is no answer of the form.
     """
-    for line in output.decode("utf-8", "replace").splitlines():
-        if line.startswith(mark + " "):
-            try:
-                value = json.loads(line.removeprefix(mark))
-            except ValueError:
-                return None
-            return value if isinstance(value, dict) else None
-    return None
+    _, found, rest = (b"\n" + output).partition(f"\n{mark} ".encode())
+    if not found:
+        return None
+    try:
+        return read_json_object(rest.partition(b"\n")[0], max_size=MAX_ANSWER_BYTES)
+    except InvalidJson:
+        return None
 
 
 def _lines(value: Any) -> list[str]:
-    return [plain_text(str(line))[:2000] for line in value[-50:]] if isinstance(value, list) else []
+    lines = value[-MAX_LOG_LINES:] if isinstance(value, list) else []
+    return [plain_text(line[:MAX_LINE], limit=2000) for line in lines if isinstance(line, str)]
 
 
 def boot_error(answer: dict[str, Any], environment: Environment) -> RemoteError:
     """Turn an answer that holds an ``error`` into the API's."""
-    message = plain_text(str(answer.get("message", "")))[:1000] or "The viewer did not start."
+    said = answer.get("message")
+    message = plain_text(said, limit=1000) if isinstance(said, str) else ""
+    message = message or "The viewer did not start."
     log = _lines(answer.get("log"))
     if answer["error"] == "invalid_parameters":
         return InvalidParameters.for_field("remote_root", message)
@@ -77,7 +83,7 @@ def no_answer(status: int | None, stderr: bytes, environment: Environment) -> Re
     environment
         Whose Python it was.
     """
-    said = _lines(stderr.decode("utf-8", "replace").splitlines())
+    said = _lines(stderr[-MAX_ANSWER_BYTES:].decode("utf-8", "replace").splitlines())
     if status in (126, 127):
         name = plain_text(environment.python_path)
         return EnvironmentNotFound(f"{name} cannot be run on the remote any more; detect environments again.")

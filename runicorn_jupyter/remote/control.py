@@ -8,6 +8,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from runicorn_jupyter.http1 import BadResponse, Http1Connection
+from runicorn_jupyter.jsontext import InvalidJson, read_json_object
 from runicorn_jupyter.remote.viewer_guard import CONTROL_PATH, Ticket
 from runicorn_jupyter.streams import END
 
@@ -126,9 +127,6 @@ def _unpacked(body: bytes, max_bytes: int) -> bytes:
 
 def _json_object(body: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise NotTheViewer("the answer is not JSON") from error
-    if not isinstance(value, dict):
-        raise NotTheViewer("the answer is not an object")
-    return value
+        return read_json_object(body, max_size=len(body))  # bounded as it came
+    except InvalidJson as error:
+        raise NotTheViewer(f"the answer is no JSON of ours: {error}") from error

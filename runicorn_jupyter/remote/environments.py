@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runicorn_jupyter.errors import EnvironmentNotFound
 from runicorn_jupyter.models import Environment, EnvironmentType
-from runicorn_jupyter.remote.state import plain_text
+from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

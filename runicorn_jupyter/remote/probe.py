@@ -13,8 +13,9 @@ from runicorn_jupyter.errors import ConnectionTimeout, InternalError, SshUnavail
 from runicorn_jupyter.models import Environment, ServerInfo
 from runicorn_jupyter.remote.bundle import SHELL, shell_input
 from runicorn_jupyter.remote.environments import Distribution, Found, conda_variables, list_environments
-from runicorn_jupyter.remote.state import RunningViewer, parse_state, plain_text
+from runicorn_jupyter.remote.state import RunningViewer, parse_state
 from runicorn_jupyter.ssh.command import Unfinished
+from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import quote
 
 from runicorn_jupyter import models as m
-from runicorn_jupyter.remote.state import plain_text
+from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,19 +17,9 @@ from pydantic import (
 
 from runicorn_jupyter.remote.viewer_boot import STATE_VERSION
 
-__all__ = ["RunningViewer", "parse_state", "plain_text"]
+__all__ = ["RunningViewer", "parse_state"]
 
 Line = Annotated[str, StringConstraints(max_length=4096)]
-# Escape sequences of terminals (ECMA-48: CSI, OSC and the like), then what else does not print, but for tabs.
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
-_UNPRINTED = re.compile(
-    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-
-
-def plain_text(text: str) -> str:
-    """Return a line without what would do more than be read: escapes, controls, changes of direction."""
-    return _UNPRINTED.sub("", _ESCAPES.sub("", text))
 
 
 class RunningViewer(BaseModel):

@@ -11,8 +11,9 @@ from runicorn_jupyter.errors import SshUnavailable, ViewerStartFailed
 from runicorn_jupyter.remote.commands import boot, process_action
 from runicorn_jupyter.remote.control import ANSWER_SECONDS, Control, NotTheViewer
 from runicorn_jupyter.remote.siblings import client_name, dead_holders, live
-from runicorn_jupyter.remote.state import RunningViewer, plain_text
+from runicorn_jupyter.remote.state import RunningViewer
 from runicorn_jupyter.remote.viewer_guard import Ticket
+from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

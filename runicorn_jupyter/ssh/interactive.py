@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from runicorn_jupyter.errors import AuthenticationFailed
 from runicorn_jupyter.models import Prompt
 from runicorn_jupyter.ssh.userauth import Failure, MethodMessage, Reply, Success, UserAuth
+from runicorn_jupyter.text import plain_text
 
 __all__ = ["Answers", "Ask", "KeyboardInteractive", "Password"]
 
@@ -295,9 +296,8 @@ def _info_request(message: Message) -> tuple[str, list[Prompt]]:
 
 
 def _clean(raw: bytes) -> str:
-    """Make a server's text safe to show: no control characters, bounded."""
-    text = raw.decode("utf-8", "replace")
-    return "".join(char if char.isprintable() else " " for char in text)[:_MAX_TEXT].strip()
+    """Make a server's text safe to show."""
+    return plain_text(raw.decode("utf-8", "replace"), substitute=" ", limit=_MAX_TEXT).strip()
 
 
 def _asks_for_password(text: str) -> bool:

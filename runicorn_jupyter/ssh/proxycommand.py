@@ -11,6 +11,7 @@ import threading
 
 from runicorn_jupyter.errors import SshUnavailable
 from runicorn_jupyter.ssh.wire import SocketWire
+from runicorn_jupyter.text import plain_text
 
 TAIL_BYTES = 2048
 """How much of what the command printed is kept, to say why it failed."""
@@ -76,7 +77,7 @@ class CommandWire(SocketWire):
         self._said_all.wait(LAST_WORDS_SECONDS)
         lines = self._tail.decode("utf-8", "replace").split("\n")
         last = next((line for line in reversed(lines) if line.strip()), "")
-        return "".join(letter for letter in last if letter.isprintable()).strip()[:200]
+        return plain_text(last, limit=200).strip()
 
     async def _collect(self) -> None:
         try:

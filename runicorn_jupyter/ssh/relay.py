@@ -222,7 +222,7 @@ class Relay:
                 await asyncio.sleep(0)  # others have their turn
         except ConnectionResetError:
             pass
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        except ValueError as error:
             log.warning("what a relay says cannot be understood: %s", error)
         finally:
             self._stream.close()

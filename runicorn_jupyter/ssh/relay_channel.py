@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import collections
-import json
 import signal
 from collections.abc import Callable
 from typing import Protocol
 
+from runicorn_jupyter.jsontext import InvalidJson, read_json_object
 from runicorn_jupyter.ssh.link import Waiter
 from runicorn_jupyter.ssh.relay_there import ADJUST, CLOSE, DATA, EOF, EXIT, FAILED, OPEN, PIECE, WINDOW
 from runicorn_jupyter.streams import END, End
@@ -82,25 +82,30 @@ class RelayChannel:
                 raise ValueError("the relay overran a stream's window")
             if body:
                 self._inbox.append(memoryview(body))
-        elif kind == ADJUST:
+        elif kind == ADJUST and len(body) == 4:
             self._credit += int.from_bytes(body, "big")
         elif kind == OPEN:
             self.opened = True
         elif kind == FAILED:
             self.failure = body.decode("ascii", "replace")
         elif kind == EXIT and self._is_command:
-            told = json.loads(body)
-            status = int(told["status"])
-            self.exit_status = status if status >= 0 else None
-            self.exit_signal = None if status >= 0 else signal.Signals(-status).name.removeprefix("SIG")
-            self._errors = str(told["errors"]).encode()
-            self._ended = True
+            self._on_exit(body)
         elif kind in (EOF, CLOSE):
             self._eof = True
             self._closed |= kind == CLOSE
         else:
             raise ValueError("a frame that no relay sends")
         self.wake()
+
+    def _on_exit(self, body: bytes) -> None:
+        told = read_json_object(body, max_size=2 * PIECE)
+        status, errors = told.get("status"), told.get("errors")
+        if not isinstance(status, int) or not isinstance(errors, str):
+            raise InvalidJson("not the end of a command as a relay tells it")
+        self.exit_status = status if status >= 0 else None
+        self.exit_signal = None if status >= 0 else signal.Signals(-status).name.removeprefix("SIG")
+        self._errors = errors.encode()
+        self._ended = True
 
     def on_end(self, *, lost: bool) -> None:
         """Note that the relay is gone."""

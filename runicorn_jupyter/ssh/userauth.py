@@ -29,6 +29,7 @@ from paramiko.common import (
 from paramiko.message import Message
 
 from runicorn_jupyter.errors import SshUnavailable
+from runicorn_jupyter.text import plain_text
 
 __all__ = ["Accepted", "Failure", "MethodMessage", "Reply", "Success", "TransportClosed", "UserAuth"]
 
@@ -302,7 +303,7 @@ class UserAuth(AuthHandler):
             position = message.packet.tell()
             message.get_int()
             text = message.get_binary().decode("utf-8", "replace")
-            self._disconnect_reason = "".join(c for c in text if c.isprintable())[:200].rstrip(".")
+            self._disconnect_reason = plain_text(text, substitute=" ", limit=200).strip().rstrip(".")
             message.packet.seek(position)
             log_it(message)
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from runicorn_jupyter.http1 import BadResponse, Http1Connection
 from runicorn_jupyter.remote.probe import _FIELDS, MAX_ENVIRONMENTS, parse
-from runicorn_jupyter.remote.state import plain_text
 from runicorn_jupyter.streams import END
 from runicorn_jupyter.streams.memory import MemoryStream
+from runicorn_jupyter.text import plain_text
 
 NASTY = st.sampled_from(
     ["\x1b]0;x\x07", "\u202e", "<b>", "/", "..", "\n", "9" * 5000, "lib/python3.11/", "true"]

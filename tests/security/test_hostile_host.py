@@ -23,7 +23,7 @@ import requests
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as open_websocket
 
-from runicorn_jupyter.remote.state import plain_text
+from runicorn_jupyter.text import plain_text
 from tests.api.conftest import World
 from tests.world.sshd import make_key
 

@@ -13,9 +13,13 @@ from runicorn_jupyter.remote.bundle import MODULES
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "runicorn_jupyter"
 
+# What makes something of bytes that nobody vouches for; every part may use it, and it uses none.
+UNTRUSTED = {"text", "jsontext"}
 # Each part, and the parts below it that it may import (DESIGN.md, "The layout").
-CONTRACT = {"models", "errors"}
+CONTRACT = {"models", "errors", *UNTRUSTED}
 LAYERS: dict[str, set[str]] = {
+    "text": set(),
+    "jsontext": set(),
     "errors": set(),
     "models": set(),
     "streams": set(),
@@ -26,11 +30,11 @@ LAYERS: dict[str, set[str]] = {
     "service": {"remote", "proxy", "ssh", *CONTRACT},
     "api": {"service", "remote", "proxy", "ssh", *CONTRACT},
     "extension": {"api", "service", "remote", "proxy", "ssh", *CONTRACT},
-    "discovery": set(),
-    "client_http": {"discovery"},
+    "discovery": UNTRUSTED,
+    "client_http": {"discovery", *UNTRUSTED},
     "client_runs": {"client_http"},
     "client": {"client_http", "client_runs", "discovery"},
-    "notebook": {"client", "client_http", "discovery"},
+    "notebook": {"client", "client_http", "discovery", *UNTRUSTED},
     "demo": set(),
     # Jupyter and IPython ask the package itself for its entry points: inside functions, so that nothing is
     # imported before it is used.

@@ -56,10 +56,10 @@ def test_environments_as_html_escape_names_and_fade_those_without_runicorn() -> 
 def test_environments_say_below_what_could_not_be_found_out(rows: list[dict[str, Any]]) -> None:
     found = Environments.of({"environments": rows, "notes": ["Only the first 2 are listed.", "<b>\x1b[2J"]})
     assert found == rows
-    assert repr(found).splitlines()[-2:] == ["Only the first 2 are listed.", "<b>\ufffd[2J"]
+    assert repr(found).splitlines()[-2:] == ["Only the first 2 are listed.", "<b>\ufffd"]
     page = found._repr_html_()
     assert page.index(">Only the first") > page.find("</table>")
-    assert page.endswith("&lt;b&gt;\ufffd[2J</p>")
+    assert page.endswith("&lt;b&gt;\ufffd</p>")
 
 
 @pytest.mark.parametrize("kind", [Environments, Connections])
@@ -72,8 +72,8 @@ def test_an_empty_list_says_what_to_do(kind: type[Environments]) -> None:
     ("text", "expected"),
     [
         ("plain ü 中", "plain ü 中"),
-        ("red \x1b[31m", "red \ufffd[31m"),
-        ("title \x1b]0;x\x07", "title \ufffd]0;x\ufffd"),
+        ("red \x1b[31m", "red \ufffd"),
+        ("title \x1b]0;x\x07", "title \ufffd"),
         ("bidi \u202eexe.txt", "bidi \ufffdexe.txt"),
         ("zero\u200bwidth", "zero\ufffdwidth"),
         ("two\nlines", "two\ufffdlines"),
@@ -122,6 +122,6 @@ def test_a_status_shows_health_and_never_the_url() -> None:
 def test_logs_are_lines_without_terminal_codes() -> None:
     logs = Logs(["INFO one", "\x1b[31m<b>two</b>"])
     assert logs == ["INFO one", "\x1b[31m<b>two</b>"]
-    assert repr(logs) == "INFO one\n\ufffd[31m<b>two</b>"
+    assert repr(logs) == "INFO one\n\ufffd<b>two</b>"
     assert "&lt;b&gt;two" in logs._repr_html_()
     assert repr(Logs()).endswith(".")

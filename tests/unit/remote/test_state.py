@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from typing import Any
 
 import pytest
@@ -12,8 +11,9 @@ from hypothesis import strategies as st
 
 from runicorn_jupyter.models import Environment
 from runicorn_jupyter.remote.answers import answer_after, boot_error, no_answer
-from runicorn_jupyter.remote.state import parse_state, plain_text
+from runicorn_jupyter.remote.state import parse_state
 from runicorn_jupyter.remote.viewer_boot import STATE_VERSION
+from runicorn_jupyter.text import plain_text
 
 GOOD = {
     "version": STATE_VERSION,
@@ -84,30 +84,6 @@ def test_a_state_of_another_form_is_not(changes: dict[str, Any]) -> None:
 def test_no_state_breaks_anything(value: Any) -> None:
     parse_state(value if not isinstance(value, dict) else {**GOOD, **value})
     parse_state(value)
-
-
-@given(st.text())
-def test_plain_text_only_is_read(text: str) -> None:
-    plain = plain_text(text)
-    assert plain_text(plain) == plain
-    assert not [c for c in plain if unicodedata.category(c) in ("Cc", "Cs") and c != "\t"]
-    assert not set(plain) & set("\u202e\u2066\u200f\u061c")
-
-
-@pytest.mark.parametrize(
-    ("text", "plain"),
-    [
-        ("\x1b[1;31mred\x1b[0m", "red"),
-        ("\x1b]8;;http://evil\x07link\x1b]8;;\x07", "link"),
-        ("\x1b]0;title\x1b\\after", "after"),
-        ("\x1b(Bplain\x1bc", "plain"),
-        ("unended \x1b]0;x", "unended "),
-        ("\x9b31mred", "31mred"),
-        ("环境 ünï\t1", "环境 ünï\t1"),
-    ],
-)
-def test_what_terminals_would_obey_is_gone(text: str, plain: str) -> None:
-    assert plain_text(text) == plain
 
 
 @given(

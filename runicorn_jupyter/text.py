@@ -1,0 +1,50 @@
+"""The one definition of text that may be shown, for whatever a server, a file or another person wrote."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["plain_text"]
+
+# Escape sequences of terminals (ECMA-48: CSI, OSC and the like). The repeated classes exclude what may follow
+# them, so matching takes time in proportion to the text.
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\r\n]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
+# Unicode's categories Cc (without tab and line feed), Cf, Cs, Zl and Zp: controls, invisible characters and
+# changes of direction, halves of pairs, line and paragraph separators.
+_UNPRINTED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
+)
+_BREAKS = re.compile("\r\n|[\r\u2028\u2029]")
+
+
+def plain_text(
+    text: str, *, substitute: str = "", line_breaks: bool = False, limit: int | None = None
+) -> str:
+    """Remove from a text what would do more than be read: escapes, controls, changes of direction.
+
+    Tabs stay. Time and memory are linear in the length of the text.
+
+    Parameters
+    ----------
+    text
+        Text from anywhere.
+    substitute
+        What stands in place of each escape sequence and each character that is removed.
+    line_breaks
+        Whether lines stay lines, each ended by ``\\n``; otherwise a line break is removed like a control.
+    limit
+        The most characters to return; None for all of them.
+
+    Returns
+    -------
+    str
+        The text to show. It is not escaped for HTML.
+    """
+    if line_breaks:
+        text = _BREAKS.sub("\n", text)
+    text = _UNPRINTED.sub(substitute, _ESCAPES.sub(substitute, text))
+    if not line_breaks:
+        text = text.replace("\n", substitute)
+    return text[:limit]
