@@ -54,7 +54,8 @@ def traitlets(language: str, _: Path) -> str:
     head = HEADS[language]
     rows = []
     for name, trait in sorted(RunicornJupyter.class_own_traits(config=True).items()):
-        kind = " · ".join(f"`{value}`" for value in getattr(trait, "values", [])) or type(trait).__name__
+        base = next(kind for kind in type(trait).__mro__ if kind.__module__.startswith("traitlets."))
+        kind = " · ".join(f"`{value}`" for value in getattr(trait, "values", [])) or base.__name__
         default = "`" + json.dumps(trait.default()) + "`"
         rows.append([f"`{name}`", kind, default, _one_line(trait.help)])
     return _table([head["option"], head["type"], head["default"], head["what"]], rows)

@@ -25,6 +25,7 @@ __all__ = [
     "HostNotAllowed",
     "InternalError",
     "InvalidParameters",
+    "Misconfigured",
     "NotFound",
     "RemoteError",
     "RunicornNotInstalled",
@@ -200,6 +201,13 @@ class ConnectionLost(RemoteError):
     """The SSH connection is down and is being re-established."""
 
     code = "connection_lost"
+    status = 503
+
+
+class Misconfigured(RemoteError):
+    """A setting of this Jupyter server cannot be used as it is written: ``details.settings`` names it."""
+
+    code = "misconfigured"
     status = 503
 
 

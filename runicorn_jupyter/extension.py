@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import logging
+import re
 import signal
 import threading
 import webbrowser
@@ -10,16 +12,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_server.extension.application import ExtensionApp
-from traitlets import Bool, CaselessStrEnum, Float, Integer, List, TraitError, Unicode, validate
+from traitlets import Bool, CaselessStrEnum, List, Unicode, validate
 
 from runicorn_jupyter.api.client_js import client_handlers
 from runicorn_jupyter.api.events import EventSink
+from runicorn_jupyter.api.misconfigured import misconfigured_handlers
 from runicorn_jupyter.api.routes import remote_handlers
 from runicorn_jupyter.proxy import Capabilities, StorageFolder, viewer_handlers
+from runicorn_jupyter.proxy.policy import HOST
 from runicorn_jupyter.service import RemoteService, ServiceSettings
 from runicorn_jupyter.ssh.allowlist import AllowedHosts
 from runicorn_jupyter.ssh.connection import Settings
+from runicorn_jupyter.strict import Amount, Count, SettingError, StrictApp, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +37,50 @@ LAB_EXTENSIONS = frozenset({"jupyterlab", "notebook"})
 """Server extensions whose pages load our panel, which opens viewers itself."""
 
 
-class RunicornJupyter(ExtensionApp):
+MAX_SECONDS = 366 * 24 * 3600
+MAX_CACHE_MB = 1024 * 1024
+
+
+class HostRules(List):  # type: ignore[type-arg]
+    """A list of ``allowed_hosts`` rules, from a list, one text with commas, or a list written as text."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(Unicode(), **kwargs)
+
+    def info(self) -> str:
+        """Describe the valid values."""
+        return "a list of host names, patterns, addresses and networks, each a text"
+
+    def from_string_list(self, s_list: list[str]) -> list[str]:
+        """Keep the command line's words; `validate` reads them as it does a file's."""
+        return list(s_list)
+
+    def validate(self, obj: Any, value: Any) -> list[str]:
+        """Return the rules one by one; raises `SettingError`."""
+        if not isinstance(value, (list, tuple)) or not all(isinstance(text, str) for text in value):
+            raise SettingError(f"has to be {self.info()}")
+        rules = [rule.strip() for text in value for rule in _rules_in(text)]
+        try:
+            AllowedHosts(rules)
+        except ValueError as exc:
+            raise SettingError(f"cannot be a list of hosts: {exc}") from exc
+        return rules
+
+
+def _rules_in(text: str) -> list[str]:
+    """Split ``a,b`` and ``['a', 'b']``; no rule has a comma. ``[fd00::/8]`` is no list but a rule."""
+    if text.strip()[:1] in ("[", "("):
+        try:
+            listed = ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return text.split(",")
+        if not isinstance(listed, (list, tuple)) or not all(isinstance(each, str) for each in listed):
+            raise SettingError("holds something else than texts")
+        return list(listed)
+    return text.split(",")
+
+
+class RunicornJupyter(StrictApp):
     """Runicorn's remote viewer inside Jupyter."""
 
     name = "runicorn_jupyter"
@@ -41,6 +88,8 @@ class RunicornJupyter(ExtensionApp):
     description = "Open the Runicorn viewer of the GPU servers you reach by SSH, inside Jupyter."
     load_other_extensions = True
     serverapp_config = {"port": DEFAULT_PORT}  # noqa: RUF012  # ExtensionApp's own convention
+    service: RemoteService | None = None
+    capabilities: Capabilities
     extension_url = "/lab" if find_spec("jupyterlab") else "/api/remote/openapi.json"
 
     host_key_policy = CaselessStrEnum(
@@ -50,8 +99,7 @@ class RunicornJupyter(ExtensionApp):
         help="""What to do with a host whose key is in no known_hosts file: `ask` the person,
         `accept-new` keys without asking, or refuse (`strict`). A changed key is always refused.""",
     )
-    allowed_hosts = List(
-        Unicode(),
+    allowed_hosts = HostRules(
         config=True,
         help="""Hosts that may be connected to, jump hosts included: names (`gpu1.example`), patterns
         (`*.cluster.example`), addresses or networks (`10.0.0.0/8`), each optionally with a port
@@ -78,20 +126,25 @@ class RunicornJupyter(ExtensionApp):
         anybody asks for it: opening it takes no wait then. One that is not asked for ends itself within a
         minute. Never for hosts that ask questions (a password, a one-time code).""",
     )
-    max_connections = Integer(64, min=1, config=True, help="How many SSH connections may be open at once.")
-    keepalive_seconds = Float(
+    max_connections = Count(64, min=1, config=True, help="How many SSH connections may be open at once.")
+    keepalive_seconds = Amount(
         15,
+        positive=True,
+        max=MAX_SECONDS,
         config=True,
         help="""Seconds between two questions to an idle SSH server whether it is still there. Two unanswered
         mean that the connection is down.""",
     )
-    reconnect_for_seconds = Float(
+    reconnect_for_seconds = Amount(
         3600,
+        max=MAX_SECONDS,
         config=True,
         help="For how many seconds a connection that went down is tried again. 0: it is not.",
     )
-    viewer_lease_seconds = Float(
+    viewer_lease_seconds = Amount(
         900,
+        positive=True,
+        max=MAX_SECONDS,
         config=True,
         help="""Seconds after which a viewer on a remote ends itself when nothing of this server has
         reached it, so that nothing is left behind whatever dies.""",
@@ -102,32 +155,20 @@ class RunicornJupyter(ExtensionApp):
         help="""`https://host[:port]` under which browsers reach this server, where it cannot know: behind a
         proxy that ends TLS. Empty: what the browser's own request says.""",
     )
-    asset_cache_mb = Float(
+    asset_cache_mb = Amount(
         256,
+        max=MAX_CACHE_MB,
         config=True,
         help="""Megabytes of viewers' static files to keep in memory, so that a second visit costs the
         network nothing. 0 keeps none.""",
     )
 
-    @validate("keepalive_seconds", "viewer_lease_seconds")
-    def _positive(self, proposal: Any) -> float:
-        if not proposal["value"] > 0:
-            raise TraitError(f"{proposal['trait'].name} must be a number of seconds above 0")
-        return float(proposal["value"])
-
-    @validate("allowed_hosts")
-    def _rules(self, proposal: Any) -> list[str]:
-        try:
-            AllowedHosts(proposal["value"])
-        except ValueError as exc:
-            raise TraitError(f"allowed_hosts: {exc}") from exc
-        return list(proposal["value"])
-
-    @validate("asset_cache_mb", "reconnect_for_seconds")
-    def _not_negative(self, proposal: Any) -> float:
-        if not proposal["value"] >= 0:
-            raise TraitError(f"{proposal['trait'].name} must not be below 0")
-        return float(proposal["value"])
+    @validate("viewer_origin")
+    def _origin(self, proposal: Any) -> str:
+        origin = str(proposal["value"]).removesuffix("/")
+        if origin and not re.fullmatch(rf"https?://{HOST.pattern}", origin):
+            raise SettingError("has to be https://host or https://host:port, without a path")
+        return origin
 
     def initialize_settings(self) -> None:
         """Make the service, and tell the handlers where viewers' URLs begin."""
@@ -137,6 +178,25 @@ class RunicornJupyter(ExtensionApp):
         _stop_in_order_on_interrupt(server)
         # What the parts below say goes where the server's log goes, at the server's level.
         logging.getLogger("runicorn_jupyter").parent = server.log
+        wrong = self._misconfigured(server)
+        if wrong:
+            server.log.error(
+                "RunicornJupyter connects to nothing and answers 503: %s", sentence(wrong.items())
+            )
+            self.handlers.extend(misconfigured_handlers(list(wrong)))
+            return
+        self._open(server, EventSink(server.event_logger))
+
+    def _misconfigured(self, server: ServerApp) -> dict[str, str]:
+        """Find what of the configuration could not be read, if anything."""
+        self.update_config(server.config)  # an extension that was linked after this one may have added to it
+        wrong = {**self.unread_files(server), **self.wrong}
+        if not wrong and not self._linked:
+            wrong["the configuration"] = "could not be read; the lines above say why"
+        return wrong
+
+    def _open(self, server: ServerApp, events: EventSink) -> None:
+        """Make the service and the routes."""
         self.capabilities = Capabilities(
             StorageFolder(Path(server.data_dir) / "runicorn_jupyter" / "storage")
         )
@@ -156,10 +216,18 @@ class RunicornJupyter(ExtensionApp):
                 base_url=server.base_url,
             ),
             self.capabilities,
-            EventSink(server.event_logger),
+            events,
             self._screen(server),
         )
         self.settings["runicorn_viewer_origin"] = self.viewer_origin
+        self.handlers.extend(remote_handlers(self.service))
+        self.handlers.extend(
+            viewer_handlers(
+                self.capabilities,
+                viewer_origin=self.viewer_origin,
+                asset_cache_bytes=int(self.asset_cache_mb * 1024 * 1024),
+            )
+        )
 
     def _screen(self, server: ServerApp) -> Callable[[str], object] | None:
         """Say how to open a viewer's URL where no front end of ours is there to do it."""
@@ -171,21 +239,14 @@ class RunicornJupyter(ExtensionApp):
             return None
 
     def initialize_handlers(self) -> None:
-        """Add the routes of the API, the viewers and the JavaScript client."""
-        self.handlers.extend(remote_handlers(self.service))
+        """Add the route of the JavaScript client; those that the settings decide on are there already."""
         self.handlers.extend(client_handlers())
-        self.handlers.extend(
-            viewer_handlers(
-                self.capabilities,
-                viewer_origin=self.viewer_origin,
-                asset_cache_bytes=int(self.asset_cache_mb * 1024 * 1024),
-            )
-        )
 
     async def stop_extension(self) -> None:
         """End viewers and connections before Jupyter stops."""
-        await self.service.close()
-        await self.capabilities.close()
+        if self.service is not None:
+            await self.service.close()
+            await self.capabilities.close()
 
 
 def _stop_in_order_on_interrupt(server: ServerApp) -> None:

@@ -174,6 +174,10 @@ const JUPYTER: Record<string, Say> = {
     trans.__('Reload the page to log in again.'),
     'reload-page'
   ],
+  misconfigured: trans => [
+    trans.__('A setting of this Jupyter server is wrong.'),
+    trans.__('Nothing is connected until its administrator has corrected it and restarted Jupyter.')
+  ],
   server_unreachable: trans => [
     trans.__('The Jupyter server does not answer.'),
     trans.__('Check that it is running, and your network.'),

@@ -8,7 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from runicorn_jupyter import __version__
 from runicorn_jupyter.api.links import links_of
-from runicorn_jupyter.errors import Forbidden, InternalError, InvalidParameters, RemoteError
+from runicorn_jupyter.errors import Forbidden, InternalError, InvalidParameters, Misconfigured, RemoteError
 from runicorn_jupyter.models import ErrorResponse
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from runicorn_jupyter.api.routes import Operation
 
-ALWAYS: tuple[type[RemoteError], ...] = (InvalidParameters, Forbidden, InternalError)
+ALWAYS: tuple[type[RemoteError], ...] = (InvalidParameters, Forbidden, InternalError, Misconfigured)
 _REF = "#/components/schemas/{model}"
 
 

@@ -1,0 +1,67 @@
+"""What every route answers while a setting of this server cannot be used as it is written."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jupyter_server.auth.decorator import allow_unauthenticated, authorized
+from tornado import web
+
+from runicorn_jupyter.api.base import EnvelopeHandler
+from runicorn_jupyter.api.routes import OpenApiHandler
+from runicorn_jupyter.errors import Misconfigured
+
+TO_ANYBODY = "This Jupyter server is misconfigured; its log says how."
+
+
+class MisconfiguredHandler(EnvelopeHandler):
+    """Answers 503 to whoever is logged in, naming the settings."""
+
+    def initialize(self, names: list[str]) -> None:
+        """Take the names of what could not be read."""
+        self._names = names
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer that nothing is connected, and why."""
+        raise Misconfigured(
+            f"The setting {', '.join(self._names)} of this Jupyter server cannot be used as it is written, so"
+            " nothing is connected; the server's log says what is wrong. Correct it and start Jupyter again.",
+            settings=self._names,
+        )
+
+    head = post = put = patch = delete = get
+
+
+class ClosedViewerHandler(web.RequestHandler):
+    """Answers 503 where viewers are otherwise; their URLs are asked without a login, so it names nothing."""
+
+    def check_xsrf_cookie(self) -> None:
+        """Let it pass: nothing here is changed by a request."""
+
+    def _any(self) -> None:
+        self.set_status(Misconfigured.status)
+        self.set_header("Content-Type", "application/json")
+        self.set_header("Content-Security-Policy", "sandbox; default-src 'none'")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Cache-Control", "no-store")
+        self.finish(json.dumps({"success": False, "error": Misconfigured.code, "message": TO_ANYBODY}))
+
+    get = head = post = put = patch = delete = options = allow_unauthenticated(_any)
+
+
+def misconfigured_handlers(names: list[str]) -> list[tuple[str, type[web.RequestHandler], dict[str, Any]]]:
+    """Give Tornado's rules that stand in for those of the API and the viewers, without the ``base_url``.
+
+    Parameters
+    ----------
+    names
+        What could not be read: settings, sections or files.
+    """
+    return [
+        (r"/api/remote/openapi\.json", OpenApiHandler, {}),
+        (r"/api/remote(?:/.*)?", MisconfiguredHandler, {"names": names}),
+        (r"/runicorn/v/.*", ClosedViewerHandler, {}),
+    ]
