@@ -30,7 +30,8 @@ export interface IRemoteEvent {
     | 'environments'
     | 'profiles'
     | 'run'
-    | 'runs';
+    | 'runs'
+    | 'more';
   connection_id?: string;
   request_id?: string;
   challenge_id?: string;
@@ -42,6 +43,9 @@ export interface IRemoteEvent {
   remote_root?: string;
   run_id?: string;
   metric?: string;
+  /** With `more`: the type of the events that were left out, and how many those are. */
+  of?: string;
+  count?: number;
 }
 
 /** The step that long work has reached. */
@@ -208,6 +212,7 @@ export class RemoteStore {
       case 'challenge':
       case 'run':
       case 'runs':
+      case 'more':
         break;
       default:
         if (id && (event.type === 'closed' || event.status === 'connected')) {

@@ -25,7 +25,7 @@ class EventSink:
         self._logger = logger
         logger.register_event_schema(SCHEMA_PATH)
 
-    def __call__(self, type: str, **fields: str | None) -> None:  # noqa: A002  # the schema's own word
+    def __call__(self, type: str, **fields: str | int | None) -> None:  # noqa: A002  # the schema's own word
         """Emit one event; fields that are ``None`` or empty are left out."""
         data = {"type": type, **{name: value for name, value in fields.items() if value}}
         self._logger.emit(schema_id=SCHEMA_ID, data=data)

@@ -127,7 +127,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         if kind == "progress":
             if self._request_id and event.get("request_id") == self._request_id:
                 self.status.say(f"{step_text(str(event.get('message') or event.get('step') or ''))} …")
-        else:
+        elif kind not in ("run", "runs", "more"):
             self._refresh.ask()
 
     def _read(self) -> None:

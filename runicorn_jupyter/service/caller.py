@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 class Emit(Protocol):
     """Sends one event to the front ends; the fields are those of ``api/events.yaml``."""
 
-    def __call__(self, type: str, **fields: str | None) -> None:  # noqa: A002  # the schema's own word
+    def __call__(self, type: str, **fields: str | int | None) -> None:  # noqa: A002  # the schema's own word
         """Send it."""
 
 

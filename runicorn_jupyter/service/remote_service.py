@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import ConnectionNotFound, InternalError, InvalidParameters, NotFound
 from runicorn_jupyter.remote.probe import PROBE_SECONDS
+from runicorn_jupyter.service.event_budget import EventBudget
 from runicorn_jupyter.service.foresight import Foresight
 from runicorn_jupyter.service.opening import Opener
 from runicorn_jupyter.service.runs import RunBoard
@@ -64,7 +65,7 @@ class RemoteService:
     ) -> None:
         self._settings = settings
         self._capabilities = capabilities
-        self._emit = emit
+        self._emit = emit = EventBudget(emit)
         self._show = show
         self._sessions: dict[str, Session] = {}
         self._opener = Opener(settings, emit)
@@ -315,14 +316,13 @@ class RemoteService:
         self._board.close()
         sessions, self._sessions = list(self._sessions.values()), {}
         closing = [asyncio.create_task(session.close(cleanup_viewer=True)) for session in sessions]
-        if not closing:
-            return
-        done, late = await asyncio.wait(closing, timeout=STOP_SECONDS)
+        done, late = await asyncio.wait(closing, timeout=STOP_SECONDS) if closing else ((), ())
         for task in late:
             task.cancel()
         for task in done:
             if not task.cancelled() and (exc := task.exception()):
                 log.error("closing a connection failed", exc_info=exc)
+        await self._emit.close()
 
     async def _admit(self, connection: Connection, host: str, seconds: float) -> m.ConnectResponse:
         session = Session(
