@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from runicorn_jupyter.streams.base import END, End
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 class MemoryStream:
@@ -48,6 +48,12 @@ class MemoryStream:
         self._ended = True
         self._news.set()
 
+    async def wait_for(self, condition: Callable[[], object]) -> None:
+        """Return once ``condition`` holds; it is looked at after each write, each read and on closing."""
+        while not condition():
+            self._news.clear()
+            await self._news.wait()
+
     async def read(self, max_bytes: int = 262144) -> bytes | End:
         """Return the next piece, or as much of it as is asked for; `END` after the last."""
         while True:
@@ -57,11 +63,11 @@ class MemoryStream:
                 piece = self._arrived.popleft()
                 if len(piece) > max_bytes:
                     self._arrived.appendleft(piece[max_bytes:])
+                self._news.set()
                 return piece[:max_bytes]
             if self._ended:
                 return END
-            self._news.clear()
-            await self._news.wait()
+            await self.wait_for(lambda: self._arrived or self._ended or self.closed)
 
     async def write(self, data: bytes | memoryview) -> None:
         """Take all of ``data``.
@@ -74,10 +80,12 @@ class MemoryStream:
         if self.closed or self.eof_sent:
             raise BrokenPipeError("the stream is closed")
         self.sent += data
+        self._news.set()
 
     def write_eof(self) -> None:
         """Note that nothing more is written."""
         self.eof_sent = True
+        self._news.set()
 
     def close(self) -> None:
         """Close both directions; a read that waits returns `END`."""
