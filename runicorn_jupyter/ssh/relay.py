@@ -23,7 +23,7 @@ from runicorn_jupyter.ssh.relay_channel import RelayChannel
 from runicorn_jupyter.ssh.relay_there import HEAD, OPEN, PIECE
 from runicorn_jupyter.ssh.sessions import Sessions, execute
 from runicorn_jupyter.ssh.stream import Stream
-from runicorn_jupyter.streams import END, End
+from runicorn_jupyter.streams import END, ByteStream, End
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Relay:
         self._out: collections.deque[memoryview] = collections.deque()
         self._out_bytes = 0
         self._thirsty: set[RelayChannel] = set()
-        self._serving = asyncio.create_task(self._serve(), name="ssh-relay")
+        self.serving = asyncio.create_task(self._serve(), name="ssh-relay")
 
     @classmethod
     async def start(cls, sessions: Sessions, python: str) -> Relay:
@@ -95,7 +95,7 @@ class Relay:
             await execute(channel, waiter, COMMAND)
             mark = secrets.token_hex(16)
             await stream.write(f"{python}\n{PROGRAM!r}\n{mark}\n".encode())
-            ready = await _is_ready(stream, mark)
+            ready = await wait_ready(stream, mark)
         except BrokenPipeError:
             ready = False
         except BaseException:
@@ -112,7 +112,7 @@ class Relay:
     @property
     def alive(self) -> bool:
         """Whether it can be used."""
-        return not self._serving.done() and not self._channel.closed
+        return not self.serving.done() and not self._channel.closed
 
     async def open_tcp(self, host: str, port: int, timeout: float) -> Stream:  # noqa: ASYNC109 – of the relay
         """Connect to ``host``:``port`` as seen from the remote; the caller bounds the time.
@@ -283,8 +283,8 @@ class Relays:
             channel.close()
 
 
-async def _is_ready(stream: Stream, mark: str) -> bool:
-    """Read up to the relay's first line, and not a byte of what follows it."""
+async def wait_ready(stream: ByteStream, mark: str) -> bool:
+    """Read up to the relay's first line, and not a byte of what follows it; tell whether it came."""
     line = bytearray()
     for _ in range(NOISE_BYTES):
         byte = await stream.read(1)

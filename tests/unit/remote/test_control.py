@@ -11,40 +11,70 @@ from pydantic import SecretStr
 
 from runicorn_jupyter.remote.control import Control, NotTheViewer
 from runicorn_jupyter.remote.viewer_guard import PROOF_HEADER, Ticket
+from runicorn_jupyter.streams.memory import MemoryStream
+from tests.world.exchanges import cuts
 
 SECRET, PORT = "secret", 4711
 
 
-class Answering:
-    """The other end of a stream: answers each request by a body, with a valid proof."""
+async def request_on(stream: MemoryStream) -> bytes:
+    """Wait for a whole request, take it off the stream, and return it."""
+    await stream.wait_for(lambda: b"\r\n\r\n" in stream.sent)
+    request = bytes(stream.sent)
+    stream.sent.clear()
+    return request
 
-    def __init__(self, body: bytes, encoding: str = "identity") -> None:
-        self._body = body
-        self._encoding = encoding
-        self._answer = asyncio.Queue[bytes]()
 
-    async def write(self, data: bytes) -> None:
-        """Take a request."""
-        head = data.decode("latin-1")
-        method, target = head.split(" ")[:2]
-        nonce = re.search(r"x-runicorn-ticket: (\w+) ", head, re.IGNORECASE)
-        assert nonce
-        proof = Ticket(SECRET, PORT, method, target, nonce[1]).proof
-        lines = ["HTTP/1.1 200 OK", f"{PROOF_HEADER}: {proof}", f"Content-Encoding: {self._encoding}"]
-        lines += [f"Content-Length: {len(self._body)}", "", ""]
-        self._answer.put_nowait("\r\n".join(lines).encode() + self._body)
-
-    async def read(self, max_bytes: int = 65536) -> bytes:
-        """Give the answer."""
-        return await self._answer.get()
-
-    def close(self) -> None:
-        """Nothing is open."""
+def response_to(request: bytes, body: bytes, *lines: str, chunked: bool = False) -> bytes:
+    """Return the bytes by which a viewer that knows the secret answers."""
+    head = request.decode("latin-1")
+    method, target = head.split(" ")[:2]
+    nonce = re.search(r"x-runicorn-ticket: (\w+) ", head, re.IGNORECASE)
+    assert nonce
+    proof = Ticket(SECRET, PORT, method, target, nonce[1]).proof
+    if chunked:
+        framing, body = "Transfer-Encoding: chunked", b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    else:
+        framing = f"Content-Length: {len(body)}"
+    head = "\r\n".join(["HTTP/1.1 200 OK", f"{PROOF_HEADER}: {proof}", framing, *lines, "", ""])
+    return head.encode() + body
 
 
 async def ask(body: bytes, encoding: str = "identity") -> dict[str, object]:
-    control = Control(Answering(body, encoding), PORT, SecretStr(SECRET), 5.0)
-    return await control.ask("runs", max_bytes=10_000)
+    stream = MemoryStream()
+    control = Control(stream, PORT, SecretStr(SECRET), 5.0)
+    asking = asyncio.ensure_future(control.ask("runs", max_bytes=10_000))
+    stream.feed(response_to(await request_on(stream), body, f"Content-Encoding: {encoding}"))
+    return await asking
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunks"])
+async def test_an_answer_is_understood_however_it_is_cut(chunked: bool) -> None:
+    stream = MemoryStream()
+    packed = gzip.compress(b'{"a": 1}')
+
+    def response(request: bytes) -> bytes:
+        return response_to(request, packed, "Content-Encoding: gzip", chunked=chunked)
+
+    control = Control(stream, PORT, SecretStr(SECRET), 30.0)
+    ways = len(list(cuts(response(b"POST / x\r\nx-runicorn-ticket: 0 "))))
+    for way in range(ways):  # one after the other on the same stream, as long polling asks
+        asking = asyncio.ensure_future(control.ask("runs"))
+        request = await request_on(stream)
+        stream.feed(*list(cuts(response(request)))[way])
+        assert await asking == {"a": 1}
+
+
+async def test_an_end_before_the_answers_is_an_error_wherever_it_comes() -> None:
+    size = len(response_to(b"POST / x\r\nx-runicorn-ticket: 0 ", b'{"a": 1}'))
+    for at in range(size):
+        stream = MemoryStream()
+        control = Control(stream, PORT, SecretStr(SECRET), 30.0)
+        asking = asyncio.ensure_future(control.ask("info"))
+        stream.feed(response_to(await request_on(stream), b'{"a": 1}')[:at])
+        stream.feed_end()
+        with pytest.raises(NotTheViewer):
+            await asking
 
 
 async def test_an_answer_may_be_compressed() -> None:

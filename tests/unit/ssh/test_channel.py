@@ -11,45 +11,7 @@ from paramiko import Message, SSHException
 
 from runicorn_jupyter.ssh.channel import CLOSE, DATA, EOF, WINDOW, WINDOW_ADJUST, Channel
 from runicorn_jupyter.streams import END
-
-
-class Recorder:
-    """Takes the place of a transport, and remembers what it should send."""
-
-    def __init__(self) -> None:
-        self.sent: list[bytes] = []
-        self.room = True
-        self.forgotten = 0
-
-    def send(self, payload: bytes) -> None:
-        self.sent.append(payload)
-
-    def has_room(self, _channel: Channel) -> bool:
-        return self.room
-
-    def forget(self, _channel: Channel) -> None:
-        self.forgotten += 1
-
-    def of(self, kind: int) -> list[bytes]:
-        return [payload for payload in self.sent if payload[0] == kind]
-
-
-def opened(window: int = 1000, packet: int = 100) -> tuple[Channel, Recorder]:
-    recorder = Recorder()
-    channel = Channel(recorder, 0, lambda: None)
-    channel.on_open(7, window, packet)
-    return channel, recorder
-
-
-def message(*parts: bytes | int) -> Message:
-    built = Message()
-    for part in parts:
-        if isinstance(part, int):
-            built.add_int(part)
-        else:
-            built.add_string(part)
-    built.rewind()
-    return built
+from tests.unit.ssh.loopless import Recorder, message, opened
 
 
 @given(st.lists(st.tuples(st.integers(0, 70000), st.integers(1, 300000)), max_size=60))
