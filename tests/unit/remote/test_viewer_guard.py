@@ -35,7 +35,15 @@ async def answer(lease: Lease, messages: list[dict[str, Any]]) -> tuple[int, Any
     async def app(*_: Any) -> None:
         raise AssertionError("a control request is none of the viewer's")
 
-    guard = Guard(app, secret=SECRET, port=PORT, lease=lease, facts=dict, end=lambda _: None)
+    guard = Guard(
+        app,
+        secret=SECRET,
+        port=PORT,
+        lease=lease,
+        facts=dict,
+        end=lambda _: None,
+        taking_up=lambda: False,
+    )
     sent: list[dict[str, Any]] = []
     waiting = iter(messages)
 
