@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from runicorn_jupyter.errors import EnvironmentNotFound
+from runicorn_jupyter.jsontext import InvalidJson, read_json_object
 from runicorn_jupyter.models import Environment, EnvironmentType
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["Distribution", "Found", "find", "list_environments"]
 
@@ -34,6 +35,16 @@ _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 MAX_VERSION = 100
 """Characters of a version: as many as a viewer's state may have."""
+MAX_NAME = 512
+"""Characters of an environment's name, but for the number that tells two of that length apart."""
+MAX_FOLDER = 255
+"""Characters of a folder in a name: as many bytes as file systems allow."""
+MAX_MINORS = 16
+"""Versions of Python that one prefix is taken to have."""
+MAX_PATH = 4096
+"""Characters of a storage root: Linux's PATH_MAX, and as many as a viewer's state may have."""
+MAX_VARIABLES_BYTES = 65536
+"""Of a ``conda-meta/state`` file; probe.sh reads no more."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,7 @@ class Distribution:
     def version(self) -> str:
         """The version in its name."""
         name = posixpath.basename(self.path).removeprefix("runicorn-").removesuffix(".dist-info")
-        return plain_text(name)[:MAX_VERSION]
+        return plain_text(name, limit=MAX_VERSION)
 
     @property
     def minor(self) -> str | None:
@@ -146,18 +157,16 @@ def list_environments(
     for one in sorted(everything, key=lambda one: (_group(one, home), one.path)):
         # Several Pythons of a system share its prefix.
         unique.setdefault((one.prefix, one.minor if one.kind == "system" else None), one)
-    named = sorted((_group(one, home), _name(one, home), one.prefix, one) for one in unique.values())
-    taken: set[str] = set()
+    named = [(_group(one, home), _name(one, home), one.prefix, one) for one in unique.values()]
+    names = _Names()
+    installed = _Installed(everything, user_site)
     result = []
-    for _, name, prefix, one in named:
-        while name in taken:
-            name = f"{name} @{plain_text(prefix)}"  # noqa: PLW2901
-        taken.add(name)
-        version = _runicorn_version(one, everything, user_site)
+    for _, name, prefix, one in sorted(named, key=lambda each: each[:3]):
+        version = installed.version(one)
         root = None if version is None else _storage_root(one, home, config or {}, runicorn_dir)
         result.append(
             Environment(
-                name=name,
+                name=names.unique(name, prefix),
                 type=_KINDS[one.kind][1],
                 python_version=_python_version(one, python3),
                 python_path=posixpath.join(prefix, one.python or "bin/python"),
@@ -192,7 +201,8 @@ def find(environments: Iterable[Environment], env_name: str) -> Environment:
         for one in known:
             if getattr(one, attribute) == wanted:
                 return one
-    placed = re.fullmatch(r"(.+) \((~?/.*)\)", env_name)
+    # DOTALL: with the last character a parenthesis, the first match is the whole text, in linear time.
+    placed = re.fullmatch(r"(.+) \((~?/.*)\)", env_name, re.DOTALL) if env_name.endswith(")") else None
     if placed:
         there = [one for one in known if _is_at(one, placed[1], placed[2].rstrip("/"))]
         if len(there) == 1:
@@ -200,7 +210,7 @@ def find(environments: Iterable[Environment], env_name: str) -> Environment:
     begun = [one for one in known if env_name and one.name.startswith(env_name)]
     if len(begun) == 1:
         return begun[0]
-    asked = plain_text(env_name)[:200]
+    asked = plain_text(env_name, limit=200)
     if begun:
         raise EnvironmentNotFound(
             f"Several environments of the remote begin with “{asked}”; write out its name."
@@ -226,17 +236,43 @@ def _group(one: Found, home: str) -> int:
     return _KINDS["project" if _is_local(one, home) else one.kind][0]
 
 
+def _folder(path: str) -> str:
+    """Return the last folder of a path, as it is shown."""
+    return plain_text(posixpath.basename(path), limit=MAX_FOLDER)
+
+
 def _name(one: Found, home: str) -> str:
-    folder = plain_text(posixpath.basename(one.path)) or "?"
+    folder = _folder(one.path) or "?"
     if one.kind == "base":
         return "base"
     if _is_local(one, home):
-        return f"{plain_text(posixpath.basename(posixpath.dirname(one.path)))}/{folder}"
+        return f"{_folder(posixpath.dirname(one.path))}/{folder}"
     if one.kind in ("pyenv", "asdf", "mise"):
-        return f"{one.kind}:{plain_text(posixpath.basename(one.prefix))}"
+        return f"{one.kind}:{_folder(one.prefix)}"
     if one.kind == "system":
-        return f"system:{one.minor or '3'}"
+        return f"system:{(one.minor or '3')[:MAX_VERSION]}"
     return folder
+
+
+class _Names:
+    """Gives each environment a name of its own, of bounded length, in time linear in their number."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._numbers: dict[str, Iterator[int]] = {}
+
+    def unique(self, name: str, prefix: str) -> str:
+        """Return the name; of two that are the same, the later one says where it is.
+
+        Where that is not enough, since both are too long to be shown whole, the later one has a number.
+        """
+        if name in self._taken:
+            name = f"{name} @{plain_text(prefix)}"[:MAX_NAME]
+        if name in self._taken:
+            numbers = self._numbers.setdefault(name, count(2))
+            name = next(each for n in numbers if (each := f"{name} ({n})") not in self._taken)
+        self._taken.add(name)
+        return name
 
 
 def _python_version(one: Found, python3: tuple[str, str]) -> str | None:
@@ -246,28 +282,53 @@ def _python_version(one: Found, python3: tuple[str, str]) -> str | None:
         return python3[1]
     # pyenv keeps each version in a folder that is named by it.
     own = one.version or (posixpath.basename(one.prefix) if _KINDS[one.kind][1] == "pyenv" else "")
-    found = _VERSION.match(own)
+    found = _VERSION.match(own[:MAX_VERSION])
     if found:
         return ".".join(part for part in found.groups() if part is not None)
     return one.minor
 
 
-def _runicorn_version(
-    one: Found, everything: Sequence[Found], user_site: Sequence[Distribution]
-) -> str | None:
-    """Return the version of the runicorn that its Python would import, by the order of ``sys.path``."""
-    if not one.python:
+def _order(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)]
+
+
+class _Installed:
+    """Which runicorn each environment would import; each record is looked at once, however many share it."""
+
+    def __init__(self, everything: Sequence[Found], user_site: Sequence[Distribution]) -> None:
+        self._user_site = self._newest(user_site)
+        by_prefix: dict[str, list[Distribution]] = {}
+        for one in everything:
+            by_prefix.setdefault(one.prefix, []).extend(one.distributions)
+        self._of_prefix = {prefix: self._newest(found) for prefix, found in by_prefix.items()}
+
+    @staticmethod
+    def _newest(found: Iterable[Distribution]) -> dict[str | None, str]:
+        """Return the newest version that is there, by the minor version of Python that it is for."""
+        newest: dict[str | None, str] = {}
+        for each in found:
+            if each.present:
+                minor, version = each.minor, each.version
+                if minor not in newest or _order(version) > _order(newest[minor]):
+                    newest[minor] = version
+        return newest
+
+    def version(self, one: Found) -> str | None:
+        """Return the version of the runicorn that its Python would import, by the order of ``sys.path``."""
+        if not one.python:
+            return None
+        isolated = one.kind in ("venv", "project") and not one.inherits
+        if not isolated and one.minor in self._user_site:
+            return self._user_site[one.minor]
+        minors = (None, one.minor, *one.minors[:MAX_MINORS])
+        places = [self._newest(one.distributions)]
+        if one.inherits:
+            places.append(self._of_prefix.get(posixpath.dirname(one.base), {}))
+        for place in places:
+            present = [place[minor] for minor in minors if minor in place]
+            if present:
+                return max(present, key=_order)
         return None
-    isolated = one.kind in ("venv", "project") and not one.inherits
-    places = [[] if isolated else [d for d in user_site if d.minor == one.minor], one.distributions]
-    if one.inherits:
-        base = posixpath.dirname(one.base)
-        places += [other.distributions for other in everything if other.prefix == base]
-    for place in places:
-        present = [d.version for d in place if d.present and d.minor in (None, one.minor, *one.minors)]
-        if present:
-            return max(present, key=lambda version: [int(n) for n in re.findall(r"\d+", version)])
-    return None
 
 
 def _storage_root(one: Found, home: str, config: Mapping[str, Any], runicorn_dir: str) -> str | None:
@@ -276,14 +337,17 @@ def _storage_root(one: Found, home: str, config: Mapping[str, Any], runicorn_dir
         if isinstance(chosen, str) and chosen:
             if chosen == "~" or chosen.startswith("~/"):
                 chosen = home + chosen[1:]  # noqa: PLW2901
-            return posixpath.normpath(posixpath.join(home, chosen))
+            root = posixpath.normpath(posixpath.join(home, chosen))
+            return root if len(root) <= MAX_PATH else None
     return None
 
 
 def conda_variables(text: str) -> dict[str, str]:
-    """Return the variables in a ``conda-meta/state`` file (``conda env config vars set``)."""
+    """Return ``RUNICORN_DIR`` of a ``conda-meta/state`` file (``conda env config vars``), if it is set."""
     try:
-        values = json.loads(text).get("env_vars", {})
-    except (ValueError, AttributeError):
+        values = read_json_object(text, max_size=MAX_VARIABLES_BYTES).get("env_vars")
+    except InvalidJson:
         return {}
-    return {str(k): str(v) for k, v in values.items()} if isinstance(values, dict) else {}
+    # One of them counts here; the others may be anything.
+    root = values.get("RUNICORN_DIR") if isinstance(values, dict) else None
+    return {"RUNICORN_DIR": root} if isinstance(root, str) else {}

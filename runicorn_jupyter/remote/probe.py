@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import secrets
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runicorn_jupyter.errors import ConnectionTimeout, InternalError, SshUnavailable
+from runicorn_jupyter.jsontext import InvalidJson, read_json_object
 from runicorn_jupyter.models import Environment, ServerInfo
 from runicorn_jupyter.remote.bundle import SHELL, shell_input
-from runicorn_jupyter.remote.environments import Distribution, Found, conda_variables, list_environments
-from runicorn_jupyter.remote.state import RunningViewer, parse_state
+from runicorn_jupyter.remote.environments import (
+    MAX_MINORS,
+    MAX_PATH,
+    MAX_VARIABLES_BYTES,
+    Distribution,
+    Found,
+    conda_variables,
+    list_environments,
+)
+from runicorn_jupyter.remote.ownership import MAX_STATE_BYTES
+from runicorn_jupyter.remote.state import RunningViewer, read_state
 from runicorn_jupyter.ssh.command import Unfinished
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from runicorn_jupyter.ssh.connection import Connection
 
@@ -27,24 +39,34 @@ __all__ = ["PROBE_SECONDS", "Probe", "parse", "probe"]
 PROBE_SECONDS = 20.0
 """How long looking takes at most, unless there is less time."""
 MAX_ENVIRONMENTS = 500
-MAX_DEPTH = 50
-"""Of runicorn's configuration; its own has three."""
-MAX_RECORDS = 20000
+MAX_LIST_BYTES = 2**20
+"""Of the list of environments as JSON, so that no answer of the API is longer however paths are escaped."""
+MAX_ROOTS_BYTES = 2**16
+"""Of the list of roots as JSON."""
+MAX_RECORDS = 10000
 """Far more than so many environments make; the rest of a longer answer is not looked at."""
-MAX_OUTPUT_BYTES = 4 * 2**20
-# How many fields follow each tag of probe.sh.
-_FIELDS = {
-    "system": 7,
-    "python3": 2,
-    "config": 1,
-    "root": 1,
-    "viewer": 2,
-    "user": 0,
-    "env": 8,
-    "variables": 1,
-    "dist": 2,
-    "end": 1,
+MAX_OUTPUT_BYTES = 2 * 2**20
+MAX_CONFIG_BYTES = 65536
+"""Of runicorn's ``config.json``; probe.sh reads no more."""
+# The fields that follow each tag of probe.sh, by how many bytes each may have.
+_LINE = 256
+_FIELDS: dict[str, tuple[int, ...]] = {
+    "system": (_LINE, _LINE, _LINE, _LINE, _LINE, MAX_PATH, MAX_PATH),
+    "python3": (MAX_PATH, _LINE),
+    "config": (MAX_CONFIG_BYTES,),
+    "root": (MAX_PATH,),
+    "viewer": (MAX_STATE_BYTES, MAX_PATH),
+    "user": (),
+    "env": (_LINE, MAX_PATH, MAX_PATH, MAX_PATH, _LINE, MAX_PATH, _LINE, MAX_PATH),
+    "variables": (MAX_VARIABLES_BYTES,),
+    "dist": (MAX_PATH, _LINE),
+    "end": (_LINE,),
 }
+# How many of a kind count; of variables and distributions: for each environment, and the home.
+_MOST = {"system": 1, "python3": 1, "config": 1, "root": 100, "viewer": 100, "variables": 1, "dist": 64}
+_OF_EACH_ENVIRONMENT = {"variables", "dist"}
+_Item = TypeVar("_Item")
+_KINDS = {"base", "conda", "venv", "project", "pyenv", "asdf", "mise", "system"}
 _SECRET = re.compile("pass|secret|token|credential|private|ssh_connections|api_?key", re.IGNORECASE)
 _SAID_BYTES, _SAID_CHARACTERS = 4096, 200
 _NO_COMMANDS = "The server does not run commands for this account, so nothing is known of it."
@@ -107,16 +129,19 @@ async def probe(connection: Connection, *, timeout: float = PROBE_SECONDS) -> Pr
             raise ConnectionTimeout(
                 f"The server's shell did not answer within {timeout:.3g} seconds."
             ) from unfinished
-        return parse(unfinished.stdout, mark)
+        return await asyncio.to_thread(parse, unfinished.stdout, mark)
     except SshUnavailable:
         return Probe(notes=[_NO_COMMANDS])
     except InternalError:
         return Probe(notes=["The remote's answer is too long to be true, so nothing of it is used."])
-    return parse(done.stdout, mark, done.stderr)
+    return await asyncio.to_thread(parse, done.stdout, mark, done.stderr)
 
 
 def parse(output: bytes, mark: str, errors: bytes = b"") -> Probe:
     """Understand what ``probe.sh`` printed, however much of it came.
+
+    Time, memory and the result are linear in the size of the output, whatever it says. Call it in a thread:
+    it may take some tenths of a second.
 
     Parameters
     ----------
@@ -139,17 +164,27 @@ def parse(output: bytes, mark: str, errors: bytes = b"") -> Probe:
     return reader.result()
 
 
-def _records(answer: bytes) -> Iterator[tuple[str, list[str]]]:
-    """Yield the records that are complete; ones that are no UTF-8 have ``\\udc…`` in their place."""
-    fields = answer.split(b"\0")[:-1]
+def _records(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """Yield the records that are complete, up to the first that is none."""
     at = 0
-    while at < len(fields):
-        tag = fields[at].decode("utf-8", "replace")
-        end = at + 1 + _FIELDS.get(tag, len(fields))
-        if end > len(fields):
+
+    def take_field() -> bytes | None:
+        nonlocal at
+        end = answer.find(b"\0", at)
+        begin, at = at, end + 1
+        return answer[begin:end] if end >= 0 else None
+
+    while (tag := take_field()) is not None:
+        name = tag.decode("ascii", "replace")
+        if name not in _FIELDS:
             return
-        yield tag, [value.decode("utf-8", "surrogateescape") for value in fields[at + 1 : end]]
-        at = end
+        values = []
+        for _ in _FIELDS[name]:
+            value = take_field()
+            if value is None:
+                return
+            values.append(value)
+        yield name, values
 
 
 def _last_line(printed: bytes) -> str:
@@ -157,10 +192,6 @@ def _last_line(printed: bytes) -> str:
         plain_text(line).strip() for line in printed[-_SAID_BYTES:].decode("utf-8", "replace").splitlines()
     ]
     return next((line[:_SAID_CHARACTERS] for line in reversed(lines) if line), "")
-
-
-def _is_text(value: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 class _Reader:
@@ -171,21 +202,34 @@ class _Reader:
         self._found: list[Found] = []
         self._user_site: list[Distribution] = []
         self._into: list[Distribution] = []
+        self._current: Found | None = None
         self._runicorn_dir = ""
         self._python3 = ("", "")
         self._host = ("", "")
         self._os = ""
         self._states: list[tuple[str, str]] = []
+        self._seen: Counter[str] = Counter()
         self._unreadable = 0
+        self._left_out = 0
         self._ended = False
 
-    def take(self, tag: str, values: list[str]) -> None:
-        """Note one record."""
-        if all(map(_is_text, values)):
-            getattr(self, f"_take_{tag}")(*values)
-        else:
+    def take(self, tag: str, values: list[bytes]) -> None:
+        """Note one record, if it is text, within its bounds, and not one too many of its kind."""
+        if tag in ("env", "user"):
+            self._current, self._into = None, []  # what follows belongs to no other, even if this is left out
+            for kind in _OF_EACH_ENVIRONMENT:
+                self._seen[kind] = 0
+        self._seen[tag] += 1
+        too_long = any(len(value) > most for value, most in zip(values, _FIELDS[tag], strict=True))
+        if too_long or self._seen[tag] > _MOST.get(tag, MAX_RECORDS):
+            self._left_out += 1
+            return
+        try:
+            texts = [value.decode("utf-8") for value in values]
+        except UnicodeDecodeError:
             self._unreadable += 1
-            self._into = []
+            return
+        getattr(self, f"_take_{tag}")(*texts)
 
     def _take_system(  # noqa: PLR0917 - a record's fields, in their order
         self, host: str, boot: str, system: str, release: str, pretty: str, home: str, runicorn_dir: str
@@ -201,13 +245,19 @@ class _Reader:
 
     def _take_config(self, text: str) -> None:
         try:
-            value = json.loads(text)
-            config = _as_text(value, MAX_DEPTH) if isinstance(value, dict) else {}
-        except (ValueError, RecursionError):
+            value = read_json_object(text, max_size=MAX_CONFIG_BYTES)
+        except InvalidJson:
             self._probe.notes.append("runicorn's config.json on the remote cannot be read.")
             return
-        if "user_root_dir" in config:
-            config["user_root_dir"] = value["user_root_dir"]  # a path is used as it is
+        config = _as_text(value)
+        root, port = value.get("user_root_dir"), value.get("viewer_port")
+        # A path is used as it is; what is of another type says nothing.
+        config.pop("user_root_dir", None)
+        config.pop("viewer_port", None)
+        if isinstance(root, str):
+            config["user_root_dir"] = root
+        if type(port) is int and 0 < port < 65536:
+            config["viewer_port"] = port
         self._probe.config = config
 
     def _take_root(self, path: str) -> None:
@@ -230,24 +280,17 @@ class _Reader:
         inherits: str,
         libs: str,
     ) -> None:
-        minors = tuple(re.findall(r"lib/py[a-z]+(\d+\.\d+)", libs))
+        minors = tuple(re.findall(r"lib/py[a-z]{1,9}(\d{1,9}\.\d{1,9})", libs)[-MAX_MINORS:])
         one = Found(kind, path, prefix, python, version, base, inherits.strip().lower() == "true", minors)
-        self._into = one.distributions
-        if len(self._found) < MAX_ENVIRONMENTS and kind in (
-            "base",
-            "conda",
-            "venv",
-            "project",
-            "pyenv",
-            "asdf",
-            "mise",
-            "system",
-        ):
+        if len(self._found) < MAX_ENVIRONMENTS and kind in _KINDS:
             self._found.append(one)
+            self._current, self._into = one, one.distributions
+        else:
+            self._left_out += 1
 
     def _take_variables(self, text: str) -> None:
-        if self._found:
-            self._found[-1].variables = conda_variables(text)
+        if self._current is not None:
+            self._current.variables = conda_variables(text)
 
     def _take_dist(self, path: str, present: str) -> None:
         self._into.append(Distribution(path, present == "yes"))
@@ -273,6 +316,13 @@ class _Reader:
             runicorn_dir=self._runicorn_dir,
             python3=self._python3,
         )
+        listed = _within(MAX_LIST_BYTES, probe.environments, lambda one: one.model_dump_json())
+        if len(listed) < len(probe.environments):
+            probe.environments = listed
+            probe.notes.append(f"The list is too long to be true; only the first {len(listed)} are listed.")
+        roots = _within(MAX_ROOTS_BYTES, probe.roots, json.dumps)
+        self._left_out += len(probe.roots) - len(roots)
+        probe.roots = roots
         running = [viewer for viewer in map(_running, self._states) if viewer is not None]
         probe.viewers = [viewer for viewer in running if (viewer.host, viewer.boot) == self._host]
         if not self._ended:
@@ -281,35 +331,40 @@ class _Reader:
             )
         if self._unreadable:
             probe.notes.append(f"{self._unreadable} paths are not UTF-8 and are left out.")
+        if self._left_out:
+            probe.notes.append(
+                f"{self._left_out} parts of the remote's answer are too long, or too many of their kind, "
+                "and are left out."
+            )
         return probe
+
+
+def _within(max_bytes: int, items: list[_Item], to_json: Callable[[_Item], str]) -> list[_Item]:
+    """Return as many of the first items as together have no more bytes of JSON."""
+    kept = []
+    for item in items:
+        max_bytes -= len(to_json(item).encode())
+        if max_bytes < 0:
+            break
+        kept.append(item)
+    return kept
 
 
 def _running(state: tuple[str, str]) -> RunningViewer | None:
     """Return the viewer of a state file, if its process has the start time (proc(5), field 22) it names."""
     text, status = state
     fields = status.split()
-    try:
-        viewer = parse_state(json.loads(text))
-    except (ValueError, RecursionError):
-        return None
+    viewer = read_state(text)
     if viewer is None or len(fields) < 20 or fields[0] in ("Z", "X") or fields[19] != viewer.start_time:
         return None
     return viewer
 
 
-def _as_text(value: Any, depth: int) -> Any:
-    """Return a value of JSON without secrets, every word of it plain text.
-
-    Raises
-    ------
-    ValueError
-        If it is nested deeper than that.
-    """
-    if not depth:
-        raise ValueError("nested too deep")
+def _as_text(value: Any) -> Any:
+    """Return a value of JSON, whose depth `read_json` has bounded, without secrets and as plain text."""
     if isinstance(value, dict):
         kept = {key: one for key, one in value.items() if not _SECRET.search(key)}
-        return {plain_text(key): _as_text(one, depth - 1) for key, one in kept.items()}
+        return {plain_text(key): _as_text(one) for key, one in kept.items()}
     if isinstance(value, list):
-        return [_as_text(one, depth - 1) for one in value]
+        return [_as_text(one) for one in value]
     return plain_text(value) if isinstance(value, str) else value

@@ -15,9 +15,11 @@ from pydantic import (
     field_validator,
 )
 
+from runicorn_jupyter.jsontext import InvalidJson, read_json
+from runicorn_jupyter.remote.ownership import MAX_STATE_BYTES
 from runicorn_jupyter.remote.viewer_boot import STATE_VERSION
 
-__all__ = ["RunningViewer", "parse_state"]
+__all__ = ["RunningViewer", "parse_state", "read_state"]
 
 Line = Annotated[str, StringConstraints(max_length=4096)]
 
@@ -48,6 +50,14 @@ class RunningViewer(BaseModel):
         if not re.fullmatch(r"[A-Za-z0-9_-]+", secret.get_secret_value()):
             raise ValueError("is not of the form")
         return secret
+
+
+def read_state(text: str) -> RunningViewer | None:
+    """Return the viewer that a state file's text describes, or None if it is no such text."""
+    try:
+        return parse_state(read_json(text, max_size=MAX_STATE_BYTES))
+    except InvalidJson:
+        return None
 
 
 def parse_state(value: Any) -> RunningViewer | None:

@@ -29,7 +29,7 @@ FIELD = st.builds("".join, st.lists(NASTY | PLAIN, max_size=3)) | CONFIG
 def records(draw: st.DrawFn) -> list[str]:
     """Make one record of the probe's: its tag, and as many fields as it has."""
     tag = draw(st.sampled_from(sorted(_FIELDS)))
-    fields = draw(st.lists(FIELD, min_size=_FIELDS[tag], max_size=_FIELDS[tag]))
+    fields = draw(st.lists(FIELD, min_size=len(_FIELDS[tag]), max_size=len(_FIELDS[tag])))
     if tag == "env":
         fields[0] = draw(st.sampled_from(["venv", "conda", "base", "project", "pyenv", "system", "x"]))
     return [tag, *fields]
