@@ -8,79 +8,92 @@ import type { IHostAlias, IHostKey, IPrompt, IViewer } from './client.js';
 import type { IQuestions } from './flow.js';
 import { Facts, Fingerprint } from './panel/shared.js';
 import type { ICoordinate } from './tokens.js';
+import { ErrorBoundary } from './ui/ErrorBoundary.js';
 
-/** The body of a challenge: one field a prompt. */
-class PromptBody extends ReactWidget {
-  constructor(instruction: string, prompts: IPrompt[]) {
+/** The body of a dialog, and what was entered in it. */
+class QuestionBody<T> extends ReactWidget {
+  /**
+   * @param draw - Draws it, as a component does.
+   * @param read - Reads what was entered from the body's node.
+   */
+  constructor(
+    private readonly trans: TranslationBundle,
+    private readonly draw: () => JSX.Element,
+    private readonly read: (node: HTMLElement) => T
+  ) {
     super();
-    this.id = `rj-prompts-${(PromptBody._count += 1)}`;
     this.addClass('rj-Dialog');
-    this._instruction = instruction;
-    this._prompts = prompts;
   }
 
-  getValue(): string[] {
-    return Array.from(this.node.querySelectorAll('input'), input => input.value);
+  /** Whether the person cannot see what is asked. */
+  get hasFailed(): boolean {
+    return this._hasFailed;
+  }
+
+  getValue(): T {
+    return this.read(this.node);
   }
 
   override render(): JSX.Element {
+    const Body = this.draw;
     return (
-      <>
-        {this._instruction && <p className="rj-pre">{this._instruction}</p>}
-        {this._prompts.map((prompt, index) => (
-          <div key={index} className="rj-Field">
-            <label htmlFor={`${this.id}-${index}`}>{prompt.text.trim().replace(/:$/, '')}</label>
-            <input
-              id={`${this.id}-${index}`}
-              className="jp-mod-styled"
-              type={prompt.echo ? 'text' : 'password'}
-              autoComplete={prompt.echo ? 'off' : 'one-time-code'}
-              spellCheck={false}
-            />
-          </div>
-        ))}
-      </>
+      <ErrorBoundary
+        trans={this.trans}
+        onChange={hasFailed => {
+          this._hasFailed = hasFailed;
+        }}
+      >
+        <Body />
+      </ErrorBoundary>
     );
   }
 
-  private static _count = 0;
-  private readonly _instruction: string;
-  private readonly _prompts: IPrompt[];
+  private _hasFailed = false;
 }
 
-/** The body of a choice among hosts: all are chosen to begin with. */
-class HostsBody extends ReactWidget {
-  constructor(hosts: readonly IHostAlias[]) {
-    super();
-    this.addClass('rj-Dialog');
-    this._hosts = hosts;
-  }
+/** One field a prompt. */
+function Prompts(props: { instruction: string; prompts: IPrompt[] }): JSX.Element {
+  const id = React.useId();
+  return (
+    <>
+      {props.instruction && <p className="rj-pre">{props.instruction}</p>}
+      {props.prompts.map((prompt, index) => (
+        <div key={index} className="rj-Field">
+          <label htmlFor={`${id}-${index}`}>{prompt.text.trim().replace(/:$/, '')}</label>
+          <input
+            id={`${id}-${index}`}
+            className="jp-mod-styled"
+            type={prompt.echo ? 'text' : 'password'}
+            autoComplete={prompt.echo ? 'off' : 'one-time-code'}
+            spellCheck={false}
+          />
+        </div>
+      ))}
+    </>
+  );
+}
 
-  getValue(): string[] {
-    return Array.from(this.node.querySelectorAll('input'))
-      .filter(input => input.checked)
-      .map(input => input.value);
-  }
+/** A choice among hosts: all are chosen to begin with. */
+function Hosts(props: { hosts: readonly IHostAlias[] }): JSX.Element {
+  return (
+    <ul className="rj-Hosts">
+      {props.hosts.map(host => (
+        <li key={host.alias}>
+          <label>
+            <input type="checkbox" value={host.alias} defaultChecked /> {host.alias}{' '}
+            <span className="rj-Quiet">
+              {host.username}@{host.hostname}
+              {host.port === 22 ? '' : `:${host.port}`}
+            </span>
+          </label>
+        </li>
+      ))}
+    </ul>
+  );
+}
 
-  override render(): JSX.Element {
-    return (
-      <ul className="rj-Hosts">
-        {this._hosts.map(host => (
-          <li key={host.alias}>
-            <label>
-              <input type="checkbox" value={host.alias} defaultChecked /> {host.alias}{' '}
-              <span className="rj-Quiet">
-                {host.username}@{host.hostname}
-                {host.port === 22 ? '' : `:${host.port}`}
-              </span>
-            </label>
-          </li>
-        ))}
-      </ul>
-    );
-  }
-
-  private readonly _hosts: readonly IHostAlias[];
+function inputsOf(node: HTMLElement): HTMLInputElement[] {
+  return Array.from(node.querySelectorAll('input'));
 }
 
 /** Asks with modal dialogs; what changes nothing is always the default. */
@@ -92,10 +105,10 @@ export class DialogQuestions implements IQuestions {
   async trustHostKey(key: IHostKey): Promise<boolean> {
     const trans = this._trans;
     const where = key.port === 22 ? key.host : `${key.host}:${key.port}`;
-    const result = await showDialog({
+    return this._agree({
       title: trans.__('Is this really %1?', where),
-      body: (
-        <div className="rj-Dialog">
+      draw: () => (
+        <>
           <p>
             {trans.__(
               'You connect to this server for the first time. Its key has this fingerprint; compare it with what its administrator gave you.'
@@ -107,69 +120,62 @@ export class DialogQuestions implements IQuestions {
               [trans.__('Type of key'), key.key_type]
             ]}
           />
-        </div>
+        </>
       ),
-      buttons: [
-        Dialog.cancelButton({ label: trans.__("Don't connect") }),
-        Dialog.warnButton({ label: trans.__('Trust and connect') })
-      ],
-      defaultButton: 0
+      no: trans.__("Don't connect"),
+      yes: Dialog.warnButton({ label: trans.__('Trust and connect') })
     });
-    return result.button.accept;
   }
 
   async forgetHostKey(key: IHostKey): Promise<boolean> {
     const trans = this._trans;
-    const result = await showDialog({
+    return this._agree({
       title: trans.__('Forget the known key of %1?', key.host),
-      body: trans.__(
-        'Do this only if you know why the key changed. You will be shown the new fingerprint to compare.'
+      draw: () => (
+        <p>
+          {trans.__(
+            'Do this only if you know why the key changed. You will be shown the new fingerprint to compare.'
+          )}
+        </p>
       ),
-      buttons: [
-        Dialog.cancelButton({ label: trans.__('Keep it') }),
-        Dialog.warnButton({ label: trans.__('Forget the key') })
-      ],
-      defaultButton: 0
+      no: trans.__('Keep it'),
+      yes: Dialog.warnButton({ label: trans.__('Forget the key') })
     });
-    return result.button.accept;
   }
 
   async answer(host: string, instruction: string, prompts: IPrompt[]): Promise<string[] | null> {
     const trans = this._trans;
-    const result = await showDialog<string[]>({
+    return this._ask({
       title: trans.__('%1 asks', host),
-      body: new PromptBody(instruction, prompts),
-      buttons: [
-        Dialog.cancelButton({ label: trans.__('Cancel') }),
-        Dialog.okButton({ label: trans.__('Continue') })
-      ],
+      draw: () => <Prompts instruction={instruction} prompts={prompts} />,
+      read: node => inputsOf(node).map(input => input.value),
+      yes: Dialog.okButton({ label: trans.__('Continue') }),
       focusNodeSelector: 'input'
     });
-    return result.button.accept ? (result.value ?? []) : null;
   }
 
   /** Which hosts of the ssh config to save as connections; null if none after all. */
   async chooseHosts(hosts: readonly IHostAlias[]): Promise<string[] | null> {
     const trans = this._trans;
-    const result = await showDialog<string[]>({
+    return this._ask({
       title: trans.__('Save hosts of your SSH configuration'),
-      body: new HostsBody(hosts),
-      buttons: [
-        Dialog.cancelButton({ label: trans.__('Cancel') }),
-        Dialog.okButton({ label: trans.__('Save') })
-      ]
+      draw: () => <Hosts hosts={hosts} />,
+      read: node =>
+        inputsOf(node)
+          .filter(input => input.checked)
+          .map(input => input.value),
+      yes: Dialog.okButton({ label: trans.__('Save') })
     });
-    return result.button.accept ? (result.value ?? []) : null;
   }
 
   async replaceViewer(running: IViewer, wanted: ICoordinate): Promise<boolean> {
     const trans = this._trans;
     const nameOf = (at: IViewer | ICoordinate): string =>
       [at.env_name, at.remote_root].filter(Boolean).join(' · ');
-    const result = await showDialog({
+    return this._agree({
       title: trans.__('Show another viewer?'),
-      body: (
-        <div className="rj-Dialog">
+      draw: () => (
+        <>
           <p>
             {trans.__(
               'This connection shows a viewer already. It will be stopped; the training runs themselves are not touched.'
@@ -181,15 +187,39 @@ export class DialogQuestions implements IQuestions {
               [trans.__('Shown then'), nameOf(wanted)]
             ]}
           />
-        </div>
+        </>
       ),
-      buttons: [
-        Dialog.cancelButton({ label: trans.__('Keep it') }),
-        Dialog.okButton({ label: trans.__('Stop it and open') })
-      ],
-      defaultButton: 0
+      no: trans.__('Keep it'),
+      yes: Dialog.okButton({ label: trans.__('Stop it and open') })
     });
-    return result.button.accept;
+  }
+
+  /** Ask for a yes; Enter says no. */
+  private async _agree(question: {
+    title: string;
+    draw: () => JSX.Element;
+    no: string;
+    yes: Dialog.IButton;
+  }): Promise<boolean> {
+    const answer = await this._ask({ ...question, read: () => true, defaultButton: 0 });
+    return answer !== null;
+  }
+
+  /** Ask for what is entered; null if the person would rather not, or could not see what is asked. */
+  private async _ask<T>(question: {
+    title: string;
+    draw: () => JSX.Element;
+    read: (node: HTMLElement) => T;
+    no?: string;
+    yes: Dialog.IButton;
+    defaultButton?: number;
+    focusNodeSelector?: string;
+  }): Promise<T | null> {
+    const { title, draw, read, no, yes, ...options } = question;
+    const body = new QuestionBody(this._trans, draw, read);
+    const cancel = Dialog.cancelButton({ label: no ?? this._trans.__('Cancel') });
+    const result = await showDialog<T>({ title, body, buttons: [cancel, yes], ...options });
+    return result.button.accept && !body.hasFailed ? result.value : null;
   }
 
   private readonly _trans: TranslationBundle;

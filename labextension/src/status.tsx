@@ -5,7 +5,7 @@ import React from 'react';
 
 import { runicornIcon } from './icons.js';
 import type { Runicorn } from './model.js';
-import { RunicornContext, useRunicorn } from './panel/shared.js';
+import { useRunicorn, ViewRoot } from './panel/shared.js';
 
 /** Shows the number of connections; opens the panel when pressed. */
 export class StatusItem extends ReactWidget {
@@ -18,9 +18,9 @@ export class StatusItem extends ReactWidget {
 
   override render(): JSX.Element {
     return (
-      <RunicornContext.Provider value={this._runicorn}>
+      <ViewRoot runicorn={this._runicorn} isSmall>
         <StatusButton onPress={this._showPanel} />
-      </RunicornContext.Provider>
+      </ViewRoot>
     );
   }
 

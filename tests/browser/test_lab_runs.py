@@ -9,9 +9,17 @@ import pytest
 from playwright.async_api import Locator, expect
 
 from tests.browser.lab import LabPage, LabWorld, findings
+from tests.world.browser import Trouble
 from tests.world.environments import Trainer
+from tests.world.many_runs import many_runs
 
 pytestmark = pytest.mark.timeout(300)  # a walk is many waits of up to PATIENCE_SECONDS, beside other tests
+
+
+MIDDLE_OF_A_LINE = """line => {
+  const point = line.getPointAtLength(line.getTotalLength() / 2).matrixTransform(line.getScreenCTM());
+  return {x: point.x, y: point.y};
+}"""
 
 
 def row(lab_page: LabPage, name: str) -> Locator:
@@ -77,3 +85,116 @@ async def test_the_runs_of_all_servers_live(
     await expect(lab_page.overlay).to_have_count(0)
     await expect(lab_page.viewer.locator("canvas").first).to_be_visible()
     await lab_page.picture("lab-run-page")
+
+
+async def show_runs(lab: LabWorld, root: Path | None = None) -> str:
+    """Connect and open a viewer without its tab; give the connection's id."""
+    connection: str = lab.jupyter.post("connect", host="gpu1").json()["connection_id"]
+    at = {"connection_id": connection, "env_name": "torch", "auto_open": False}
+    started = lab.jupyter.post("viewer/start", **at, **({"remote_root": str(root)} if root else {}))
+    assert started.ok
+    return connection
+
+
+async def test_a_comparison_that_is_closed_or_loses_its_runs(lab_page: LabPage, lab: LabWorld) -> None:
+    """The table stays as it was, and has the runs again when the connection is back."""
+    page = lab_page.page
+    trouble = Trouble()
+    trouble.watch(page)
+    await lab_page.show_panel()
+    await lab_page.button("Runs of all servers").click()
+    await show_runs(lab)
+    rows = page.locator(".rj-Runs-body [role=row]")
+    count = len(lab.jupyter.get("runs").json()["runs"])
+    await expect(rows).to_have_count(count)
+    lines = page.locator(".rj-Runs-comparison svg .mark-line path")
+    for index in (0, 1):
+        await rows.nth(index).get_by_role("checkbox").click()
+    await page.get_by_role("button", name="Compare 2").click()
+    await expect(lines).to_have_count(2)
+    await page.get_by_role("button", name="Close the comparison").click()
+    await expect(lines).to_have_count(0)
+    await expect(rows).to_have_count(count)
+    await page.get_by_role("button", name="Compare 2").click()
+    await expect(lines).to_have_count(2)
+    await page.get_by_label("Metric", exact=True).select_option("accuracy")
+    await expect(page.get_by_label("Comparison of accuracy").locator("svg .mark-line path")).to_have_count(2)
+    await lab_page.button("Disconnect").click()
+    await expect(page.get_by_text("Connect to a server to see the training runs")).to_be_visible()
+    await show_runs(lab)
+    await expect(rows).to_have_count(count)
+    # The tab goes with a comparison open.
+    for index in (0, 1):
+        await rows.nth(index).get_by_role("checkbox").click()
+    await expect(lines).to_have_count(2)
+    await (
+        page.locator("#jp-main-dock-panel .lm-TabBar-tab", has_text="Runs")
+        .locator(".lm-TabBar-tabCloseIcon")
+        .click()
+    )
+    await expect(page.locator(".rj-Runs")).to_have_count(0)
+    assert trouble.page_errors == []
+    assert trouble.console_errors == []
+
+
+@pytest.mark.parametrize("size", [(1280, 900), (640, 400)])
+async def test_forty_runs_compared(
+    lab_page: LabPage,
+    lab: LabWorld,
+    finished_runs: Callable[..., Path],
+    tmp_path: Path,
+    size: tuple[int, int],
+) -> None:
+    """However many there are, the plot keeps its height, and each line can be told from the others."""
+    page = lab_page.page
+    await page.set_viewport_size({"width": size[0], "height": size[1]})
+    like = next(path.parent for path in sorted(finished_runs().rglob("meta.json")))
+    many_runs(tmp_path / "root", like, 41)
+    await lab_page.show_panel()
+    await lab_page.button("Runs of all servers").click()
+    await show_runs(lab, tmp_path / "root")
+    await expect(page.get_by_text("41 runs")).to_be_visible()
+    lines = page.locator(".rj-Runs-comparison svg .mark-line path")
+    legend = page.locator(".rj-Runs-legend li")
+    plot = page.locator(".rj-Runs-chart svg .background").first
+    chosen = 0
+    for count in (2, 12, 40):
+        await page.get_by_role("grid").focus()
+        for _ in range(count - chosen):
+            await page.keyboard.press("Space")
+            await page.keyboard.press("ArrowDown")
+        chosen = count
+        button = page.get_by_role("button", name=f"Compare {count}")
+        if await button.get_attribute("aria-expanded") == "false":
+            await button.click()
+        await expect(lines).to_have_count(count)
+        await expect(legend).to_have_count(count)
+        box = await plot.bounding_box()
+        assert box is not None
+        assert box["height"] >= 200
+        assert box["width"] >= 100
+    colors, dashes = [
+        await lines.evaluate_all("(lines, name) => lines.map(line => line.getAttribute(name))", name)
+        for name in ("stroke", "stroke-dasharray")
+    ]
+    assert len(set(zip(colors, dashes, strict=True))) == 40
+    of_legend = legend.locator("line")
+    assert colors == await of_legend.evaluate_all("lines => lines.map(line => line.getAttribute('stroke'))")
+
+    await legend.nth(39).scroll_into_view_if_needed()
+    await legend.nth(39).hover()
+    name = await legend.nth(39).get_by_role("button").get_attribute("title")
+    raised = page.locator(".rj-Runs-comparison .mark-line path.rj-mod-raised")
+    await expect(raised).to_have_count(1)
+    assert await raised.get_attribute("aria-label") == name
+    await expect(page.locator(".rj-Runs-comparison .mark-line path.rj-mod-faded")).to_have_count(39)
+    await lab_page.picture(f"lab-compare-40-{size[0]}")
+
+    await plot.scroll_into_view_if_needed()
+    at = await lines.first.evaluate(MIDDLE_OF_A_LINE)
+    await page.mouse.move(at["x"], at["y"] + 3)
+    await expect(raised).to_have_count(1)
+    await expect(legend.and_(page.locator("[data-raised]"))).to_have_count(1)
+    await page.get_by_label("Filter the runs").hover()
+    await expect(raised).to_have_count(0)
+    assert await findings(page, ".rj-Runs") == []

@@ -8,7 +8,7 @@ import type {
   IRunsServer,
   RunicornRemoteClient
 } from '../client.js';
-import { namesOf, type ISeries } from '../runs/chart.js';
+import { chartOf, MOST_LINES, namesOf, styleOf, type ISeries } from '../runs/chart.js';
 import { SeriesReader } from '../runs/comparing.js';
 import { RunsStore } from '../runs/store.js';
 import {
@@ -217,6 +217,41 @@ test('lines that would have the same name are told apart', () => {
     { name: 'wide', server: 'gpu1', id: '4' }
   ]);
   assert.deepEqual(names, ['base · gpu1', 'base · gpu2 · 2', 'base · gpu2 · 3', 'wide']);
+});
+
+/** The contrast of two colours as WCAG 2 defines it. */
+function contrast(one: string, other: string): number {
+  const luminance = (color: string): number => {
+    const [red, green, blue] = [1, 3, 5]
+      .map(at => parseInt(color.slice(at, at + 2), 16) / 255)
+      .map(part => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * red! + 0.7152 * green! + 0.0722 * blue!;
+  };
+  const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (high! + 0.05) / (low! + 0.05);
+}
+
+test('forty lines differ in colour or dash, and are seen in a light and in a dark theme', () => {
+  assert.equal(MOST_LINES, 40);
+  const styles = Array.from({ length: MOST_LINES }, (_, index) => styleOf(index));
+  assert.equal(new Set(styles.map(style => JSON.stringify(style))).size, MOST_LINES);
+  assert.equal(new Set(styles.slice(0, 10).map(style => style.color)).size, 10);
+  for (const { color } of styles) {
+    assert.ok(contrast(color, '#ffffff') >= 3, color);
+    assert.ok(contrast(color, '#111111') >= 3, color);
+  }
+});
+
+test('a chart gives each line the style that the list beside it shows, and its name', () => {
+  const series = ['b', 'a'].map(name => ({ name, steps: [1, 2], values: [0.5, null] }));
+  const chart = chartOf('loss', series, { step: 'Step' }, 400, 290) as any;
+  const { color, strokeDash, description } = chart.encoding;
+  assert.deepEqual(color.scale.domain, ['b', 'a']);
+  assert.deepEqual(color.scale.range, [styleOf(0).color, styleOf(1).color]);
+  assert.deepEqual(strokeDash.scale.range, [styleOf(0).dash, styleOf(1).dash]);
+  assert.equal(description.field, 'run');
+  assert.equal(color.legend, null);
+  assert.deepEqual(chart.data.values[1], { run: 'b', step: 2, value: null });
 });
 
 /** A client whose answers come when they are let go, and a reader with what it found. */

@@ -13,7 +13,7 @@ import { ConnectForm, type IConnected } from './ConnectForm.js';
 import { ConnectionCard } from './ConnectionCard.js';
 import { IconButton } from './fields.js';
 import { Saved } from './Saved.js';
-import { ErrorNote, RunicornContext, useRunicorn } from './shared.js';
+import { ErrorNote, useRunicorn, ViewRoot } from './shared.js';
 
 /** The panel as a widget. */
 export class RunicornPanel extends ReactWidget {
@@ -40,9 +40,9 @@ export class RunicornPanel extends ReactWidget {
 
   override render(): JSX.Element {
     return (
-      <RunicornContext.Provider value={this._runicorn}>
+      <ViewRoot runicorn={this._runicorn}>
         <PanelBody onOpen={this._openViewer} onShowRuns={this._showRuns} />
-      </RunicornContext.Provider>
+      </ViewRoot>
     );
   }
 

@@ -5,11 +5,31 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import type { Runicorn } from '../model.js';
+import { copyText } from '../ui/clipboard.js';
+import { ErrorBoundary } from '../ui/ErrorBoundary.js';
 import { errorWords, type IErrorWords, type Remedy } from '../words.js';
 import type { IHostKey, RunicornError } from '../client.js';
 
-/** Gives the panel's parts what they share. */
-export const RunicornContext = React.createContext<Runicorn | null>(null);
+/** Gives the parts of a view what they share; see `ViewRoot`. */
+const RunicornContext = React.createContext<Runicorn | null>(null);
+
+/** The root of a view: gives its parts what they share, and says so where they cannot be drawn. */
+export function ViewRoot(props: {
+  runicorn: Runicorn;
+  /** Whether there is room for a line only. */
+  isSmall?: boolean;
+  children: React.ReactNode;
+}): JSX.Element {
+  const { runicorn, isSmall, children } = props;
+  const readAll = async (): Promise<void> => {
+    await Promise.all([runicorn.store.refresh(), runicorn.runs.readAll()]);
+  };
+  return (
+    <ErrorBoundary trans={runicorn.trans} isSmall={isSmall} onReload={readAll}>
+      <RunicornContext.Provider value={runicorn}>{children}</RunicornContext.Provider>
+    </ErrorBoundary>
+  );
+}
 
 /** What the plugins share, and a render whenever the state changes. */
 export function useRunicorn(): Runicorn {
@@ -47,7 +67,7 @@ export function CopyButton(props: {
       aria-label={label}
       title={copied ? trans.__('Copied') : label}
       onClick={() => {
-        void navigator.clipboard.writeText(text).then(() => setCopied(true));
+        void copyText(text).then(() => setCopied(true));
       }}
       onBlur={() => setCopied(false)}
       onMouseLeave={() => setCopied(false)}

@@ -1,15 +1,15 @@
 /** One metric of several runs on top of each other, drawn by the Vega that JupyterLab has. */
 
-import { MimeModel, type IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { closeIcon } from '@jupyterlab/ui-components';
-import { Widget } from '@lumino/widgets';
 import React from 'react';
 
 import type { IRun } from '../client.js';
 import { IconButton } from '../panel/fields.js';
 import { ErrorNote, useRunicorn } from '../panel/shared.js';
-import { chartOf, VEGA_LITE, type ISeries } from './chart.js';
-import { MOST_RUNS, SeriesReader } from './comparing.js';
+import { MOST_LINES, VEGA_LITE, type ISeries } from './chart.js';
+import { SeriesReader } from './comparing.js';
+import { Plot } from './Plot.js';
 
 /** The comparison. */
 export function Comparison(props: {
@@ -39,7 +39,7 @@ export function Comparison(props: {
 
   React.useEffect(() => () => reader.dispose(), [reader]);
   React.useEffect(() => {
-    void reader.read({ runs: having.slice(0, MOST_RUNS), metric });
+    void reader.read({ runs: having.slice(0, MOST_LINES), metric });
   }, [reader, having, metric]);
 
   return (
@@ -53,40 +53,15 @@ export function Comparison(props: {
         />
       </div>
       {error !== null && <ErrorNote reason={error} trans={trans} />}
-      {having.length > MOST_RUNS && (
+      {having.length > MOST_LINES && (
         <p role="status">
-          {trans.__('Only the newest %1 of %2 runs are drawn.', MOST_RUNS, having.length)}
+          {trans.__('Only the newest %1 of %2 runs are drawn.', MOST_LINES, having.length)}
         </p>
       )}
       {series === null && error === null && <p role="status">{trans.__('Reading…')}</p>}
       {series !== null && rendermime?.mimeTypes.includes(VEGA_LITE) && (
-        <Chart metric={metric} series={series} rendermime={rendermime} onError={setError} />
+        <Plot metric={metric} series={series} rendermime={rendermime} onError={setError} />
       )}
     </section>
   );
-}
-
-function Chart(props: {
-  metric: string;
-  series: readonly ISeries[];
-  rendermime: IRenderMimeRegistry;
-  onError: (reason: unknown) => void;
-}): JSX.Element {
-  const { metric, series, rendermime, onError } = props;
-  const { trans } = useRunicorn();
-  const ref = React.useRef<HTMLDivElement>(null);
-
-  React.useEffect(() => {
-    const words = { step: trans.__('Step'), run: trans.__('Run') };
-    const renderer = rendermime.createRenderer(VEGA_LITE);
-    Widget.attach(renderer, ref.current!);
-    const model = new MimeModel({
-      data: { [VEGA_LITE]: chartOf(metric, series, words) },
-      metadata: { [VEGA_LITE]: { embed_options: { actions: false, renderer: 'svg' } } }
-    });
-    renderer.renderModel(model).catch(onError);
-    return () => renderer.dispose();
-  }, [metric, series, rendermime, trans, onError]);
-
-  return <div ref={ref} className="rj-Runs-chart" />;
 }

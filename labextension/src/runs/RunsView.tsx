@@ -9,7 +9,7 @@ import type { IRun } from '../client.js';
 import { runicornIcon } from '../icons.js';
 import type { Runicorn } from '../model.js';
 import { Choice, IconButton } from '../panel/fields.js';
-import { ErrorNote, RunicornContext, useRunicorn } from '../panel/shared.js';
+import { ErrorNote, useRunicorn, ViewRoot } from '../panel/shared.js';
 import { RUNS_ID } from '../tokens.js';
 import { Comparison } from './Comparison.js';
 import { RunsTable } from './RunsTable.js';
@@ -32,9 +32,9 @@ export class RunsView extends MainAreaWidget<ReactWidget> {
   constructor(options: IRunsViewOptions) {
     const { trans, runs } = options.runicorn;
     const content = ReactWidget.create(
-      <RunicornContext.Provider value={options.runicorn}>
+      <ViewRoot runicorn={options.runicorn}>
         <RunsBody {...options} />
-      </RunicornContext.Provider>
+      </ViewRoot>
     );
     content.addClass('rj-Runs');
     super({ content });

@@ -5,8 +5,6 @@ import { SharedReading } from '../reading.js';
 import { namesOf, type ISeries } from './chart.js';
 import { serverOf } from './table.js';
 
-/** How many runs are drawn: as many lines as a person can tell apart, and some more. */
-export const MOST_RUNS = 40;
 /** How many steps a line has at most: more than it has pixels. */
 const POINTS = 1000;
 /** How many runs are read at once; a browser has six requests for all of JupyterLab. */

@@ -76,6 +76,14 @@ export class RunsStore {
     return this._reading.again();
   }
 
+  /** Read everything again, if anybody follows. */
+  async readAll(): Promise<void> {
+    if (this._followers > 0) {
+      this._version = '';
+      await this.refresh();
+    }
+  }
+
   private async _read(): Promise<void> {
     try {
       const answer = await this._client.readRuns({ changedSince: this._version || undefined });

@@ -5,7 +5,7 @@ import React from 'react';
 
 import { Declined } from '../flow.js';
 import { LogView } from '../panel/LogView.js';
-import { ErrorNote, RunicornContext, useRunicorn } from '../panel/shared.js';
+import { ErrorNote, useRunicorn, ViewRoot } from '../panel/shared.js';
 import { stepWord } from '../words.js';
 import { openExternally } from './external.js';
 import type { ViewerFrame } from './frame.js';
@@ -20,9 +20,9 @@ export class Overlay extends ReactWidget {
 
   override render(): JSX.Element {
     return (
-      <RunicornContext.Provider value={this._frame.runicorn}>
+      <ViewRoot runicorn={this._frame.runicorn}>
         <OverlayBody frame={this._frame} />
-      </RunicornContext.Provider>
+      </ViewRoot>
     );
   }
 
