@@ -8,8 +8,6 @@ that the user did not name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
 __all__ = [
@@ -34,7 +32,6 @@ __all__ = [
     "ViewerAlreadyRunning",
     "ViewerNotRunning",
     "ViewerStartFailed",
-    "map_exceptions",
 ]
 
 
@@ -209,27 +206,3 @@ class Misconfigured(RemoteError):
 
     code = "misconfigured"
     status = 503
-
-
-@contextmanager
-def map_exceptions(
-    mapping: Mapping[type[BaseException], tuple[type[RemoteError], str]],
-) -> Iterator[None]:
-    """Turn a library's exceptions into ours at the boundary, once (after httpcore).
-
-    Parameters
-    ----------
-    mapping
-        From exception class to the error class to raise and its message. The first
-        entry that matches wins, so subclasses come before their bases. The original
-        stays as ``__cause__`` for the log.
-    """
-    try:
-        yield
-    except RemoteError:
-        raise
-    except BaseException as exc:
-        for source, (error, message) in mapping.items():
-            if isinstance(exc, source):
-                raise error(message) from exc
-        raise

@@ -24,12 +24,14 @@ from runicorn_jupyter.ssh.auth import Ask, Credentials
 from runicorn_jupyter.ssh.channel import CONNECT_FAILED, PROHIBITED, UNKNOWN_TYPE
 from runicorn_jupyter.ssh.command import Completed
 from runicorn_jupyter.ssh.dial import Dialled, Dialler, NoAnswer, Step
+from runicorn_jupyter.ssh.keepalive import Keepalive
 from runicorn_jupyter.ssh.link import ChannelRefused
+from runicorn_jupyter.ssh.mapping import established, failed_here, lost
 from runicorn_jupyter.ssh.reconnect import Reconnector
 from runicorn_jupyter.ssh.relay import Relays
 from runicorn_jupyter.ssh.sessions import Sessions
 from runicorn_jupyter.ssh.settings import Settings
-from runicorn_jupyter.ssh.stream import Stream, lost
+from runicorn_jupyter.ssh.stream import Stream
 from runicorn_jupyter.ssh.watchdog import watch
 
 if TYPE_CHECKING:
@@ -82,7 +84,6 @@ class Connection:
         self.relay_python = "python3"
         self._dialler = dialler
         self._timeout = 30.0
-        self._keepalive = settings.keepalive_seconds
         self._link = dialled.link
         self._relays = Relays(Sessions(dialled.link))
         self._forwarding = True
@@ -136,21 +137,17 @@ class Connection:
             If a server on the way refuses the credentials.
         """
         settings = settings or Settings()
-        keepalive = settings.keepalive_seconds
-        if target.server_alive_interval:
-            keepalive = min(keepalive, target.server_alive_interval)
         dialler = Dialler(
             target,
             credentials,
             settings.host_key_policy,
             ask,
-            keepalive,
+            Keepalive.of(target, settings.keepalive_seconds),
             allowed=settings.allowed_hosts,
         )
         dialled = await dialler.dial(timeout, on_step)
         connection = cls(connection_id, dialler, dialled, settings)
         connection._timeout = timeout
-        connection._keepalive = keepalive
         return connection
 
     # -- using it -------------------------------------------------------------------------------
@@ -269,10 +266,8 @@ class Connection:
         if self.status != "connected":
             self.hurry()
             raise self._down()
-        try:
+        with established():
             yield
-        except ConnectionResetError as error:
-            raise lost() from error
 
     def _down(self) -> ConnectionLost:
         if self.status == "disconnected":
@@ -354,7 +349,7 @@ class Connection:
 
     async def _keep(self) -> None:
         while True:
-            end = await watch(self._link, self._keepalive)
+            end = await watch(self._link, self._dialler.keepalive)
             log.info("%s: the connection to %s is %s", self.connection_id, self.target.asked, end)
             self.last_error = lost()
             self._set("reconnecting")
@@ -377,7 +372,7 @@ class Connection:
         try:
             return await again.dial(self._timeout)
         except OSError as error:  # of this machine: no descriptors, no memory
-            raise SshUnavailable(f"Connecting failed here: {error.strerror}.") from error
+            raise failed_here(error) from error
         except NoAnswer as error:
             raise AuthenticationFailed(
                 f"{self.target.asked} asked something to let you in again, and nobody answered; connect anew."

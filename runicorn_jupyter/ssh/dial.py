@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import paramiko
 
-from runicorn_jupyter.errors import ConnectionTimeout, HostNotAllowed, RemoteError, SshUnavailable
+from runicorn_jupyter.errors import ConnectionTimeout, HostNotAllowed, SshUnavailable
 from runicorn_jupyter.models import Prompt
 from runicorn_jupyter.ssh import hostkeys, tcp
 from runicorn_jupyter.ssh.allowlist import ANY_HOST, AllowedHosts
 from runicorn_jupyter.ssh.auth import Ask, Credentials, authenticate
 from runicorn_jupyter.ssh.channel import PROHIBITED
+from runicorn_jupyter.ssh.keepalive import Keepalive
 from runicorn_jupyter.ssh.known_hosts_file import Entry
 from runicorn_jupyter.ssh.link import ChannelRefused, Link
+from runicorn_jupyter.ssh.mapping import handshake
 from runicorn_jupyter.ssh.nested import ChannelWire
 from runicorn_jupyter.ssh.proxycommand import CommandWire
 from runicorn_jupyter.ssh.update_host_keys import HostKeyUpdate
@@ -68,8 +70,8 @@ class Dialler:
     ask
         Answers questions during authentication, in a worker thread; the time that takes does not
         count as the network's.
-    keepalive_seconds
-        For the kernel's own probes.
+    keepalive
+        For the kernel's own probes, and whoever watches the connection.
     tcp_seconds
         Give up on TCP after this long, if that is less than all of the time; a fresh attempt
         gets through a network that is back sooner than the repetitions of an old one.
@@ -81,7 +83,7 @@ class Dialler:
     credentials: Credentials
     policy: hostkeys.Policy
     ask: Ask | None
-    keepalive_seconds: float
+    keepalive: Keepalive
     tcp_seconds: float | None = None
     allowed: AllowedHosts = ANY_HOST
 
@@ -172,7 +174,7 @@ class Dialler:
         if below is None:
             if hop.proxy_command is not None:
                 return await CommandWire.start(hop.proxy_command)
-            sock = await tcp.connect(hop, self.keepalive_seconds, self.tcp_seconds, addresses)
+            sock = await tcp.connect(hop, self.keepalive, self.tcp_seconds, addresses)
             return SocketWire(sock)
         where = f"{hop.hostname} port {hop.port}"
         try:
@@ -281,47 +283,12 @@ def _exchange_keys(link: Link, hop: Target, told: Sequence[Entry]) -> paramiko.P
     transport = link.transport
     known = hostkeys.KnownHosts.for_target(hop, told)
     transport.host_key_algorithms = tuple(known.preferred_key_types(hop.known_hosts_name))
-    with _explained(link, hop):
+    with handshake(link, hop):
         transport.start_client()
         return transport.get_remote_server_key()
 
 
 def _authenticate(link: Link, hop: Target, credentials: Credentials, ask: Ask | None) -> None:
     """Authenticate on a transport whose host key was verified (in a worker thread)."""
-    with _explained(link, hop):
+    with handshake(link, hop):
         authenticate(link.transport, hop, credentials, ask)
-
-
-@contextlib.contextmanager
-def _explained(link: Link, hop: Target) -> Iterator[None]:
-    """Say in a sentence why the other side is no SSH server that we can use."""
-    try:
-        yield
-    except RemoteError:
-        raise
-    except paramiko.ssh_exception.IncompatiblePeer as error:
-        log.info("%s: %s", hop.asked, error)
-        raise SshUnavailable(
-            f"{hop.asked} offers only SSH algorithms that are too old or unknown here; "
-            "its SSH server needs an update."
-        ) from error
-    except (paramiko.SSHException, EOFError, OSError) as error:
-        raise _no_server(link, hop, error) from error
-
-
-def _no_server(link: Link, hop: Target, error: Exception) -> SshUnavailable:
-    where = f"{hop.hostname} port {hop.port}"
-    greeting = link.transport.greeting
-    if isinstance(link.wire, CommandWire):
-        words = link.wire.last_words()
-        said = f": {words}" if words else ""
-        return SshUnavailable(f"The ProxyCommand for {hop.asked} gave no SSH connection{said}.")
-    if any("MaxStartups" in line for line in greeting):
-        return SshUnavailable(f"{where} is busy with too many new connections; try again in a moment.")
-    if greeting and not link.transport.remote_version:
-        return SshUnavailable(f"{where} does not answer as an SSH server.")
-    if isinstance(error, paramiko.SSHException) and link.transport.remote_version:
-        return SshUnavailable(f"{where} does not keep to the SSH protocol.")
-    return SshUnavailable(
-        f"{where} closed the connection: too many new connections, or this address is not let in."
-    )

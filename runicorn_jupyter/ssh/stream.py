@@ -6,9 +6,9 @@ import asyncio
 import socket
 import warnings
 
-from runicorn_jupyter.errors import ConnectionLost
 from runicorn_jupyter.ssh.channel import ByteChannel
 from runicorn_jupyter.ssh.link import Waiter
+from runicorn_jupyter.ssh.mapping import established
 from runicorn_jupyter.ssh.pump import Pump
 from runicorn_jupyter.streams import End
 
@@ -64,10 +64,8 @@ class Stream:
         ConnectionLost
             If the SSH connection ended before the data did.
         """
-        try:
+        with established():
             return await self._waiter.until(lambda: self._channel.take(max_bytes))
-        except ConnectionResetError as error:
-            raise lost() from error
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of ``data``; wait while the other side, or the line, takes no more.
@@ -81,7 +79,7 @@ class Stream:
         """
         rest = memoryview(data).cast("B")
         sent = 0
-        try:
+        with established():
             while rest:
                 size = self._channel.put(rest)
                 rest = rest[size:]
@@ -92,8 +90,6 @@ class Stream:
                 elif sent >= SLICE_BYTES:
                     await asyncio.sleep(0)
                     sent = 0
-        except ConnectionResetError as error:
-            raise lost() from error
 
     async def send_to(self, sock: socket.socket, count: int, stall_seconds: float) -> None:
         """Pass the next ``count`` bytes on to a socket, past the event loop; nothing else may read meanwhile.
@@ -114,10 +110,8 @@ class Stream:
         ConnectionLost
             If the SSH connection ended.
         """
-        try:
+        with established():
             await Pump(self._channel, sock, count).run(stall_seconds)
-        except ConnectionResetError as error:
-            raise lost() from error
 
     def write_eof(self) -> None:
         """Say that no more data is written; reading goes on."""
@@ -128,8 +122,3 @@ class Stream:
         if not self._closed:
             self._closed = True
             self._channel.close()
-
-
-def lost() -> ConnectionLost:
-    """Make the error for an SSH connection that ended in the middle."""
-    return ConnectionLost("The SSH connection was lost and is being re-established; try again in a moment.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import socket
 import sys
 from collections.abc import Sequence
@@ -12,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import aiohappyeyeballs
 
-from runicorn_jupyter.errors import ConnectionTimeout, RemoteError, SshUnavailable
+from runicorn_jupyter.ssh.mapping import no_address, no_connection
 from runicorn_jupyter.ssh.worker import run_in_thread
 
 if TYPE_CHECKING:
-    from runicorn_jupyter.ssh.hosts import Target
+    from runicorn_jupyter.ssh.keepalive import Keepalive
+    from runicorn_jupyter.ssh.target import Target
 
 HAPPY_EYEBALLS_DELAY = 0.25
 """Seconds until the next address is tried beside the last (RFC 8305, section 8)."""
@@ -35,7 +35,7 @@ AddrInfo = tuple[int, int, int, str, tuple[str, int]]
 
 async def connect(
     target: Target,
-    keepalive_seconds: float,
+    keepalive: Keepalive,
     limit_seconds: float | None = None,
     addresses: Sequence[AddrInfo] | None = None,
 ) -> socket.socket:
@@ -45,8 +45,8 @@ async def connect(
     ----------
     target
         The first hop.
-    keepalive_seconds
-        The kernel's own probes begin after this long, and give up after twice as long.
+    keepalive
+        The kernel's own probes begin after its interval, and give up half as late again as the watchdog.
     limit_seconds
         Give up after this long; None leaves it to the system, ``ConnectTimeout`` and the caller.
     addresses
@@ -76,8 +76,8 @@ async def connect(
                 addresses, local_addr_infos=local, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY
             )
     except OSError as error:
-        raise _explain(error, target) from error
-    tune(sock, keepalive_seconds)
+        raise no_connection(error, target) from error
+    tune(sock, keepalive)
     return sock
 
 
@@ -92,34 +92,20 @@ async def resolve(name: str, port: int, family: int) -> list[AddrInfo]:
     try:
         found = await run_in_thread(socket.getaddrinfo, name, port, family, socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise SshUnavailable(
-            f"The host name {name} could not be resolved: check its spelling and the network."
-        ) from error
+        raise no_address(name) from error
     return found  # type: ignore[return-value]
 
 
-def _explain(error: OSError, target: Target) -> RemoteError:
-    where = f"{target.hostname} port {target.port}"
-    if isinstance(error, TimeoutError) or error.errno == errno.ETIMEDOUT:
-        return ConnectionTimeout(f"{where} did not answer in time: check the network, or a VPN or firewall.")
-    if error.errno == errno.ECONNREFUSED:
-        return SshUnavailable(f"{where} refused the connection: no SSH server listens there.")
-    if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
-        return SshUnavailable(f"{where} cannot be reached from here: check the network or the VPN.")
-    reason = error.strerror or "the system gave no reason"
-    return SshUnavailable(f"The connection to {where} failed: {reason}.")
-
-
-def tune(sock: socket.socket, keepalive_seconds: float) -> None:
+def tune(sock: socket.socket, keepalive: Keepalive) -> None:
     """Set what makes the socket quick and its death visible, as far as the system knows it."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    seconds = max(1, round(keepalive_seconds))
+    seconds = max(1, round(keepalive.seconds))
     options = {
         "TCP_KEEPIDLE": seconds,
         "TCP_KEEPINTVL": max(1, seconds // 3),
-        "TCP_KEEPCNT": 3,
-        "TCP_USER_TIMEOUT": round(2000 * keepalive_seconds),  # milliseconds
+        "TCP_KEEPCNT": 1 + keepalive.unanswered,
+        "TCP_USER_TIMEOUT": round(1500 * keepalive.silence_seconds),  # milliseconds
         "TCP_NOTSENT_LOWAT": NOT_SENT_BYTES,
     }
     numbers = {getattr(socket, name): value for name, value in options.items() if hasattr(socket, name)}

@@ -6,29 +6,27 @@ import asyncio
 import time
 from typing import Literal
 
+from runicorn_jupyter.ssh.keepalive import Keepalive
 from runicorn_jupyter.ssh.link import Link
 from runicorn_jupyter.ssh.wakeup import WakeUp
-
-UNANSWERED = 2
-"""So many keepalives without any sign of life mean that the connection is dead."""
 
 End = Literal["closed", "dead"]
 
 
-async def watch(link: Link, keepalive_seconds: float, wakeup: WakeUp | None = None) -> End:
+async def watch(link: Link, keepalive: Keepalive, wakeup: WakeUp | None = None) -> End:
     """Return when the link has ended; end it when the other side gives no sign of life any more.
 
-    After two thirds of ``keepalive_seconds`` without a sign of life a keepalive is sent that the server
-    must answer, a third later another one, and a third after that the link is dead: 20 s for the default
-    of 15. Any byte that comes counts, and so does one that had to wait and went out, so a line that is
-    slow and full is not taken for a dead one. After a sleep the question is put at once.
+    After two thirds of the interval without a sign of life a keepalive is sent that the server must
+    answer, each third another one, and a third after the last that may stay unanswered the link is dead:
+    20 s for the default of 15. Any byte that comes counts, and so does one that had to wait and went out,
+    so a line that is slow and full is not taken for a dead one. After a sleep the question is put at once.
 
     Parameters
     ----------
     link
         What to watch.
-    keepalive_seconds
-        The interval.
+    keepalive
+        How often to ask, and how often in vain.
     wakeup
         Tells that the machine was asleep; for tests.
 
@@ -37,7 +35,7 @@ async def watch(link: Link, keepalive_seconds: float, wakeup: WakeUp | None = No
     str
         ``closed`` if the link ended by itself, ``dead`` if this ended it.
     """
-    third = keepalive_seconds / 3
+    third = keepalive.seconds / 3
     wakeup = wakeup or WakeUp()
     asked_at, asked = 0.0, 0
     while not link.ended.done():
@@ -49,7 +47,7 @@ async def watch(link: Link, keepalive_seconds: float, wakeup: WakeUp | None = No
             asked_at, asked = now, 1
             link.probe()
         elif now >= due:
-            if asked == UNANSWERED:
+            if asked >= keepalive.unanswered:
                 link.close()
                 await link.ended
                 return "dead"

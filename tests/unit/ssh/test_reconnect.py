@@ -25,6 +25,7 @@ from runicorn_jupyter.models import Prompt
 from runicorn_jupyter.ssh import reconnect
 from runicorn_jupyter.ssh.auth import Credentials
 from runicorn_jupyter.ssh.connection import Connection, Settings
+from runicorn_jupyter.ssh.keepalive import Keepalive
 from runicorn_jupyter.ssh.reconnect import Reconnector, delay
 from runicorn_jupyter.ssh.wakeup import WakeUp
 from runicorn_jupyter.ssh.watchdog import watch
@@ -103,7 +104,7 @@ async def test_waking_up_asks_at_once(sshd: Sshd, connect: Connect) -> None:
     heard = connection._link.progress_at
     slept = itertools.count(step=300)  # a machine that sleeps five minutes between any two looks
     wakeup = WakeUp(sleepless=lambda: time.monotonic() + next(slept))
-    watching = asyncio.create_task(watch(connection._link, 3600, wakeup))
+    watching = asyncio.create_task(watch(connection._link, Keepalive(3600), wakeup))
     async with asyncio.timeout(LIMIT):
         while connection._link.progress_at == heard:  # the server's answer to the question
             await asyncio.sleep(0.01)

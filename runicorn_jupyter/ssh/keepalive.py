@@ -1,0 +1,45 @@
+"""When a connection counts as dead: how often to ask the server, and how often in vain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runicorn_jupyter.ssh.target import Target
+
+UNANSWERED = 2
+"""Unanswered keepalives that mean a dead connection, where the ssh config asks for none itself."""
+
+
+@dataclass(frozen=True)
+class Keepalive:
+    """How the death of a connection is noticed.
+
+    Parameters
+    ----------
+    seconds
+        The interval; the first keepalive is sent after two thirds of it without a sign of life, each further
+        one a third later.
+    unanswered
+        How many in a row may stay without any sign of life.
+    """
+
+    seconds: float
+    unanswered: int = UNANSWERED
+
+    @classmethod
+    def of(cls, target: Target, seconds: float) -> Keepalive:
+        """Return what the host's ``ServerAliveInterval`` and ``ServerAliveCountMax`` make of an interval.
+
+        A shorter ``ServerAliveInterval`` counts. As in ssh, ``ServerAliveCountMax`` means something only
+        where there is an interval.
+        """
+        if not target.server_alive_interval:
+            return cls(seconds)
+        return cls(min(seconds, target.server_alive_interval), max(1, target.server_alive_count_max))
+
+    @property
+    def silence_seconds(self) -> float:
+        """The longest silence of a connection that is not dead."""
+        return self.seconds * (2 + self.unanswered) / 3
