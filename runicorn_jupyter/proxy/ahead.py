@@ -19,7 +19,7 @@ from runicorn_jupyter.errors import RemoteError
 from runicorn_jupyter.http1 import BadResponse, Head
 from runicorn_jupyter.proxy.cache import is_hashed
 from runicorn_jupyter.proxy.headers import VIEWER_HOST
-from runicorn_jupyter.proxy.html import MAX_HTML_BYTES, is_html
+from runicorn_jupyter.proxy.html import HEAD_BYTES, MAX_HTML_BYTES, is_html
 from runicorn_jupyter.streams import END
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ class Ahead:
         page = await self._fetch("/", (("accept", "text/html"),), MAX_HTML_BYTES)
         if page is None or not is_html(page.head.get("content-type")):
             return
-        for path in dict.fromkeys(found.decode() for found in _LINK.findall(page.body)):
+        links = _LINK.findall(page.body, 0, HEAD_BYTES)
+        for path in dict.fromkeys(found.decode() for found in links):
             is_known = cache.find(self._endpoint.host_key, path, ("gzip",)) is not None
             if is_hashed(path) and not is_known and len(self._assets) < MAX_ASKED:
                 task = asyncio.create_task(self._keep(cache, path))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from email.message import Message
 from functools import cache
 from importlib.resources import files
 
@@ -13,16 +12,26 @@ from runicorn_jupyter.proxy.storage import MAX_STORAGE_BYTES
 MAX_HTML_BYTES = 2 * 2**20
 """The largest page that is read whole to be rewritten; any other body streams through."""
 
+LOOP_BYTES = 65536
+"""A page, with what it stores, that is larger than this is rewritten by a thread, not on the event loop."""
+
 SHIM_FILES = ("shim.js", "shim_state.js")
 """What runs first in each page."""
 
-_ATTRIBUTE = re.compile(rb"""((?:\s|["'])(?:src|href)\s*=\s*["']?)/(?!/)""", re.IGNORECASE)
-_COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
-_OPENERS = tuple(
-    re.compile(rb"<" + name + rb"(?:\s[^>]*)?>", re.IGNORECASE) for name in (b"head", b"html", b"!doctype")
-)
+MAX_LINKS = 10000
+"""The most links that get the prefix: each makes the page longer than the viewer sent it."""
+
+HEAD_BYTES = 65536
+"""Where the page's head is looked for."""
+
+_ATTRIBUTE = re.compile(rb"""(?:\s|["'])(?:src|href)\s*=\s*["']?(?=/(?!/))""", re.IGNORECASE)
+_OPENER = re.compile(rb"<(head|html|!doctype)(?=[\s>])", re.IGNORECASE)
+_RANKS = {b"head": 3, b"html": 2, b"!doctype": 1}
 _BOM = b"\xef\xbb\xbf"
-_NOT_ASCII_COMPATIBLE = re.compile(r"utf-?(?:16|32)|ucs|iso-2022|hz-|utf-?7", re.IGNORECASE)
+_CHARSET = re.compile(r"""charset\s*+=\s*+["']?+\s*+([^\s"';,]+)""", re.IGNORECASE)
+_NOT_ASCII_COMPATIBLE = re.compile(
+    r"utf-?(?:16|32)|ucs|iso-?10646|csunicode|unicode|iso-2022|hz-|utf-?7", re.IGNORECASE
+)
 
 
 class UnsupportedHtml(ValueError):
@@ -65,11 +74,10 @@ def rewrite(page: bytes, content_type: str, prefix: str, items: dict[str, str]) 
     UnsupportedHtml
         If its charset is not a superset of ASCII.
     """
-    header = Message()
-    header["Content-Type"] = content_type
-    if _NOT_ASCII_COMPATIBLE.match(header.get_content_charset("utf-8")):
+    # Whichever of several a browser believes.
+    if any(_NOT_ASCII_COMPATIBLE.match(charset) for charset in _CHARSET.findall(content_type)):
         raise UnsupportedHtml("the page's charset is not a superset of ASCII")
-    page = _ATTRIBUTE.sub(lambda found: _prefixed(found, prefix), page)
+    page = _with_prefix(page, prefix.encode())
     at = _place(page)
     return page[:at] + shim_tag(prefix, items) + page[at:]
 
@@ -77,7 +85,11 @@ def rewrite(page: bytes, content_type: str, prefix: str, items: dict[str, str]) 
 def shim_tag(prefix: str, items: dict[str, str]) -> bytes:
     """Give the ``<script>`` with the shim and its settings; pure ASCII, whatever they hold."""
     settings = script_json(
-        {"prefix": prefix.rstrip("/"), "storage": items, "storageLimit": MAX_STORAGE_BYTES}
+        {
+            "prefix": prefix.rstrip("/"),
+            "storage": items,
+            "storageLimit": MAX_STORAGE_BYTES,
+        }
     )
     return f"<script>(() => {{\n{shim_source()}\nrunicornShim({settings});\n}})();</script>".encode()
 
@@ -88,18 +100,41 @@ def script_json(value: object) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _prefixed(found: re.Match[bytes], prefix: str) -> bytes:
-    path = prefix.encode()
-    if found.string.startswith(path, found.end() - 1):
-        return found.group()
-    return found.group(1) + path
+def _with_prefix(page: bytes, prefix: bytes) -> bytes:
+    """Put the prefix before each absolute path in a ``src`` or ``href`` that lacks it."""
+    pieces: list[bytes] = []
+    done = 0
+    for found in _ATTRIBUTE.finditer(page):
+        if page.startswith(prefix, found.end()):
+            continue
+        if len(pieces) >= 2 * MAX_LINKS:
+            raise UnsupportedHtml(f"the page has more than {MAX_LINKS} links")
+        pieces += page[done : found.end()], prefix
+        done = found.end() + 1
+    return b"".join((*pieces, page[done:]))
 
 
 def _place(page: bytes) -> int:
-    """Where the shim goes: after the first of ``<head>``, ``<html>`` and the doctype that is there."""
-    visible = _COMMENT.sub(lambda found: b" " * len(found.group()), page)
-    for opener in _OPENERS:
-        found = opener.search(visible)
-        if found is not None:
-            return found.end()
-    return len(_BOM) if page.startswith(_BOM) else 0
+    """Where the shim goes: after the first of ``<head>``, ``<html>`` and the doctype that is there.
+
+    One pass over the beginning of the page; what a comment holds is passed over.
+    """
+    place = len(_BOM) if page.startswith(_BOM) else 0
+    rank = 0
+    at = page.find(b"<", 0, HEAD_BYTES)
+    while at >= 0:
+        if page.startswith(b"<!--", at):
+            end = page.find(b"-->", at + 2, HEAD_BYTES)
+            if end < 0:
+                break
+        else:
+            opener = _OPENER.match(page, at, HEAD_BYTES)
+            end = at if opener is None else page.find(b">", at, HEAD_BYTES)
+            if end < 0:
+                break
+            if opener is not None and _RANKS[opener[1].lower()] > rank:
+                rank, place = _RANKS[opener[1].lower()], end + 1
+                if rank == _RANKS[b"head"]:
+                    break
+        at = page.find(b"<", end + 1, HEAD_BYTES)
+    return place

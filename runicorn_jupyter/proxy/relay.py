@@ -247,8 +247,12 @@ class Relay:
             handler.clear_header(name)
         handler.set_header("Cache-Control", "no-store")
         items = self._viewer.endpoint.storage.items
-        body = html.rewrite(bytes(page), head.get("content-type") or "", handler.prefix, items)
+        asked = bytes(page), head.get("content-type") or "", handler.prefix, items
         self.close()
+        if len(page) > html.LOOP_BYTES:
+            body = await asyncio.to_thread(html.rewrite, *asked)
+        else:
+            body = html.rewrite(*asked)
         if self._method != "HEAD":
             handler.write(body)
         else:

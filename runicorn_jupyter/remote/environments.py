@@ -201,10 +201,11 @@ def find(environments: Iterable[Environment], env_name: str) -> Environment:
         for one in known:
             if getattr(one, attribute) == wanted:
                 return one
-    # DOTALL: with the last character a parenthesis, the first match is the whole text, in linear time.
-    placed = re.fullmatch(r"(.+) \((~?/.*)\)", env_name, re.DOTALL) if env_name.endswith(")") else None
-    if placed:
-        there = [one for one in known if _is_at(one, placed[1], placed[2].rstrip("/"))]
+    opened = max(env_name.rfind(" (/"), env_name.rfind(" (~/"))
+    if opened > 0 and env_name.endswith(")"):
+        there = [
+            one for one in known if _is_at(one, env_name[:opened], env_name[opened + 2 : -1].rstrip("/"))
+        ]
         if len(there) == 1:
             return there[0]
     begun = [one for one in known if env_name and one.name.startswith(env_name)]

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runicorn_jupyter.proxy.html import (
+    HEAD_BYTES,
+    MAX_LINKS,
     SHIM_FILES,
     UnsupportedHtml,
     is_html,
@@ -110,3 +112,29 @@ def test_html_is_known(content_type: str) -> None:
 )
 def test_everything_else_is_not(content_type: str | None) -> None:
     assert not is_html(content_type)
+
+
+@pytest.mark.parametrize(
+    ("page", "place"),
+    [
+        (b"<!--><head>", len(b"<!--><head>")),  # an empty comment, as browsers read it
+        (b"<!-- <head>", 0),
+        (b"<!doctype html><!-- <html>", len(b"<!doctype html>")),
+        (b"<html>" + b" " * HEAD_BYTES + b"<head>", len(b"<html>")),
+        (b" " * HEAD_BYTES + b"<head>", 0),
+        (b"<!--" * 500_000, 0),
+    ],
+)
+def test_the_head_is_looked_for_at_the_beginning_only(page: bytes, place: int) -> None:
+    assert shimless(rewrite(page, HTML, PREFIX, {})) == page[:place] + b"{shim}" + page[place:]
+
+
+def test_a_page_of_links_is_refused() -> None:
+    with pytest.raises(UnsupportedHtml):
+        rewrite(b' src="/"' * (MAX_LINKS + 1), HTML, PREFIX, {})
+    assert len(rewrite(b' src="/"' * MAX_LINKS, HTML, PREFIX, {})) > MAX_LINKS * len(PREFIX)
+
+
+def test_a_charset_hidden_behind_another_is_refused() -> None:
+    with pytest.raises(UnsupportedHtml):
+        rewrite(b"<p>", 'text/html; x=";charset=utf-8;"; charset=" utf-16"', PREFIX, {})

@@ -1,0 +1,97 @@
+"""Whether a function's cost grows no faster than what it is given: steps are counted, and C's work is timed.
+
+Steps are lines of Python that run, the same on every machine. What one line makes C do (a regular expression,
+a copy) is CPU time of the thread, the least of several; that of an input is compared with that of its quarter
+and with a plain loop over its bytes, so how fast the machine is, and what else it does, plays no part.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from types import FrameType
+from typing import Any
+
+GROWTH = 4
+"""How much larger the second input is than the first."""
+
+MAX_GROWTH = 8
+"""Work may grow so much: a linear function's grows by 4, a quadratic one's by 16."""
+
+STEPS_PER_BYTE = 30
+"""The most lines for a byte of input."""
+
+ROUNDS = 3
+
+
+def count_steps(work: Callable[[], object]) -> int:
+    """Count the lines of Python that a piece of work runs."""
+    steps = 0
+
+    def trace(_frame: FrameType, event: str, _arg: Any) -> Any:
+        nonlocal steps
+        steps += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return steps
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """Give the CPU time of this thread for a piece of work: the least of several rounds."""
+    least = float("inf")
+    for _ in range(ROUNDS):
+        before = time.thread_time()
+        work()
+        least = min(least, time.thread_time() - before)
+    return least
+
+
+def _loop(data: bytes) -> None:
+    for _ in data:
+        pass
+
+
+def check_linear(
+    work: Callable[[bytes], object], unit: bytes, size: int, *, begin: bytes = b"", end: bytes = b""
+) -> None:
+    """Fail if the cost of a function grows faster than its input, up to its own limit.
+
+    Parameters
+    ----------
+    work
+        Takes the input; an error of its own counts as an answer.
+    unit
+        What the input is made of, again and again.
+    size
+        The largest input that it is given, in bytes.
+    begin, end
+        What stands around that.
+    """
+
+    def make(length: int) -> bytes:
+        return begin + unit * max(1, (length - len(begin) - len(end)) // len(unit)) + end
+
+    small = min(size // GROWTH, 512)
+    counted = [count_steps(partial(work, make(length))) for length in (small, small * GROWTH)]
+    assert counted[1] <= MAX_GROWTH * counted[0] + 200, f"steps: {counted}"
+    assert counted[1] <= STEPS_PER_BYTE * small * GROWTH + 1000, f"steps: {counted}"
+    # From below, so that what grows too fast is found before it takes minutes.
+    sizes = [size]
+    while sizes[0] > 4096:
+        sizes.insert(0, sizes[0] // GROWTH)
+    before = float("inf")
+    for length in sizes:
+        data = make(length)
+        took, loop = cpu_seconds(partial(work, data)), cpu_seconds(partial(_loop, data))
+        assert took <= MAX_GROWTH * before + 4 * loop, (
+            f"CPU seconds for {length} bytes: {took}, for a quarter: {before}"
+        )
+        before = took
