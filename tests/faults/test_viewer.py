@@ -7,14 +7,14 @@ server, and the hash of what comes through the viewer's URL.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
 from tests.faults import line_faults, our_faults, viewer_faults
 from tests.faults.count import Count
-from tests.faults.world import LIMIT, Held, World, open_world, require_root, until
+from tests.faults.world import LIMIT, Held, World, until
 
 
 def same_viewer(world: World, held: Held, seconds: float = LIMIT) -> None:
@@ -119,24 +119,6 @@ TABLE = [
     Row(our_faults.a_hundred_connections, nothing_left),
     Row(our_faults.everything_of_ours_dies, nothing_left, "brief"),
 ]
-
-
-@pytest.fixture(scope="module")
-def built_world() -> Iterator[World]:
-    """The world of all rows."""
-    reason = require_root()
-    if reason:
-        pytest.skip(reason)
-    with open_world() as made:
-        yield made
-
-
-@pytest.fixture
-def world(built_world: World) -> Iterator[World]:
-    """The world, mended before and after each row."""
-    built_world.restore()
-    yield built_world
-    built_world.restore()
 
 
 @pytest.mark.timeout(300)  # on a machine that does much else

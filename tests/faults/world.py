@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -115,6 +117,13 @@ class Held:
             "healthy",
         )
 
+    def answers(self) -> bool:
+        """Whether the viewer answers a request through its URL within a few seconds."""
+        try:
+            return self.ask("api/health", timeout=10).status_code == 200
+        except requests.RequestException:
+            return False
+
     def noticed(self) -> None:
         """Wait until the loss of the connection is noticed."""
         until("the loss is noticed", lambda: self.entry()["status"] == "reconnecting")
@@ -203,7 +212,7 @@ class World:
         self.disconnect_all(self.brief if jupyter is self.patient else self.patient)
         for each in jupyter.get("connections").json()["connections"]:
             held = Held(jupyter, each["connection_id"], each["viewer"] or {})
-            if held.viewer and not fields and held.is_well():
+            if held.viewer and not fields and held.is_well() and held.answers():
                 return held
             held.disconnect()
         return self.start(jupyter, self.connect(jupyter), **fields)
@@ -301,6 +310,26 @@ class World:
         assert answer.status_code == 200
         assert hashlib.sha256(answer.content).digest() == hashlib.sha256(self.asset.read_bytes()).digest()
 
+    def describe(self) -> str:
+        """Say how everything is, for the report of a failure; whatever of it cannot be asked says why."""
+        looks: list[tuple[str, Callable[[], str]]] = [
+            ("processes on the remote", lambda: "\n".join(map(str, self.remote_processes().items()))),
+            ("left on the remote", lambda: "\n".join(self.left_behind())),
+        ]
+        for name, server in (("patient", self.patient), ("brief", self.brief)):
+            looks += [
+                (f"{name}'s connections", partial(_connections, server)),
+                (f"the end of {name}'s log", partial(_tail, server.log)),
+            ]
+        looks += [(f"the end of {path.name}", partial(_tail, path)) for path in self.sshd.home.rglob("*.log")]
+        said = []
+        for what, look in looks:
+            try:
+                said.append(f"-- {what}:\n{look()}")
+            except (OSError, ValueError, KeyError) as error:
+                said.append(f"-- {what}: {error!r}")
+        return "\n".join(said)
+
     def restore(self) -> None:
         """Undo what faults may have left: the network, names, a changed sshd, a Jupyter that has ended."""
         self.names_known(True)
@@ -313,6 +342,18 @@ class World:
             self.patient = self.jupyter(self.times.lease)
         if self.brief.process.poll() is not None:
             self.brief = self.jupyter(self.times.brief_lease)
+
+
+def _connections(server: JupyterServer) -> str:
+    status = server.process.poll()
+    if status is not None:
+        return f"none: it has ended with {status}"
+    answer = server.request("GET", "connections", timeout=10)
+    return json.dumps(answer.json(), indent=1)
+
+
+def _tail(path: Path, lines: int = 40) -> str:
+    return "\n".join(path.read_text("utf-8", "replace").splitlines()[-lines:])
 
 
 def end_jupyter(server: JupyterServer) -> None:
