@@ -8,8 +8,8 @@ the process that wrote the file lives and, where the system tells, the port is t
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +20,8 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import requests
 from requests.auth import AuthBase
+
+from runicorn_jupyter.jsontext import InvalidJson, read_json
 
 __all__ = [
     "DEFAULT_URL",
@@ -38,6 +40,9 @@ DEFAULT_URL = "http://localhost:23300"
 
 _PROBE_TIMEOUT = (5.0, 20.0)
 """Seconds to connect and to answer for a server that a runtime file says is on this machine."""
+
+_MAX_FILE_BYTES = 65536
+"""Of a runtime file; Jupyter's have some hundred bytes."""
 
 _WILDCARDS = {"", "0.0.0.0", "::", "*"}  # noqa: S104 - compared with, never bound
 _LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
@@ -262,24 +267,31 @@ def _from_runtime_files() -> list[Server]:
     """List this user's live servers, the newest first, as their ``jpserver-*.json`` name them."""
     from jupyter_core.paths import jupyter_runtime_dir  # noqa: PLC0415 - only when nothing else named a server
 
-    files = []
+    found = []
     with contextlib.suppress(OSError):
         for path in Path(jupyter_runtime_dir()).glob("jpserver-*.json"):
-            with contextlib.suppress(OSError):  # a server may end at any moment
-                files.append((path.stat(), path))
-    files.sort(key=lambda entry: entry[0].st_mtime, reverse=True)
-    servers = []
-    for stat, path in files:
-        if hasattr(os, "getuid") and stat.st_uid != os.getuid():
-            continue
-        try:
-            info = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):  # gone, or being written
-            continue
-        server = _from_info(info)
-        if server is not None:
-            servers.append(server)
-    return servers
+            with contextlib.suppress(OSError, InvalidJson):  # gone, or being written
+                changed, info = _read_runtime_file(path)
+                server = _from_info(info)
+                if server is not None:
+                    found.append((changed, server))
+    found.sort(key=lambda each: each[0], reverse=True)
+    return [server for _, server in found]
+
+
+def _read_runtime_file(path: Path) -> tuple[float, Any]:
+    """Read a runtime file and the time of its last change, if nobody but this user can have written it."""
+    from jupyter_core.paths import allow_insecure_writes  # noqa: PLC0415 - as in _from_runtime_files
+
+    # O_NONBLOCK: opening a FIFO must not hang before fstat can tell that it is one.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        found = os.fstat(file.fileno())
+        is_closed = allow_insecure_writes or not stat.S_IMODE(found.st_mode) & 0o022
+        is_own = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and is_closed)
+        if not is_own or not stat.S_ISREG(found.st_mode):
+            raise PermissionError
+        return found.st_mtime, read_json(file.read(_MAX_FILE_BYTES + 1), max_size=_MAX_FILE_BYTES)
 
 
 def _from_info(info: Any) -> Server | None:

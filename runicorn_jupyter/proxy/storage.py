@@ -7,13 +7,13 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from runicorn_jupyter.ssh.lockedfile import own_folder, read_own, write_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 log = logging.getLogger(__name__)
 
@@ -178,23 +178,16 @@ class StorageFolder:
         task.add_done_callback(self._tasks.discard)
 
     def _read(self, name: str) -> bytes:
-        with contextlib.suppress(OSError), (self._path / name).open("rb") as file:
-            return file.read(MAX_STORAGE_BYTES + 1)
+        with contextlib.suppress(OSError):
+            return read_own(self._path / name, MAX_STORAGE_BYTES)
         return b""
 
     def _write(self, name: str, content: bytes) -> None:
         try:
-            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self._path)  # 0600, and nobody else's name
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(content)
-                Path(temporary).replace(self._path / name)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            own_folder(self._path)
+            write_own(self._path / name, content)
             files = sorted(self._path.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
             for path in files[: -self._max_files]:
                 path.unlink(missing_ok=True)
         except OSError as exc:
-            log.warning("A viewer's settings could not be kept: %s", exc.strerror)
+            log.warning("A viewer's settings could not be kept: %s", exc.strerror or exc)

@@ -212,8 +212,14 @@ def _read_regular(path: Path) -> bytes:
             raise KeyFileError("it is not a regular file")
         if info.st_size > MAX_KEY_FILE:
             raise KeyFileError("it is larger than 64 KiB, so it is not a private key")
-        with os.fdopen(fd, "rb", closefd=False) as file:
-            return file.read(MAX_KEY_FILE + 1)
+        try:
+            with os.fdopen(fd, "rb", closefd=False) as file:
+                data = file.read(MAX_KEY_FILE + 1)
+        except OSError as exc:  # as of /proc/self/mem, which can be opened
+            raise KeyFileError(_why_not_open(exc)) from exc
+        if len(data) > MAX_KEY_FILE:  # what says that it is empty need not be
+            raise KeyFileError("it is larger than 64 KiB, so it is not a private key")
+        return data
     finally:
         os.close(fd)
 

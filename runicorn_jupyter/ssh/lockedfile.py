@@ -1,8 +1,9 @@
-"""Small files that several programs change: appending to them and replacing them, whole or not at all."""
+"""The one writer of our small files: folders and files of the user's alone, changed whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import sys
@@ -11,9 +12,134 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["append_line", "replace"]
+from jupyter_core.paths import allow_insecure_writes
 
-_IN_PROCESS = threading.Lock()  # flock() does not keep threads of one process apart everywhere
+__all__ = ["NotPrivate", "append_line", "make_folders", "own_folder", "read_own", "replace", "write_own"]
+
+_IN_PROCESS = threading.RLock()  # flock() does not keep threads of one process apart everywhere
+
+
+class NotPrivate(PermissionError):
+    """A file or folder of ours belongs to somebody else, or others may write to it; its text says which."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def make_folders(path: Path) -> None:
+    """Make a folder and those above it that are missing, each with mode 0700, whatever the umask.
+
+    Raises
+    ------
+    OSError
+        It cannot be made.
+    """
+    missing = []
+    while not path.exists():
+        missing.append(path)
+        path = path.parent
+    for one in reversed(missing):
+        with contextlib.suppress(FileExistsError):  # another process was first
+            one.mkdir(mode=0o700)
+
+
+def own_folder(path: Path) -> None:
+    """Make a folder of ours with `make_folders`, or close the one that is there to others.
+
+    Parameters
+    ----------
+    path
+        The folder, which holds nothing but our files. A link that its owner made leads to it.
+
+    Raises
+    ------
+    NotPrivate
+        It belongs to somebody else, or stays open to others.
+    OSError
+        It cannot be made.
+    """
+    make_folders(path)
+    if os.name != "posix":
+        return
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        info = os.fstat(fd)
+        if info.st_uid == os.geteuid() and stat.S_IMODE(info.st_mode) & 0o077:
+            with contextlib.suppress(PermissionError):
+                os.fchmod(fd, 0o700)
+            info = os.fstat(fd)
+        _require_own(info)
+    finally:
+        os.close(fd)
+
+
+def read_own(path: Path, max_bytes: int) -> bytes:
+    """Read a file of ours, if nobody else may have written it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    max_bytes
+        The most that it may hold.
+
+    Returns
+    -------
+    bytes
+        Its content; empty if there is no such file.
+
+    Raises
+    ------
+    NotPrivate
+        It belongs to somebody else, or others may write to it.
+    OSError
+        It cannot be read, is longer, or is not a regular file.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    try:
+        fd = os.open(path, flags | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError:
+        return b""
+    with os.fdopen(fd, "rb") as file:
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        _require_own(info)
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(errno.EFBIG, f"longer than {max_bytes} bytes")
+    return content
+
+
+def write_own(path: Path, content: bytes) -> None:
+    """Put a file of mode 0600 in the place of whatever has this name, all or nothing.
+
+    Parameters
+    ----------
+    path
+        The file, in a folder of `own_folder`.
+    content
+        All of it.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; what was there before still is.
+    """
+    _put(path, content, 0o600)
+
+
+def _require_own(info: os.stat_result) -> None:
+    """Fail closed as OpenSSH does for its own files: 0600 says nothing if somebody else wrote the content.
+
+    File systems without modes are for Jupyter's own setting to allow.
+    """
+    if os.name != "posix" or allow_insecure_writes:
+        return
+    if info.st_uid not in (os.geteuid(), 0):
+        raise NotPrivate("it belongs to another user")
+    if stat.S_IMODE(info.st_mode) & 0o022:
+        raise NotPrivate("others may write to it (chmod go-w)")
 
 
 def append_line(path: Path, line: bytes) -> None:
@@ -32,7 +158,7 @@ def append_line(path: Path, line: bytes) -> None:
     OSError
         It cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folders(path.parent)
     with _locked(path) as fd:
         info = os.fstat(fd)
         if not stat.S_ISREG(info.st_mode):
@@ -48,7 +174,7 @@ def append_line(path: Path, line: bytes) -> None:
         os.fsync(fd)
 
 
-def replace(path: Path, change: Callable[[bytes], bytes]) -> None:
+def replace(path: Path, change: Callable[[bytes], bytes], *, own: bool = False) -> None:
     """Replace a file's content atomically; readers see the old one or the new one.
 
     Parameters
@@ -57,34 +183,43 @@ def replace(path: Path, change: Callable[[bytes], bytes]) -> None:
         The file; made as by `append_line`. A symbolic link is followed.
     change
         Maps the old content (empty for a new file) to the new one; called under the lock.
+    own
+        Whether the file is ours alone: it is then checked as by `read_own`, and has mode 0600 afterwards.
 
     Raises
     ------
+    NotPrivate
+        It is to be ours alone, and is not.
     OSError
         It cannot be written; the old content is still there.
     """
     path = path.resolve()
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folders(path.parent)
     with _locked(path) as fd:
         info = os.fstat(fd)
         if not stat.S_ISREG(info.st_mode):
             return
+        if own:
+            _require_own(info)
         old = _read_all(fd)
         new = change(old)
-        if new == old:
-            return
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(new)
-                file.flush()
-                os.fsync(descriptor)
-                if sys.platform != "win32":
-                    os.fchmod(descriptor, stat.S_IMODE(info.st_mode))
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        if new != old:
+            _put(path, new, 0o600 if own else stat.S_IMODE(info.st_mode))
+
+
+def _put(path: Path, content: bytes, mode: int) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600, nobody else's name
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+            if sys.platform != "win32" and mode != 0o600:
+                os.fchmod(descriptor, mode)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 @contextlib.contextmanager

@@ -18,14 +18,17 @@ from jupyter_core.paths import jupyter_data_dir
 from pydantic import BaseModel, ValidationError
 
 from runicorn_jupyter.errors import InternalError, InvalidParameters
+from runicorn_jupyter.jsontext import InvalidJson, read_json
 from runicorn_jupyter.models import LastChoice, Profile
-from runicorn_jupyter.ssh.lockedfile import replace
+from runicorn_jupyter.ssh.lockedfile import NotPrivate, own_folder, read_own, replace, write_own
 
 __all__ = ["MAX_PROFILES", "MAX_REMEMBERED", "Profiles"]
 
 log = logging.getLogger(__name__)
 
 VERSION = 1
+MAX_FILE_BYTES = 16 * 2**20
+"""Of the file: as many entries as there can be, and each as long as it can be."""
 MAX_PROFILES = 1000
 """Connections that can be saved."""
 MAX_REMEMBERED = 200
@@ -150,13 +153,16 @@ class Profiles:
 
     def _read(self) -> dict[str, Any]:
         try:
-            data = self._path.read_bytes()
-        except FileNotFoundError:
-            data = b""
+            return _parse(read_own(self._path, MAX_FILE_BYTES))
         except OSError as exc:
-            log.exception("%s cannot be read", self._path)
-            raise InternalError("The file of saved connections cannot be read.") from exc
-        return _parse(data)
+            raise self._unusable("read", exc) from exc
+
+    def _unusable(self, what: str, exc: OSError) -> InternalError:
+        if isinstance(exc, NotPrivate):
+            log.warning("%s or its folder is not used: %s", self._path, exc)
+            return InternalError(f"The file of saved connections, or its folder, is not used: {exc}.")
+        log.error("%s cannot be %s: %s", self._path, what, exc)
+        return InternalError(f"The file of saved connections cannot be {what}.")
 
     def _change(self, change: Callable[[dict[str, Any]], None]) -> None:
         def rewrite(old: bytes) -> bytes:
@@ -168,24 +174,24 @@ class Profiles:
                 )
             if old and not _is_json(old):
                 # Somebody's editing went wrong: their text is theirs.
-                self._path.with_suffix(".broken.json").write_bytes(old)
+                write_own(self._path.with_suffix(".broken.json"), old)
             change(document)
             return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
         try:
-            replace(self._path, rewrite)
+            own_folder(self._path.parent)
+            replace(self._path, rewrite, own=True)
         except OSError as exc:
-            log.exception("%s cannot be written", self._path)
-            raise InternalError("The file of saved connections cannot be written.") from exc
+            raise self._unusable("written", exc) from exc
 
 
 def _parse(data: bytes) -> dict[str, Any]:
     loaded: Any = {}
     if data.strip():
         try:
-            loaded = json.loads(data)
-        except ValueError as exc:
-            log.warning("the file of saved connections is no JSON and counts as empty: %s", exc)
+            loaded = read_json(data, max_size=MAX_FILE_BYTES)
+        except InvalidJson as exc:
+            log.warning("the file of saved connections counts as empty: %s", exc)
     document: dict[str, Any] = loaded if isinstance(loaded, dict) else {}
     document.setdefault("version", VERSION)
     for name in ("profiles", "last"):
@@ -203,8 +209,8 @@ def _with(entries: builtins.list[Any], profiles: builtins.list[Profile]) -> buil
 
 def _is_json(data: bytes) -> bool:
     try:
-        json.loads(data)
-    except ValueError:
+        read_json(data, max_size=MAX_FILE_BYTES)
+    except InvalidJson:
         return False
     return True
 

@@ -128,6 +128,8 @@ def test_a_kernel_takes_only_the_server_that_lists_it(runtime_dir: Path, recorde
         '{"pid": 1}',
         '{"url": 3, "pid": 1, "port": 2}',
         '{"url": "http://[::1/", "pid": %d, "port": 2}',
+        "[" * 60000,
+        '{"url": "http://127.0.0.1:1", "port": 1, "pid": %d}' + " " * 65536,
     ],
 )
 def test_broken_runtime_files_are_passed_over(runtime_dir: Path, recorder: Recorder, text: str) -> None:
@@ -144,6 +146,24 @@ def test_a_dead_servers_token_is_never_sent(runtime_dir: Path, recorder: Recorde
     with RunicornRemoteClient(recorder.url) as client, pytest.raises(ApiError, match="login"):
         client.hosts()
     assert [a.headers.get("authorization") for a in recorder.asked] == [None]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
+@pytest.mark.parametrize("spoil", ["writable by the group", "writable by all", "a link", "a FIFO"])
+def test_a_runtime_file_that_others_could_have_made_is_not_believed(
+    runtime_dir: Path, recorder: Recorder, tmp_path: Path, spoil: str
+) -> None:
+    path = write_info(runtime_dir, recorder)
+    assert discovery.find_server() is not None
+    if spoil.startswith("writable"):
+        path.chmod(0o620 if "group" in spoil else 0o602)
+    else:
+        path.rename(tmp_path / "elsewhere")
+        if spoil == "a link":
+            path.symlink_to(tmp_path / "elsewhere")
+        else:
+            os.mkfifo(path, 0o600)
+    assert discovery.find_server() is None
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="giving a file away needs root")
