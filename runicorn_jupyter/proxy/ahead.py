@@ -57,10 +57,11 @@ _LINK = re.compile(rb"""\s(?:src|href)\s*=\s*["']?(/assets/[A-Za-z0-9_./-]+)""",
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer with status 200."""
+    """A whole answer with status 200, and the place that it came from."""
 
     head: Head
     body: bytes
+    partition: str
 
 
 class Habits:
@@ -92,10 +93,10 @@ class Ahead:
     pool
         The connections to it.
     habits
-        What is known of its pages.
+        Gives what is known of the pages of a partition.
     """
 
-    def __init__(self, endpoint: Endpoint, pool: Pool, habits: Habits) -> None:
+    def __init__(self, endpoint: Endpoint, pool: Pool, habits: Callable[[str], Habits]) -> None:
         self._endpoint = endpoint
         self._pool = pool
         self._habits = habits
@@ -133,7 +134,7 @@ class Ahead:
             return
         links = _LINK.findall(page.body, 0, HEAD_BYTES)
         for path in dict.fromkeys(found.decode() for found in links):
-            is_known = cache.find(self._endpoint.host_key, path, ("gzip",)) is not None
+            is_known = cache.find(self._endpoint.partition(), path, ("gzip",)) is not None
             if is_hashed(path) and not is_known and len(self._assets) < MAX_ASKED:
                 task = asyncio.create_task(self._keep(cache, path))
                 self._assets[path] = task
@@ -141,8 +142,10 @@ class Ahead:
 
     async def _keep(self, cache: AssetCache, path: str) -> None:
         answer = await self._fetch(path, (("accept", "*/*"), ("accept-encoding", "gzip")), MAX_SCRIPT_BYTES)
-        keeper = None if answer is None else cache.keeper(self._endpoint.host_key, path, answer.head.headers)
-        if answer is not None and keeper is not None:
+        if answer is None or answer.partition != self._endpoint.partition():
+            return
+        keeper = cache.keeper(answer.partition, path, answer.head.headers)
+        if keeper is not None:
             keeper.add(answer.body)
             keeper.keep()
 
@@ -159,7 +162,7 @@ class Ahead:
         loop = asyncio.get_running_loop()
         self.forget()
         self._opened_at = loop.time()
-        for target, headers in self._habits.begin():
+        for target, headers in self._habits(self._endpoint.partition()).begin():
             task = asyncio.create_task(self._fetch(target, headers, MAX_BYTES))
             self._answers[target] = headers, task
         self._expiry = loop.call_later(FRESH_SECONDS, self.forget)
@@ -167,7 +170,7 @@ class Ahead:
     def note(self, target: str, headers: list[tuple[str, str]]) -> None:
         """Learn that the page asked for this, and got an answer that could have been fetched ahead."""
         if asyncio.get_running_loop().time() - self._opened_at < LEARN_SECONDS:
-            self._habits.note(target, tuple(headers))
+            self._habits(self._endpoint.partition()).note(target, tuple(headers))
 
     async def take(self, target: str, headers: list[tuple[str, str]]) -> Answer | None:
         """Give the answer to exactly this request, once, if it was foreseen; else None."""
@@ -178,7 +181,8 @@ class Ahead:
             foreseen[1].cancel()
             return None
         await asyncio.wait([foreseen[1]])
-        return None if foreseen[1].cancelled() else foreseen[1].result()
+        answer = None if foreseen[1].cancelled() else foreseen[1].result()
+        return answer if answer is not None and answer.partition == self._endpoint.partition() else None
 
     def forget(self) -> None:
         """Give nothing of what was fetched: it is old, or something was changed since."""
@@ -199,6 +203,7 @@ class Ahead:
 
     async def _fetch(self, target: str, headers: Headers, limit: int) -> Answer | None:
         """Ask the viewer; None where that fails, or is no whole answer of at most so many bytes."""
+        partition = self._endpoint.partition()
         try:
             async with asyncio.timeout(FETCH_SECONDS):
                 connection = await self._pool.acquire()
@@ -215,7 +220,7 @@ class Ahead:
                         body += piece
                         if len(body) > limit:
                             return None
-                    return Answer(head, bytes(body))
+                    return Answer(head, bytes(body), partition)
                 finally:
                     self._pool.release(
                         connection

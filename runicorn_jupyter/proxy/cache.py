@@ -21,7 +21,7 @@ _KEPT_HEADERS = frozenset({"content-type", "content-encoding", "etag", "last-mod
 _OVERHEAD = 1024
 
 Key = tuple[str, str, str]
-"""Whose file: host key, path and content coding."""
+"""Which file: partition (``origin.partition_of``), path and content coding."""
 
 
 def is_hashed(path: str) -> bool:
@@ -53,7 +53,7 @@ class Asset:
 
 
 class AssetCache:
-    """Least recently used files by host key, path and content coding.
+    """Least recently used files by partition, path and content coding.
 
     Parameters
     ----------
@@ -67,24 +67,24 @@ class AssetCache:
         self._assets: OrderedDict[Key, Asset] = OrderedDict()
 
     def get(self, key: Key) -> Asset | None:
-        """Give a file that this very host sent, or ``None``."""
+        """Give a file that came from this very place, or ``None``."""
         asset = self._assets.get(key)
         if asset is not None:
             self._assets.move_to_end(key)
         return asset
 
-    def find(self, host_key: str, path: str, codings: tuple[str, ...]) -> Asset | None:
-        """Give a file in one of these codings, or in none, that this very host sent."""
-        found = (self.get((host_key, path, coding)) for coding in (*codings, ""))
+    def find(self, partition: str, path: str, codings: tuple[str, ...]) -> Asset | None:
+        """Give a file in one of these codings, or in none, that came from this very place."""
+        found = (self.get((partition, path, coding)) for coding in (*codings, ""))
         return next((asset for asset in found if asset is not None), None)
 
-    def keeper(self, host_key: str, path: str, headers: list[tuple[str, str]]) -> Keeper | None:
+    def keeper(self, partition: str, path: str, headers: list[tuple[str, str]]) -> Keeper | None:
         """Make what collects an answer while it passes; ``None`` where its headers forbid to keep it.
 
         Parameters
         ----------
-        host_key, path
-            Whose file, and which.
+        partition, path
+            Where from (``origin.partition_of``), and which file.
         headers
             The viewer's; names are lower-case.
         """
@@ -99,7 +99,7 @@ class AssetCache:
         ):
             return None
         coding = values.get("content-encoding", "").strip().lower()
-        key = host_key, path, "" if coding == "identity" else coding
+        key = partition, path, "" if coding == "identity" else coding
         return Keeper(self, key, tuple((name, value) for name, value in headers if name in _KEPT_HEADERS))
 
     def put(self, key: Key, asset: Asset) -> None:

@@ -7,7 +7,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
-from runicorn_jupyter.proxy.storage import MAX_STORAGE_BYTES
+from runicorn_jupyter.proxy.storage import MAX_ENTRIES, MAX_STORAGE_BYTES
 
 MAX_HTML_BYTES = 2 * 2**20
 """The largest page that is read whole to be rewritten; any other body streams through."""
@@ -89,6 +89,7 @@ def shim_tag(prefix: str, items: dict[str, str]) -> bytes:
             "prefix": prefix.rstrip("/"),
             "storage": items,
             "storageLimit": MAX_STORAGE_BYTES,
+            "storageNames": MAX_ENTRIES,
         }
     )
     return f"<script>(() => {{\n{shim_source()}\nrunicornShim({settings});\n}})();</script>".encode()

@@ -320,12 +320,14 @@ class ViewerHandler(RequestHandler):
             return
         self.refuse(status, code, message)
 
-    def refuse(self, status: int, code: str, message: str) -> None:
+    def refuse(self, status: int, code: str, message: str, *, retry_after: int | None = None) -> None:
         """Answer with an error, as a page to people and as JSON to programs."""
         location = self._headers.get("Location")
         self.clear()
         self.set_status(status)
         self.set_header("Cache-Control", "no-store")
+        if retry_after is not None:
+            self.set_header("Retry-After", str(retry_after))
         if not self._is_read:
             self.set_header("Connection", "close")
         if location is not None and status == 302:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import secrets
 from collections import OrderedDict
@@ -13,11 +14,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runicorn_jupyter.proxy.ahead import Ahead, Habits, RoundTrip
 from runicorn_jupyter.proxy.cache import AssetCache
 from runicorn_jupyter.proxy.pool import Pool, ViewerStopped
+from runicorn_jupyter.proxy.rate import Rate
 from runicorn_jupyter.proxy.storage import StorageFolder, ViewerStorage
 from runicorn_jupyter.streams import ByteStream
 
 if TYPE_CHECKING:
-    from runicorn_jupyter.ssh.hosts import Target
+    from collections.abc import Sequence
+
+    from runicorn_jupyter.models import Environment
 
 CAPABILITY_BYTES = 16
 """128 random bits: nobody guesses one (DESIGN.md, "The viewer's origin")."""
@@ -26,20 +30,19 @@ CAPABILITY = re.compile(rf"[0-9a-f]{{{CAPABILITY_BYTES * 2}}}")
 """What a capability looks like in a URL."""
 
 
+CHANGES_PER_SECOND, CHANGES_AT_ONCE = 10, 50
+"""How often the pages of one viewer may change their storage; each page sends five times a second at most."""
+
 MAX_HABITS = 64
-"""Of how many hosts it is remembered what their pages ask for."""
+"""Of how many places it is remembered what their pages ask for."""
 
 
 class ConnectionView(Protocol):
     """What the proxy wants to know of a viewer's SSH connection."""
 
     @property
-    def host_key_fingerprint(self) -> str:
-        """Which host it is, whatever it is called."""
-
-    @property
-    def target(self) -> Target:
-        """Where it leads, and as whom."""
+    def way(self) -> Sequence[tuple[str, str, int, str]]:
+        """Where it really leads now: user, address, port and host key of each hop."""
 
 
 class Ticket(Protocol):
@@ -60,6 +63,10 @@ class ViewerView(Protocol):
     def connection(self) -> ConnectionView:
         """The connection that it is reached through."""
 
+    @property
+    def environment(self) -> Environment:
+        """Whose Python it runs under."""
+
     def ticket(self, method: str, target: str, /) -> Ticket:
         """Make the ticket of one request."""
 
@@ -68,6 +75,14 @@ class ViewerView(Protocol):
 
     async def wait_reachable(self, seconds: float) -> None:
         """Return once streams can be opened; raise `ConnectionLost` where that was not in time."""
+
+
+def partition_of(viewer: ViewerView) -> str:
+    """Give the name of the place that a viewer is at: the way there, users, host keys, environment.
+
+    A host key alone is no place: copies of a machine, and containers of an image, share theirs.
+    """
+    return json.dumps([viewer.connection.way, viewer.environment.prefix])
 
 
 @dataclass(slots=True)
@@ -84,8 +99,9 @@ class Endpoint:
         `ConnectionLost` where they cannot.
     ticket
         Called for each request, with its method and target.
-    host_key
-        The cache partition: what one host, and one of its users, sent is never shown as another's.
+    partition
+        Gives the name of the place that the viewer is at now (`partition_of`): what came from one place is
+        never shown as another's.
     title
         What people call it, as text.
     storage
@@ -95,7 +111,7 @@ class Endpoint:
     open_stream: Callable[[], Coroutine[Any, Any, ByteStream]]
     wait_connected: Callable[[float], Coroutine[Any, Any, None]]
     ticket: Callable[[str, str], Ticket]
-    host_key: str
+    partition: Callable[[], str]
     title: str = ""
     storage: ViewerStorage = field(default_factory=ViewerStorage)
 
@@ -117,7 +133,7 @@ class Endpoint:
             open_stream=viewer.open_stream,
             wait_connected=viewer.wait_reachable,
             ticket=viewer.ticket,
-            host_key=f"{viewer.connection.host_key_fingerprint} {viewer.connection.target.username}",
+            partition=lambda: partition_of(viewer),
             title=title,
             storage=storage if storage is not None else ViewerStorage(),
         )
@@ -131,14 +147,30 @@ class Viewer:
     endpoint
         Where it is.
     habits
-        What its pages asked for before.
+        Gives what the pages of a partition asked for before.
+
+    Attributes
+    ----------
+    changes
+        How often its pages may change their storage.
     """
 
-    def __init__(self, endpoint: Endpoint, habits: Habits) -> None:
+    def __init__(self, endpoint: Endpoint, habits: Callable[[str], Habits]) -> None:
         self.endpoint = endpoint
         self.pool = Pool(endpoint.open_stream)
         self.ahead = Ahead(endpoint, self.pool, habits)
+        self.changes = Rate(CHANGES_PER_SECOND, CHANGES_AT_ONCE)
         self._waiting: set[asyncio.Task[None]] = set()
+        self._storages = {endpoint.partition(): endpoint.storage}
+
+    @property
+    def storage(self) -> ViewerStorage:
+        """Its pages' ``localStorage``; an empty one, kept nowhere, once the connection leads elsewhere."""
+        place = self.endpoint.partition()
+        if place not in self._storages:
+            first = next(iter(self._storages.items()))
+            self._storages = dict([first, (place, ViewerStorage())])
+        return self._storages[place]
 
     async def wait_connected(self, seconds: float) -> None:
         """Wait for at most so many seconds until the viewer can be reached again.
@@ -192,19 +224,19 @@ class Capabilities:
         self._habits: OrderedDict[str, Habits] = OrderedDict()
         self.assets = AssetCache(0)
 
-    async def storage(self, connection: ConnectionView, root: str | None) -> ViewerStorage:
-        """Give the ``localStorage`` of the viewers of a storage root, as it was left.
+    async def storage(self, viewer: ViewerView, root: str | None) -> ViewerStorage:
+        """Give the ``localStorage`` of a viewer's storage root, as it was left.
 
         Parameters
         ----------
-        connection
-            Leads to the host and the user that it belongs to.
+        viewer
+            The viewer, by the place that it is at.
         root
-            The viewer's storage root there.
+            Its storage root there.
         """
         if self._storages is None:
             return ViewerStorage()
-        return await self._storages.open(connection.host_key_fingerprint, connection.target.username, root)
+        return await self._storages.open(partition_of(viewer), root)
 
     async def close(self) -> None:
         """End all capabilities, and write what has not been written."""
@@ -222,12 +254,15 @@ class Capabilities:
             32 lower-case hexadecimal digits. Never log it.
         """
         capability = secrets.token_hex(CAPABILITY_BYTES)
-        habits = self._habits.setdefault(endpoint.host_key, Habits())
-        self._habits.move_to_end(endpoint.host_key)
+        self._viewers[capability] = Viewer(endpoint, self._habits_of)
+        return capability
+
+    def _habits_of(self, partition: str) -> Habits:
+        habits = self._habits.setdefault(partition, Habits())
+        self._habits.move_to_end(partition)
         if len(self._habits) > MAX_HABITS:
             self._habits.popitem(last=False)
-        self._viewers[capability] = Viewer(endpoint, habits)
-        return capability
+        return habits
 
     def prepare(self, capability: str, round_trip: RoundTrip) -> None:
         """Get ready for the page of a viewer that has just started: it is about to be opened.

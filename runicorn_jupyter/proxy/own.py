@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 from typing import TYPE_CHECKING
 
 from runicorn_jupyter.errors import ConnectionLost, RemoteError
 from runicorn_jupyter.proxy.paths import RESERVED
 from runicorn_jupyter.proxy.pool import ViewerStopped
-from runicorn_jupyter.proxy.storage import MAX_PATCH_BYTES, StorageFull, StorageRefused
+from runicorn_jupyter.proxy.storage import LOOP_BYTES, MAX_PATCH_BYTES, Change, StorageFull, StorageRefused
 
 if TYPE_CHECKING:
     from runicorn_jupyter.proxy.http import ViewerHandler
     from runicorn_jupyter.proxy.origin import Viewer
+
+CHANGE_BYTES = 16384
+"""A change of the storage counts once more for each of so many bytes; see ``origin.CHANGES_PER_SECOND``."""
 
 
 async def answer_own(handler: ViewerHandler, viewer: Viewer) -> None:
@@ -27,7 +32,7 @@ async def answer_own(handler: ViewerHandler, viewer: Viewer) -> None:
     """
     asked = (handler.request.method, handler.tail.removeprefix(RESERVED))
     if asked == ("POST", "storage"):
-        _keep(handler, viewer)
+        await _keep(handler, viewer)
     elif asked == ("GET", "wait"):
         state = await _wait(viewer, handler.limits.wait_seconds)
         handler.set_header("Cache-Control", "no-store")
@@ -37,11 +42,22 @@ async def answer_own(handler: ViewerHandler, viewer: Viewer) -> None:
         handler.refuse(404, "not_found", "Nothing is there.")
 
 
-def _keep(handler: ViewerHandler, viewer: Viewer) -> None:
+async def _keep(handler: ViewerHandler, viewer: Viewer) -> None:
+    body = bytes(handler.received)
+    wait = viewer.changes.take(1 + len(body) / CHANGE_BYTES)
+    if wait:
+        handler.refuse(
+            429,
+            "too_many_requests",
+            "Not kept yet: this viewer's page changes its settings too often.",
+            retry_after=math.ceil(wait),
+        )
+        return
     try:
-        if len(handler.received) > MAX_PATCH_BYTES:
+        if len(body) > MAX_PATCH_BYTES:
             raise StorageFull(f"a change has at most {MAX_PATCH_BYTES} bytes")
-        viewer.endpoint.storage.patch(bytes(handler.received))
+        change = await asyncio.to_thread(Change.parse, body) if len(body) > LOOP_BYTES else Change.parse(body)
+        viewer.storage.apply(change)
     except StorageRefused as exc:
         status = 413 if isinstance(exc, StorageFull) else 400
         handler.refuse(status, "invalid_parameters", f"Not kept: {exc}.")

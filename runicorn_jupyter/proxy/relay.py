@@ -56,6 +56,7 @@ class Relay:
         self._path = handler.tail
         self._target = handler.target
         self._refused = False
+        self._partition = viewer.endpoint.partition()
         self._headers = request_headers(handler.request.headers.get_all())
         self._codings = accepted_codings(handler.request.headers.get("Accept-Encoding", ""))
 
@@ -222,7 +223,9 @@ class Relay:
         if self._method != "GET" or not is_hashed(self._path) or head.ends_with_stream or head.status != 200:
             return None
         self._handler.set_header("Cache-Control", IMMUTABLE)
-        return self._handler.cache.keeper(self._viewer.endpoint.host_key, self._path, head.headers)
+        if self._viewer.endpoint.partition() != self._partition:
+            return None
+        return self._handler.cache.keeper(self._partition, self._path, head.headers)
 
     def _learn(self, head: Head) -> None:
         """Learn what a page asks for, where such an answer can be fetched before it asks the next time."""
@@ -246,10 +249,10 @@ class Relay:
         for name in ("Etag", "Last-Modified", "Accept-Ranges", "Expires", "Age"):
             handler.clear_header(name)
         handler.set_header("Cache-Control", "no-store")
-        items = self._viewer.endpoint.storage.items
-        asked = bytes(page), head.get("content-type") or "", handler.prefix, items
+        storage = self._viewer.storage
+        asked = bytes(page), head.get("content-type") or "", handler.prefix, storage.items
         self.close()
-        if len(page) > html.LOOP_BYTES:
+        if len(page) + storage.size > html.LOOP_BYTES:
             body = await asyncio.to_thread(html.rewrite, *asked)
         else:
             body = html.rewrite(*asked)
@@ -302,7 +305,7 @@ class Relay:
         if "Range" in handler.request.headers or not is_hashed(self._path):
             return False
         await self._viewer.ahead.asset(self._path)
-        asset = handler.cache.find(self._viewer.endpoint.host_key, self._path, self._codings)
+        asset = handler.cache.find(self._viewer.endpoint.partition(), self._path, self._codings)
         if asset is None:
             return False
         for name, value in asset.headers:

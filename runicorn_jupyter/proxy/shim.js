@@ -6,7 +6,10 @@
  * It is compatibility only. The page could undo all of it; what protects is the Content-Security-Policy.
  */
 
-/** Sets everything up; settings: prefix (path, no slash at its end), storage (name to value), storageLimit (bytes). */
+/**
+ * Sets everything up; settings: prefix (path, no slash at its end), storage (name to value), and what it may hold at
+ * most: storageLimit (bytes), storageNames.
+ */
 function runicornShim(settings) {
   const origin = `${location.protocol}//${location.host}`;
   const map = urlMapper(settings.prefix, origin);

@@ -4,8 +4,8 @@
 
 /* ---- Storage: an opaque origin has none ---- */
 
-/** Makes an object like localStorage over a Map; changed(name, value or null) is told of each change. */
-function makeStorage(items, limit, changed) {
+/** Makes an object like localStorage over a Map, bounded; changed(name, value or null) is told of each change. */
+function makeStorage(items, { storageLimit, storageNames }, changed) {
   const encoder = new TextEncoder();
   const sizeOf = (name, value) => encoder.encode(JSON.stringify(name) + JSON.stringify(value)).length + 2;
   let size = [...items].reduce((sum, [name, value]) => sum + sizeOf(name, value), 2);
@@ -15,7 +15,7 @@ function makeStorage(items, limit, changed) {
     setItem(name, value) {
       [name, value] = [String(name), String(value)];
       const grown = size - held(name) + sizeOf(name, value);
-      if (grown > limit) {
+      if (grown > storageLimit || (!items.has(name) && items.size >= storageNames)) {
         throw new DOMException('The quota has been exceeded.', 'QuotaExceededError');
       }
       size = grown;
@@ -100,7 +100,7 @@ function storageSender(url, nativeFetch) {
 /** Gives the page a localStorage that the proxy keeps, and a sessionStorage that lives as long as the tab. */
 function virtualStorage(settings, nativeFetch) {
   const changed = storageSender(`${settings.prefix}/__runicorn_jupyter__/storage`, nativeFetch);
-  const local = makeStorage(new Map(Object.entries(settings.storage)), settings.storageLimit, changed);
+  const local = makeStorage(new Map(Object.entries(settings.storage)), settings, changed);
   const items = new Map();
   try {
     Object.entries(JSON.parse(window.name).runicorn).forEach(([name, value]) =>
@@ -109,7 +109,7 @@ function virtualStorage(settings, nativeFetch) {
   } catch (error) {
     window.name = ''; // a name from elsewhere, or none: the tab has no session yet
   }
-  const session = makeStorage(items, settings.storageLimit, () => {
+  const session = makeStorage(items, settings, () => {
     window.name = JSON.stringify({ runicorn: Object.fromEntries(items) });
   });
   redefine(window, 'localStorage', { get: () => local });

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runicorn_jupyter.ssh.lockedfile import own_folder, read_own, write_own
@@ -20,8 +21,14 @@ log = logging.getLogger(__name__)
 MAX_STORAGE_BYTES = 2**20
 """The most that one viewer may keep, as the UTF-8 JSON of all of it (issue "The data path")."""
 
+MAX_ENTRIES = 1000
+"""The most names that one viewer may keep, and that one change may set or remove."""
+
 MAX_PATCH_BYTES = 2 * MAX_STORAGE_BYTES
 """The most that one change may be: everything, and JSON's escapes."""
+
+LOOP_BYTES = 65536
+"""A larger change is read by a thread, not on the event loop."""
 
 MAX_FILES = 256
 """How many viewers' settings are kept on disk; those not used for longest go first."""
@@ -31,11 +38,67 @@ WRITE_DELAY_SECONDS = 1.0
 
 
 class StorageRefused(ValueError):
-    """The change is not of the form."""
+    """The change is not valid."""
 
 
 class StorageFull(StorageRefused):
     """There is no room for the change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A valid change of a viewer's storage.
+
+    Parameters
+    ----------
+    clear
+        Whether everything goes first.
+    values
+        New value by name; None removes the name.
+    sizes
+        Bytes of each entry that is set, by name.
+    """
+
+    clear: bool
+    values: dict[str, str | None]
+    sizes: dict[str, int]
+
+    @classmethod
+    def parse(cls, body: bytes) -> Change:
+        """Read the change that a page sent.
+
+        Parameters
+        ----------
+        body
+            JSON: ``{"clear": bool, "remove": [name, …], "set": {name: value, …}}``, applied in
+            this order, each optional.
+
+        Raises
+        ------
+        StorageRefused
+            If it is anything else.
+        StorageFull
+            If it has more than `MAX_ENTRIES` names, or more than a viewer may keep.
+        """
+        return cls.of(_load(body))
+
+    @classmethod
+    def of(cls, value: Any) -> Change:
+        """Check a change whose JSON was read; see `parse`."""
+        if not isinstance(value, dict) or not set(value) <= {"clear", "remove", "set"}:
+            raise StorageRefused("the change is not an object of clear, remove and set")
+        removed, added = value.get("remove", []), value.get("set", {})
+        if not isinstance(removed, list) or not isinstance(added, dict):
+            raise StorageRefused("remove is a list of names, and set an object")
+        if max(len(removed), len(added)) > MAX_ENTRIES:
+            raise StorageFull(f"a viewer may keep {MAX_ENTRIES} names")
+        if not all(isinstance(name, str) for name in (*removed, *added.values())):
+            raise StorageRefused("names and values are strings")
+        return cls(
+            clear=bool(value.get("clear")),
+            values={**dict.fromkeys(removed), **added},
+            sizes={name: _size(name, text) for name, text in added.items()},
+        )
 
 
 class ViewerStorage:
@@ -48,15 +111,21 @@ class ViewerStorage:
         settings, which are not worth failing for.
     changed
         Called after each change.
+
+    Attributes
+    ----------
+    size
+        Bytes of everything as JSON.
     """
 
     def __init__(self, content: bytes = b"", changed: Callable[[], None] | None = None) -> None:
         self._items: dict[str, str] = {}
+        self._sizes: dict[str, int] = {}
+        self.size = 2
         self._changed: Callable[[], None] | None = None
-        try:
-            self.apply({"set": json.loads(content.decode("utf-8", "surrogatepass"))} if content else {})
-        except (ValueError, RecursionError):
-            self._items = {}
+        with contextlib.suppress(StorageRefused):
+            if content:
+                self.apply(Change.of({"set": _load(content)}))
         self._changed = changed
 
     @property
@@ -66,48 +135,48 @@ class ViewerStorage:
 
     def dump(self) -> bytes:
         """Give everything as JSON, at most `MAX_STORAGE_BYTES`."""
-        text = json.dumps(self._items, ensure_ascii=False, separators=(",", ":"))
-        return text.encode("utf-8", "surrogatepass")
+        return _dump(self._items)
 
-    def patch(self, body: bytes) -> None:
-        """Apply the change that a page sent.
-
-        Parameters
-        ----------
-        body
-            JSON: ``{"clear": bool, "remove": [name, …], "set": {name: value, …}}``, applied in
-            this order, each optional.
+    def apply(self, change: Change) -> None:
+        """Apply a change; its cost is the change's, however much is kept.
 
         Raises
         ------
-        StorageRefused
-            If it is anything else, or would not fit. Nothing is changed then.
+        StorageFull
+            If it does not fit. Nothing is changed then.
         """
-        try:
-            change = json.loads(body)
-        except (ValueError, RecursionError) as exc:
-            raise StorageRefused("the change is not JSON") from exc
-        self.apply(change)
-
-    def apply(self, change: Any) -> None:
-        """Apply a change; see `patch`."""
-        if not isinstance(change, dict) or not set(change) <= {"clear", "remove", "set"}:
-            raise StorageRefused("the change is not an object of clear, remove and set")
-        removed, added = change.get("remove", []), change.get("set", {})
-        if not isinstance(removed, list) or not isinstance(added, dict):
-            raise StorageRefused("remove is a list of names, and set an object")
-        if not all(isinstance(name, str) for name in (*removed, *added.values())):
-            raise StorageRefused("names and values are strings")
-        items = {} if change.get("clear") else dict(self._items)
-        for name in removed:
-            items.pop(name, None)
-        items.update(added)
-        size = 2 + sum(_size(name, value) for name, value in items.items())
+        items, sizes, size = ({}, {}, 2) if change.clear else (self._items, self._sizes, self.size)
+        count = len(items)
+        differs = change.clear and bool(self._items)
+        for name, value in change.values.items():
+            size += change.sizes.get(name, 0) - sizes.get(name, 0)
+            count += (value is not None) - (name in items)
+            differs = differs or items.get(name) != value
         if size > MAX_STORAGE_BYTES:
             raise StorageFull(f"a viewer may keep {MAX_STORAGE_BYTES} bytes")
-        self._items = items
-        if self._changed is not None:
+        if count > MAX_ENTRIES:
+            raise StorageFull(f"a viewer may keep {MAX_ENTRIES} names")
+        for name, value in change.values.items():
+            if value is None:
+                items.pop(name, None)
+                sizes.pop(name, None)
+            else:
+                items[name], sizes[name] = value, change.sizes[name]
+        self._items, self._sizes, self.size = items, sizes, size
+        if differs and self._changed is not None:
             self._changed()
+
+
+def _load(body: bytes) -> Any:
+    try:
+        return json.loads(body.decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError) as exc:
+        raise StorageRefused("it is not JSON") from exc
+
+
+def _dump(items: dict[str, str]) -> bytes:
+    text = json.dumps(items, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _size(name: str, value: str) -> int:
@@ -117,7 +186,7 @@ def _size(name: str, value: str) -> int:
 
 
 class StorageFolder:
-    """Keeps viewers' settings on disk, a file for each host, user and storage root.
+    """Keeps viewers' settings on disk, a file for each place and storage root.
 
     Parameters
     ----------
@@ -136,19 +205,22 @@ class StorageFolder:
         self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def open(self, host_key: str, username: str, root: str | None) -> ViewerStorage:
+    async def open(self, partition: str, root: str | None) -> ViewerStorage:
         """Give the storage of the viewers of one place, as it was left.
 
         Parameters
         ----------
-        host_key, username, root
-            Which place: the host by its key, whatever it is called.
+        partition
+            Which place (``origin.partition_of``).
+        root
+            Which storage root there.
         """
-        place = json.dumps([host_key, username, root])
+        place = json.dumps([partition, root])
         name = f"{hashlib.sha256(place.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}.json"
         if name not in self._open:
             content = await asyncio.to_thread(self._read, name)
-            self._open.setdefault(name, ViewerStorage(content, lambda: self._note(name)))
+            storage = await asyncio.to_thread(ViewerStorage, content, lambda: self._note(name))
+            self._open.setdefault(name, storage)
         return self._open[name]
 
     async def flush(self) -> None:
@@ -159,7 +231,7 @@ class StorageFolder:
         async with self._writing:
             changed, self._changed = self._changed, set()
             for name in sorted(changed):
-                await asyncio.to_thread(self._write, name, self._open[name].dump())
+                await asyncio.to_thread(self._write, name, self._open[name].items)
 
     async def close(self) -> None:
         """Write what has changed; nothing is written afterwards."""
@@ -182,10 +254,10 @@ class StorageFolder:
             return read_own(self._path / name, MAX_STORAGE_BYTES)
         return b""
 
-    def _write(self, name: str, content: bytes) -> None:
+    def _write(self, name: str, items: dict[str, str]) -> None:
         try:
             own_folder(self._path)
-            write_own(self._path / name, content)
+            write_own(self._path / name, _dump(items))
             files = sorted(self._path.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
             for path in files[: -self._max_files]:
                 path.unlink(missing_ok=True)

@@ -169,7 +169,7 @@ class Session:
             Endpoint.of(
                 hold,
                 title=f"{self.host} · {environment.name}",
-                storage=await self._capabilities.storage(self.connection, hold.remote.remote_root),
+                storage=await self._capabilities.storage(hold, hold.remote.remote_root),
             )
         )
         self._capabilities.prepare(self._capability, self.connection.ping)

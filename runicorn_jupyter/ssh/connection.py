@@ -63,7 +63,10 @@ class Connection:
     reconnects
         How often it was re-established.
     host_key_fingerprint
-        ``SHA256:…`` of the host key it saw last: the host's identity.
+        ``SHA256:…`` of the host key it saw last.
+    way
+        Where it really went, hop by hop (`Dialled`). Copies of a machine share its host key; they do not
+        share this.
     last_error
         Why it is down; None while it is up.
     reconnect_delay_max
@@ -79,6 +82,7 @@ class Connection:
         self.created_at = self.connected_since = datetime.now(UTC)
         self.reconnects = 0
         self.host_key_fingerprint = dialled.host_key_fingerprint
+        self.way = dialled.way
         self.last_error: RemoteError | None = None
         self.reconnect_delay_max = settings.reconnect_delay_max
         self.relay_python = "python3"
@@ -383,6 +387,7 @@ class Connection:
         self._relays = Relays(Sessions(dialled.link))
         self._forwarding = True
         self.host_key_fingerprint = dialled.host_key_fingerprint
+        self.way = dialled.way
         self.connected_since = datetime.now(UTC)
         self.reconnects += 1
         self.last_error = None

@@ -45,10 +45,14 @@ class Dialled:
         The authenticated connection.
     host_key_fingerprint
         Of the last hop's host key, ``SHA256:…``.
+    way
+        Where it really went, hop by hop: user, address (or the command, or the name that only a jump host
+        resolves), port and host key of each.
     """
 
     link: Link
     host_key_fingerprint: str
+    way: tuple[tuple[str, str, int, str], ...]
 
 
 class NoAnswer(ConnectionTimeout):
@@ -128,17 +132,20 @@ class Dialler:
         link: Link | None = None
         hops = [*self.target.proxy_jump, self.target]
         checked = [await addresses_to_use(hop, self.allowed) for hop in hops]
+        way: list[tuple[str, str, int, str]] = []
         for jump, addresses in zip(hops[:-1], checked[:-1], strict=True):
             on_step(f"jump host {jump.asked}")
             credentials = self.credentials.for_jump()
-            link, _ = await self._hop(
+            link, key = await self._hop(
                 jump, credentials, link, addresses=addresses, made=made, ask=ask, on_step=on_step
             )
+            way.append(_gone(jump, link, addresses, key))
         on_step("connecting")
         link, key = await self._hop(
             self.target, self.credentials, link, addresses=checked[-1], made=made, ask=ask, on_step=on_step
         )
-        return Dialled(link, hostkeys.fingerprint(key.asbytes()))
+        way.append(_gone(self.target, link, checked[-1], key))
+        return Dialled(link, hostkeys.fingerprint(key.asbytes()), tuple(way))
 
     async def _hop(
         self,
@@ -230,6 +237,15 @@ async def addresses_to_use(hop: Target, allowed: AllowedHosts) -> list[tcp.AddrI
     if not usable:
         raise refused
     return usable
+
+
+def _gone(
+    hop: Target, link: Link, addresses: list[tcp.AddrInfo] | None, key: paramiko.PKey
+) -> tuple[str, str, int, str]:
+    """Say where a hop really went; see `Dialled`."""
+    named = addresses[0][4][0] if addresses else hop.hostname
+    where = hop.proxy_command or link.wire.address or named
+    return hop.username, where, hop.port, hostkeys.fingerprint(key.asbytes())
 
 
 def _no_step(_step: str) -> None:

@@ -81,7 +81,7 @@ def host(data: bytes) -> None:
 
 def change(data: bytes) -> None:
     with suppress(storage.StorageRefused):
-        storage.ViewerStorage().patch(data)
+        storage.ViewerStorage().apply(storage.Change.parse(data))
 
 
 def answer_headers(data: bytes) -> None:

@@ -75,6 +75,21 @@ async def test_a_page_that_is_opened_again_has_its_data_asked_for_with_it(
     assert viewer.asked["GET /api/runs"] == 3  # given once only
 
 
+async def test_a_copy_of_the_machine_is_not_asked_for_it(proxy: Proxy, upstream: Upstream) -> None:
+    """The connection came back to another place, which has the same host key."""
+    viewer = Viewer(upstream)
+    await open_page(proxy, "/api/runs")
+    proxy.places.append("a copy of it")
+    await open_page(proxy, "/api/other")
+    assert viewer.asked["GET /api/runs"] == 1
+    # And what was fetched ahead at one place is not given at another.
+    await proxy.visit()
+    await viewer.until_asked("GET /api/other", 2)
+    proxy.places.append("SHA256:host")
+    await proxy.ask("/api/other")
+    assert viewer.asked["GET /api/other"] == 3
+
+
 async def test_another_request_is_not_given_that_answer(proxy: Proxy, upstream: Upstream) -> None:
     viewer = Viewer(upstream)
     await open_page(proxy, "/api/runs")

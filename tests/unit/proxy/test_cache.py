@@ -97,12 +97,23 @@ async def test_no_host_gets_what_another_sent(proxy: Proxy, upstream: Upstream) 
             proxy.endpoint.open_stream,
             proxy.endpoint.wait_connected,
             proxy.endpoint.ticket,
-            host_key="SHA256:other",
+            partition=lambda: "SHA256:other",
         )
     )
     got = await proxy.ask(path=proxy.path.replace(proxy.capability, other) + PATH)
     assert got.body == b"good"
     proxy.capabilities.revoke(other)
+
+
+async def test_a_copy_of_the_machine_gets_nothing_of_it(proxy: Proxy, upstream: Upstream) -> None:
+    """The connection came back to another place, which has the same host key."""
+    upstream.says(OK + b"Content-Length: 4\r\n\r\ngood")
+    await proxy.ask(PATH)
+    proxy.places.append("a copy of it")
+    upstream.says(OK + b"Content-Length: 4\r\n\r\nevil")
+    assert (await proxy.ask(PATH)).body == b"evil"
+    proxy.places.append("SHA256:host")
+    assert (await proxy.ask(PATH)).body == b"good"
 
 
 @pytest.mark.parametrize(

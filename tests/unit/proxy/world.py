@@ -196,6 +196,7 @@ class Proxy:
     endpoint: Endpoint
     connected: asyncio.Event
     waits: list[float] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
 
     @property
     def path(self) -> str:
@@ -279,7 +280,8 @@ async def running_proxy(
             raise ConnectionLost("The SSH connection is down and is being re-established.") from None
 
     ticket = settings.pop("ticket", lambda *_: Unasked())
-    endpoint = Endpoint(open_connected, wait_connected, ticket, "SHA256:host", title="gpu <1>")
+    places = ["SHA256:host"]
+    endpoint = Endpoint(open_connected, wait_connected, ticket, lambda: places[-1], title="gpu <1>")
     options = {"viewer_origin": settings.pop("viewer_origin", "")}
     if "asset_cache_bytes" in settings:
         options["asset_cache_bytes"] = settings.pop("asset_cache_bytes")
@@ -293,7 +295,7 @@ async def running_proxy(
     server.add_sockets(sockets)
     capability = capabilities.issue(endpoint)
     try:
-        yield Proxy(sockets[0].getsockname()[1], capabilities, capability, endpoint, connected, waits)
+        yield Proxy(sockets[0].getsockname()[1], capabilities, capability, endpoint, connected, waits, places)
     finally:
         capabilities.revoke(capability)
         server.stop()

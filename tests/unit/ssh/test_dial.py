@@ -293,6 +293,7 @@ async def test_proxy_command(sshd: Sshd, connect: Connect, peer_port: int, tmp_p
     before = Census.take()
     connection = await connect(sshd, proxy_command=command, hostname="nowhere.invalid")
     await asyncio.gather(download(connection, peer_port, 8 * MIB), upload(connection, peer_port, 8 * MIB))
+    assert connection.way[0][1] == command
     await connection.close()
     await asyncio.to_thread(await_census, before)
 
