@@ -7,6 +7,7 @@ the hub's. All of it is one file, since a hub is a minute of a test run and each
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from tests.hub.conftest import Alice
 from tests.world.hostile import hostile_env, reports
 from tests.world.hub import Hub, Person
 from tests.world.layouts import add_environments
+from tests.world.sshd import make_key
 
 PROXYS_OWN = "/runicorn/v/"
 
@@ -145,6 +147,73 @@ def test_the_hubs_log_holds_no_capability(alice: Alice, hub: Hub) -> None:
     said = hub.log.read_text(errors="replace")
     assert "/runicorn/v/[capability]/" in said
     assert capability not in said
+
+
+def test_named_servers_of_one_person_know_nothing_of_each_other(alice: Alice, hub: Hub) -> None:
+    connection_id = alice.connect()
+    viewer = alice.start(connection_id)
+    other = hub.named_server(alice.person, "second")
+    assert other.request("GET", "connections").json()["connections"] == []
+    for method, path, body in OURS:
+        if "{id}" not in path + json.dumps(body):
+            continue
+        sent = json.loads(json.dumps(body).replace("{id}", connection_id)) if body else None
+        answer = other.request(method, path.replace("{id}", connection_id), json=sent)
+        assert (answer.status_code, answer.json()["error"]) == (404, "connection_not_found"), path
+    elsewhere = viewer["url"].replace("/user/alice/", "/user/alice/second/")
+    assert other.session.get(elsewhere, timeout=30).status_code == 404
+    # It has connections and viewers of its own, below its own prefix; to the same remote they share a viewer.
+    connected = other.request("POST", "connect", json={"host": "gpu1"}).json()
+    second = {"connection_id": connected["connection_id"], "env_name": "rc", "remote_root": str(alice.root)}
+    started = other.request("POST", "viewer/start", json=second).json()["viewer"]
+    assert started["url"].startswith(f"{hub.url}user/alice/second/runicorn/v/")
+    assert started["pid"] == viewer["pid"]
+    assert requests.get(f"{started['url']}api/runs", timeout=30).status_code == 200
+    # Stopped there, it stays for whom it serves here.
+    stopped = other.request("POST", "viewer/stop", json={"connection_id": connected["connection_id"]})
+    assert stopped.status_code == 200, stopped.text
+    assert requests.get(f"{started['url']}api/runs", timeout=30).status_code == 404
+    assert requests.get(f"{viewer['url']}api/runs", timeout=30).status_code == 200
+    hub.admin("DELETE", "users/alice/servers/second", json={"remove": True})
+
+
+def enter(visitor: Person, url: str) -> None:
+    """Open somebody else's server in a browser, and agree to what the hub asks then."""
+    page = visitor.session.get(f"{url}lab", timeout=60)
+    page.raise_for_status()
+    assert "/oauth2/authorize" in page.url, page.url
+    fields = re.findall(r'<input[^>]*name="(_xsrf|scopes)"[^>]*value="([^"]*)"', page.text)
+    agreed = visitor.session.post(page.url, data=fields, headers={"Referer": page.url}, timeout=60)
+    agreed.raise_for_status()
+    assert agreed.url.startswith(url), agreed.url
+
+
+def test_who_shares_a_server_has_all_of_it_but_the_answers_to_anothers_questions(
+    alice: Alice, bob: Person, hub: Hub, tmp_path: Path
+) -> None:
+    """A share of the hub's is access to the server: terminals, files, and so the connections."""
+    connection_id = alice.connect()
+    key = make_key(tmp_path / "key", passphrase="of alice")
+    with alice.sshd.authorized_keys.open("a") as file:
+        file.write(Path(f"{key}.pub").read_text())
+    asked = alice.person.request("POST", "connect", json={"host": "gpu1", "private_key_path": str(key)})
+    assert (asked.status_code, asked.json()["error"]) == (401, "authentication_required"), asked.text
+    challenge = asked.json()["details"]["challenge_id"]
+    shared = hub.admin("POST", "shares/alice/", json={"user": "bob"})
+    assert shared.status_code in (200, 201), shared.text
+    try:
+        enter(bob, alice.person.url)
+        listed = bob.request("GET", "connections", url=alice.person.url)
+        assert listed.status_code == 200, listed.text
+        assert [each["connection_id"] for each in listed.json()["connections"]] == [connection_id]
+        for method in ("GET", "POST", "DELETE"):
+            body = {"responses": ["guess"]} if method == "POST" else None
+            answer = bob.request(method, f"connect/{challenge}", url=alice.person.url, json=body)
+            assert (answer.status_code, answer.json()["error"]) == (404, "not_found"), answer.text
+    finally:
+        assert hub.admin("DELETE", "shares/alice/").status_code == 204
+    declined = alice.person.request("DELETE", f"connect/{challenge}")
+    assert declined.status_code == 200, declined.text
 
 
 class HubLabPage(LabPage):

@@ -22,7 +22,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -206,13 +206,14 @@ class Hub:
                 "db_url": "sqlite:///:memory:",
                 "cookie_secret_file": str(self.root / "cookie_secret"),
                 "cleanup_servers": True,
+                "allow_named_servers": True,
                 # As SECURITY.md says: a page in its own tab cannot log people out by a navigation.
                 "tornado_settings": {"cookie_options": {"SameSite": "Strict"}},
                 "services": [{"name": "tests", "api_token": self._admin_token}],
                 "load_roles": [
                     {
                         "name": "tests",
-                        "scopes": ["admin:users", "admin:servers", "tokens", "access:servers"],
+                        "scopes": ["admin:users", "admin:servers", "tokens", "access:servers", "shares"],
                         "services": ["tests"],
                     }
                 ],
@@ -288,8 +289,18 @@ class Hub:
         assert made.status_code == 201, made.text
         return Person(name, url, home, made.json()["token"], session)
 
-    def _wait_for_server(self, name: str) -> None:
-        with self.admin("GET", f"users/{name}/server/progress", stream=True) as events:
+    def named_server(self, person: Person, server: str) -> Person:
+        """Start a named server of somebody's, and give them as they are there."""
+        started = self.admin("POST", f"users/{person.name}/servers/{server}")
+        assert started.status_code in (201, 202), started.text
+        if started.status_code == 202:
+            self._wait_for_server(person.name, f"servers/{server}")
+        url = f"{person.url}{server}/"
+        person.session.get(f"{url}lab", timeout=START_SECONDS).raise_for_status()
+        return replace(person, url=url)
+
+    def _wait_for_server(self, name: str, server: str = "server") -> None:
+        with self.admin("GET", f"users/{name}/{server}/progress", stream=True) as events:
             for line in events.iter_lines():
                 if line.startswith(b"data:"):
                     event = json.loads(line[5:])
