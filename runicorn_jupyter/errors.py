@@ -23,6 +23,7 @@ __all__ = [
     "HostNotAllowed",
     "InternalError",
     "InvalidParameters",
+    "MemoryLimit",
     "Misconfigured",
     "NotFound",
     "RemoteError",
@@ -198,6 +199,13 @@ class ConnectionLost(RemoteError):
     """The SSH connection is down and is being re-established."""
 
     code = "connection_lost"
+    status = 503
+
+
+class MemoryLimit(RemoteError):
+    """What would be kept of a connection, or of all of them, is more than a setting allows."""
+
+    code = "memory_limit"
     status = 503
 
 

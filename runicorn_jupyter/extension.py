@@ -162,6 +162,21 @@ class RunicornJupyter(StrictApp):
         help="""Megabytes of viewers' static files to keep in memory, so that a second visit costs the
         network nothing. 0 keeps none.""",
     )
+    connection_memory_mb = Amount(
+        128,
+        positive=True,
+        max=MAX_CACHE_MB,
+        config=True,
+        help="""Megabytes of what one remote says of its runs that are kept at once; 20,000 runs take some 60.
+        What is beyond is left out, and the list of runs and the log say so.""",
+    )
+    memory_mb = Amount(
+        512,
+        positive=True,
+        max=MAX_CACHE_MB,
+        config=True,
+        help="The same, of all connections together.",
+    )
 
     @validate("viewer_origin")
     def _origin(self, proposal: Any) -> str:
@@ -214,6 +229,8 @@ class RunicornJupyter(StrictApp):
                 use_keyring=self.use_keyring,
                 start_remembered=self.start_remembered,
                 base_url=server.base_url,
+                connection_memory_bytes=int(self.connection_memory_mb * 2**20),
+                memory_bytes=int(self.memory_mb * 2**20),
             ),
             self.capabilities,
             events,

@@ -174,6 +174,12 @@ const JUPYTER: Record<string, Say> = {
     trans.__('Reload the page to log in again.'),
     'reload-page'
   ],
+  memory_limit: trans => [
+    trans.__('There is more data of these runs than this Jupyter server may keep.'),
+    trans.__(
+      'Choose fewer metrics, close a connection, or ask the administrator to raise the limit.'
+    )
+  ],
   misconfigured: trans => [
     trans.__('A setting of this Jupyter server is wrong.'),
     trans.__('Nothing is connected until its administrator has corrected it and restarted Jupyter.')

@@ -126,7 +126,7 @@ class RemoteHandler(EnvelopeHandler):
             if self._abandonable is None:
                 raise
             raise web.Finish from None
-        self.finish(answer.to_json())
+        self.finish(await asyncio.to_thread(answer.to_json) if answer.is_long else answer.to_json())
 
     def on_connection_close(self) -> None:
         """Give up work that nobody waits for any more."""

@@ -240,7 +240,7 @@ OPERATIONS: tuple[Operation, ...] = (
         m.RunMetricsQuery,
         m.RunMetricsResponse,
         "Read metrics of one run.",
-        (*_NEEDS_SSH, e.ViewerNotRunning, e.NotFound),
+        (*_NEEDS_SSH, e.ViewerNotRunning, e.NotFound, e.MemoryLimit),
     ),
     Operation(
         "GET",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -72,9 +72,12 @@ class ConnectionQuery(Request):
 class Success(Model):
     """Base of every answer with status 200."""
 
+    is_long: ClassVar[bool] = False
+    """Whether the body may take a while to make, so that a thread is to do it."""
+
     success: Literal[True] = True
 
-    def to_json(self) -> str:
+    def to_json(self) -> str | bytes:
         """Give the answer's body."""
         return self.model_dump_json()
 

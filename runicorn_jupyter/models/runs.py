@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
@@ -71,9 +71,9 @@ class Run(Model):
     page: str = Field(description="The run's page in its viewer: goes behind `#!` of the viewer's `url`.")
 
     @cached_property
-    def as_json(self) -> str:
+    def as_json(self) -> bytes:
         """The run as JSON; made once, for a list of ten thousand is asked for again and again."""
-        return self.model_dump_json()
+        return self.model_dump_json().encode()
 
 
 class RunKey(Model):
@@ -108,6 +108,8 @@ class RunsServer(Model):
 class RunsResponse(Success):
     """Answer of ``GET runs``: newest first; of ``changed_since``: what changed, the latest last."""
 
+    is_long: ClassVar[bool] = True
+
     runs: list[Run]
     total: int = Field(description="Runs that pass the filters, on all pages.")
     next_cursor: str | None
@@ -116,10 +118,10 @@ class RunsResponse(Success):
     removed: list[RunKey] = Field(description="With `changed_since`: gone, or outside of the filters now.")
     servers: list[RunsServer] = Field(description="Every viewer that is asked; others' runs are gone.")
 
-    def to_json(self) -> str:
+    def to_json(self) -> bytes:
         """Give the answer's body, of the runs' own JSON."""
-        rest = self.model_dump_json(exclude={"runs"})
-        return f'{{"runs":[{",".join(run.as_json for run in self.runs)}],{rest[1:]}'
+        rest = self.model_dump_json(exclude={"runs"}).encode()
+        return b'{"runs":[' + b",".join(run.as_json for run in self.runs) + b"]," + rest[1:]
 
 
 class RunMetricsQuery(ConnectionQuery):
@@ -132,6 +134,8 @@ class RunMetricsQuery(ConnectionQuery):
 
 class RunMetricsResponse(Success):
     """Answer of ``GET runs/metrics``: one column a metric, all as long as ``steps``."""
+
+    is_long: ClassVar[bool] = True
 
     connection_id: str
     run_id: str

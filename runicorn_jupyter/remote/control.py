@@ -5,23 +5,31 @@ from __future__ import annotations
 import asyncio
 import json
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runicorn_jupyter.http1 import BadResponse, Http1Connection
-from runicorn_jupyter.jsontext import InvalidJson, read_json_object
+from runicorn_jupyter.jsontext import InvalidJson, count_values, estimate_memory, read_json_object
 from runicorn_jupyter.remote.viewer_guard import CONTROL_PATH, Ticket
 from runicorn_jupyter.streams import END
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from pydantic import SecretStr
 
+    from runicorn_jupyter.remote.memory import MemoryShare
     from runicorn_jupyter.streams import ByteStream
 
 __all__ = ["Control", "NotTheViewer"]
 
+T = TypeVar("T")
+
 MAX_ANSWER_BYTES = 262144
+MAX_ANSWER_VALUES = 30000
+"""Of an answer of that length; parsed, they take some MiB."""
+MAX_LOOP_BYTES = 65536
+"""What is parsed on the event loop at most; more of it is parsed by a thread."""
 ANSWER_SECONDS = 10.0
 """A viewer whose event loop turns answers in milliseconds, on a busy machine in seconds; else it hangs."""
 
@@ -65,7 +73,15 @@ class Control:
         """Close the stream."""
         self._connection.close()
 
-    async def ask(self, action: str, *, max_bytes: int = MAX_ANSWER_BYTES, **body: Any) -> dict[str, Any]:
+    async def ask(
+        self,
+        action: str,
+        *,
+        max_bytes: int = MAX_ANSWER_BYTES,
+        max_values: int = MAX_ANSWER_VALUES,
+        memory: MemoryShare | None = None,
+        **body: Any,
+    ) -> dict[str, Any]:
         """Do one of the viewer's actions (see ``viewer_guard``) and return its answer.
 
         Parameters
@@ -74,6 +90,10 @@ class Control:
             Its name.
         max_bytes
             How long the answer may be, as it comes and when it is no longer compressed.
+        max_values
+            How many values it may have.
+        memory
+            Counts what the answer takes; for as long as the caller has it.
         **body
             What the action takes.
 
@@ -83,6 +103,8 @@ class Control:
             If the answer is no such viewer's; what listens there has learned nothing then.
         TimeoutError
             If there is none within the time.
+        MemoryLimit
+            If `memory` does not allow the answer.
         """
         data = json.dumps(body).encode()
         target = CONTROL_PATH + action
@@ -94,7 +116,7 @@ class Control:
             async with asyncio.timeout(self._timeout):
                 await connection.send_request("POST", target, headers, data)
                 head = await connection.read_head()
-                answer = await self._read_body(max_bytes)
+                answer = await self._read_body(max_bytes, memory)
         except BadResponse as error:
             raise NotTheViewer(f"what listens there does not answer as a viewer does: {error}") from error
         if not ticket.is_proven_by(head.get):
@@ -102,16 +124,28 @@ class Control:
         if head.status != 200:
             raise NotTheViewer(f"the viewer refuses {action!r} with status {head.status}")
         if head.get("content-encoding") == "gzip":
-            answer = _unpacked(answer, max_bytes)
-        return _json_object(answer)
+            size = 0 if max_bytes <= MAX_ANSWER_BYTES else max_bytes
+            answer = await _beside(size, _unpacked, answer, max_bytes)
+        if await _beside(len(answer), count_values, answer) > max_values:
+            raise NotTheViewer("the answer has more values than there can be")
+        if memory is not None:
+            memory.add(await _beside(len(answer), estimate_memory, answer))
+        return await _beside(len(answer), _json_object, answer)
 
-    async def _read_body(self, max_bytes: int) -> bytes:
+    async def _read_body(self, max_bytes: int, memory: MemoryShare | None) -> bytes:
         body = bytearray()
         while (piece := await self._connection.read_body()) is not END:
             body += piece
             if len(body) > max_bytes:
                 raise NotTheViewer("the answer does not end")
+            if memory is not None:
+                memory.add(len(piece))
         return bytes(body)
+
+
+async def _beside(size: int, work: Callable[..., T], *arguments: Any) -> T:
+    """Do what takes time in proportion to a size: beside the event loop, if it is more than a little."""
+    return work(*arguments) if size <= MAX_LOOP_BYTES else await asyncio.to_thread(work, *arguments)
 
 
 def _unpacked(body: bytes, max_bytes: int) -> bytes:

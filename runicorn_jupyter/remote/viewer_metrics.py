@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional
 
 from runicorn_jupyter.remote.viewer_asking import NotAnswered, ask
 
-__all__ = ["MAX_VALUES", "columns"]
+__all__ = ["MAX_COLUMNS", "MAX_VALUES", "columns"]
 
 MAX_VALUES = 500000
 MAX_COLUMNS = 256

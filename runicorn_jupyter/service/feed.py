@@ -7,14 +7,14 @@ import contextlib
 import logging
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import ConnectionLost, NotFound, RemoteError, SshUnavailable
 from runicorn_jupyter.remote.control import NotTheViewer
 from runicorn_jupyter.remote.runs import (
+    MAX_METRIC_VALUES,
     MAX_METRICS_BYTES,
-    MAX_RUNS,
     OddAnswer,
     Place,
     RemoteRuns,
@@ -24,6 +24,7 @@ from runicorn_jupyter.remote.runs import (
 if TYPE_CHECKING:
     from runicorn_jupyter.remote.control import Control
     from runicorn_jupyter.remote.hold import ViewerHold
+    from runicorn_jupyter.remote.memory import MemoryBudget
     from runicorn_jupyter.service.caller import Emit
     from runicorn_jupyter.service.runs import RunBoard
 
@@ -38,6 +39,10 @@ PERIOD_SECONDS = 0.5
 MAX_PAGES = 1000
 """Of one list: 20,000 runs with 64 metrics each fit."""
 METRICS_SECONDS = 30.0
+MAX_OTHER_VALUES = 5000
+"""Of an answer about metrics: its lists, and the marks in names that look like values from outside."""
+MAX_LOOP_RUNS = 8
+"""What of an answer's runs is looked at on the event loop at most; more of them are by a thread."""
 RETRY_SECONDS, MAX_RETRY_SECONDS = 1.0, 60.0
 
 
@@ -54,14 +59,27 @@ class RunFeed:
         Where the runs are put.
     emit
         Sends events to the front ends.
+    memory
+        What may be kept of the connection.
     """
 
-    def __init__(self, hold: ViewerHold, connection_id: str, host: str, board: RunBoard, emit: Emit) -> None:
+    def __init__(
+        self,
+        hold: ViewerHold,
+        connection_id: str,
+        host: str,
+        board: RunBoard,
+        emit: Emit,
+        *,
+        memory: MemoryBudget,
+    ) -> None:
         self._hold = hold
+        self._memory = memory
         self._board = board
         self._emit = emit
         self._began = datetime.now(UTC)
-        self._table = RemoteRuns(Place(connection_id, host, hold.environment.name, hold.remote.remote_root))
+        place = Place(connection_id, host, hold.environment.name, hold.remote.remote_root)
+        self._table = RemoteRuns(place, memory.share())
         self._problem: m.RunsProblem | None = None
         self._as_of: datetime | None = None
         self._right_at = 0.0
@@ -117,12 +135,7 @@ class RunFeed:
             return _problem(
                 "viewer_not_responding", f"The viewer on {self._place.host} has not answered in time."
             )
-        if self._problem is None and self._table.too_many:
-            return _problem(
-                "too_many_runs",
-                f"The viewer on {self._place.host} has more than {MAX_RUNS} runs; some are left out.",
-            )
-        return self._problem
+        return self._problem or self._table.left_out
 
     async def metrics(self, request: m.RunMetricsQuery) -> m.RunMetricsResponse:
         """Read metrics of a run.
@@ -135,21 +148,28 @@ class RunFeed:
             If it does not answer.
         ConnectionLost
             If the connection is down.
+        MemoryLimit
+            If the answer takes more memory than is left of what may be kept.
         """
         names = None if request.names is None else request.names.split(",")
         try:
-            async with await self._hold.remote.open_control(METRICS_SECONDS) as control:
-                answer = await control.ask(
-                    "metrics",
-                    max_bytes=MAX_METRICS_BYTES,
-                    run_id=request.run_id,
-                    names=names,
-                    points=request.points,
+            with self._memory.share() as share:
+                async with await self._hold.remote.open_control(METRICS_SECONDS) as control:
+                    answer = await control.ask(
+                        "metrics",
+                        max_bytes=MAX_METRICS_BYTES,
+                        max_values=MAX_METRIC_VALUES + MAX_OTHER_VALUES,
+                        memory=share,
+                        run_id=request.run_id,
+                        names=names,
+                        points=request.points,
+                    )
+                if answer.get("missing") is True:
+                    raise NotFound(f"The viewer on {self._place.host} has no run {request.run_id}.")
+                # Half a million numbers are looked at for longer than the event loop may stand still.
+                return await asyncio.to_thread(
+                    read_metrics, answer, self._place.connection_id, request.run_id, names
                 )
-            if answer.get("missing") is True:
-                raise NotFound(f"The viewer on {self._place.host} has no run {request.run_id}.")
-            # Half a million numbers are looked at for longer than the event loop may stand still.
-            return await asyncio.to_thread(read_metrics, answer, self._place.connection_id, request.run_id)
         except (OSError, ValueError) as exc:
             log.info("metrics of %s: %r", self._place.connection_id, exc)
             raise SshUnavailable(f"The viewer on {self._place.host} gives no metrics; see its log.") from exc
@@ -163,6 +183,7 @@ class RunFeed:
                     await task
         self._drop_control()
         self._board.put((), self._table.runs.values())
+        self._table.close()
 
     # -- the work
 
@@ -222,15 +243,23 @@ class RunFeed:
     async def _exchange(self, control: Control, seconds: float) -> None:
         for _ in range(MAX_PAGES):
             answer = await control.ask("runs", **self._table.have, wait_seconds=seconds)
-            if not self._take(answer):
+            if not await self._take(answer):
                 break
         else:
             raise OddAnswer("the answers about runs do not come to an end")
         self._problem, self._late = None, False
         self._as_of, self._right_at = datetime.now(UTC), time.monotonic()
 
-    def _take(self, answer: dict[str, object]) -> bool:
-        changes = self._table.take(answer)
+    async def _take(self, answer: dict[str, Any]) -> bool:
+        runs = answer.get("runs")
+        if isinstance(runs, list) and len(runs) <= MAX_LOOP_RUNS:
+            read = self._table.read(answer)
+        else:
+            read = await asyncio.to_thread(self._table.read, answer)
+        all_fitted = self._table.left_out is None
+        changes = self._table.apply(read)
+        if all_fitted and self._table.left_out is not None:
+            log.warning("runs of %s: %s", self._place.connection_id, self._table.left_out.message)
         if changes.runs or changes.removed:
             self._board.put((run for run, _ in changes.runs), changes.removed)
         if changes.completed:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import ConnectionNotFound, InternalError, InvalidParameters, NotFound
+from runicorn_jupyter.remote.memory import MemoryBudget
 from runicorn_jupyter.remote.probe import PROBE_SECONDS
 from runicorn_jupyter.service.event_budget import EventBudget
 from runicorn_jupyter.service.foresight import Foresight
@@ -71,6 +72,9 @@ class RemoteService:
         self._opener = Opener(settings, emit)
         self._profiles = Profiles()
         self._foresight = Foresight(self._profiles, settings.viewer_lease_seconds)
+        self._memory = MemoryBudget(
+            settings.memory_bytes, "RunicornJupyter.memory_mb", "all connections together"
+        )
         self._board = RunBoard(lambda: emit("runs"))
 
     # -- connections
@@ -216,14 +220,21 @@ class RemoteService:
         if request.cursor is None:  # a page that follows is of the same list
             await self._look_at_runs()
         if request.changed_since is None:
-            return self._board.page(request, self._run_servers())
+            return await self._board.page(request, self._run_servers())
+        answer, changed = await self._changed_runs(request)
         try:
             async with asyncio.timeout(request.wait):
-                while (answer := self._board.changes(request, self._run_servers())) is None:
-                    await self._board.wait()
+                while answer is None:
+                    await changed.wait()
+                    answer, changed = await self._changed_runs(request)
         except TimeoutError:
             return self._board.nothing(self._run_servers())
         return answer
+
+    async def _changed_runs(self, request: m.RunsQuery) -> tuple[m.RunsResponse | None, asyncio.Event]:
+        """Give what changed, and what is set with the next change after that."""
+        changed = self._board.changed
+        return await self._board.changes(request, self._run_servers()), changed
 
     async def run_metrics(self, caller: Caller, request: m.RunMetricsQuery) -> m.RunMetricsResponse:
         """Read metrics of one run."""
@@ -326,7 +337,18 @@ class RemoteService:
 
     async def _admit(self, connection: Connection, host: str, seconds: float) -> m.ConnectResponse:
         session = Session(
-            connection, host, self._capabilities, self._emit, self._board, foresight=self._foresight
+            connection,
+            host,
+            self._capabilities,
+            self._emit,
+            self._board,
+            foresight=self._foresight,
+            memory=MemoryBudget(
+                self._settings.connection_memory_bytes,
+                "RunicornJupyter.connection_memory_mb",
+                f"the connection to {host}",
+                self._memory,
+            ),
         )
         try:
             server = (await session.look(seconds=min(seconds, PROBE_SECONDS))).server

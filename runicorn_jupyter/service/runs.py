@@ -9,9 +9,10 @@ import json
 import secrets
 from bisect import bisect_left
 from collections import OrderedDict
-from itertools import islice
+from functools import partial
+from itertools import islice, takewhile
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import InvalidParameters
@@ -24,9 +25,13 @@ __all__ = ["RunBoard"]
 MAX_REMOVED = 20000
 """Removed runs that are remembered, for those who ask what changed."""
 
+MAX_PAGE_BYTES = 8 * 2**20
+"""Of the runs in one answer; a longer one is more pages. 2000 runs with 64 metrics each fit."""
+
 ANNOUNCE_SECONDS = 1.0
 """Between two announcements, at least."""
 
+T = TypeVar("T")
 Key = tuple[str, str]
 
 
@@ -36,6 +41,9 @@ class _Place(NamedTuple):
     created: float
     connection_id: str
     run_id: str
+
+
+Order = list[tuple[_Place, m.Run]]
 
 
 def _place(run: m.Run) -> _Place:
@@ -66,7 +74,8 @@ class RunBoard:
         # The number of each run's last change, in their order; those that are gone too.
         self._changes: OrderedDict[Key, int] = OrderedDict()
         self._forgotten = 0
-        self._sorted: list[tuple[_Place, m.Run]] | None = None
+        self._sorted: Order | None = None
+        self._searching = asyncio.Lock()
         self._changed = asyncio.Event()
 
     # -- what comes
@@ -125,7 +134,14 @@ class RunBoard:
         """Names the state of the list."""
         return f"{self._epoch}-{self._number}"
 
-    def page(self, query: m.RunsQuery, servers: list[m.RunsServer], *, reset: bool = False) -> m.RunsResponse:
+    @property
+    def changed(self) -> asyncio.Event:
+        """Is set with the next change; take it before asking what changed, lest one come between."""
+        return self._changed
+
+    async def page(
+        self, query: m.RunsQuery, servers: list[m.RunsServer], *, reset: bool = False
+    ) -> m.RunsResponse:
         """Give one page.
 
         Raises
@@ -133,19 +149,12 @@ class RunBoard:
         InvalidParameters
             If the cursor is broken.
         """
-        order = self._in_order()
         after = None if query.cursor is None else read_cursor(query.cursor)
-        start = 0 if after is None else bisect_left(order, True, key=lambda entry: entry[0] < after)
-        passes = _filter(query)
-        total = len(order) if passes is None else sum(passes(run) for _, run in order)
-        # One more than the page holds, to know whether another follows.
-        left = (entry for entry in islice(order, start, None) if passes is None or passes(entry[1]))
-        found = list(islice(left, query.limit + 1))
-        page = found[: query.limit]
-        cursor = write_cursor(page[-1][0]) if len(found) > len(page) else None
-        return self._answer([run for _, run in page], total, servers, cursor=cursor, reset=reset)
+        version, order = self.version, await self._in_order()
+        runs, total, cursor = await self._beside(partial(_page, order, query, after))
+        return self._answer(runs, total, servers, version, cursor=cursor, reset=reset)
 
-    def changes(self, query: m.RunsQuery, servers: list[m.RunsServer]) -> m.RunsResponse | None:
+    async def changes(self, query: m.RunsQuery, servers: list[m.RunsServer]) -> m.RunsResponse | None:
         """Give what changed since a version; None if nothing did.
 
         Raises
@@ -156,39 +165,29 @@ class RunBoard:
         since = self._read_version(query.changed_since or "")
         first_page = query.model_copy(update={"cursor": None})
         if since is None or since < self._forgotten:
-            return self.page(first_page, servers, reset=True)
-        keys = []
-        for key in reversed(self._changes):
-            if self._changes[key] <= since:
-                break
-            keys.append(key)
-        passes = _filter(query)
-        runs, removed = [], []
-        for key in reversed(keys):
-            run = self._runs.get(key)
-            if run is not None and (passes is None or passes(run)):
-                runs.append(run)
-            elif query.connection_id in (None, key[0]) and query.run_id in (None, key[1]):
-                removed.append(m.RunKey(connection_id=key[0], run_id=key[1]))
-        if not runs and not removed and since >= self._touched:
+            return await self.page(first_page, servers, reset=True)
+        keys = list(takewhile(lambda key: self._changes[key] > since, reversed(self._changes)))
+        changed = [(key, self._runs.get(key)) for key in reversed(keys)]
+        version, touched = self.version, self._touched
+        if not changed and since >= touched:
             return None
-        if len(runs) > query.limit:
-            return self.page(first_page, servers, reset=True)
-        return self._answer(runs, len(runs), servers, removed=removed)
+        runs, removed, fits = await self._beside(partial(_changes, changed, query))
+        if not runs and not removed and since >= touched:
+            return None
+        if not fits:
+            return await self.page(first_page, servers, reset=True)
+        return self._answer(runs, len(runs), servers, version, removed=removed)
 
     def nothing(self, servers: list[m.RunsServer]) -> m.RunsResponse:
         """Say that nothing changed."""
-        return self._answer([], 0, servers)
-
-    async def wait(self) -> None:
-        """Return when something has come."""
-        await self._changed.wait()
+        return self._answer([], 0, servers, self.version)
 
     def _answer(
         self,
         runs: list[m.Run],
         total: int,
         servers: list[m.RunsServer],
+        version: str,
         *,
         cursor: str | None = None,
         reset: bool = False,
@@ -200,18 +199,28 @@ class RunBoard:
             runs=runs,
             total=total,
             next_cursor=cursor,
-            version=self.version,
+            version=version,
             reset=reset,
             removed=removed or [],
             servers=servers,
         )
 
-    def _in_order(self) -> list[tuple[_Place, m.Run]]:
+    async def _in_order(self) -> Order:
         if self._sorted is None:
-            self._sorted = sorted(
-                ((_place(run), run) for run in self._runs.values()), key=itemgetter(0), reverse=True
-            )
+            number, runs = self._number, list(self._runs.values())
+            order = await self._beside(partial(_in_order, runs))
+            if number != self._number:
+                return order  # of the state that the caller has taken the version of, or a later one
+            self._sorted = order
         return self._sorted
+
+    async def _beside(self, work: Callable[[], T]) -> T:
+        """Search or sort beside the event loop: that takes time in proportion to all runs and their texts.
+
+        One at a time, so that searches do not take the threads that others wait for.
+        """
+        async with self._searching:
+            return await asyncio.to_thread(work)
 
     def _read_version(self, version: str) -> int | None:
         """Give the number of a version; None if it is another board's, as before a restart."""
@@ -219,6 +228,47 @@ class RunBoard:
         if not epoch or not dash or not number.isdecimal() or not number.isascii() or len(number) > 16:
             raise InvalidParameters.for_field("changed_since", "is not the version of an answer")
         return min(int(number), self._number) if epoch == self._epoch else None
+
+
+def _in_order(runs: list[m.Run]) -> Order:
+    return sorted(((_place(run), run) for run in runs), key=itemgetter(0), reverse=True)
+
+
+def _page(order: Order, query: m.RunsQuery, after: _Place | None) -> tuple[list[m.Run], int, str | None]:
+    """Return the runs of a page, how many there are on all pages, and the cursor of the next."""
+    start = 0 if after is None else bisect_left(order, True, key=lambda entry: entry[0] < after)
+    passes = _filter(query)
+    total = len(order) if passes is None else sum(passes(run) for _, run in order)
+    page: list[tuple[_Place, m.Run]] = []
+    size = 0
+    for entry in islice(order, start, None):
+        if passes is not None and not passes(entry[1]):
+            continue
+        size += len(entry[1].as_json)
+        if len(page) == query.limit or (page and size > MAX_PAGE_BYTES):
+            return [run for _, run in page], total, write_cursor(page[-1][0])
+        page.append(entry)
+    return [run for _, run in page], total, None
+
+
+def _changes(
+    changed: list[tuple[Key, m.Run | None]], query: m.RunsQuery
+) -> tuple[list[m.Run], list[m.RunKey], bool]:
+    """Divide what changed into runs that pass, and those that are gone or do not pass any more.
+
+    The last value tells whether they fit into one answer.
+    """
+    passes = _filter(query)
+    runs, removed = [], []
+    for key, run in changed:
+        if run is not None and (passes is None or passes(run)):
+            runs.append(run)
+        elif query.connection_id in (None, key[0]) and query.run_id in (None, key[1]):
+            removed.append(m.RunKey(connection_id=key[0], run_id=key[1]))
+    fits = len(runs) <= query.limit and (
+        len(runs) < 2 or sum(len(run.as_json) for run in runs) <= MAX_PAGE_BYTES
+    )
+    return runs, removed, fits
 
 
 def write_cursor(place: _Place) -> str:

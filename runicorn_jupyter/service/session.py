@@ -21,6 +21,7 @@ from runicorn_jupyter.service.feed import RunFeed
 
 if TYPE_CHECKING:
     from runicorn_jupyter.proxy.origin import Capabilities
+    from runicorn_jupyter.remote.memory import MemoryBudget
     from runicorn_jupyter.remote.state import RunningViewer
     from runicorn_jupyter.service.caller import Caller, Emit
     from runicorn_jupyter.service.foresight import Foresight
@@ -48,6 +49,8 @@ class Session:
         Where the viewer's runs are put.
     foresight
         May have started the viewer before it is asked for.
+    memory
+        What may be kept of the connection.
     """
 
     def __init__(
@@ -59,7 +62,9 @@ class Session:
         board: RunBoard,
         *,
         foresight: Foresight,
+        memory: MemoryBudget,
     ) -> None:
+        self._memory = memory
         self._foresight = foresight
         self.connection = connection
         self.host = host
@@ -173,7 +178,7 @@ class Session:
             )
         )
         self._capabilities.prepare(self._capability, self.connection.ping)
-        self.runs = RunFeed(hold, self.connection_id, self.host, self._board, self._emit)
+        self.runs = RunFeed(hold, self.connection_id, self.host, self._board, self._emit, memory=self._memory)
         self._viewer_changed()
         if request.auto_open:
             self._emit(

@@ -28,6 +28,8 @@ class ServiceSettings:
         Whether the viewer that was opened last on a host is started as soon as that is connected to.
     base_url
         The Jupyter server's, with slashes at both ends.
+    connection_memory_bytes, memory_bytes
+        How much may be kept of what remotes say: of one connection, and of all together.
     """
 
     connection: Settings = field(default_factory=Settings)
@@ -37,3 +39,5 @@ class ServiceSettings:
     use_keyring: bool = False
     start_remembered: bool = False
     base_url: str = "/"
+    connection_memory_bytes: int = 128 * 2**20
+    memory_bytes: int = 512 * 2**20

@@ -27,6 +27,8 @@ WRONG = {
     "viewer_lease_seconds": "0",
     "viewer_origin": "hub.example.org",
     "asset_cache_mb": "256 MB",
+    "connection_memory_mb": "0",
+    "memory_mb": "much",
 }
 
 

@@ -47,6 +47,8 @@ WRONG_WORDS = {
     "viewer_lease_seconds": "0",
     "viewer_origin": "hub.example.org/user",
     "asset_cache_mb": "nan",
+    "connection_memory_mb": "0",
+    "memory_mb": "much",
 }
 
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import re
+import subprocess
+import sys
+import threading
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
-from runicorn_jupyter.remote.control import Control, NotTheViewer
+from runicorn_jupyter.errors import MemoryLimit
+from runicorn_jupyter.jsontext import read_json_object
+from runicorn_jupyter.remote import control as control_module
+from runicorn_jupyter.remote.control import MAX_ANSWER_BYTES, MAX_LOOP_BYTES, Control, NotTheViewer
+from runicorn_jupyter.remote.memory import MemoryBudget
 from runicorn_jupyter.remote.viewer_guard import PROOF_HEADER, Ticket
 from runicorn_jupyter.streams.memory import MemoryStream
 from tests.world.exchanges import cuts
@@ -40,10 +49,10 @@ def response_to(request: bytes, body: bytes, *lines: str, chunked: bool = False)
     return head.encode() + body
 
 
-async def ask(body: bytes, encoding: str = "identity") -> dict[str, object]:
+async def ask(body: bytes, encoding: str = "identity", **options: Any) -> dict[str, object]:
     stream = MemoryStream()
-    control = Control(stream, PORT, SecretStr(SECRET), 5.0)
-    asking = asyncio.ensure_future(control.ask("runs", max_bytes=10_000))
+    control = Control(stream, PORT, SecretStr(SECRET), 60.0)
+    asking = asyncio.ensure_future(control.ask("runs", **{"max_bytes": 10_000, **options}))
     stream.feed(response_to(await request_on(stream), body, f"Content-Encoding: {encoding}"))
     return await asking
 
@@ -98,3 +107,66 @@ async def test_an_answer_may_be_compressed() -> None:
 async def test_what_is_too_much_or_no_object_is_refused(body: bytes, encoding: str) -> None:
     with pytest.raises(NotTheViewer):
         await ask(body, encoding)
+
+
+async def test_nothing_long_is_parsed_on_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[tuple[int, bool]] = []
+
+    def spied(data: bytes, **options: Any) -> dict[str, Any]:
+        parsed.append((len(data), threading.current_thread() is threading.main_thread()))
+        return read_json_object(data, **options)
+
+    monkeypatch.setattr(control_module, "read_json_object", spied)
+    long = b'{"a": "' + b"x" * MAX_LOOP_BYTES + b'"}'
+    await ask(b'{"a": 1}')
+    await ask(long, max_bytes=MAX_ANSWER_BYTES)
+    await ask(gzip.compress(long), "gzip", max_bytes=MAX_ANSWER_BYTES)
+    assert parsed == [(8, True), (len(long), False), (len(long), False)]
+
+
+async def test_an_answer_of_many_values_is_not_parsed() -> None:
+    lists = b'{"a": [' + b"[]," * 300 + b"[]]}"
+    assert len((await ask(lists, max_values=700))["a"]) == 301  # type: ignore[arg-type]
+    with pytest.raises(NotTheViewer, match="more values"):
+        await ask(lists, max_values=300)
+
+
+async def test_what_an_answer_takes_is_counted_before_it_is_parsed() -> None:
+    budget = MemoryBudget(100_000, "RunicornJupyter.connection_memory_mb", "the connection to gpu1")
+    with budget.share() as share:
+        assert await ask(b'{"a": [1, 2]}', memory=share) == {"a": [1, 2]}
+        assert 0 < share.used < 5_000
+        with pytest.raises(MemoryLimit, match="connection_memory_mb"):
+            await ask(b'{"a": [' + b"[]," * 400 + b"[]]}", memory=share)
+        with pytest.raises(MemoryLimit):
+            await ask(b'{"a": "' + b"x" * 200_000 + b'"}', memory=share, max_bytes=10**6)
+    assert budget.used == 0
+
+
+EMPTY_COLUMNS = """
+import json, sys
+from runicorn_jupyter.jsontext import estimate_memory, read_json_object
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+body = {
+    "columns": b'{"metrics":{' + b",".join(b'"%x":[]' % i for i in range(200000)) + b'},"total":0}',
+    "lists": b'{"a":[' + b"[]," * 300000 + b"0]}",
+    "numbers": b'{"a":[' + b"0.123456789012345," * 500000 + b"0]}",
+    "texts": b'{"a":[' + b'"",' * 100000 + b'"' + "\U0001f600".encode() + b"x" * 4000000 + b'"]}',
+}[sys.argv[1]]
+before = resident()
+value = read_json_object(body, max_size=len(body))
+print(json.dumps({"resident": resident() - before, "estimate": estimate_memory(body)}))
+"""
+
+
+@pytest.mark.parametrize("kind", ["columns", "lists", "numbers", "texts"])
+def test_the_estimate_is_not_too_low(kind: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", EMPTY_COLUMNS, kind], stdout=subprocess.PIPE, text=True, check=True
+    )
+    found = json.loads(done.stdout)
+    assert found["resident"] <= found["estimate"] + 2**20

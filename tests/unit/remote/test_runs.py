@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from runicorn_jupyter.remote import runs
+from runicorn_jupyter.remote.memory import MemoryBudget
 from runicorn_jupyter.remote.runs import OddAnswer, Place, RemoteRuns, read_metrics, read_run
 
 PLACE = Place("conn_1", "gpu1", "torch", "/data")
@@ -198,12 +201,93 @@ def test_more_than_there_may_be_is_left_out_and_told(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(runs, "MAX_RUNS", 2)
     table = RemoteRuns(PLACE)
     table.take(answer(3, run(1), run(2), run(3), reset=True))
-    assert (list(table.runs), table.too_many) == (["run-1", "run-2"], True)
+    assert (list(table.runs), table.left_out and table.left_out.code) == (["run-1", "run-2"], "too_many_runs")
     table.take(answer(4, run(1, step=9)))
     assert table.runs["run-1"].step == 9
     monkeypatch.setattr(runs, "MAX_TABLE_METRICS", 3)
     table.take(answer(5, run(2, metrics=dict.fromkeys("abcdef", 1))))
     assert list(table.runs["run-2"].metrics) == ["loss"]
+
+
+def test_what_there_is_no_memory_for_is_left_out_and_told() -> None:
+    every = MemoryBudget(100_000, "RunicornJupyter.memory_mb", "all connections together")
+    one = MemoryBudget(50_000, "RunicornJupyter.connection_memory_mb", "the connection to gpu1", every)
+    table = RemoteRuns(PLACE, one.share())
+    table.take(answer(1, *[run(number) for number in range(100)], reset=True))
+    assert 10 < len(table.runs) < 30
+    assert 45_000 < one.used == every.used <= 50_000
+    assert table.left_out is not None
+    assert (table.left_out.code, "connection_memory_mb" in table.left_out.message) == ("memory_limit", True)
+    known = list(table.runs)
+    table.take(answer(2, removed=known[:-1]))
+    assert one.used == every.used < 10_000
+    table.take(answer(3, run(200)))
+    assert list(table.runs) == [known[-1], "run-200"]
+    table.take(answer(1, run(1), epoch="e2", reset=True))
+    assert (list(table.runs), table.left_out) == (["run-1"], None)
+    other = RemoteRuns(PLACE, MemoryBudget(10**9, "a", "b", every).share())
+    other.take(answer(1, *[run(number) for number in range(100)], reset=True))
+    assert other.left_out is not None
+    assert "memory_mb" in other.left_out.message
+    assert every.used <= 100_000
+    table.close()
+    other.close()
+    assert (one.used, every.used) == (0, 0)
+
+
+def test_a_run_that_grows_beyond_the_memory_stays_as_it_was() -> None:
+    budget = MemoryBudget(8_000, "a", "b")
+    table = RemoteRuns(PLACE, budget.share())
+    table.take(answer(1, run(1), reset=True))
+    used = budget.used
+    table.take(answer(2, run(1, metrics=dict.fromkeys(map(str, range(60)), 1))))
+    assert list(table.runs["run-1"].metrics) == ["loss"]
+    assert (budget.used, table.left_out is not None) == (used, True)
+
+
+HOSTILE_LIST = """
+import json, sys
+from runicorn_jupyter.remote.memory import MemoryBudget
+from runicorn_jupyter.remote.runs import MAX_RUNS, Place, RemoteRuns
+from runicorn_jupyter.service.runs import RunBoard
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+def text(number, field):
+    return ("\U0001f600%07d%02d" % (number, field) + "a" * 512)[:512]
+
+budget = MemoryBudget(int(sys.argv[1]), "a", "b")
+table, board, version = RemoteRuns(Place("c", "h", "e", "/r"), budget.share()), RunBoard(lambda: None), 0
+before = resident()
+for page in range(0, MAX_RUNS, 22):
+    version += 1
+    runs = [
+        {"id": "r%d" % i + "x" * 100, "name": text(i, 0), "alias": text(i, 1), "path": text(i, 2),
+         "project": text(i, 3), "status": "running", "created": float(i), "metrics": {},
+         "tags": [text(i, k) for k in range(4, 20)]}
+        for i in range(page, page + 22)
+    ]
+    changes = table.take({"epoch": "e", "reset": version == 1, "version": version, "runs": runs,
+                          "removed": [], "more": True})
+    board.put([run for run, _ in changes.runs], changes.removed)
+    for run, _ in changes.runs:
+        run.as_json
+print(json.dumps({"resident": resident() - before, "used": budget.used, "runs": len(table.runs)}))
+"""
+
+
+def test_no_list_makes_jupyter_hold_more_than_the_budget() -> None:
+    """Every text as long as it may be, with a letter that makes each of its letters take four bytes."""
+    limit = 64 * 2**20
+    done = subprocess.run(
+        [sys.executable, "-c", HOSTILE_LIST, str(limit)], stdout=subprocess.PIPE, text=True, check=True
+    )
+    found = json.loads(done.stdout)
+    assert found["used"] > 0.99 * limit
+    assert found["resident"] <= limit + 50 * 2**20
+    assert found["runs"] > 500
 
 
 @pytest.mark.parametrize(
@@ -212,8 +296,9 @@ def test_more_than_there_may_be_is_left_out_and_told(monkeypatch: pytest.MonkeyP
         {"epoch": None}, {"epoch": ""}, {"epoch": "x" * 65}, {"version": "1"}, {"version": -1},
         {"version": 2**53},
         {"runs": None}, {"runs": {}}, {"removed": None},
+        {"runs": [{}] * (runs.MAX_CHANGES + 1)}, {"removed": ["x"] * runs.MAX_CHANGES},
     ],
-    ids=str,
+    ids=lambda odd: str(odd)[:40],
 )  # fmt: skip
 def test_an_answer_of_another_form_is_refused(odd: dict[str, Any]) -> None:
     table = RemoteRuns(PLACE)
@@ -236,3 +321,16 @@ def test_metrics_are_columns_of_one_length() -> None:
     ):
         with pytest.raises(OddAnswer):
             read_metrics({**good, **odd}, "conn_1", "r")
+
+
+def test_only_columns_that_were_asked_for_and_no_more_than_there_can_be() -> None:
+    said = {"steps": [1], "metrics": {"loss": [0.5], "unasked": [1], "lo,ss": [2]}, "total": 1}
+    assert list(read_metrics(said, "conn_1", "r", ["loss", "acc"]).metrics) == ["loss"]
+    empty: dict[str, Any] = {"steps": [], "total": 0}
+    most = {f"m{number}": [] for number in range(runs.MAX_COLUMNS)}
+    assert len(read_metrics({**empty, "metrics": most}, "conn_1", "r").metrics) == runs.MAX_COLUMNS
+    with pytest.raises(OddAnswer):
+        read_metrics({**empty, "metrics": {**most, "one more": []}}, "conn_1", "r")
+    steps = list(range(runs.MAX_METRIC_VALUES // 2 + 1))
+    with pytest.raises(OddAnswer):
+        read_metrics({"steps": steps, "metrics": {"a": steps}, "total": 9}, "conn_1", "r")
