@@ -129,7 +129,10 @@ def candidates(environ: Dict[str, str]) -> Iterator[str]:
         except OSError:
             continue
         for name in names:
-            found = os.lstat(os.path.join(place, name))
+            try:
+                found = os.lstat(os.path.join(place, name))
+            except OSError:  # it has just been cleaned up
+                continue
             if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
                 yield os.path.join(place, name)
         try:
@@ -159,8 +162,43 @@ def open_folder(environ: Dict[str, str], machine: Machine) -> "Folder":
     raise problem or OSError(errno.EROFS, "no folder can be written to")
 
 
+def _make_levels(path: str) -> None:
+    """Make a folder and those above it that are missing, each for its owner alone, whatever the umask."""
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for one in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(one, 0o700)
+
+
+def _open_private(name: str, uid: int, within: Optional[int] = None) -> int:
+    """Open a folder of ours, made where it is missing, and close it to others; a link is none.
+
+    Raises
+    ------
+    OSError
+        If it is not ours, or is no folder.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, 0o700, dir_fd=within)
+    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | _NOFOLLOW, dir_fd=within)
+    with contextlib.ExitStack() as undo:
+        undo.callback(os.close, descriptor)
+        found = os.fstat(descriptor)
+        if found.st_uid != uid:
+            raise OSError(errno.EPERM, "belongs to somebody else", name)
+        if stat.S_IMODE(found.st_mode) & 0o077:
+            os.fchmod(descriptor, 0o700)
+        undo.pop_all()
+    return descriptor
+
+
 class Folder:
     """This machine's private folder of state files, held open so that it cannot be exchanged.
+
+    So is the one above it, ``parent``, which the machines that share a home share.
 
     Parameters
     ----------
@@ -178,27 +216,17 @@ class Folder:
     def __init__(self, path: str, machine: Machine) -> None:
         self.path = path
         self.machine = machine
-        parent = os.path.dirname(path)
-        os.makedirs(os.path.dirname(parent), exist_ok=True)
-        for one in (parent, path):
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(one, 0o700)
-            self.descriptor = os.open(one, os.O_RDONLY | os.O_DIRECTORY | _NOFOLLOW)
-            found = os.fstat(self.descriptor)
-            if found.st_uid != machine.uid:
-                os.close(self.descriptor)
-                raise OSError(errno.EPERM, "belongs to somebody else", one)
-            if stat.S_IMODE(found.st_mode) & 0o077:
-                os.fchmod(self.descriptor, 0o700)
-            if one is parent:
-                os.close(self.descriptor)
-        try:
+        parent, name = os.path.split(path)
+        _make_levels(os.path.dirname(parent))
+        self.parent = _open_private(parent, machine.uid)
+        with contextlib.ExitStack() as undo:
+            undo.callback(os.close, self.parent)
+            self.descriptor = _open_private(name, machine.uid, within=self.parent)
+            undo.callback(os.close, self.descriptor)
             # Says whether there is room as well as leave: a full disk makes empty files gladly.
             self._replace(f".writable-{os.getpid()}", b"1")
             os.unlink(f".writable-{os.getpid()}", dir_fd=self.descriptor)
-        except OSError:
-            os.close(self.descriptor)
-            raise
+            undo.pop_all()
 
     def lock(self, key: str, seconds: float) -> int:
         """Wait for the lock of a viewer's start; return its descriptor, to be closed to let go.
@@ -266,7 +294,7 @@ class Folder:
             text = file.read(MAX_STATE_BYTES)
         try:
             state = json.loads(text.decode("utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         expected = {"pid": int, "port": int, "secret": str, "start_time": str}
         if not isinstance(state, dict) or not all(isinstance(state.get(k), t) for k, t in expected.items()):
@@ -316,19 +344,26 @@ class Folder:
             with contextlib.suppress(OSError):
                 os.unlink(key + suffix, dir_fd=self.descriptor)
         if cleanup:
-            for path in (self.path, os.path.dirname(self.path)):
-                try:
-                    os.rmdir(path)
-                except OSError:
-                    break
+            with contextlib.suppress(OSError):
+                os.rmdir(os.path.basename(self.path), dir_fd=self.parent)
+                os.rmdir(os.path.dirname(self.path))
 
     def prune(self) -> None:
         """Remove what viewers left that had no chance to: of an earlier boot, or of a host long unseen."""
-        import shutil
-
-        base, own = os.path.split(self.path)
-        for name in os.listdir(base):
-            path = os.path.join(base, name)
+        own = os.path.basename(self.path)
+        for name in os.listdir(self.parent):
             days = 1 if name.rpartition(".")[0] == own.rpartition(".")[0] else 30
-            if name != own and os.lstat(path).st_mtime < time.time() - days * 86400:
-                shutil.rmtree(path, ignore_errors=True)
+            with contextlib.suppress(OSError):  # another start may do the same
+                found = os.stat(name, dir_fd=self.parent, follow_symlinks=False)
+                if name != own and found.st_mtime < time.time() - days * 86400:
+                    self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        """Remove a machine's folder with its files; never what a link leads to, nor a folder within."""
+        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | _NOFOLLOW, dir_fd=self.parent)
+        try:
+            for entry in os.listdir(descriptor):
+                os.unlink(entry, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        os.rmdir(name, dir_fd=self.parent)

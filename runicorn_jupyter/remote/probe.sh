@@ -64,16 +64,28 @@ runicorn_config() {
 states() {
     for base in "${XDG_STATE_HOME:-$HOME/.local/state}/runicorn-jupyter" "${XDG_RUNTIME_DIR:-/nowhere}/runicorn-jupyter" \
         "${TMPDIR:-/tmp}"/runicorn-jupyter-state-* /var/tmp/runicorn-jupyter-state-* /dev/shm/runicorn-jupyter-state-*; do
-        [ -d "$base" ] && [ ! -L "$base" ] && [ -O "$base" ] || continue
-        for file in "$base"/*."$boot"*/*.json; do
-            [ -f "$file" ] && [ ! -L "$file" ] && [ -O "$file" ] || continue
-            line='' stat=''
-            IFS= read -r line <"$file"
-            pid=${line##*\"pid\": }
-            pid=${pid%%[!0-9]*}
-            [ -n "$pid" ] && read -r stat <"/proc/$pid/stat"
-            emit viewer "$line" "${stat##*) }"
+        # Once inside a folder that is ours alone, nobody can exchange what is looked at.
+        [ -d "$base" ] && [ ! -L "$base" ] && cd -P -- "$base" && ours_alone || continue
+        for folder in *."$boot"*; do
+            cd -P -- "$base" && [ -d "$folder" ] && [ ! -L "$folder" ] && cd -P -- "$folder" && ours_alone && states_here
         done
+    done
+}
+
+ours_alone() {
+    [ -O . ] || return
+    case $(ls -ld .) in d???------*) ;; *) return 1 ;; esac
+}
+
+states_here() {
+    for file in ./*.json; do
+        [ -f "$file" ] && [ ! -L "$file" ] && [ -O "$file" ] || continue
+        line='' stat=''
+        IFS= read -r line <"$file"
+        pid=${line##*\"pid\": }
+        pid=${pid%%[!0-9]*}
+        [ -n "$pid" ] && read -r stat <"/proc/$pid/stat"
+        emit viewer "$line" "${stat##*) }"
     done
 }
 

@@ -125,7 +125,7 @@ def configured_root(environ: Dict[str, str]) -> str:
         try:
             with open(os.path.join(base, name, "config.json"), encoding="utf-8") as file:
                 chosen = json.load(file).get("user_root_dir")
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError, AttributeError, RecursionError):
             chosen = None
     if not isinstance(chosen, str) or not chosen:
         chosen = ".runicorn"
@@ -173,7 +173,7 @@ def _become_viewer(
         nothing = os.open(os.devnull, os.O_RDWR)
         for target, source in ((0, nothing), (1, log), (2, log)):
             os.dup2(source, target)
-        _close_all_but(0, 1, 2, writing, lock, folder.descriptor)
+        _close_all_but(0, 1, 2, writing, lock, folder.descriptor, folder.parent)
         # An import that never ends would hold the lock, and no lease counts yet.
         signal.alarm(int(config["start_seconds"]))
         # Only here, for who finds a viewer that runs has no need of it.

@@ -156,6 +156,54 @@ def test_a_folder_that_is_open_to_others_is_closed_to_them(machine: Machine, tmp
     assert path.stat().st_mode & 0o777 == 0o700
 
 
+def test_each_level_is_its_owners_alone_whatever_the_umask(machine: Machine, tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        folder = Folder(str(tmp_path / "home" / ".local" / "state" / "runicorn-jupyter" / "m"), machine)
+        folder.write(KEY, state(machine))
+        os.close(folder.open_log(KEY))
+        os.close(folder.lock(KEY, 5))
+    finally:
+        os.umask(before)
+    found = {path: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    assert len(found) == 8
+    assert {mode for path, mode in found.items() if path.is_dir()} == {0o700}
+    assert {mode for path, mode in found.items() if not path.is_dir()} == {0o600}
+
+
+def test_a_folder_that_is_exchanged_later_is_not_followed(folder: Folder, tmp_path: Path) -> None:
+    """Somebody who may write above our folder puts a link in its place: what they chose is not touched."""
+    base = Path(folder.path).parent
+    old = base / f"{Path(folder.path).name.rpartition('.')[0]}.old-boot"
+    precious = tmp_path / "precious" / old.name
+    for path in (old, precious):
+        path.mkdir(parents=True)
+        (path / "x.json").touch()
+        os.utime(path, (0, 0))
+    base.rename(tmp_path / "moved")
+    base.symlink_to(precious.parent)
+    folder.prune()
+    folder.write(KEY, {"pid": 1})
+    folder.forget(KEY, 1, cleanup=True)
+    assert [path.name for path in precious.iterdir()] == ["x.json"]
+    assert not (tmp_path / "moved" / old.name).exists()
+
+
+def test_what_a_link_within_leads_to_is_not_removed(folder: Folder, tmp_path: Path) -> None:
+    base, host = Path(folder.path).parent, Path(folder.path).name.rpartition(".")[0]
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "x").touch()
+    (base / f"{host}.link").symlink_to(precious)
+    (base / f"{host}.old").mkdir()
+    (base / f"{host}.old" / "inner").symlink_to(precious)
+    os.utime(base / f"{host}.link", (0, 0), follow_symlinks=False)
+    os.utime(base / f"{host}.old", (0, 0))
+    folder.prune()
+    assert not (base / f"{host}.old").exists()
+    assert [path.name for path in precious.iterdir()] == ["x"]
+
+
 def test_a_lock_is_one_starts_at_a_time(folder: Folder, machine: Machine) -> None:
     held = folder.lock(KEY, 5)
     with pytest.raises(TimeoutError):

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from runicorn_jupyter.errors import InvalidParameters
 from runicorn_jupyter.remote.bundle import shell_input
+from runicorn_jupyter.remote.ownership import Folder, Machine, start_time
 from runicorn_jupyter.remote.probe import Probe, parse, probe
 from runicorn_jupyter.remote.viewer import RemoteViewer
+from runicorn_jupyter.remote.viewer_boot import STATE_VERSION
 from runicorn_jupyter.ssh.connection import Connection
 from tests.world.connections import Connect
 from tests.world.environments import base_python, build
@@ -302,6 +304,88 @@ async def test_what_is_broken_is_said_to_be(
     }
     assert state == {"dangling": (False, False), "half": (True, False), "editable": (True, True)}
     assert result.notes == ["runicorn's config.json on the remote cannot be read."]
+
+
+def make_state(home: Path) -> Path:
+    """Write down this very process as if it were a viewer; return the folder."""
+    machine = Machine.here()
+    folder = Folder(str(home / ".local" / "state" / "runicorn-jupyter" / machine.folder), machine)
+    folder.write(
+        "0" * 24,
+        {
+            "version": STATE_VERSION,
+            "host": machine.host,
+            "boot": machine.boot,
+            "uid": machine.uid,
+            "pid": os.getpid(),
+            "start_time": start_time(os.getpid()),
+            "port": 1234,
+            "secret": "s" * 43,
+            "prefix": "/e",
+            "root": None,
+            "runicorn_version": None,
+            "folder": folder.path,
+            "key": "0" * 24,
+        },
+    )
+    return Path(folder.path)
+
+
+def share_the_folder(folder: Path) -> None:
+    folder.chmod(0o770)
+
+
+def share_the_folder_above(folder: Path) -> None:
+    folder.parent.chmod(0o707)
+
+
+def give_the_folder_away(folder: Path) -> None:
+    os.chown(folder, 12345, -1)
+
+
+def give_the_state_away(folder: Path) -> None:
+    os.chown(next(folder.glob("*.json")), 12345, -1)
+
+
+def link_the_folder(folder: Path) -> None:
+    elsewhere = folder.parent.parent / "elsewhere"
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
+
+
+def link_the_folder_above(folder: Path) -> None:
+    folder.parent.rename(folder.parent.with_name("elsewhere"))
+    folder.parent.symlink_to("elsewhere")
+
+
+def link_the_state(folder: Path) -> None:
+    path = next(folder.glob("*.json"))
+    path.rename(path.with_suffix(".x"))
+    path.symlink_to(path.with_suffix(".x").name)
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        share_the_folder,
+        share_the_folder_above,
+        give_the_folder_away,
+        give_the_state_away,
+        link_the_folder,
+        link_the_folder_above,
+        link_the_state,
+    ],
+)
+def test_a_state_that_others_could_have_put_there_is_not_adopted(
+    shell: str, spoil: Callable[[Path], None], tmp_path: Path
+) -> None:
+    if spoil.__name__.startswith("give") and os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    folder = make_state(tmp_path)
+    assert [one.pid for one in run_locally(tmp_path, [shell]).viewers] == [os.getpid()]
+    spoil(folder)
+    assert run_locally(tmp_path, [shell]).viewers == []
 
 
 def test_paths_that_are_no_text_are_left_out_and_counted(tmp_path: Path, empty_env: Path) -> None:
