@@ -234,7 +234,7 @@ class ViewerHandler(RequestHandler):
         except BadPath as exc:
             raise Refused(400, "invalid_parameters", "The path of this address is not plain.") from exc
         except ForbiddenPath as exc:
-            raise Refused(403, "forbidden", "The viewer's own SSH client is closed here.") from exc
+            raise Refused(403, "forbidden", "This path of the viewer is closed here.") from exc
         return f"{path}?{query}" if query else path
 
     def _host_allowed(self) -> bool:

@@ -6,7 +6,10 @@ import re
 from urllib.parse import unquote_to_bytes
 
 RESERVED = "/__runicorn_jupyter__/"
-"""Below the capability, the proxy's own: the page's storage, and waiting for the connection."""
+"""Below the capability, the proxy's own: the page's storage, and waiting for the connection.
+
+At the viewer itself it is what the viewer's holders use: no page's request for it is ever passed on.
+"""
 
 _TARGET = re.compile(r"/[!-~]*")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -20,7 +23,7 @@ class BadPath(ValueError):
 
 
 class ForbiddenPath(ValueError):
-    """The path is the viewer's own SSH client."""
+    """The path is closed to pages: the viewer's own SSH client, or another spelling of `RESERVED`."""
 
 
 def check_path(path: str) -> str:
@@ -40,19 +43,21 @@ def check_path(path: str) -> str:
         If it has a dot segment, a backslash, an empty segment, a control character or a broken
         escape, raw or encoded, however often.
     ForbiddenPath
-        If it is the viewer's ``/api/remote`` or below it.
+        If it is the viewer's ``/api/remote`` or below it, or `RESERVED` in any spelling but its own.
     """
     if not _TARGET.fullmatch(path) or _BAD_ESCAPE.search(path):
         raise BadPath("not a path")
     plain = path
     for _ in range(_MAX_DECODINGS):
         _check_plain(plain)
+        _check_reserved(plain, path)
         decoded = _decode(plain)
         if decoded == plain:
             break
         plain = decoded
     else:
         _check_plain(plain)
+        _check_reserved(plain, path)
     # The viewer decodes once; deeper layers are only looked at above.
     seen = _decode(path).lower()
     if seen == _FORBIDDEN or seen.startswith(_FORBIDDEN + "/"):
@@ -79,6 +84,11 @@ def _check_plain(path: str) -> None:
     segments = path.split("/")[1:]
     if any(segment in (".", "..") for segment in segments) or "" in segments[:-1]:
         raise BadPath("a dot segment or an empty segment")
+
+
+def _check_reserved(plain: str, path: str) -> None:
+    if plain.lower().startswith(RESERVED.rstrip("/")) and not path.startswith(RESERVED):
+        raise ForbiddenPath("what the viewer's holders use is closed here")
 
 
 def _decode(path: str) -> str:

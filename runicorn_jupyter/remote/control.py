@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from runicorn_jupyter.http1 import BadResponse, Http1Connection
 from runicorn_jupyter.jsontext import InvalidJson, count_values, estimate_memory, read_json_object
-from runicorn_jupyter.remote.viewer_guard import CONTROL_PATH, Ticket
+from runicorn_jupyter.remote.viewer_guard import CONTROL_PATH, Purpose, Ticket
 from runicorn_jupyter.streams import END
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ class Control:
         """
         data = json.dumps(body).encode()
         target = CONTROL_PATH + action
-        ticket = Ticket(self._secret.get_secret_value(), self._port, "POST", target)
+        secret = self._secret.get_secret_value()
+        ticket = Ticket(secret, self._port, "POST", target, purpose=Purpose.CONTROL)
         headers = [("host", "viewer"), ("content-type", "application/json"), ("accept-encoding", "gzip")]
         headers.append(ticket.header)
         connection = self._connection

@@ -18,7 +18,7 @@ from runicorn_jupyter.remote.ownership import Folder, Machine, open_folder
 
 __all__ = ["STATE_VERSION", "configured_root", "installed_version", "main", "viewer_key"]
 
-STATE_VERSION = 3
+STATE_VERSION = 4
 """Of the state file, and of how the viewer is spoken to: another version's viewer is not adopted."""
 TAIL_BYTES, TAIL_LINES = 16384, 50
 # Each would change what the viewer is: end it when idle, serve another front end, log elsewhere, or (remote

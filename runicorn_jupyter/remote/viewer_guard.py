@@ -1,7 +1,8 @@
 """What stands before the viewer: nothing passes without the secret. ASGI; runs on the remote (Python >= 3.8).
 
 Every request and WebSocket needs a ticket, a header that only who knows the secret can make for just this
-method, path and port; it is compared in constant time before anything looks at the path. Every answer
+purpose, method, path and port; it is compared in constant time, and what it was made for decides where the
+request goes: a page's ticket never reaches what the holders use, however its path is written. Every answer
 carries a proof, which only who knows the secret can make for just this ticket. The secret itself is never
 sent, so whoever else listens on the port by then learns nothing, and is not believed. Both are HMAC-SHA256
 (RFC 2104). Below ``/__runicorn_jupyter__/`` the holders of the viewer talk to it, by JSON over POST:
@@ -18,20 +19,24 @@ A connection on which nothing is asked stays open as long as the viewer lives: i
 """
 
 import asyncio
+import enum
 import hmac
 import json
 import secrets
 import time
 import traceback
 from typing import Any, Awaitable, Callable, Dict, List, Optional, Tuple
+from urllib.parse import unquote
 
 from runicorn_jupyter.remote.lease import Lease, TooManyHolders
 from runicorn_jupyter.remote.viewer_gzip import Compressor
 from runicorn_jupyter.remote.viewer_runs import RunTable
 
-__all__ = ["CONTROL_PATH", "PROOF_HEADER", "TICKET_HEADER", "Guard", "Ticket"]
+__all__ = ["CONTROL_PATH", "PROOF_HEADER", "TICKET_HEADER", "Guard", "Purpose", "Ticket"]
 
 CONTROL_PATH = "/__runicorn_jupyter__/"
+MAX_DECODINGS = 3
+"""A path that leads to the holders' after so many decodings is no page's."""
 TICKET_HEADER = "x-runicorn-ticket"
 PROOF_HEADER = "x-runicorn-proof"
 MAX_BODY_BYTES = 16384
@@ -49,6 +54,13 @@ def _mac(secret: str, *words: str) -> str:
     return hmac.digest(secret.encode(), text.encode("latin-1"), "sha256").hex()
 
 
+class Purpose(enum.Enum):
+    """What a ticket is for: a page of the viewer's, or what its holders use below ``CONTROL_PATH``."""
+
+    PAGE = "page"
+    CONTROL = "control"
+
+
 class Ticket:
     """What lets one request pass, and what its answer must prove.
 
@@ -60,17 +72,29 @@ class Ticket:
         Where the viewer listens: a stranger on another port cannot pass the question on.
     method, target
         The request's; the target is as it is sent, with its query.
+    purpose
+        Whose request it is.
     nonce
         Default: 128 random bits.
     """
 
     __slots__ = ("_port", "_secret", "nonce", "value")
 
-    def __init__(self, secret: str, port: int, method: str, target: str, nonce: Optional[str] = None) -> None:
+    def __init__(
+        self,
+        secret: str,
+        port: int,
+        method: str,
+        target: str,
+        *,
+        purpose: Purpose = Purpose.PAGE,
+        nonce: Optional[str] = None,
+    ) -> None:
         self._secret = secret
         self._port = str(port)
         self.nonce = secrets.token_hex(16) if nonce is None else nonce
-        self.value = f"{self.nonce} {_mac(secret, 'ticket', self._port, self.nonce, method, target)}"
+        words = ("ticket", purpose.value, self._port, self.nonce, method, target)
+        self.value = f"{self.nonce} {_mac(secret, *words)}"
 
     @property
     def header(self) -> Tuple[str, str]:
@@ -156,12 +180,18 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        ticket = self._ticket(scope)
-        if ticket is None:
+        # By the bytes that were signed: any decoding of them could be another than the signer's.
+        purpose = Purpose.CONTROL if scope["raw_path"].startswith(CONTROL_PATH.encode()) else Purpose.PAGE
+        ticket = self._ticket(scope, purpose)
+        if purpose is Purpose.CONTROL:
+            is_open = scope["type"] == "http"
+        else:
+            is_open = not _leads_to_control(scope["path"])
+        if ticket is None or not is_open:
             await self._refuse(scope, send)
             return
         send = _proving(send, ticket.proof)
-        if scope["path"].startswith(CONTROL_PATH) and scope["type"] == "http":
+        if purpose is Purpose.CONTROL:
             await self._compressed(scope, receive, send)
         else:
             try:
@@ -174,8 +204,8 @@ class Guard:
         """Let go of those who wait, as the viewer ends; on the event loop."""
         self._runs.close()
 
-    def _ticket(self, scope: Message) -> Optional[Ticket]:
-        """Take the ticket off a request, and return it if it is valid."""
+    def _ticket(self, scope: Message, purpose: Purpose) -> Optional[Ticket]:
+        """Take the ticket off a request, and return it if it is valid for this purpose."""
         name = TICKET_HEADER.encode()
         given = [value for key, value in scope["headers"] if key.lower() == name]
         scope["headers"] = [(key, value) for key, value in scope["headers"] if key.lower() != name]
@@ -184,7 +214,8 @@ class Guard:
         query = scope["query_string"]
         target = (scope["raw_path"] + (b"?" + query if query else b"")).decode("latin-1")
         nonce = given[0].partition(b" ")[0].decode("latin-1")
-        valid = Ticket(self._secret, self._port, scope.get("method", "GET"), target, nonce)
+        method = scope.get("method", "GET")
+        valid = Ticket(self._secret, self._port, method, target, purpose=purpose, nonce=nonce)
         return valid if hmac.compare_digest(given[0], valid.value.encode("latin-1")) else None
 
     async def _refuse(self, scope: Message, send: Send) -> None:
@@ -194,7 +225,7 @@ class Guard:
             await _answer(send, 403, {"error": "The ticket is missing or wrong."})
 
     async def _control(self, scope: Message, receive: Receive, send: Send) -> None:
-        action = scope["path"][len(CONTROL_PATH) :]
+        action = scope["raw_path"][len(CONTROL_PATH) :].decode("latin-1")
         act = self._actions.get(action)
         asked = {"runs": self._changes, "metrics": self._metrics}.get(action)
         if (act is None and asked is None) or scope["method"] != "POST":
@@ -270,6 +301,15 @@ class Guard:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise _Refused(400, "holders must be a list of names.")
         self._lease.drop(names)
+
+
+def _leads_to_control(path: str) -> bool:
+    """Tell whether a path is the holders' after some decodings."""
+    for _ in range(MAX_DECODINGS):
+        if path.lower().startswith(CONTROL_PATH.rstrip("/")):
+            return True
+        path = unquote(path)
+    return False
 
 
 def _proving(send: Send, proof: str) -> Send:

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from tests.unit.proxy.test_websocket import ASKS
 from tests.unit.proxy.world import BASE_URL, JSON, OK, Proxy, Upstream, running_proxy
 
 
@@ -55,6 +56,26 @@ async def test_the_viewers_ssh_client_is_a_403(
 ) -> None:
     got = await proxy.ask(tail, method)
     assert got.status == 403
+    assert upstream.asked == []
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "/%5F_runicorn_jupyter__/renew",
+        "/__%72unicorn_jupyter__/renew",
+        "/__runicorn_jupyter__%2Frenew",
+        "/%255F_runicorn_jupyter__/renew",
+        "/__runicorn_jupyter__",
+        "/__RUNICORN_JUPYTER__/renew",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_the_viewers_control_is_a_403_however_it_is_written(
+    proxy: Proxy, upstream: Upstream, tail: str, method: str
+) -> None:
+    assert (await proxy.ask(tail, method)).status == 403
+    assert (await proxy.ask(tail, headers=ASKS)).status == 403
     assert upstream.asked == []
 
 

@@ -74,6 +74,13 @@ FORBIDDEN = [
     "/%61pi/remote",
     "/api%2fremote%2fconnect",
     "/API/Remote/connect",
+    "/%5F_runicorn_jupyter__/renew",
+    "/__%72unicorn_jupyter__/renew",
+    "/__runicorn_jupyter__%2Frenew",
+    "/%255F_runicorn_jupyter__/renew",
+    "/%25255F_runicorn_jupyter__/renew",
+    "/__Runicorn_Jupyter__/renew",
+    "/__runicorn_jupyter__",
 ]
 
 
@@ -89,7 +96,7 @@ def test_a_path_that_is_not_plain_is_refused(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", FORBIDDEN)
-def test_the_viewers_own_ssh_client_is_closed(path: str) -> None:
+def test_what_is_not_a_pages_is_closed(path: str) -> None:
     with pytest.raises(ForbiddenPath):
         check_path(path)
 

@@ -30,7 +30,7 @@ class Answering:
         """Answer with the proof that this secret makes."""
         method, target, _version = asked.line.split(" ")
         nonce = asked.headers[TICKET_HEADER].partition(" ")[0]
-        ticket = Ticket(self.secret, self.upstream.port, method, target, nonce)
+        ticket = Ticket(self.secret, self.upstream.port, method, target, nonce=nonce)
         head = AGREED if self.agreed else b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % len(BODY)
         writer.write(b"%s%s: %s\r\n\r\n" % (head, PROOF_HEADER.encode(), ticket.proof.encode()))
         writer.write(b"" if self.agreed else BODY)

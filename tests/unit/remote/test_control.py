@@ -40,7 +40,7 @@ def response_to(request: bytes, body: bytes, *lines: str, chunked: bool = False)
     method, target = head.split(" ")[:2]
     nonce = re.search(r"x-runicorn-ticket: (\w+) ", head, re.IGNORECASE)
     assert nonce
-    proof = Ticket(SECRET, PORT, method, target, nonce[1]).proof
+    proof = Ticket(SECRET, PORT, method, target, nonce=nonce[1]).proof
     if chunked:
         framing, body = "Transfer-Encoding: chunked", b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
     else:

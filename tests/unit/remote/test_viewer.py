@@ -21,7 +21,7 @@ from runicorn_jupyter.errors import (
     ViewerStartFailed,
 )
 from runicorn_jupyter.remote.viewer import RemoteViewer
-from runicorn_jupyter.remote.viewer_guard import PROOF_HEADER, Ticket
+from runicorn_jupyter.remote.viewer_guard import PROOF_HEADER, Purpose, Ticket
 from runicorn_jupyter.ssh.connection import Connection
 from runicorn_jupyter.streams import END
 from tests.unit.remote.conftest import assert_nothing_runs, environment, until, viewer_pids
@@ -59,6 +59,7 @@ async def get(
     *,
     secret: str | None = None,
     method: str = "GET",
+    purpose: Purpose = Purpose.PAGE,
     body: str = "",
     **headers: str,
 ) -> Answer:
@@ -66,7 +67,7 @@ async def get(
     stream = await connection.open_tunnel("127.0.0.1", port)
     lines = [f"{method} {path} HTTP/1.1", "Host: viewer", "Connection: close"]
     if secret is not None:
-        name, value = Ticket(secret, port, method, path).header
+        name, value = Ticket(secret, port, method, path, purpose=purpose).header
         headers[name] = value
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     if body:

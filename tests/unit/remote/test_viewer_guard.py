@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 from runicorn_jupyter.remote.lease import Lease
-from runicorn_jupyter.remote.viewer_guard import CONTROL_PATH, Guard, Ticket
+from runicorn_jupyter.remote.viewer_guard import CONTROL_PATH, Guard, Purpose, Ticket
 from tests.world.exchanges import cuts
 
 SECRET, PORT = "secret", 4711
 RENEWAL = json.dumps({"holder": "h1", "lease_seconds": 60, "client": "中文"}, ensure_ascii=False).encode()
 
 
-def scope(action: str) -> dict[str, Any]:
+def scope(action: str, purpose: Purpose = Purpose.CONTROL) -> dict[str, Any]:
     """Return the ASGI scope of a control request with a valid ticket."""
     target = CONTROL_PATH + action
-    name, value = Ticket(SECRET, PORT, "POST", target).header
+    name, value = Ticket(SECRET, PORT, "POST", target, purpose=purpose).header
     return {
         "type": "http",
         "method": "POST",
@@ -29,11 +30,13 @@ def scope(action: str) -> dict[str, Any]:
     }
 
 
-async def answer(lease: Lease, messages: list[dict[str, Any]]) -> tuple[int, Any]:
-    """Have the guard answer ``renew`` with a body that comes in these messages."""
+async def answer(
+    lease: Lease, messages: list[dict[str, Any]], asked: dict[str, Any] | None = None
+) -> tuple[int, Any]:
+    """Have the guard answer ``renew``, or another request, with a body that comes in these messages."""
 
     async def app(*_: Any) -> None:
-        raise AssertionError("a control request is none of the viewer's")
+        raise AssertionError("this request is none of the viewer's")
 
     guard = Guard(
         app,
@@ -53,7 +56,9 @@ async def answer(lease: Lease, messages: list[dict[str, Any]]) -> tuple[int, Any
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    await guard(scope("renew"), receive, send)
+    await guard(asked or scope("renew"), receive, send)
+    if sent[0]["type"] == "websocket.close":
+        return sent[0]["code"], None
     return sent[0]["status"], json.loads(b"".join(message.get("body", b"") for message in sent))
 
 
@@ -85,3 +90,46 @@ async def test_a_body_that_ends_early_changes_nothing_wherever_it_ends() -> None
         if size:
             status, _ = await answer(lease, [{"type": "http.request", "body": RENEWAL[:size]}])
             assert (status, lease.holders()) == (400, {})
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/__runicorn_jupyter__/renew",
+        "/%5F_runicorn_jupyter__/renew",
+        "/__%72unicorn_jupyter__/renew",
+        "/__runicorn_jupyter__%2Frenew",
+        "/%255F_runicorn_jupyter__/renew",
+        "/__Runicorn_Jupyter__/renew",
+        "/__runicorn_jupyter__",
+    ],
+)
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_a_pages_ticket_reaches_no_control(target: str, kind: str) -> None:
+    """However the path is written, decoded or not."""
+    lease = Lease(5)
+    name, value = Ticket(SECRET, PORT, "POST", target).header
+    asked = {
+        **scope("renew"),
+        "type": kind,
+        "path": unquote(target),
+        "raw_path": target.encode(),
+        "headers": [(name.encode(), value.encode())],
+    }
+    status, _ = await answer(lease, parts([RENEWAL]), asked)
+    assert (status, lease.holders()) == (403 if kind == "http" else 1008, {})
+
+
+async def test_a_ticket_for_control_is_good_for_nothing_else() -> None:
+    for change in (
+        {"raw_path": b"/api/runs", "path": "/api/runs"},
+        {"raw_path": b"/%5F_runicorn_jupyter__/renew"},
+    ):
+        target = change["raw_path"].decode()
+        name, value = Ticket(SECRET, PORT, "POST", target, purpose=Purpose.CONTROL).header
+        asked = {**scope("renew"), **change, "headers": [(name.encode(), value.encode())]}
+        assert (await answer(Lease(5), parts([RENEWAL]), asked))[0] == 403
+
+
+async def test_control_opens_no_websocket() -> None:
+    assert (await answer(Lease(5), [], {**scope("renew"), "type": "websocket"}))[0] == 1008

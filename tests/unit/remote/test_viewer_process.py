@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runicorn_jupyter.remote.viewer import RemoteViewer
+from runicorn_jupyter.remote.viewer_guard import Purpose
 from runicorn_jupyter.ssh.connection import Connection
 from runicorn_jupyter.ssh.stream import Stream
 from runicorn_jupyter.streams import END
@@ -87,10 +88,18 @@ async def test_pages_stay_plain_the_rest_is_compressed_and_bad_requests_are_refu
     assert unchanged.status == 304
     path = "/__runicorn_jupyter__"
     for action, status in (("info", 404), ("", 404), ("unknown", 404), ("prove", 404)):
-        assert (await get(connection, viewer.port, f"{path}/{action}", secret=secret)).status == status
+        control = Purpose.CONTROL
+        answer = await get(connection, viewer.port, f"{path}/{action}", secret=secret, purpose=control)
+        assert answer.status == status
     for action in ("renew", "leave", "drop"):
         answer = await get(
-            connection, viewer.port, f"{path}/{action}", secret=secret, method="POST", Content_Length="0"
+            connection,
+            viewer.port,
+            f"{path}/{action}",
+            secret=secret,
+            method="POST",
+            purpose=Purpose.CONTROL,
+            Content_Length="0",
         )
         assert answer.status == 400
         assert json.loads(answer.body)["error"]

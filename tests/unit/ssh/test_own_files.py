@@ -12,7 +12,7 @@ import pytest
 
 from runicorn_jupyter.errors import InternalError
 from runicorn_jupyter.models import Profile
-from runicorn_jupyter.proxy.storage import StorageFolder
+from runicorn_jupyter.proxy.storage import Change, StorageFolder
 from runicorn_jupyter.ssh.lockedfile import NotPrivate, append_line, own_folder, read_own, replace, write_own
 from runicorn_jupyter.ssh.profiles import Profiles
 
@@ -45,7 +45,7 @@ def write_anew(root: Path) -> None:
 
 async def test_what_a_page_keeps_is_its_owners_at_each_level(tmp_path: Path) -> None:
     folder = StorageFolder(tmp_path / "share" / "runicorn_jupyter" / "storage")
-    (await folder.open("host", "alice", "/data")).patch(b'{"set": {"a": "1"}}')
+    (await folder.open("alice at host", "/data")).apply(Change.parse(b'{"set": {"a": "1"}}'))
     await folder.close()
     assert set(modes(tmp_path).values()) == {0o700, 0o600}
 
