@@ -231,6 +231,8 @@ class RunicornRemoteClient(RunsClient):
         env_name: str,
         remote_root: str | None = None,
         auto_open: bool = True,
+        *,
+        replace: bool = False,
     ) -> dict[str, Any]:
         """Start the viewer in an environment of the remote, or adopt the one that runs there.
 
@@ -244,6 +246,9 @@ class RunicornRemoteClient(RunsClient):
             The folder of the runs; default: the environment's ``storage_root``.
         auto_open
             Let JupyterLab, or else the browser, show it.
+        replace
+            End the viewer that the connection holds, by force if need be and whoever else holds it, and start
+            anew under the same URL.
 
         Returns
         -------
@@ -257,6 +262,8 @@ class RunicornRemoteClient(RunsClient):
         }
         if remote_root:
             payload["remote_root"] = remote_root
+        if replace:
+            payload["replace"] = True
         return self._call("POST", "viewer/start", json=payload, seconds=_VIEWER_START_SECONDS)
 
     def stop_viewer(self, connection_id: str, cleanup: bool = True) -> dict[str, Any]:
@@ -268,6 +275,11 @@ class RunicornRemoteClient(RunsClient):
             From `connect`.
         cleanup
             Also remove its log and state on the remote.
+
+        Returns
+        -------
+        dict
+            With ``ended``; False: the process stays for other connections that hold it.
         """
         return self._call("POST", "viewer/stop", json={"connection_id": connection_id, "cleanup": cleanup})
 

@@ -6,6 +6,8 @@ export type AuthMethod = 'key' | 'password' | 'agent';
 export type ConnectionStatus = 'connecting' | 'connected' | 'reconnecting' | 'disconnected';
 /** The life of a viewer. */
 export type ViewerState = 'starting' | 'running' | 'reconnecting' | 'crashed' | 'stopped';
+/** Whether a viewer answers; `unknown` while it starts, or cannot be reached. */
+export type ViewerHealth = 'healthy' | 'unresponsive' | 'unknown';
 /** The verdict of a health check. */
 export type Health = 'healthy' | 'degraded' | 'unhealthy';
 /** The result of a single check; `skip` where there is nothing to look at. */
@@ -23,7 +25,8 @@ export interface IViewer {
   runicorn_version: string | null;
   started_at: string | null;
   uptime_seconds: number;
-  health: Health | null;
+  /** Null where there is none. */
+  health: ViewerHealth | null;
 }
 
 /** One entry of `listConnections`. */
@@ -154,6 +157,11 @@ export interface IStartViewerOptions {
   remoteRoot?: string;
   /** Whether front ends should show the viewer. */
   autoOpen?: boolean;
+  /**
+   * End the viewer that the connection holds, by force if need be and whoever else holds it, and start anew
+   * under the same URL.
+   */
+  replace?: boolean;
   /** Comes back in the progress events of this request: up to 64 letters, digits and dashes. */
   requestId?: string;
   /** Aborts the request. */

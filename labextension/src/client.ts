@@ -187,13 +187,13 @@ export class RunicornRemoteClient {
     return this._call('config', { query: { connection_id: connectionId, env_name: envName } });
   }
 
-  /** Start the viewer of an environment, or adopt one that runs already. */
+  /** Start the viewer of an environment, adopt one that runs already, or replace the one that is held. */
   async startViewer(
     connectionId: string,
     envName: string,
     options: IStartViewerOptions = {}
   ): Promise<Answer<{ message: string; viewer: IViewer }>> {
-    const { remoteRoot, autoOpen = true, requestId, signal } = options;
+    const { remoteRoot, autoOpen = true, replace, requestId, signal } = options;
     const body: Record<string, unknown> = {
       connection_id: connectionId,
       env_name: envName,
@@ -202,11 +202,21 @@ export class RunicornRemoteClient {
     if (remoteRoot) {
       body.remote_root = remoteRoot;
     }
+    if (replace) {
+      body.replace = true;
+    }
     return this._call('viewer/start', { method: 'POST', body, requestId, signal });
   }
 
-  /** Stop the viewer; `cleanup` also removes its log and state on the host. */
-  async stopViewer(connectionId: string, cleanup = true): Promise<Answer<{ message: string }>> {
+  /**
+   * Stop the viewer; `cleanup` also removes its log and state on the host.
+   *
+   * `ended` is false where the process stays for other connections that hold it.
+   */
+  async stopViewer(
+    connectionId: string,
+    cleanup = true
+  ): Promise<Answer<{ message: string; ended: boolean }>> {
     return this._call('viewer/stop', {
       method: 'POST',
       body: { connection_id: connectionId, cleanup }

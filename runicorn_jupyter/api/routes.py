@@ -191,7 +191,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "viewer/stop",
         _S.stop_viewer,
         m.ViewerStopRequest,
-        m.MessageResponse,
+        m.ViewerStopResponse,
         "Stop the viewer.",
         (*_NEEDS_SSH, e.ViewerNotRunning),
     ),

@@ -22,6 +22,7 @@ from runicorn_jupyter.models.base import (
     Success,
     Text,
     UserName,
+    ViewerHealth,
     ViewerState,
 )
 from runicorn_jupyter.models.connections import (
@@ -87,6 +88,7 @@ from runicorn_jupyter.models.viewers import (
     ViewerStartResponse,
     ViewerStatusResponse,
     ViewerStopRequest,
+    ViewerStopResponse,
 )
 
 __all__ = [
@@ -157,9 +159,11 @@ __all__ = [
     "Text",
     "UserName",
     "Viewer",
+    "ViewerHealth",
     "ViewerStartRequest",
     "ViewerStartResponse",
     "ViewerState",
     "ViewerStatusResponse",
     "ViewerStopRequest",
+    "ViewerStopResponse",
 ]

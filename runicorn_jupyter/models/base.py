@@ -11,6 +11,7 @@ CheckResult = Literal["pass", "fail", "skip"]
 ConnectionStatus = Literal["connecting", "connected", "reconnecting", "disconnected"]
 EnvironmentType = Literal["conda", "venv", "pyenv", "system"]
 Health = Literal["healthy", "degraded", "unhealthy"]
+ViewerHealth = Literal["healthy", "unresponsive", "unknown"]
 ViewerState = Literal["starting", "running", "reconnecting", "crashed", "stopped"]
 _TRUE = {"true", "True", "1", "yes", "on"}
 _FALSE = {"false", "False", "0", "no", "off"}

@@ -8,11 +8,11 @@ from pydantic import Field
 
 from runicorn_jupyter.models.base import (
     ConnectionQuery,
-    Health,
     MessageResponse,
     Model,
     Success,
     Text,
+    ViewerHealth,
     ViewerState,
 )
 
@@ -25,6 +25,12 @@ class ViewerStartRequest(ConnectionQuery):
         None, description="Absolute or ~/…; default: the environment's storage_root."
     )
     auto_open: bool = Field(True, strict=True, description="Tell the front ends to show it.")
+    replace: bool = Field(
+        False,
+        strict=True,
+        description="End the viewer that this connection holds, by force if need be and whoever else holds"
+        " it, and start anew under the same URL.",
+    )
 
 
 class ViewerStopRequest(ConnectionQuery):
@@ -52,13 +58,23 @@ class Viewer(Model):
     runicorn_version: str | None = None
     started_at: datetime | None = None
     uptime_seconds: float = 0
-    health: Health | None = None
+    health: ViewerHealth | None = Field(
+        None,
+        description="unresponsive: it has answered nothing for some seconds, or is gone; unknown: it is"
+        " starting, or cannot be reached now; null: there is none.",
+    )
 
 
 class ViewerStatusResponse(Success):
     """Answer of ``GET viewer/status``."""
 
     viewer: Viewer
+
+
+class ViewerStopResponse(MessageResponse):
+    """Answer of ``POST viewer/stop``."""
+
+    ended: bool = Field(description="Whether its process has ended; false: it stays for others who hold it.")
 
 
 class ViewerStartResponse(MessageResponse):

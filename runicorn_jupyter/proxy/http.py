@@ -274,6 +274,7 @@ class ViewerHandler(RequestHandler):
             log.warning("%s: the viewer's answer was refused: %s", self.summary, exc)
             self.fail(502, "bad_gateway", "The viewer's answer could not be passed on.")
         except TimeoutError:
+            self._live().endpoint.question()
             self.fail(504, "gateway_timeout", "The viewer did not answer in time.")
         except ConnectionTimeout:  # its own status, 408, would make browsers send the request again
             self.fail(504, "unreachable", "The server of the viewer did not answer in time.")

@@ -73,6 +73,9 @@ class ViewerView(Protocol):
     async def open_stream(self) -> ByteStream:
         """Open a fresh byte stream to the viewer's port."""
 
+    def question(self) -> None:
+        """Take note that it has not answered somebody."""
+
     async def wait_reachable(self, seconds: float) -> None:
         """Return once streams can be opened; raise `ConnectionLost` where that was not in time."""
 
@@ -99,6 +102,8 @@ class Endpoint:
         `ConnectionLost` where they cannot.
     ticket
         Called for each request, with its method and target.
+    question
+        Called when the viewer has not answered a request in time.
     partition
         Gives the name of the place that the viewer is at now (`partition_of`): what came from one place is
         never shown as another's.
@@ -114,6 +119,7 @@ class Endpoint:
     partition: Callable[[], str]
     title: str = ""
     storage: ViewerStorage = field(default_factory=ViewerStorage)
+    question: Callable[[], None] = lambda: None
 
     @classmethod
     def of(cls, viewer: ViewerView, *, title: str, storage: ViewerStorage | None = None) -> Endpoint:
@@ -134,6 +140,7 @@ class Endpoint:
             wait_connected=viewer.wait_reachable,
             ticket=viewer.ticket,
             partition=lambda: partition_of(viewer),
+            question=viewer.question,
             title=title,
             storage=storage if storage is not None else ViewerStorage(),
         )
@@ -263,6 +270,21 @@ class Capabilities:
         if len(self._habits) > MAX_HABITS:
             self._habits.popitem(last=False)
         return habits
+
+    def move(self, capability: str, *, title: str, storage: ViewerStorage) -> None:
+        """Note that another process is the viewer now: nothing of the one before is given to anybody.
+
+        Parameters
+        ----------
+        capability
+            The viewer's.
+        title, storage
+            As `Endpoint` has them.
+        """
+        viewer = self._viewers[capability]
+        viewer.endpoint.title, viewer.endpoint.storage = title, storage
+        viewer.ahead.forget()
+        viewer.pool.drop_idle()
 
     def prepare(self, capability: str, round_trip: RoundTrip) -> None:
         """Get ready for the page of a viewer that has just started: it is about to be opened.

@@ -50,11 +50,11 @@ class Control:
     secret
         The viewer's.
     timeout
-        Seconds for each exchange.
+        Seconds for each exchange; None waits for as long as there is no answer.
     """
 
     def __init__(
-        self, stream: ByteStream, port: int, secret: SecretStr, timeout: float = ANSWER_SECONDS
+        self, stream: ByteStream, port: int, secret: SecretStr, timeout: float | None = ANSWER_SECONDS
     ) -> None:
         self._connection = Http1Connection(stream)
         self._port = port
@@ -72,6 +72,17 @@ class Control:
     def close(self) -> None:
         """Close the stream."""
         self._connection.close()
+
+    async def ended(self) -> None:
+        """Wait until the other side ends the stream; not while an exchange is under way.
+
+        Raises
+        ------
+        NotTheViewer
+            If something is said that nobody has asked for.
+        """
+        if await self._connection.stream.read(1) is not END:
+            raise NotTheViewer("what listens there speaks unasked")
 
     async def ask(
         self,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from runicorn_jupyter.errors import SshUnavailable, ViewerStartFailed
 from runicorn_jupyter.remote.commands import boot, process_action
 from runicorn_jupyter.remote.control import ANSWER_SECONDS, Control, NotTheViewer
+from runicorn_jupyter.remote.lifeline import Lifeline
 from runicorn_jupyter.remote.siblings import client_name, dead_holders, live
 from runicorn_jupyter.remote.state import RunningViewer
 from runicorn_jupyter.remote.viewer_guard import Ticket
@@ -180,9 +181,7 @@ class RemoteViewer:
             async with Control(stream, state.port, state.secret, ANSWER_SECONDS) as control:
                 if state.adopted:
                     await control.ask("info")  # what hangs must not find the claim below when it wakes
-                info = await control.ask(
-                    "renew", holder=self._name, lease_seconds=self._lease, client=client_name()
-                )
+                info = await control.ask("renew", **self._claim())
                 if info.get("ending") is True:
                     return "gone"
                 if starting and state.adopted and info.get("root") != state.root:
@@ -213,26 +212,20 @@ class RemoteViewer:
         self.runicorn_version = plain_text(version)[:100] if isinstance(version, str) else None
         self._others = len(set(_holders(info)) - {self._name})
 
-    async def _ask(
-        self,
-        action: str,
-        *,
-        timeout: float | None = None,  # noqa: ASYNC109 - of the exchange
-        **body: Any,
-    ) -> dict[str, Any]:
+    async def _ask(self, action: str, **body: Any) -> dict[str, Any]:
         """Exchange once, with a viewer that proves itself: ports are used again by others."""
-        if timeout is None:  # what takes a third of the lease comes too late to be waited for
-            timeout = min(ANSWER_SECONDS, max(SOON_SECONDS, self._lease / 3))
+        # What takes a third of the lease comes too late to be waited for.
+        timeout = min(ANSWER_SECONDS, max(SOON_SECONDS, self._lease / 3))
         async with await self.open_control(timeout) as control:
             return await control.ask(action, **body)
 
-    async def open_control(self, timeout: float) -> Control:  # noqa: ASYNC109 - of later exchanges
+    async def open_control(self, timeout: float | None) -> Control:  # noqa: ASYNC109 - of later exchanges
         """Open a stream for exchanges with the viewer.
 
         Parameters
         ----------
         timeout
-            Seconds for each exchange on it.
+            Seconds for each exchange on it; None waits for as long as there is no answer.
 
         Raises
         ------
@@ -245,30 +238,23 @@ class RemoteViewer:
         stream = await self._connection.open_tunnel(LOOPBACK, state.port)
         return Control(stream, state.port, state.secret, timeout)
 
-    async def renew(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - of the exchange
-        """Prolong the lease by its whole length from now.
-
-        Parameters
-        ----------
-        timeout
-            Seconds to wait for an answer; default: as long as a viewer may take that does not hang.
+    async def open_lifeline(self) -> Lifeline:
+        """Open a stream to renew the lease on, and to learn of the viewer's end by.
 
         Raises
         ------
         ConnectionRefusedError
-            If the viewer is gone.
-        TimeoutError
-            If it does not answer.
+            If nothing listens there.
         ConnectionLost
             If the connection is down.
         """
-        try:
-            info = await self._ask(
-                "renew", timeout=timeout, holder=self._name, lease_seconds=self._lease, client=client_name()
-            )
-        except NotTheViewer as error:
-            raise ConnectionRefusedError(str(error)) from error
-        self._note(info)
+        return Lifeline(await self.open_control(None), self._claim(), self._note_count)
+
+    def _claim(self) -> dict[str, Any]:
+        return {"holder": self._name, "lease_seconds": self._lease, "client": client_name()}
+
+    def _note_count(self, holders: int) -> None:
+        self._others = holders - 1
 
     async def check(self) -> Literal["running", "crashed", "hung"]:
         """Tell how the viewer is; ``crashed`` only if its process is gone.
@@ -284,15 +270,15 @@ class RemoteViewer:
             return "hung" if await self._is_alive() else "crashed"
         return "running"
 
-    async def reattach(self) -> bool:
-        """After a reconnect: tell whether the same viewer is still there, and renew its lease.
+    async def reattach(self) -> Literal["running", "crashed", "hung"]:
+        """After a reconnect: tell how the same viewer is, and renew its lease.
 
-        A viewer that hangs is there. One that is about to end is not.
+        One that is about to end counts as ``crashed``.
         """
         outcome = await self._attach(self._running.model_copy(update={"adopted": True}), starting=False)
         if outcome == "silent":
-            return await self._is_alive()
-        return outcome == "attached"
+            return "hung" if await self._is_alive() else "crashed"
+        return "running" if outcome == "attached" else "crashed"
 
     async def logs(self, lines: int) -> tuple[list[str], int]:
         """Read the end of the viewer's log, which is there after a crash as well.
@@ -342,6 +328,21 @@ class RemoteViewer:
             live.pop(self._name, None)  # only now, lest another who leaves takes this holder for a dead one
         ended = await process_action(self._connection, self._running, "end", grace=grace, cleanup=cleanup)
         return ended == ["gone"]
+
+    async def kill(self) -> None:
+        """End the process, whoever else holds it, and remove its log and state.
+
+        Raises
+        ------
+        ViewerStartFailed
+            If it is still there, as a process is that waits for a dead disk.
+        ConnectionLost
+            If the connection is down.
+        """
+        ended = await process_action(self._connection, self._running, "end", cleanup=True)
+        live.pop(self._name, None)
+        if ended != ["gone"]:
+            raise ViewerStartFailed("The viewer's process cannot be ended; its server may be in trouble.")
 
     async def _leave_to_the_dead(self, info: dict[str, Any], cleanup: bool) -> bool:
         """Leave once more, without those holders whose process is gone; tell whether the viewer ends then."""

@@ -9,7 +9,8 @@ sent, so whoever else listens on the port by then learns nothing, and is not bel
 
 ``renew`` (``{"holder", "lease_seconds", "client"}``), ``leave`` (``{"holder", "stop", "cleanup"}``),
 ``drop`` (``{"holders"}``), ``info``
-    As ``lease.Lease`` has them; all answer by the info. Whoever leaves last says whether to clean up.
+    As ``lease.Lease`` has them; all answer by the info. Whoever leaves last says whether to clean up. A
+    ``renew`` with ``brief`` (true) is answered by ``{"ending", "holders"}`` only, the number of them.
 ``runs`` (``{"epoch", "version", "wait_seconds"}``)
     What changed in the list of runs since that version (``viewer_runs``); waits for it, if nothing did.
 ``metrics`` (``{"run_id", "names", "points"}``)
@@ -278,7 +279,7 @@ class Guard:
             "ending": self._ending,
         }
 
-    def _renew(self, body: Dict[str, Any]) -> None:
+    def _renew(self, body: Dict[str, Any]) -> Optional[Dict[str, Any]]:
         seconds = body.get("lease_seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
             raise _Refused(400, "lease_seconds must be a number.")
@@ -288,6 +289,9 @@ class Guard:
             self._lease.renew(_text(body, "holder"), seconds, None if client is None else str(client)[:256])
         except TooManyHolders:
             raise _Refused(429, "Too many connections hold this viewer.") from None
+        if body.get("brief") is True:
+            return {"ending": self._ending, "holders": len(self._lease.holders())}
+        return None
 
     def _leave(self, body: Dict[str, Any]) -> None:
         stop, cleanup = body.get("stop"), body.get("cleanup")

@@ -22,7 +22,7 @@ from runicorn_jupyter.remote.runs import (
 )
 
 if TYPE_CHECKING:
-    from runicorn_jupyter.remote.control import Control
+    from runicorn_jupyter.remote.client import ViewerControl
     from runicorn_jupyter.remote.hold import ViewerHold
     from runicorn_jupyter.remote.memory import MemoryBudget
     from runicorn_jupyter.service.caller import Emit
@@ -84,7 +84,7 @@ class RunFeed:
         self._as_of: datetime | None = None
         self._right_at = 0.0
         self._late = False
-        self._control: Control | None = None
+        self._control: ViewerControl | None = None
         self._looking: asyncio.Task[None] | None = None
         self._watching = asyncio.create_task(self._watch(), name=f"runs of {connection_id}")
         self._watching.add_done_callback(_log_failure)
@@ -106,6 +106,7 @@ class RunFeed:
     def miss(self) -> None:
         """Take note that the look under way takes too long to wait for."""
         self._late = True
+        self._hold.question()
 
     def describe(self) -> m.RunsServer:
         """Give this viewer's part, with how old it is."""
@@ -204,7 +205,7 @@ class RunFeed:
         await self._ask_on(control)
         return True
 
-    async def _ask_on(self, control: Control) -> None:
+    async def _ask_on(self, control: ViewerControl) -> None:
         """Ask, and keep the connection for the next look if that went well."""
         try:
             await self._exchange(control, 0)
@@ -240,7 +241,7 @@ class RunFeed:
             await asyncio.sleep(pause)
             pause = min(2 * pause, MAX_RETRY_SECONDS)
 
-    async def _exchange(self, control: Control, seconds: float) -> None:
+    async def _exchange(self, control: ViewerControl, seconds: float) -> None:
         for _ in range(MAX_PAGES):
             answer = await control.ask("runs", **self._table.have, wait_seconds=seconds)
             if not await self._take(answer):
@@ -304,6 +305,7 @@ class RunFeed:
             )
         else:
             self._problem = _problem("viewer_not_responding", f"The viewer on {host} does not answer.")
+            self._hold.question()
         log.info("runs of %s: %s (%r)", self._place.connection_id, self._problem.message, exc)
 
 

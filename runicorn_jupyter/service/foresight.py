@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from runicorn_jupyter.errors import RemoteError
 from runicorn_jupyter.remote import environments
-from runicorn_jupyter.remote.viewer import RemoteViewer
 
 if TYPE_CHECKING:
     from runicorn_jupyter.models import Environment
+    from runicorn_jupyter.remote.client import HostClient, Line
     from runicorn_jupyter.remote.probe import Probe
     from runicorn_jupyter.remote.state import RunningViewer
-    from runicorn_jupyter.ssh.connection import Connection
     from runicorn_jupyter.ssh.profiles import Profiles
 
 log = logging.getLogger(__name__)
@@ -31,7 +30,8 @@ class Host(Protocol):
     """What this needs of a session."""
 
     host: str
-    connection: Connection
+    connection: Line
+    remote: HostClient
 
     async def look(self) -> Probe:
         """Give what the probe found."""
@@ -39,7 +39,7 @@ class Host(Protocol):
 
 @dataclass
 class _Foreseen:
-    connection: Connection
+    connection: Line
     begun: float
     task: asyncio.Task[RunningViewer | None] = field(init=False)
     known: asyncio.Event = field(default_factory=asyncio.Event)  # which one it is
@@ -84,18 +84,14 @@ class Foresight:
                 return None
             foreseen.environment, foreseen.root = environment, last.remote_root
             foreseen.known.set()
-            return await RemoteViewer.start_unheld(
-                session.connection, environment, last.remote_root, lease_seconds=self._lease
-            )
+            return await session.remote.start_unheld(environment, last.remote_root, lease_seconds=self._lease)
         except (RemoteError, OSError) as exc:  # whoever asks for it meets the same, and is told
             log.info("%s: the viewer that was opened last was not started: %s", session.host, exc)
             return None
         finally:
             foreseen.known.set()
 
-    async def take(
-        self, connection: Connection, environment: Environment, root: str | None
-    ) -> list[RunningViewer]:
+    async def take(self, connection: Line, environment: Environment, root: str | None) -> list[RunningViewer]:
         """Give the viewer that is on its way to be just this one, once it runs; else nothing."""
         foreseen = self._foreseen
         if foreseen is None or foreseen.connection is not connection:
@@ -110,7 +106,7 @@ class Foresight:
         state = None if foreseen.task.cancelled() else foreseen.task.result()
         return [] if state is None else [state]
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: Line) -> None:
         """Stop what is on its way by this connection; what runs already ends itself."""
         if self._foreseen is not None and self._foreseen.connection is connection:
             self._foreseen.task.cancel()

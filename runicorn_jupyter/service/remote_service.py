@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import ConnectionNotFound, InternalError, InvalidParameters, NotFound
+from runicorn_jupyter.remote.client import SshHost
 from runicorn_jupyter.remote.memory import MemoryBudget
 from runicorn_jupyter.remote.probe import PROBE_SECONDS
 from runicorn_jupyter.service.event_budget import EventBudget
@@ -187,11 +188,14 @@ class RemoteService:
         except InternalError as exc:  # a full disk is no reason to refuse the viewer
             log.warning("%s", exc.message)
 
-    async def stop_viewer(self, caller: Caller, request: m.ViewerStopRequest) -> m.MessageResponse:
+    async def stop_viewer(self, caller: Caller, request: m.ViewerStopRequest) -> m.ViewerStopResponse:
         """Stop the viewer."""
         session = self._session(request)
-        await session.stop_viewer(cleanup=request.cleanup)
-        return m.MessageResponse(message=f"The viewer on {session.host} was stopped.")
+        ended = await session.stop_viewer(cleanup=request.cleanup)
+        message = f"The viewer on {session.host} was stopped."
+        if not ended:
+            message = f"This connection has left the viewer on {session.host}; others hold it, so it goes on."
+        return m.ViewerStopResponse(message=message, ended=ended)
 
     async def viewer_status(self, caller: Caller, request: m.ConnectionQuery) -> m.ViewerStatusResponse:
         """Say how the viewer is; from memory while the connection is down."""
@@ -342,6 +346,7 @@ class RemoteService:
             self._capabilities,
             self._emit,
             self._board,
+            remote=SshHost(connection),
             foresight=self._foresight,
             memory=MemoryBudget(
                 self._settings.connection_memory_bytes,

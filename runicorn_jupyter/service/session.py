@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 from runicorn_jupyter import models as m
@@ -12,21 +11,25 @@ from runicorn_jupyter.errors import (
     RemoteError,
     ViewerAlreadyRunning,
     ViewerNotRunning,
+    ViewerStartFailed,
 )
 from runicorn_jupyter.proxy.origin import Endpoint
 from runicorn_jupyter.remote import environments
+from runicorn_jupyter.remote.clock import Clock, SystemClock
 from runicorn_jupyter.remote.hold import ViewerHold
-from runicorn_jupyter.remote.probe import PROBE_SECONDS, Probe, probe
+from runicorn_jupyter.remote.probe import PROBE_SECONDS, Probe
 from runicorn_jupyter.service.feed import RunFeed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from runicorn_jupyter.proxy.origin import Capabilities
+    from runicorn_jupyter.remote.client import HostClient, Line
     from runicorn_jupyter.remote.memory import MemoryBudget
     from runicorn_jupyter.remote.state import RunningViewer
     from runicorn_jupyter.service.caller import Caller, Emit
     from runicorn_jupyter.service.foresight import Foresight
     from runicorn_jupyter.service.runs import RunBoard
-    from runicorn_jupyter.ssh.connection import Connection
 
 FRESH_SECONDS = 60.0
 """``environments/detect`` probes again when the list is older (API.md, "Environments")."""
@@ -47,26 +50,34 @@ class Session:
         Sends events to the front ends.
     board
         Where the viewer's runs are put.
+    remote
+        Does what is done at the other end of the connection.
     foresight
         May have started the viewer before it is asked for.
     memory
         What may be kept of the connection.
+    clock
+        Default: the machine's.
     """
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Line,
         host: str,
         capabilities: Capabilities,
         emit: Emit,
         board: RunBoard,
         *,
+        remote: HostClient,
         foresight: Foresight,
         memory: MemoryBudget,
+        clock: Clock | None = None,
     ) -> None:
         self._memory = memory
         self._foresight = foresight
+        self._clock = clock or SystemClock()
         self.connection = connection
+        self.remote = remote
         self.host = host
         self._capabilities = capabilities
         self._emit = emit
@@ -76,6 +87,7 @@ class Session:
         self._probed_at = 0.0
         self._probing = asyncio.Lock()
         self._hold: ViewerHold | None = None
+        self._failed_log: list[str] | None = None
         self._capability: str | None = None
         self._unsubscribe = connection.subscribe(lambda _: self.announce())
 
@@ -103,9 +115,9 @@ class Session:
             How long that may take.
         """
         async with self._probing:
-            if self._probe is None or time.monotonic() - self._probed_at > older_than:
-                self._probe = await probe(self.connection, timeout=seconds)
-                self._probed_at = time.monotonic()
+            if self._probe is None or self._clock.monotonic() - self._probed_at > older_than:
+                self._probe = await self.remote.probe(seconds)
+                self._probed_at = self._clock.monotonic()
                 self._emit("environments", connection_id=self.connection_id)
             return self._probe
 
@@ -130,26 +142,18 @@ class Session:
         Raises
         ------
         ViewerAlreadyRunning
-            If this connection holds one, for another environment too.
+            If this connection holds one, for another environment too, and it is not to be replaced.
         """
         self._require_connected()
         found = await self.look()  # meanwhile another start may come, so the check is after it
-        if self._hold is not None and self._hold.is_held:
+        held = self._hold
+        if held is not None and (held.is_being_started or (held.is_held and not request.replace)):
             raise ViewerAlreadyRunning(
                 "This connection has a viewer already; stop it first to start another.",
                 viewer=self.describe_viewer(caller, base_url).model_dump(mode="json"),
             )
         environment = environments.find(found.environments, request.env_name)
-        hold = ViewerHold(
-            self.connection,
-            environment,
-            request.remote_root or environment.storage_root,
-            lease_seconds=lease_seconds,
-            changed=self._viewer_changed,
-        )
-        self._revoke()
-        before, self._hold = self._hold, hold
-        await self._end_runs()
+        root = request.remote_root or environment.storage_root
 
         def on_step(step: str) -> None:
             self._emit(
@@ -162,7 +166,50 @@ class Session:
             )
 
         try:
-            await hold.start(on_step, [*await self._ahead(environment, request), *found.viewers])
+            if request.replace and held is not None and held.state != "stopped":
+                await held.replace(environment, root, on_step)
+            else:
+                held = self._new_hold(environment, root, lease_seconds)
+                await self._start(held, request, found.viewers, on_step)
+        except RemoteError as exc:
+            self._failed_log = _log_of(exc)
+            raise
+        await self._publish(held)
+        if request.auto_open:
+            self._emit(
+                "open_viewer",
+                connection_id=self.connection_id,
+                host=self.host,
+                env_name=environment.name,
+                remote_root=held.remote.remote_root,
+            )
+        return self.describe_viewer(caller, base_url)
+
+    def _new_hold(self, environment: m.Environment, root: str | None, lease_seconds: float) -> ViewerHold:
+        return ViewerHold(
+            self.connection,
+            self.remote,
+            environment,
+            root,
+            lease_seconds=lease_seconds,
+            changed=self._viewer_changed,
+            clock=self._clock,
+        )
+
+    async def _start(
+        self,
+        hold: ViewerHold,
+        request: m.ViewerStartRequest,
+        running: Sequence[RunningViewer],
+        on_step: Callable[[str], None],
+    ) -> None:
+        """Start a viewer in the place of the one before, which stays known until this one runs."""
+        self._revoke()
+        before, self._hold = self._hold, hold
+        try:
+            await self._end_runs()
+            foreseen = await self._foresight.take(self.connection, hold.environment, request.remote_root)
+            await hold.start(on_step, [*foreseen, *running])
         except BaseException:
             if self._hold is hold:
                 self._hold = before  # with the log of its crash, and what is to be cleaned up
@@ -170,31 +217,30 @@ class Session:
             raise
         if before is not None and before.state == "crashed":
             await before.clean_up()
-        self._capability = self._capabilities.issue(
-            Endpoint.of(
-                hold,
-                title=f"{self.host} · {environment.name}",
-                storage=await self._capabilities.storage(hold, hold.remote.remote_root),
-            )
-        )
+
+    async def _publish(self, hold: ViewerHold) -> None:
+        """Give a viewer that runs its URL, or keep it there, and follow its runs."""
+        storage = await self._capabilities.storage(hold, hold.remote.remote_root)
+        await self._end_runs()
+        if self._hold is not hold or hold.state == "stopped":
+            raise ViewerStartFailed("The viewer was stopped before it had started.")
+        self._failed_log = None
+        title = f"{self.host} · {hold.environment.name}"
+        if self._capability is None:
+            self._capability = self._capabilities.issue(Endpoint.of(hold, title=title, storage=storage))
+        else:
+            self._capabilities.move(self._capability, title=title, storage=storage)
         self._capabilities.prepare(self._capability, self.connection.ping)
         self.runs = RunFeed(hold, self.connection_id, self.host, self._board, self._emit, memory=self._memory)
         self._viewer_changed()
-        if request.auto_open:
-            self._emit(
-                "open_viewer",
-                connection_id=self.connection_id,
-                host=self.host,
-                env_name=environment.name,
-                remote_root=hold.remote.remote_root,
-            )
-        return self.describe_viewer(caller, base_url)
 
-    async def _ahead(self, environment: m.Environment, request: m.ViewerStartRequest) -> list[RunningViewer]:
-        return await self._foresight.take(self.connection, environment, request.remote_root)
+    async def stop_viewer(self, *, cleanup: bool) -> bool:
+        """Stop the viewer, or what is starting.
 
-    async def stop_viewer(self, *, cleanup: bool) -> None:
-        """Stop the viewer.
+        Returns
+        -------
+        bool
+            Whether its process has ended; False if it stays for others who hold it.
 
         Raises
         ------
@@ -205,9 +251,10 @@ class Session:
         self._require_connected()
         self._revoke()
         await self._end_runs()
-        await hold.stop(cleanup=cleanup)
-        if cleanup:
+        ended = await hold.stop(cleanup=cleanup)
+        if cleanup and self._hold is hold:
             self._hold = None
+        return ended
 
     async def run_metrics(self, request: m.RunMetricsQuery) -> m.RunMetricsResponse:
         """Read metrics of one of the viewer's runs."""
@@ -218,8 +265,10 @@ class Session:
         return await self.runs.metrics(request)
 
     async def logs(self, lines: int) -> tuple[list[str], int]:
-        """Read the viewer's log, of a crashed or stopped one too."""
-        if self._hold is None:
+        """Read the viewer's log, of a crashed or stopped one too, or what a failed start printed."""
+        if self._failed_log is not None:
+            return self._failed_log[-lines:], len(self._failed_log)
+        if self._hold is None or self._hold.state == "starting":
             raise ViewerNotRunning("This connection has no viewer; start one to see its log.")
         self._require_connected()
         return await self._hold.remote.logs(lines)
@@ -340,5 +389,12 @@ class Session:
             connection_id=self.connection_id,
             host=self.host,
             status=hold.state if hold else "stopped",
+            health=hold.health if hold and hold.state != "stopped" else None,
             env_name=hold.environment.name if hold else None,
         )
+
+
+def _log_of(error: RemoteError) -> list[str] | None:
+    """Give what a start that failed has printed, if it had come so far as to print."""
+    log = error.details.get("log")
+    return log if isinstance(log, list) else None

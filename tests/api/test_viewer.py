@@ -202,6 +202,6 @@ def test_a_killed_viewer_is_crashed_and_its_log_still_there(world: World) -> Non
     assert health["checks"]["ssh_connection"] == "pass"
     assert health["checks"]["viewer_process"] == "fail"
     status = world.jupyter.get("viewer/status", connection_id=connection_id).json()["viewer"]
-    assert (status["status"], status["health"]) == ("crashed", "unhealthy")
+    assert (status["status"], status["health"]) == ("crashed", "unresponsive")
     assert world.jupyter.get("viewer/logs", connection_id=connection_id).json()["logs"]
     assert world.start(connection_id, "rc072")["pid"] != viewer["pid"]

@@ -39,7 +39,7 @@ def viewer_stopped(world: World, held: Held) -> None:
     """It is told to hang, is not killed, and is well by itself as soon as it goes on."""
     os.kill(held.pid, signal.SIGSTOP)
     try:
-        until("it is told to hang", lambda: held.now()["health"] == "degraded")
+        until("it is told to hang", lambda: held.now()["health"] == "unresponsive")
         assert held.now()["status"] == "running"
         checks = held.jupyter.get("health", connection_id=held.connection_id).json()["checks"]
         assert checks == {"ssh_connection": "pass", "viewer_process": "pass", "tunnel_active": "fail"}
@@ -146,7 +146,7 @@ def environment_deleted(world: World, held: Held) -> None:
 def crash_is_told(held: Held) -> None:
     """Hold that a crash shows, with the last lines of the log."""
     until("the crash is told", lambda: held.now()["status"] == "crashed")
-    assert held.now()["health"] == "unhealthy"
+    assert held.now()["health"] == "unresponsive"
     assert held.logs()
     assert held.ask("api/runs").status_code == 502
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from runicorn_jupyter.models import Environment
+from runicorn_jupyter.remote.fake import FakeClock, FakeHost
 from runicorn_jupyter.ssh.connection import Connection
+from tests.unit.remote.held import Held
 from tests.world.connections import Connect
 from tests.world.sshd import Sshd
 
@@ -73,3 +75,21 @@ async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def held() -> AsyncIterator[Held]:
+    """A hold that has not been started."""
+    clock = FakeClock()
+    made = Held(clock, FakeHost(clock))
+    yield made
+    await made.hold.abandon()
+
+
+@pytest.fixture
+async def running(held: Held) -> Held:
+    """A hold on a viewer that runs and answers."""
+    await held.hold.start()
+    assert held.said == [("running", "healthy")]
+    held.said.clear()
+    return held

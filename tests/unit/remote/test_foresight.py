@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from runicorn_jupyter.remote.client import HostClient, SshHost
 from runicorn_jupyter.remote.viewer import RemoteViewer
 from runicorn_jupyter.service.foresight import Foresight
 from runicorn_jupyter.ssh.connection import Connection
@@ -26,6 +27,10 @@ class Host:
     connection: Connection
     prefix: Path
     host: str = "gpu"
+
+    @property
+    def remote(self) -> HostClient:
+        return SshHost(self.connection)
 
     async def look(self) -> Any:
         return SimpleNamespace(environments=[environment(self.prefix)], viewers=[])

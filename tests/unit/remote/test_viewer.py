@@ -222,7 +222,7 @@ async def test_a_viewer_that_a_person_moved_to_another_root_is_not_adopted(
         method="POST",
         body=body,
     )
-    assert await moved.reattach()
+    assert await moved.reattach() == "running"
     assert moved.remote_root == str(roots[1])
     other = await RemoteViewer.start(connection, env, str(roots[0]), lease_seconds=60)
     assert other.pid != moved.pid
@@ -258,11 +258,11 @@ async def test_a_killed_viewer_is_crashed_and_its_log_is_there(
     os.kill(viewer.pid, signal.SIGKILL)
     await until(lambda: not viewer_pids(remote))
     assert await viewer.check() == "crashed"
-    assert not await viewer.reattach()
+    assert await viewer.reattach() == "crashed"
     lines, total = await viewer.logs(5)
     assert len(lines) == 5 < total
     with pytest.raises(ConnectionRefusedError):
-        await viewer.renew()
+        await viewer.open_lifeline()
     assert await viewer.stop(cleanup=True)
     assert not list((remote.home / ".local/state").rglob("*"))
 
@@ -275,12 +275,16 @@ async def test_a_stopped_viewer_hangs_is_not_adopted_and_can_be_stopped(
     viewer = await RemoteViewer.start(connection, env, None, lease_seconds=60)
     os.kill(viewer.pid, signal.SIGSTOP)
     assert await viewer.check() == "hung"
-    assert await viewer.reattach()
-    with pytest.raises(TimeoutError):
-        await viewer.renew()
+    assert await viewer.reattach() == "hung"
+    line = await viewer.open_lifeline()
+    renewing = asyncio.ensure_future(line.renew())
+    await asyncio.wait([renewing], timeout=1)
+    assert not renewing.done()
     beside = await RemoteViewer.start(connection, env, None, lease_seconds=60)
     assert beside.pid != viewer.pid
     os.kill(viewer.pid, signal.SIGCONT)
+    await renewing
+    line.close()
     assert await viewer.check() == "running"
     assert await viewer.stop(cleanup=False)
     assert await beside.check() == "running"
@@ -296,7 +300,9 @@ async def test_a_lease_does_not_run_out_while_its_process_is_stopped(
     os.kill(viewer.pid, signal.SIGSTOP)
     await asyncio.sleep(4)  # the fault itself: longer than the lease
     os.kill(viewer.pid, signal.SIGCONT)
-    await viewer.renew()
+    line = await viewer.open_lifeline()
+    await line.renew()
+    line.close()
     assert await viewer.check() == "running"
     await viewer.stop(cleanup=True)
 
@@ -328,7 +334,7 @@ async def test_a_stranger_on_the_port_gets_no_secret(
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         await until(lambda: _binds(listener, viewer.port))
         async with await asyncio.start_server(squat, sock=listener):
-            assert not await viewer.reattach()
+            assert await viewer.reattach() == "crashed"
             assert await viewer.check() == "crashed"
             assert await viewer.stop(cleanup=True)
     assert heard.count(b"POST /__runicorn_jupyter__/") >= 3

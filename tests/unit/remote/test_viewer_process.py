@@ -187,7 +187,7 @@ async def test_closing_ssh_does_not_end_it(
     pid = viewer.pid
     remote.drop_sessions()
     await until(lambda: connection.reconnects == 1)
-    assert await viewer.reattach()
+    assert await viewer.reattach() == "running"
     await connection.close()
     # Without a word: what it held is a dead holder of this process now.
     del viewer

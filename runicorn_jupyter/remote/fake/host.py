@@ -1,0 +1,132 @@
+"""A fake remote."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from runicorn_jupyter.models import Environment, ServerInfo
+from runicorn_jupyter.remote.fake.line import FakeConnection
+from runicorn_jupyter.remote.fake.viewer import FakeProcess, FakeViewer
+from runicorn_jupyter.remote.probe import PROBE_SECONDS, Probe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from runicorn_jupyter.remote.fake.clock import FakeClock
+    from runicorn_jupyter.remote.fake.line import Pause
+    from runicorn_jupyter.remote.state import RunningViewer
+
+__all__ = ["FakeHost"]
+
+
+class FakeHost:
+    """A remote on which viewers run that are told how they fare.
+
+    Parameters
+    ----------
+    clock
+        By which everything waits.
+    connection_id
+        Of the connection to it.
+
+    Attributes
+    ----------
+    connection
+        Leads to it.
+    processes
+        All viewers that ever ran.
+    environments
+        What a probe finds.
+    answers
+        What control streams answer to each action: a function of the body, or a coroutine function.
+    failures
+        What the next such step raises.
+    calls
+        The steps that were taken.
+    """
+
+    def __init__(self, clock: FakeClock, connection_id: str = "conn_00000001") -> None:
+        self.clock = clock
+        self.connection = FakeConnection(clock, connection_id)
+        self.processes: list[FakeProcess] = []
+        self.environments = [self.environment()]
+        self.answers: dict[str, Callable[[dict[str, Any]], Any]] = {}
+        self.failures = self.connection.failures
+        self.calls = self.connection.calls
+
+    @staticmethod
+    def environment(name: str = "torch") -> Environment:
+        """Give an environment as a probe lists it."""
+        prefix = PurePosixPath("/envs", name)
+        return Environment(
+            name=name,
+            type="venv",
+            python_version="3.12",
+            python_path=str(prefix / "bin" / "python"),
+            prefix=str(prefix),
+            runicorn_installed=True,
+            runicorn_version="0.7.2",
+            storage_root="/data",
+        )
+
+    @property
+    def viewer(self) -> FakeProcess:
+        """The process that was started last."""
+        return self.processes[-1]
+
+    @property
+    def running(self) -> list[FakeProcess]:
+        """The processes that are alive."""
+        return [process for process in self.processes if process.alive]
+
+    def pause(self, step: str) -> Pause:
+        """Hold the next such step in its middle: a start's process is there, and not yet attached to."""
+        return self.connection.pause(step)
+
+    # -- what a HostClient does
+
+    async def probe(self, timeout: float = PROBE_SECONDS) -> Probe:  # noqa: ASYNC109 - of the command there
+        """Find the environments and the viewers that run."""
+        async with self.clock.timeout(timeout):
+            await self.connection.step("probe")
+        return Probe(
+            server=ServerInfo(hostname="fake", os="Linux", python_version="3.12"),
+            environments=list(self.environments),
+            viewers=[process.state() for process in self.running],
+        )
+
+    async def start_viewer(
+        self,
+        environment: Environment,
+        root: str | None,
+        *,
+        lease_seconds: float,
+        on_step: Callable[[str], None] | None = None,
+        running: Sequence[RunningViewer] = (),
+    ) -> FakeViewer:
+        """Adopt the viewer that answers, or start one."""
+        tell = on_step or (lambda _step: None)
+        for process in self.running:
+            same = (process.environment.prefix, process.root) == (environment.prefix, root)
+            if same and not process.stopped:
+                tell("adopting")
+                await self.connection.step("start")
+                return FakeViewer(self.connection, self.answers, process, adopted=True)
+        tell("starting")
+        self.calls.append(f"boot {environment.name}")
+        if "boot" in self.failures:
+            raise self.failures.pop("boot")
+        process = FakeProcess(self.connection, environment, root, pid=100 + len(self.processes))
+        self.processes.append(process)
+        tell("attaching")
+        await self.connection.step("start")
+        return FakeViewer(self.connection, self.answers, process, adopted=False)
+
+    async def start_unheld(
+        self, environment: Environment, root: str | None, *, lease_seconds: float
+    ) -> RunningViewer:
+        """Start a viewer that nobody holds."""
+        viewer = await self.start_viewer(environment, root, lease_seconds=lease_seconds)
+        viewer.process.holders.clear()
+        return viewer.process.state()
