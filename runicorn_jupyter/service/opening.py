@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from runicorn_jupyter.errors import (
     Forbidden,
@@ -19,23 +20,56 @@ from runicorn_jupyter.ssh import hosts
 from runicorn_jupyter.ssh.auth import Credentials, check_private_key
 from runicorn_jupyter.ssh.challenge import Challenges
 from runicorn_jupyter.ssh.connection import Connection
+from runicorn_jupyter.ssh.deadline import Deadline
 from runicorn_jupyter.ssh.hostkeys import KnownHosts, OfferedKeys, known_hosts_name, split_name
 from runicorn_jupyter.ssh.keyring_memory import KeyringMemory, load_keyring
 from runicorn_jupyter.ssh.known_hosts_file import is_hashed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from types import ModuleType
 
     from runicorn_jupyter import models as m
-    from runicorn_jupyter.models import Prompt
-    from runicorn_jupyter.service.caller import Caller, Emit
+    from runicorn_jupyter.service.caller import Emit
     from runicorn_jupyter.service.settings import ServiceSettings
-    from runicorn_jupyter.ssh.challenge import Answers, Ask, Challenge
+    from runicorn_jupyter.ssh.challenge import Ask, Challenge
+    from runicorn_jupyter.ssh.connection import Settings
 
 DEFAULT_SSH_PORT = 22
 RESOLVE_SECONDS = 20.0
 """For reading the ssh config where no request says how long it may take."""
+
+
+class Connect(Protocol):
+    """Opens an SSH connection; see `Connection.open`."""
+
+    async def __call__(
+        self,
+        target: hosts.Target,
+        credentials: Credentials,
+        *,
+        timeout: Deadline,  # noqa: ASYNC109 - as Connection.open has it
+        settings: Settings,
+        ask: Ask,
+        on_step: Callable[[str], None],
+        connection_id: str,
+    ) -> Connection:
+        """See `Connection.open`."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A connection that is open, and what is left of the time that opening it may take.
+
+    Attributes
+    ----------
+    host
+        As it was asked for.
+    """
+
+    connection: Connection
+    host: str
+    deadline: Deadline
 
 
 class Opener:
@@ -47,9 +81,26 @@ class Opener:
         Limits and policies.
     emit
         Sends progress and challenges to the front ends.
+    resolve
+        Reads the ssh config for a host, in a worker thread; see `hosts.resolve`.
+    connect
+        Opens an SSH connection.
+    monotonic
+        Returns the time in seconds.
     """
 
-    def __init__(self, settings: ServiceSettings, emit: Emit) -> None:
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        emit: Emit,
+        *,
+        resolve: Callable[..., hosts.Target] = hosts.resolve,
+        connect: Connect = Connection.open,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._resolve_host = resolve
+        self._connect = connect
+        self._monotonic = monotonic
         self._settings = settings
         self._emit = emit
         self._opening = 0
@@ -57,31 +108,19 @@ class Opener:
         self._keyring = load_keyring() if settings.use_keyring else None
         self.challenges = Challenges(self._announce)
 
-    async def open(
-        self,
-        caller: Caller,
-        request: m.ConnectRequest,
-        already_open: int,
-        finish: Callable[[Connection, float, bool], Awaitable[m.ConnectResponse]],
-    ) -> m.ConnectResponse:
-        """Open a connection and hand it to ``finish``.
+    @contextmanager
+    def room(self, already_open: int) -> Iterator[None]:
+        """Count a connection that is being opened, until it is among those that are open.
 
         Parameters
         ----------
-        caller
-            Who wants it.
-        request
-            Where to and how.
         already_open
-            How many connections there are, for the limit.
-        finish
-            Takes the open connection, the seconds that are left and whether anybody was asked anything;
-            makes the answer, or closes it.
+            How many connections there are.
 
         Raises
         ------
-        RemoteError
-            Whatever the errors of ``POST connect`` are in ``API.md``.
+        TooManyConnections
+            If there are as many as there may be.
         """
         if already_open + self._opening >= self._settings.max_connections:
             raise TooManyConnections(
@@ -89,43 +128,41 @@ class Opener:
                 " allows; disconnect one first."
             )
         self._opening += 1
-        about = {
-            "connection_id": f"conn_{secrets.token_hex(4)}",
-            "request_id": caller.request_id,
-            "host": request.host,
-        }
+        try:
+            yield
+        finally:
+            self._opening -= 1
 
-        async def work(ask: Ask) -> m.ConnectResponse:
-            try:
-                clock = _Clock(request.timeout)
-                connection = await self._connect(about, request, clock.aside(ask))
-                return await finish(connection, clock.left, clock.has_asked)
-            finally:
-                self._opening -= 1
+    async def open(self, request: m.ConnectRequest, about: Mapping[str, str], ask: Ask) -> Opened:
+        """Open a connection.
 
-        answer: m.ConnectResponse = await self.challenges.run(caller.user, work, about)
-        return answer
+        Parameters
+        ----------
+        request
+            Where to and how.
+        about
+            The connection's id, the request's id and the host, for events.
+        ask
+            Asks the person, in a worker thread.
 
-    def _announce(self, challenge: Challenge) -> None:
-        """Tell the front ends; those of a connection that comes back have no request to answer."""
-        about = dict(challenge.dialogue.about)
-        del about["request_id" if challenge.is_late else "connection_id"]
-        self._emit("challenge", challenge_id=challenge.challenge_id, **about)
-
-    async def _connect(self, about: dict[str, str], request: m.ConnectRequest, ask: Ask) -> Connection:
+        Raises
+        ------
+        RemoteError
+            Whatever the errors of ``POST connect`` are.
+        """
         credentials = _credentials(request, self._keyring)
         await asyncio.to_thread(check_private_key, credentials)
-        began = time.monotonic()
+        deadline = Deadline(request.timeout, self._monotonic)
         target = await self._resolve(request.host, request.username, request.port, seconds=request.timeout)
 
         def on_step(step: str) -> None:
             self._emit("progress", step=step, **about)
 
         try:
-            return await Connection.open(
+            connection = await self._connect(
                 target,
                 credentials,
-                timeout=request.timeout - (time.monotonic() - began),
+                timeout=deadline,
                 settings=self._settings.connection,
                 ask=ask,
                 on_step=on_step,
@@ -134,12 +171,19 @@ class Opener:
         except HostKeyUnknown as exc:
             self._offered.remember(exc.details["host_key"])
             raise
+        return Opened(connection, request.host, deadline)
+
+    def _announce(self, challenge: Challenge) -> None:
+        """Tell the front ends; those of a connection that comes back have no request to answer."""
+        about = dict(challenge.dialogue.about)
+        del about["request_id" if challenge.is_late else "connection_id"]
+        self._emit("challenge", challenge_id=challenge.challenge_id, **about)
 
     async def _resolve(
         self, host: str, username: str | None, port: int, seconds: float = RESOLVE_SECONDS
     ) -> hosts.Target:
         return await asyncio.to_thread(
-            hosts.resolve,
+            self._resolve_host,
             host,
             username=username,
             port=None if port == DEFAULT_SSH_PORT else port,
@@ -192,32 +236,6 @@ class Opener:
         target = await self._resolve(request.host, None, request.port)
         host, port = split_name(target.known_hosts_name)
         return await asyncio.to_thread(KnownHosts.for_target(target).remove, host, port)
-
-
-class _Clock:
-    """Counts down the time that connecting may take; it stands still while a person is asked."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-        self.has_asked = False
-
-    @property
-    def left(self) -> float:
-        """Seconds, at least a moment: what is open already gets the chance to say something."""
-        return max(0.1, self._end - time.monotonic())
-
-    def aside(self, ask: Ask) -> Ask:
-        """Make an ``ask`` whose time does not count."""
-
-        def timed(instruction: str, prompts: Sequence[Prompt]) -> Answers:
-            began = time.monotonic()
-            self.has_asked = True
-            try:
-                return ask(instruction, prompts)
-            finally:
-                self._end += time.monotonic() - began
-
-        return timed
 
 
 def _credentials(request: m.ConnectRequest, keyring: ModuleType | None) -> Credentials:

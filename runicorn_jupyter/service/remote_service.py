@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from runicorn_jupyter.remote.memory import MemoryBudget
 from runicorn_jupyter.remote.probe import PROBE_SECONDS
 from runicorn_jupyter.service.event_budget import EventBudget
 from runicorn_jupyter.service.foresight import Foresight
-from runicorn_jupyter.service.opening import Opener
+from runicorn_jupyter.service.opening import Opened, Opener
 from runicorn_jupyter.service.runs import RunBoard
 from runicorn_jupyter.service.session import FRESH_SECONDS, Session
 from runicorn_jupyter.ssh import hosts
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.proxy.origin import Capabilities
     from runicorn_jupyter.service.caller import Caller, Emit
     from runicorn_jupyter.service.settings import ServiceSettings
-    from runicorn_jupyter.ssh.connection import Connection
+    from runicorn_jupyter.ssh.challenge import Ask
 
 log = logging.getLogger(__name__)
 
@@ -82,14 +83,23 @@ class RemoteService:
 
     async def connect(self, caller: Caller, request: m.ConnectRequest) -> m.ConnectResponse:
         """Open a connection; each call makes a new one, under a new id."""
+        about = {
+            "connection_id": f"conn_{secrets.token_hex(4)}",
+            "request_id": caller.request_id,
+            "host": request.host,
+        }
 
-        async def finish(connection: Connection, seconds: float, has_asked: bool) -> m.ConnectResponse:
-            answer = await self._admit(connection, request.host, seconds)
-            if self._settings.start_remembered and request.password is None and not has_asked:
-                self._foresight.begin(self._sessions[connection.connection_id])
+        async def work(ask: Ask) -> m.ConnectResponse:
+            with self._opener.room(len(self._sessions)):
+                opened = await self._opener.open(request, about, ask)
+                answer = await self._admit(opened)
+            if self._settings.start_remembered and request.password is None and not opened.deadline.has_asked:
+                self._foresight.begin(self._sessions[answer.connection_id])
             return answer
 
-        return await self._opener.open(caller, request, len(self._sessions), finish)
+        # Where the person is asked, this request ends with that; the work goes on with the answer.
+        answer: m.ConnectResponse = await self._opener.challenges.run(caller.user, work, about)
+        return answer
 
     async def answer_challenge(self, caller: Caller, request: m.ChallengeAnswerRequest) -> m.ConnectResponse:
         """Answer what authentication asked for; waits like `connect`."""
@@ -339,7 +349,9 @@ class RemoteService:
                 log.error("closing a connection failed", exc_info=exc)
         await self._emit.close()
 
-    async def _admit(self, connection: Connection, host: str, seconds: float) -> m.ConnectResponse:
+    async def _admit(self, opened: Opened) -> m.ConnectResponse:
+        """Look around on a remote that was connected to, and list the connection."""
+        connection, host = opened.connection, opened.host
         session = Session(
             connection,
             host,
@@ -356,7 +368,9 @@ class RemoteService:
             ),
         )
         try:
-            server = (await session.look(seconds=min(seconds, PROBE_SECONDS))).server
+            # What is open already gets the chance to say something.
+            seconds = min(max(0.1, opened.deadline.left), PROBE_SECONDS)
+            server = (await session.look(seconds=seconds)).server
         except BaseException:
             await connection.close()
             raise

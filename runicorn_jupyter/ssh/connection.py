@@ -23,6 +23,7 @@ from runicorn_jupyter.ssh import command as commands
 from runicorn_jupyter.ssh.auth import Ask, Credentials
 from runicorn_jupyter.ssh.channel import CONNECT_FAILED, PROHIBITED, UNKNOWN_TYPE
 from runicorn_jupyter.ssh.command import Completed
+from runicorn_jupyter.ssh.deadline import Deadline
 from runicorn_jupyter.ssh.dial import Dialled, Dialler, NoAnswer, Step
 from runicorn_jupyter.ssh.keepalive import Keepalive
 from runicorn_jupyter.ssh.link import ChannelRefused
@@ -104,7 +105,7 @@ class Connection:
         target: Target,
         credentials: Credentials,
         *,
-        timeout: float,  # noqa: ASYNC109 – bounds more than the awaiting: threads and sockets end with it
+        timeout: float | Deadline,  # noqa: ASYNC109 – bounds more than the awaiting: threads and sockets too
         settings: Settings | None = None,
         ask: Ask | None = None,
         on_step: Step | None = None,
@@ -119,7 +120,7 @@ class Connection:
         credentials
             How to authenticate; kept in memory for reconnecting.
         timeout
-            Seconds for everything but a person's answers.
+            Seconds for everything but a person's answers; or what counts them, for more than this.
         settings
             Keepalive, reconnecting and host key policy.
         ask
@@ -149,9 +150,10 @@ class Connection:
             Keepalive.of(target, settings.keepalive_seconds),
             allowed=settings.allowed_hosts,
         )
-        dialled = await dialler.dial(timeout, on_step)
+        deadline = timeout if isinstance(timeout, Deadline) else Deadline(timeout)
+        dialled = await dialler.dial(deadline, on_step)
         connection = cls(connection_id, dialler, dialled, settings)
-        connection._timeout = timeout
+        connection._timeout = deadline.seconds
         return connection
 
     # -- using it -------------------------------------------------------------------------------
@@ -374,7 +376,7 @@ class Connection:
     async def _attempt(self) -> Dialled:
         again = replace(self._dialler, tcp_seconds=RECONNECT_TCP_SECONDS)
         try:
-            return await again.dial(self._timeout)
+            return await again.dial(Deadline(self._timeout))
         except OSError as error:  # of this machine: no descriptors, no memory
             raise failed_here(error) from error
         except NoAnswer as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from runicorn_jupyter.ssh import hostkeys, tcp
 from runicorn_jupyter.ssh.allowlist import ANY_HOST, AllowedHosts
 from runicorn_jupyter.ssh.auth import Ask, Credentials, authenticate
 from runicorn_jupyter.ssh.channel import PROHIBITED
+from runicorn_jupyter.ssh.deadline import Deadline
 from runicorn_jupyter.ssh.keepalive import Keepalive
 from runicorn_jupyter.ssh.known_hosts_file import Entry
 from runicorn_jupyter.ssh.link import ChannelRefused, Link
@@ -91,22 +90,22 @@ class Dialler:
     tcp_seconds: float | None = None
     allowed: AllowedHosts = ANY_HOST
 
-    async def dial(self, timeout: float, on_step: Step | None = None) -> Dialled:  # noqa: ASYNC109
+    async def dial(self, deadline: Deadline, on_step: Step | None = None) -> Dialled:
         """Connect, check the host keys, authenticate.
 
         A failure, or being cancelled, leaves no thread and no descriptor.
 
         Parameters
         ----------
-        timeout
-            Seconds for everything but a person's answers.
+        deadline
+            Bounds everything but a person's answers.
         on_step
             Called on the loop with a word for what is being done.
 
         Raises
         ------
         ConnectionTimeout
-            If ``timeout`` is over; `NoAnswer` if it was a person who did not answer.
+            If the time is over; `NoAnswer` if it was a person who did not answer.
         SshUnavailable
             If there is no way to an SSH server.
         HostKeyUnknown, HostKeyChanged
@@ -118,13 +117,15 @@ class Dialler:
         """
         made: list[Link] = []
         try:
-            async with asyncio.timeout(timeout) as limit:
-                return await self._hops(made, _patient(self.ask, limit), on_step or _no_step)
+            ask = None if self.ask is None else deadline.patient(_noticing(self.ask))
+            async with deadline.limit():
+                return await self._hops(made, ask, on_step or _no_step)
         except BaseException as error:
             await _drop(made)
             if isinstance(error, TimeoutError):
                 raise ConnectionTimeout(
-                    f"Connecting to {self.target.asked} did not finish within {round(timeout, 1):g} seconds."
+                    f"Connecting to {self.target.asked} did not finish within"
+                    f" {round(deadline.seconds, 1):g} seconds."
                 ) from error
             raise
 
@@ -259,39 +260,16 @@ async def _drop(links: list[Link]) -> None:
         await link.wait_closed()
 
 
-def _patient(ask: Ask | None, limit: asyncio.Timeout) -> Ask | None:
-    """Let the time limit stand still while a person is asked."""
-    if ask is None:
-        return None
-    loop = asyncio.get_running_loop()
-    asking = 0
-    left = 0.0
+def _noticing(ask: Ask) -> Ask:
+    """Tell a person who does not answer from a server that does not."""
 
-    def stop() -> None:
-        nonlocal asking, left
-        asking += 1
-        when = limit.when()
-        if asking == 1 and when is not None and not limit.expired():
-            left = when - loop.time()
-            limit.reschedule(None)
-
-    def go_on() -> None:
-        nonlocal asking
-        asking -= 1
-        # Cancelled meanwhile: nothing to go on with.
-        with contextlib.suppress(RuntimeError):
-            limit.reschedule(loop.time() + left)
-
-    def patient(instruction: str, prompts: Sequence[Prompt]) -> Any:
-        loop.call_soon_threadsafe(stop)
+    def noticing(instruction: str, prompts: Sequence[Prompt]) -> Any:
         try:
             return ask(instruction, prompts)
         except ConnectionTimeout as error:
             raise NoAnswer(error.message, **error.details) from error
-        finally:
-            loop.call_soon_threadsafe(go_on)
 
-    return patient
+    return noticing
 
 
 def _exchange_keys(link: Link, hop: Target, told: Sequence[Entry]) -> paramiko.PKey:
