@@ -18,7 +18,7 @@ from runicorn_jupyter.api.client_js import client_handlers
 from runicorn_jupyter.api.events import EventSink
 from runicorn_jupyter.api.misconfigured import misconfigured_handlers
 from runicorn_jupyter.api.routes import remote_handlers
-from runicorn_jupyter.proxy import Capabilities, StorageFolder, viewer_handlers
+from runicorn_jupyter.proxy import Capabilities, StorageFolder, mask_log_records, viewer_handlers
 from runicorn_jupyter.proxy.policy import HOST
 from runicorn_jupyter.service import RemoteService, ServiceSettings
 from runicorn_jupyter.ssh.allowlist import AllowedHosts
@@ -215,6 +215,7 @@ class RunicornJupyter(StrictApp):
         self.capabilities = Capabilities(
             StorageFolder(Path(server.data_dir) / "runicorn_jupyter" / "storage")
         )
+        self._end_masking = mask_log_records(self.capabilities.is_known)
         self.service = RemoteService(
             ServiceSettings(
                 connection=Settings(
@@ -264,6 +265,7 @@ class RunicornJupyter(StrictApp):
         if self.service is not None:
             await self.service.close()
             await self.capabilities.close()
+        self._end_masking()
 
 
 def _stop_in_order_on_interrupt(server: ServerApp) -> None:

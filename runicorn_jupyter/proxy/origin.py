@@ -33,6 +33,9 @@ CAPABILITY = re.compile(rf"[0-9a-f]{{{CAPABILITY_BYTES * 2}}}")
 CHANGES_PER_SECOND, CHANGES_AT_ONCE = 10, 50
 """How often the pages of one viewer may change their storage; each page sends five times a second at most."""
 
+MAX_ENDED = 1024
+"""How many capabilities that have ended are still known as such: their pages are told, and logs mask them."""
+
 MAX_HABITS = 64
 """Of how many places it is remembered what their pages ask for."""
 
@@ -229,6 +232,7 @@ class Capabilities:
         self._viewers: dict[str, Viewer] = {}
         self._storages = storages
         self._habits: OrderedDict[str, Habits] = OrderedDict()
+        self._ended: OrderedDict[str, None] = OrderedDict()
         self.assets = AssetCache(0)
 
     async def storage(self, viewer: ViewerView, root: str | None) -> ViewerStorage:
@@ -309,8 +313,15 @@ class Capabilities:
         """Give the viewer behind a capability, or ``None`` for a dead or unknown one."""
         return self._viewers.get(capability)
 
+    def is_known(self, capability: str) -> bool:
+        """Tell whether this server gave the capability out, be it alive or lately ended."""
+        return capability in self._viewers or capability in self._ended
+
     def revoke(self, capability: str) -> None:
         """End a capability: its streams close, and its URL is 404 from now on."""
         viewer = self._viewers.pop(capability, None)
         if viewer is not None:
+            self._ended[capability] = None
+            if len(self._ended) > MAX_ENDED:
+                self._ended.popitem(last=False)
             viewer.close()

@@ -144,6 +144,8 @@ def test_the_hubs_log_holds_no_capability(alice: Alice, hub: Hub) -> None:
     for path in ("", "api/runs", "no/such/page", "..%2f", "api/remote/x", f"?next={capability}"):
         requests.get(url + path, timeout=30)
     requests.get(f"{hub.url}user/alice/runicorn/v/{capability[:-1]}x/", timeout=30)
+    for path in (f"/runicorn/v/{capability}/", f"Runicorn/v/{capability}/", f"api/contents/{capability}"):
+        requests.get(f"{hub.url}user/alice/{path}", timeout=30, allow_redirects=False)
     said = hub.log.read_text(errors="replace")
     assert "/runicorn/v/[capability]/" in said
     assert capability not in said

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -18,6 +20,7 @@ from websockets.sync.client import connect as open_websocket
 
 from runicorn_jupyter import models as m
 from runicorn_jupyter.ssh.auth import Credentials
+from tests.api.conftest import World
 from tests.world.jupyter import JupyterServer
 from tests.world.layouts import add_environments
 from tests.world.sshd import Sshd, SshHome, make_key
@@ -140,6 +143,39 @@ def test_no_secret_is_left_anywhere(watched: Watched, tmp_path: Path) -> None:
         for path in root.rglob("*"):
             if path.is_file() and not path.is_symlink() and "envs" not in path.parts:
                 watched.find(path.read_text(errors="replace"), str(path))
+
+
+def test_jupyters_own_log_holds_no_capability(world: World) -> None:
+    """Of a request for what is none of our routes, Jupyter logs the path, and of a bad one the headers."""
+    url = world.start(world.connect(), "rc072")["url"]
+    place = urlsplit(url)
+    capability = place.path.split("/")[-2]
+    before = len(world.jupyter.log.read_text())
+    escaped = "".join(f"%{ord(digit):02x}" for digit in capability)
+    for target in (
+        f"/{place.path}",
+        url,
+        place.path.replace("/v/", "/%76/"),
+        place.path.replace("runicorn", "Runicorn"),
+        place.path[:-1],
+        f"/lab{place.path}",
+        f"/nothing/{escaped}",
+        f"/nothing?next={place.path}",
+        f"/api/contents{place.path}",
+    ):
+        with socket.create_connection((place.hostname, place.port)) as connection:
+            head = f"GET {target} HTTP/1.1\r\nHost: {place.netloc}\r\nReferer: {url}\r\n"
+            connection.sendall(f"{head}Connection: close\r\n\r\n".encode())
+            while connection.recv(65536):
+                pass
+    # The log of an answer is written before the next request is answered.
+    assert world.jupyter.get("nothing-of-ours").status_code == 404
+    said = world.jupyter.log.read_text()[before:]
+    assert said.count("[capability]") >= 6
+    assert "nothing-of-ours" in said
+    assert capability not in said
+    assert escaped not in said
+    assert requests.get(f"{url}api/health", timeout=60).status_code == 200
 
 
 def test_no_repr_or_dump_holds_a_secret() -> None:
