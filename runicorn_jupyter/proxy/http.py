@@ -24,7 +24,7 @@ from runicorn_jupyter.proxy.limits import Limits
 from runicorn_jupyter.proxy.origin import CAPABILITY, Capabilities, Viewer
 from runicorn_jupyter.proxy.own import answer_own
 from runicorn_jupyter.proxy.paths import RESERVED, BadPath, ForbiddenPath, check_path, check_query
-from runicorn_jupyter.proxy.policy import HOST, PREFLIGHT_HEADERS, security_headers
+from runicorn_jupyter.proxy.policy import CORS_HEADERS, HOST, PREFLIGHT_HEADERS, security_headers
 from runicorn_jupyter.proxy.relay import Relay
 from runicorn_jupyter.proxy.storage import MAX_PATCH_BYTES
 from runicorn_jupyter.proxy.turns import Turns
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
 log = logging.getLogger(__name__)
+
+_LENGTH = re.compile(r"[0-9]{1,18}")
 
 VIEWERS = "runicorn/v/"
 """Below the base URL: where viewers live."""
@@ -81,6 +83,8 @@ class ViewerHandler(RequestHandler):
         self.own_origin = viewer_origin.rstrip("/") or f"{self.request.protocol}://{host}"
         ancestors = self.settings.get("runicorn_frame_ancestors", "'self'")
         self.security = security_headers(self.own_origin, self.prefix, ancestors)
+        if capabilities.is_known(self.capability) and self._host_allowed():
+            self.security = {**self.security, **CORS_HEADERS}
         self.set_default_headers()
 
     # -- what Tornado asks for
@@ -171,6 +175,9 @@ class ViewerHandler(RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer what nobody expected, without a word of why."""
+        if status_code == 405:
+            self.refuse(405, "invalid_parameters", "A viewer takes no request by this method.")
+            return
         self.refuse(status_code, "internal_error", "The viewer's proxy failed; see the Jupyter server's log.")
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
@@ -225,6 +232,11 @@ class ViewerHandler(RequestHandler):
         self.viewer = self.capabilities.viewer(self.capability)
         if self.viewer is None:
             raise Refused(404, "not_found", "This viewer is not there any more; open it again.")
+        lengths = self.request.headers.get_list("Content-Length")
+        if lengths and (len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0])):
+            raise Refused(
+                400, "invalid_parameters", "The length of the request's body is not one plain number."
+            )
         if not self.tail:
             self.set_header("Location", self.prefix)
             raise Refused(302, "moved", "The viewer is at the address with a slash.")

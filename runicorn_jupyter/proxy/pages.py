@@ -55,6 +55,10 @@ _WAIT = Template("""<script>
       state = answer.status === 404 ? 'stopped' : (await answer.json()).state;
     } catch (error) {
       console.debug('runicorn-jupyter: still waiting', error);
+      // Jupyter lets a page read its answers only while it knows the page's viewer.
+      if (await fetch(url, { mode: 'no-cors', credentials: 'omit' }).then(() => true, () => false)) {
+        show('This viewer cannot be found', 'It, or Jupyter, was stopped. Open it from the Runicorn panel.');
+      }
     }
     if (state === 'stopped') {
       show('This viewer was stopped', 'Open it again from the Runicorn panel.');

@@ -48,18 +48,20 @@ def content_security_policy(origin: str, prefix: str, ancestors: str = "'self'")
 
 @lru_cache(maxsize=256)
 def security_headers(origin: str, prefix: str, ancestors: str = "'self'") -> dict[str, str]:
-    """Give the headers of every answer below a capability, errors and 304 included.
-
-    The page's origin is opaque, so all it asks for is cross-origin: CORS lets anyone read who has
-    the capability, and never with credentials.
-    """
+    """Give the headers of every answer below the viewers' path, errors and 304 included."""
     return {
         "Content-Security-Policy": content_security_policy(origin, prefix, ancestors),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
-        "Access-Control-Allow-Origin": "*",
-        "Access-Control-Expose-Headers": "*",
     }
+
+
+CORS_HEADERS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "*"}
+"""What lets a page read an answer: only where the capability is known, lest other sites see that we are here.
+
+The page's origin is opaque, so all it asks for is cross-origin: anyone may read who has the capability, and
+never with credentials.
+"""
 
 
 PREFLIGHT_HEADERS = {

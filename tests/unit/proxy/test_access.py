@@ -84,6 +84,49 @@ async def test_without_its_slash_it_is_a_redirect(proxy: Proxy) -> None:
     assert (got.status, got.headers["Location"]) == (302, f"{proxy.path}/")
 
 
+@pytest.mark.parametrize("path", ["x/", f"{'0' * 32}/", f"{'0' * 32}/api/runs", "", "../"])
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+async def test_another_site_cannot_read_that_we_are_here(proxy: Proxy, path: str, method: str) -> None:
+    """Without a capability no answer may be read by a page of another origin, not even a refusal."""
+    asks = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    got = await proxy.ask(path=f"{BASE_URL}runicorn/v/{path}", method=method, headers=asks)
+    assert got.status == 404
+    assert not [name for name in got.headers if name.lower().startswith("access-control-")]
+
+
+async def test_a_page_reads_that_its_viewer_has_ended(proxy: Proxy) -> None:
+    proxy.capabilities.revoke(proxy.capability)
+    for method in ("GET", "OPTIONS"):
+        got = await proxy.ask("/__runicorn_jupyter__/wait", method, {"Origin": "null"})
+        assert (got.status, got.headers["Access-Control-Allow-Origin"]) == (404, "*")
+
+
+async def test_another_host_name_reads_nothing_either(upstream: Upstream) -> None:
+    """A name of another site that leads to this address is not let in, even by a capability."""
+    settings = {"allow_remote_access": False, "local_hostnames": ["localhost"]}
+    async with running_proxy(upstream.port, **settings) as proxy:
+        got = await proxy.ask("/api/runs", headers={"Host": "rebound.example"})
+        assert (got.status, got.headers["Access-Control-Allow-Origin"]) == (403, None)
+
+
+@pytest.mark.parametrize("length", ["5, 5", "5,5", "+5", "0_5", "-1", "0x5", "", "5 5", "9" * 30])
+@pytest.mark.parametrize("tail", ["/api/runs", "/__runicorn_jupyter__/storage"])
+async def test_a_length_that_is_no_plain_number_is_a_400(
+    proxy: Proxy, upstream: Upstream, tail: str, length: str
+) -> None:
+    request = f"POST {proxy.path}{tail} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\nhello"
+    got = await proxy.send(request.encode())
+    assert got.status == 400
+    assert got.body == b"" or json.loads(got.body)["error"] == "invalid_parameters"
+    assert upstream.asked == []
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "get", "BREW"])
+async def test_another_method_is_a_405(proxy: Proxy, upstream: Upstream, method: str) -> None:
+    assert (await proxy.ask("/api/runs", method)).status == 405
+    assert upstream.asked == []
+
+
 async def test_a_preflight_is_answered_here(proxy: Proxy, upstream: Upstream) -> None:
     asks = {
         "Origin": "null",
