@@ -72,11 +72,19 @@ class Reader:
         """Take a string with its length before it; an mpint has the same form."""
         return self.take(self.uint32())
 
-    def strings(self) -> list[bytes]:
-        """Take a string that is itself a row of strings."""
+    def strings(self, most: int | None = None) -> list[bytes]:
+        """Take a string that is itself a row of strings.
+
+        Raises
+        ------
+        ValueError
+            It is cut short, or there are more than ``most``.
+        """
         inner = Reader(self.string())
-        found = []
+        found: list[bytes] = []
         while not inner.at_end:
+            if len(found) == most:
+                raise ValueError(f"more than {most} parts")
             found.append(inner.string())
         return found
 

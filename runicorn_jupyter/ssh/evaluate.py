@@ -289,7 +289,7 @@ def _seconds(text: str) -> str:
     """``convtime``: ``1h30m`` and the like."""
     if text == "none":
         return text
-    if not re.fullmatch(r"(\d+[smhdwSMHDW]?)+", text):
+    if not re.fullmatch(r"\d+(?:[smhdwSMHDW]\d+)*[smhdwSMHDW]?", text):
         raise ValueError("invalid time value")
     parts = re.findall(r"(\d+)([smhdwSMHDW]?)", text)
     return str(sum(int(number) * _UNITS[unit.lower()] for number, unit in parts))

@@ -12,6 +12,8 @@ from runicorn_jupyter.ssh.signatures import is_signed
 __all__ = ["HostCertificate"]
 
 _HOST = 2  # SSH2_CERT_TYPE_HOST
+MAX_PRINCIPALS = 256
+"""As OpenSSH takes (``SSHKEY_CERT_MAX_PRINCIPALS``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,9 @@ class HostCertificate:
         reader.uint64()  # the serial number
         certificate_kind = reader.uint32()
         reader.string()  # the key's name, for logs
-        principals = reader.strings()
+        principals = reader.strings(MAX_PRINCIPALS)
         valid_after, valid_before = reader.uint64(), reader.uint64()
-        critical = reader.strings()
+        critical = reader.strings(MAX_PRINCIPALS)
         reader.string()  # extensions: none matters for a host
         reader.string()  # reserved
         authority = reader.string()

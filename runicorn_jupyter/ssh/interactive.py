@@ -43,8 +43,14 @@ _EXPIRED = re.compile(
     re.IGNORECASE,
 )
 
-# PAM changes an expired password in the middle of the conversation.
-_NEW_PASSWORD = re.compile(r"new.*password|password.*(again|retype)|新.*密[码碼]", re.IGNORECASE)
+# PAM changes an expired password in the middle of the conversation: what it asks for, word after word.
+_NEW_PASSWORD = (
+    ("new", "password"),
+    ("password", "again"),
+    ("password", "retype"),
+    ("新", "密码"),
+    ("新", "密碼"),
+)
 
 
 class Answers:
@@ -216,7 +222,7 @@ class KeyboardInteractive(_Asking):
         if is_password:
             self._answers.typed = self._answers.password = responses[0]
         for prompt, response in zip(prompts, responses, strict=True):
-            if not prompt.echo and _NEW_PASSWORD.search(prompt.text):
+            if not prompt.echo and _asks_for_new_password(prompt.text):
                 self._answers.typed = response
         return responses, False
 
@@ -302,3 +308,8 @@ def _clean(raw: bytes) -> str:
 
 def _asks_for_password(text: str) -> bool:
     return bool(_PASSWORD_WORDS.search(text)) and not _ONE_TIME_WORDS.search(text)
+
+
+def _asks_for_new_password(text: str) -> bool:
+    text = text.lower()
+    return any(word in text.partition(before)[2] for before, word in _NEW_PASSWORD)
