@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from traitlets import Bool, CaselessStrEnum, List, Unicode, validate
 
+from runicorn_jupyter import __version__
 from runicorn_jupyter.api.client_js import client_handlers
 from runicorn_jupyter.api.events import EventSink
 from runicorn_jupyter.api.misconfigured import misconfigured_handlers
 from runicorn_jupyter.api.routes import remote_handlers
+from runicorn_jupyter.commandline import ALIASES, DEFAULT_PORT, EXAMPLES, FLAGS, SUBCOMMANDS
 from runicorn_jupyter.proxy import Capabilities, StorageFolder, mask_log_records, viewer_handlers
 from runicorn_jupyter.proxy.policy import HOST
 from runicorn_jupyter.service import RemoteService, ServiceSettings
@@ -29,9 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jupyter_server.serverapp import ServerApp
-
-DEFAULT_PORT = 23300
-"""Runicorn's own port (its seed examples' default)."""
 
 LAB_EXTENSIONS = frozenset({"jupyterlab", "notebook"})
 """Server extensions whose pages load our panel, which opens viewers itself."""
@@ -86,8 +85,12 @@ class RunicornJupyter(StrictApp):
     name = "runicorn_jupyter"
     app_name = "Runicorn"
     description = "Open the Runicorn viewer of the GPU servers you reach by SSH, inside Jupyter."
+    version = __version__
+    examples = EXAMPLES
+    aliases = ALIASES
+    flags = FLAGS
+    subcommands = SUBCOMMANDS
     load_other_extensions = True
-    serverapp_config = {"port": DEFAULT_PORT}  # noqa: RUF012  # ExtensionApp's own convention
     service: RemoteService | None = None
     capabilities: Capabilities
     extension_url = "/lab" if find_spec("jupyterlab") else "/api/remote/openapi.json"
@@ -184,6 +187,13 @@ class RunicornJupyter(StrictApp):
         if origin and not re.fullmatch(rf"https?://{HOST.pattern}", origin):
             raise SettingError("has to be https://host or https://host:port, without a path")
         return origin
+
+    @classmethod
+    def make_serverapp(cls, **kwargs: Any) -> ServerApp:
+        """Make the server of ``jupyter runicorn``; its default port is Runicorn's, any configuration wins."""
+        server: ServerApp = super().make_serverapp(**kwargs)
+        server.port_default_value = DEFAULT_PORT
+        return server
 
     def initialize_settings(self) -> None:
         """Make the service, and tell the handlers where viewers' URLs begin."""

@@ -109,7 +109,7 @@ def build() -> tuple[Path, Path]:
     run(sys.executable, "-m", "build", "--sdist", "--wheel", "--outdir", DIST)
     (sdist,), (wheel,) = DIST.glob("*.tar.gz"), DIST.glob("*.whl")
     with tempfile.TemporaryDirectory() as folder:
-        shutil.unpack_archive(sdist, folder, filter="data")
+        run("tar", "-xzf", sdist, "-C", folder)  # tarfile's filters are not in every Python 3.11
         (source,) = Path(folder).iterdir()
         without_npm = {**os.environ, "PATH": str(Path(sys.executable).parent)}
         run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, source, env=without_npm)

@@ -115,7 +115,7 @@ def start_jupyter(
     base_url: str = "/",
     token: str | None = None,
     command: str = "server",
-    port: int = 0,
+    port: int | None = 0,
     env: dict[str, str] | None = None,
     prefix: Sequence[str] = (),
 ) -> JupyterServer:
@@ -134,7 +134,7 @@ def start_jupyter(
     command
         ``server``, ``lab``, ``notebook`` or ``runicorn``.
     port
-        TCP port on loopback; 0 lets the system choose.
+        TCP port on loopback; 0 lets the system choose, None leaves it to ``options``.
     prefix
         A command that becomes the one that follows it (as ``unshare`` does), to run it in other surroundings.
     """
@@ -146,7 +146,8 @@ def start_jupyter(
     arguments = [
         *prefix, sys.executable, "-m", "jupyter", command,
         "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
-        f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.base_url={base_url}",
+        *([] if port is None else [f"--ServerApp.port={port}"]),
+        "--ServerApp.port_retries=0", f"--ServerApp.base_url={base_url}",
         f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}", *level, *options,
     ]  # fmt: skip
     if not token:
