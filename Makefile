@@ -43,14 +43,14 @@ $(MATRIX_VENV): EXTRAS := matrix
 $(BENCH_VENV): EXTRAS := bench
 $(DEMO_VENV) $(DEV_VENV) $(DOCS_VENV) $(RELEASE_VENV) $(MATRIX_VENV) $(BENCH_VENV):
 	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is missing on this machine; install it, or say PYTHON=/path/to/it.' >&2; exit 1; }
-	@PYTHON=$(PYTHON) scripts/system-packages.sh venv
-	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
-	@echo 'Installing runicorn-jupyter and what it needs into $(VENV) …' >&2
+	@PYTHON="$(PYTHON)" scripts/system-packages.sh venv
+	@$(BIN)/python -c '' 2>/dev/null || "$(PYTHON)" -m venv --clear $(VENV)
 	@# The JupyterLab side is not built by pip here, but below, in place.
 	@mkdir -p runicorn_jupyter/labextension runicorn_jupyter/static
 	@# pip would write through the link below, and what it writes would look newer than the sources.
 	@rm -rf $(VENV)/share/jupyter/labextensions/runicorn-jupyter $(VENV)/.lab-*
-	@SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[$(EXTRAS)]'
+	@SKIP_JUPYTER_BUILDER=1 scripts/patiently.sh 'Installing runicorn-jupyter and what it needs into $(VENV) (minutes, the first time) …' \
+		$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[$(EXTRAS)]'
 	@rm -f $(@:%-$(PY_DIGEST)=%)-* && touch $@
 
 # The JupyterLab side, built from labextension/ and linked where this environment's JupyterLab looks.
@@ -64,15 +64,14 @@ endif
 NPM_STAMP := labextension/node_modules/.made-$(call digest,labextension/package.json labextension/package-lock.json)
 $(NPM_STAMP):
 	@scripts/system-packages.sh npm
-	@echo 'Installing the JupyterLab side'"'"'s packages into labextension/node_modules …' >&2
-	@cd labextension && npm ci --no-audit --no-fund --loglevel=error
+	@cd labextension && ../scripts/patiently.sh 'Installing the packages of the JupyterLab side into labextension/node_modules …' \
+		npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 $(LAB_STAMP): $(NPM_STAMP)
-	@echo 'Building the JupyterLab side …' >&2
-	@cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent build
+	@cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" ../scripts/patiently.sh 'Building the JupyterLab side …' npm run --silent build
 	@mkdir -p $(VENV)/share/jupyter/labextensions
 	@rm -rf $(VENV)/share/jupyter/labextensions/runicorn-jupyter
-	@ln -s $(CURDIR)/runicorn_jupyter/labextension $(VENV)/share/jupyter/labextensions/runicorn-jupyter
+	@ln -s "$(CURDIR)/runicorn_jupyter/labextension" $(VENV)/share/jupyter/labextensions/runicorn-jupyter
 	@rm -f $(VENV)/.lab-* && touch $@
 
 dev: $(DEV_VENV) $(LAB_STAMP)
@@ -146,6 +145,7 @@ format: $(DEV_VENV) $(NPM_STAMP)
 	@cd labextension && npm run --silent format
 
 clean:
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build \
-		labextension/node_modules labextension/lib labextension/lib-test \
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis dist build test-results \
+		labextension/node_modules labextension/lib labextension/lib-test labextension/tsconfig.tsbuildinfo \
 		runicorn_jupyter/labextension runicorn_jupyter/static
+	find . -name .git -prune -o -type d '(' -name __pycache__ -o -name '*.egg-info' -o -name .ipynb_checkpoints ')' -prune -exec rm -rf {} +

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
-from runicorn_jupyter.demo.command import main
+NEEDED = ("asyncssh", "jupyterlab", "psutil")
 
 if __name__ == "__main__":
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        sys.exit(
+            f"The demo needs {', '.join(missing)}: python -m pip install {' '.join(missing)}"
+            " (the extra `demo` of runicorn-jupyter has them)."
+        )
+    from runicorn_jupyter.demo.command import main
+
     sys.exit(main())

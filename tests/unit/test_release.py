@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -65,3 +66,55 @@ def test_what_the_forge_reads_is_yaml() -> None:
         ids = [field["id"] for field in form["body"] if field["type"] != "markdown"]
         assert len(ids) == len(set(ids)) >= 3
         assert all(field["attributes"].get("label") or field["type"] == "markdown" for field in form["body"])
+
+
+def test_a_build_without_node_ends_with_a_sentence(tmp_path: Path) -> None:
+    """As ``pip install .`` in a checkout, in pip's own words only."""
+    needed = (
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "runicorn_jupyter/__init__.py",
+        "scripts/build_lab.py",
+    )
+    for name in (*needed, "labextension/package.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    done = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel"],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Install Node.js 20 or newer" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_demo_says_what_it_needs(tmp_path: Path) -> None:
+    """From the wheel alone, without the extra; here with an import path that lacks one of its parts."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['asyncssh'] = None\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "runicorn_jupyter.demo"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("Traceback")) == (1, 0)
+    assert "python -m pip install asyncssh" in done.stderr
+
+
+def test_what_make_runs_takes_a_path_with_a_space() -> None:
+    """CI runs it in one (``.ci/ordinary-user``); here each use of the folder's own path is in quotes."""
+    makefile = (ROOT / "Makefile").read_text()
+    assert makefile.count("$(CURDIR)") == len(
+        re.findall(r'"\$\(CURDIR\)[^"\s]*"|"\$\(CURDIR\)[^"]*:\$\$PATH"', makefile)
+    )
+
+
+def test_dist_runs_on_the_oldest_python_that_we_take() -> None:
+    """Debian 12 has 3.11.2: no ``filter`` of tarfile and shutil yet, which 3.11.4 brought."""
+    assert "filter=" not in (ROOT / "scripts" / "dist.py").read_text()
