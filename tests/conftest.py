@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.world.connections",
     "tests.world.environments",
     "tests.world.jupyter",
+    "tests.world.inprocess",
     "tests.world.hub",
     "tests.world.browser",
     "tests.browser.lab",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -32,28 +31,6 @@ def failed(answer: requests.Response, status: int, code: str) -> dict[str, Any]:
 
 def fields(details: dict[str, Any]) -> list[str]:
     return [error["field"] for error in details["errors"]]
-
-
-def test_invalid_parameters_names_the_field(world: World) -> None:
-    details = failed(world.jupyter.post("connect", host="gpu1", port="22"), 400, "invalid_parameters")
-    assert fields(details) == ["port"]
-
-
-@pytest.mark.parametrize("content", ["missing", "folder", "text", "huge", "public"])
-def test_a_private_key_path_that_is_no_readable_private_key(
-    world: World, tmp_path: Path, content: str
-) -> None:
-    path = tmp_path / content
-    if content == "folder":
-        path.mkdir()
-    elif content == "text":
-        path.write_text("not a key")
-    elif content == "huge":
-        path.write_bytes(b"x" * (64 * 1024 + 1))
-    elif content == "public":
-        path = Path(f"{make_key(tmp_path / 'pair')}.pub")
-    answer = world.jupyter.post("connect", host="127.0.0.1", port=1, private_key_path=str(path))
-    assert fields(failed(answer, 400, "invalid_parameters")) == ["private_key_path"]
 
 
 def test_authentication_failed_says_what_the_server_takes(world: World, tmp_path: Path) -> None:
@@ -106,28 +83,6 @@ def test_declining_a_challenge(world: World, locked_key: Path) -> None:
     failed(world.jupyter.get(path), 404, "not_found")
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("DELETE", "connections/conn_00000000"),
-        ("GET", "environments?connection_id=conn_00000000"),
-        ("GET", "viewer/status?connection_id=conn_00000000"),
-        ("GET", "viewer/logs?connection_id=conn_00000000"),
-        ("GET", "health?connection_id=conn_00000000"),
-        ("GET", "ping?connection_id=conn_00000000"),
-        ("GET", "config?connection_id=conn_00000000&env_name=x"),
-    ],
-)
-def test_connection_not_found(world: World, method: str, path: str) -> None:
-    failed(world.jupyter.request(method, path), 404, "connection_not_found")
-
-
-@pytest.mark.parametrize("route", ["environments/detect", "viewer/start", "viewer/stop"])
-def test_connection_not_found_for_a_body(world: World, route: str) -> None:
-    more = {"env_name": "x"} if route == "viewer/start" else {}
-    failed(world.jupyter.post(route, connection_id="conn_00000000", **more), 404, "connection_not_found")
-
-
 def test_environment_not_found(world: World) -> None:
     connection_id = world.connect()
     failed(
@@ -146,19 +101,6 @@ def test_viewer_not_running(world: World) -> None:
     connection_id = world.connect()
     failed(world.jupyter.post("viewer/stop", connection_id=connection_id), 404, "viewer_not_running")
     failed(world.jupyter.get("viewer/logs", connection_id=connection_id), 404, "viewer_not_running")
-
-
-def test_not_found_and_wrong_method(world: World) -> None:
-    failed(world.jupyter.get("no/such/route"), 404, "not_found")
-    answer = world.jupyter.request("PUT", "connections")
-    failed(answer, 405, "not_found")
-    assert answer.headers["Allow"] == "GET"
-
-
-def test_connection_timeout_of_a_server_that_accepts_and_says_nothing(world: World) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        answer = world.jupyter.post("connect", host="127.0.0.1", port=silent.getsockname()[1], timeout=1)
-        failed(answer, 408, "connection_timeout")
 
 
 def test_host_key_unknown_then_accepted(world: World, make_sshd: Callable[..., Sshd]) -> None:
@@ -262,29 +204,6 @@ def test_viewer_start_failed_holds_what_it_printed(world: World, tmp_path: Path)
         (world.sshd.home / ".virtualenvs" / "on_fire").unlink()  # the sshd is the session's
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"])
-def test_ssh_unavailable(world: World, host: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    failed(world.jupyter.post("connect", host=host, port=port), 503, "ssh_unavailable")
-
-
-def test_ssh_unavailable_where_something_else_listens(world: World) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as web:
-
-        def serve() -> None:
-            client, _ = web.accept()
-            with client:
-                client.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n" * 20)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        failed(
-            world.jupyter.post("connect", host="127.0.0.1", port=web.getsockname()[1]), 503, "ssh_unavailable"
-        )
-        thread.join()
-
-
 def test_connection_lost_while_it_is_down(world: World, make_sshd: Callable[..., Sshd]) -> None:
     leaving = make_sshd()
     world.home.host("leaving", leaving)
@@ -309,42 +228,3 @@ def test_connection_lost_while_it_is_down(world: World, make_sshd: Callable[...,
     )
     health = world.jupyter.get("health", connection_id=connection_id).json()
     assert (health["health"], health["checks"]["ssh_connection"]) == ("unhealthy", "fail")
-
-
-def test_forbidden_without_the_token(world: World) -> None:
-    for headers in ({}, {"Authorization": "token wrong"}):
-        for method, path in (("GET", "connections"), ("POST", "connect"), ("GET", "nowhere")):
-            answer = requests.request(
-                method, f"{world.jupyter.url}api/remote/{path}", headers=headers, json={}, timeout=60
-            )
-            failed(answer, 403, "forbidden")
-
-
-def test_forbidden_from_another_origin(world: World) -> None:
-    with requests.Session() as browser:
-        browser.get(f"{world.jupyter.url}tree", params={"token": world.jupyter.token}, timeout=60)
-        url = f"{world.jupyter.url}api/remote/connections"
-        assert browser.get(url, timeout=60).status_code == 200
-        foreign = {"Origin": "http://evil.example", "X-XSRFToken": browser.cookies.get("_xsrf", "")}
-        failed(browser.get(url, headers=foreign, timeout=60), 403, "forbidden")
-        failed(browser.delete(f"{url}/x", headers=foreign, timeout=60), 403, "forbidden")
-        failed(browser.delete(f"{url}/x", timeout=60), 403, "forbidden")
-        own = {"X-XSRFToken": foreign["X-XSRFToken"]}
-        failed(browser.delete(f"{url}/x", headers=own, timeout=60), 404, "connection_not_found")
-
-
-def test_internal_error_tells_nothing(world: World, tmp_path: Path) -> None:
-    profiles = world.jupyter.home / ".local" / "share" / "jupyter" / "runicorn" / "profiles.json"
-    profiles.parent.mkdir(parents=True, exist_ok=True)
-    if profiles.exists():
-        profiles.rename(tmp_path / "aside")
-    profiles.mkdir()
-    try:
-        answer = world.jupyter.get("profiles")
-        failed(answer, 500, "internal_error")
-        assert str(profiles) not in answer.text
-        assert str(profiles) in world.jupyter.log.read_text()
-    finally:
-        profiles.rmdir()
-        if (tmp_path / "aside").exists():
-            (tmp_path / "aside").rename(profiles)
