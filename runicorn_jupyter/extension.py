@@ -275,7 +275,7 @@ class RunicornJupyter(StrictApp):
         if self.service is not None:
             await self.service.close()
             await self.capabilities.close()
-        self._end_masking()
+            self._end_masking()
 
 
 def _stop_in_order_on_interrupt(server: ServerApp) -> None:
