@@ -200,6 +200,11 @@ def test_viewer_start_failed_holds_what_it_printed(world: World, tmp_path: Path)
         answer = world.jupyter.post("viewer/start", connection_id=connection_id, env_name="on_fire")
         details = failed(answer, 500, "viewer_start_failed")
         assert any("the disk of the viewer is on fire" in line for line in details["log"])
+        logs = world.jupyter.get("viewer/logs", connection_id=connection_id, lines=1000).json()
+        assert (logs["logs"], logs["total_lines"]) == (details["log"], len(details["log"]))
+        world.start(connection_id, "rc072")
+        logs = world.jupyter.get("viewer/logs", connection_id=connection_id, lines=1000).json()
+        assert not any("on fire" in line for line in logs["logs"])
     finally:
         (world.sshd.home / ".virtualenvs" / "on_fire").unlink()  # the sshd is the session's
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -205,3 +206,59 @@ def test_a_killed_viewer_is_crashed_and_its_log_still_there(world: World) -> Non
     assert (status["status"], status["health"]) == ("crashed", "unresponsive")
     assert world.jupyter.get("viewer/logs", connection_id=connection_id).json()["logs"]
     assert world.start(connection_id, "rc072")["pid"] != viewer["pid"]
+
+
+def _when_unresponsive(world: World, connection_id: str) -> None:
+    """Return when a viewer is told not to answer; the test's own limit of time is the only one."""
+    while True:
+        viewer = world.jupyter.get("viewer/status", connection_id=connection_id).json()["viewer"]
+        assert viewer["status"] == "running"
+        if viewer["health"] == "unresponsive":
+            return
+        time.sleep(0.2)
+
+
+def test_a_stopped_viewer_is_unresponsive_and_is_replaced_under_its_url(world: World) -> None:
+    connection_id = world.connect()
+    viewer = world.start(connection_id, "rc072")
+    assert viewer["health"] == "healthy"
+    os.kill(viewer["pid"], signal.SIGSTOP)
+    _when_unresponsive(world, connection_id)
+    refused = world.jupyter.post("viewer/start", connection_id=connection_id, env_name="rc072")
+    assert (refused.status_code, refused.json()["error"]) == (409, "viewer_already_running")
+    assert refused.json()["details"]["viewer"]["health"] == "unresponsive"
+    again = world.start(connection_id, "rc072", replace=True)
+    assert (again["status"], again["health"], again["url"]) == ("running", "healthy", viewer["url"])
+    assert again["pid"] != viewer["pid"]
+    assert viewer["pid"] not in world.sshd.processes()
+    assert requests.get(f"{viewer['url']}api/health", timeout=60).status_code == 200
+    other = world.start(connection_id, "rc060", replace=True)
+    assert (other["env_name"], other["url"]) == ("rc060", viewer["url"])
+    assert requests.get(f"{viewer['url']}api/health", timeout=60).status_code == 200
+    assert world.jupyter.post("viewer/stop", connection_id=connection_id).json()["ended"] is True
+    assert world.sshd.left() == []
+
+
+def test_a_viewer_that_goes_on_is_healthy_again(world: World) -> None:
+    connection_id = world.connect()
+    viewer = world.start(connection_id, "rc072")
+    os.kill(viewer["pid"], signal.SIGSTOP)
+    _when_unresponsive(world, connection_id)
+    os.kill(viewer["pid"], signal.SIGCONT)
+    assert requests.get(f"{viewer['url']}api/health", timeout=60).status_code == 200
+    health = world.jupyter.get("health", connection_id=connection_id).json()
+    assert health["health"] == "healthy"
+    status = world.jupyter.get("viewer/status", connection_id=connection_id).json()["viewer"]
+    assert (status["pid"], status["health"]) == (viewer["pid"], "healthy")
+
+
+def test_a_start_never_adopts_a_viewer_that_does_not_answer(world: World) -> None:
+    first, second, third = (world.connect() for _ in range(3))
+    shared = world.start(first, "rc072")
+    assert world.start(second, "rc072")["pid"] == shared["pid"]
+    assert world.jupyter.post("viewer/stop", connection_id=second).json()["ended"] is False
+    os.kill(shared["pid"], signal.SIGSTOP)
+    try:
+        assert world.start(third, "rc072")["pid"] != shared["pid"]
+    finally:
+        os.kill(shared["pid"], signal.SIGCONT)
