@@ -44,6 +44,7 @@ MODULES = (
     "viewer_metrics",
     "viewer_process",
     "viewer_runs",
+    "viewer_threads",
 )
 """What is sent, and so may import nothing else of ours."""
 _PACKAGE = "runicorn_jupyter.remote"

@@ -21,6 +21,8 @@ __all__ = ["boot", "process_action"]
 START_SECONDS = 120.0
 """Reading an environment from a cold network file system takes a minute."""
 LOCK_SECONDS = 100.0
+LOOP_SECONDS = 60.0
+"""A viewer whose event loop has stood still for so long ends itself."""
 ACTION_SECONDS = 30.0
 
 
@@ -53,6 +55,7 @@ async def boot(
         "lease_seconds": lease_seconds,
         "lock_seconds": LOCK_SECONDS,
         "start_seconds": START_SECONDS,
+        "loop_seconds": LOOP_SECONDS,
         "ignored": list(ignored),
     }
     stdin = python_input(environment.python_path, config)

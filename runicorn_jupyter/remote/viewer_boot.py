@@ -41,6 +41,7 @@ def main(config: Dict[str, Any]) -> None:
     config
         ``marker``: printed before the answer. ``root``: storage root, or None for runicorn's own choice.
         ``lease_seconds``: of a viewer that is started. ``start_seconds``: how long it may take to come up.
+        ``loop_seconds``: how long its event loop may stand still.
         ``lock_seconds``: how long to wait for somebody else's start of the same viewer. ``ignored``: ids of
         processes that do not answer, and are not adopted.
     """

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import os
 import secrets
@@ -21,6 +22,7 @@ from runicorn_jupyter.remote.ownership import Folder, start_time
 from runicorn_jupyter.remote.viewer_boot import STATE_VERSION, installed_version
 from runicorn_jupyter.remote.viewer_guard import Guard
 from runicorn_jupyter.remote.viewer_gzip import Compressor
+from runicorn_jupyter.remote.viewer_threads import started_threads
 
 __all__ = ["Viewer"]
 
@@ -29,6 +31,8 @@ UNCLAIMED_SECONDS = 60.0
 """How long it waits for its first holder: who wanted it may have gone away meanwhile."""
 HUNG_GRACE_SECONDS = 30.0
 """How long beyond its lease, but no longer than that, a viewer whose event loop stands still is left."""
+THREADS = 8
+"""Of the event loop's own executor."""
 CLOSE_SECONDS = 2
 """What an orderly end waits for answers on their way."""
 MAX_LOG_BYTES, KEPT_LOG_BYTES = 2 * 2**20, 2**19
@@ -56,6 +60,7 @@ class Viewer:
         self._lease = Lease(min(config["lease_seconds"], UNCLAIMED_SECONDS))
         self._version = installed_version()
         self._loop_lag = 0.0
+        self._loop_seconds = config["loop_seconds"]
         self._spare_logs: Optional[str] = None
 
     def prepare(self) -> Optional[Dict[str, Any]]:
@@ -100,6 +105,9 @@ class Viewer:
             async def startup(self, sockets: Any = None) -> None:
                 await super().startup(sockets=sockets)
                 if self.started:
+                    asyncio.get_event_loop().set_default_executor(
+                        started_threads(THREADS, "runicorn-jupyter-work")
+                    )
                     viewer._folder.write(viewer._key, state)
                     viewer._watch(self)
                     ready(state)
@@ -198,24 +206,36 @@ class Viewer:
         threading.Thread(target=self._watch_loop, name="runicorn-jupyter-watch", daemon=True).start()
 
     def _watch_loop(self) -> None:
+        """End the process when its event loop stands still, or its end does.
+
+        Time is counted in turns of this thread: what was stopped, or slept, has not stood still meanwhile.
+        """
         ending = 0.0
         grace = min(HUNG_GRACE_SECONDS, self._lease.remaining)
         while True:
             time.sleep(TICK_SECONDS)
-            self._loop_lag += min(TICK_SECONDS, MAX_TICK_SECONDS)
-            ending = ending + TICK_SECONDS if self._server.should_exit else 0.0
-            stuck = self._loop_lag > self._lease.remaining + grace
-            if stuck or ending > CLOSE_SECONDS + grace:
-                _say("The viewer stands still and is ended.")
-                self._folder.forget(self._key, os.getpid(), self._cleanup)
-                os._exit(1)
-            with contextlib.suppress(OSError):
+            # Nothing here may end this thread: where memory is short, the next turn does better.
+            with contextlib.suppress(OSError, MemoryError):
+                self._loop_lag += min(TICK_SECONDS, MAX_TICK_SECONDS)
+                ending = ending + TICK_SECONDS if self._server.should_exit else 0.0
+                stuck = self._loop_lag > min(self._loop_seconds, self._lease.remaining + grace)
+                if stuck or ending > CLOSE_SECONDS + grace:
+                    self._give_up()
                 _bound_log()
+
+    def _give_up(self) -> None:
+        """End the process, whatever else fails."""
+        try:
+            _say("The viewer stands still and is ended.")
+            faulthandler.dump_traceback(sys.stderr)
+            self._folder.forget(self._key, os.getpid(), self._cleanup)
+        finally:
+            os._exit(1)
 
 
 def _say(text: str) -> None:
     """Write a line to the log, if its disk takes one: what follows must not depend on that."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, MemoryError):
         print(text, file=sys.stderr, flush=True)
 
 

@@ -11,11 +11,11 @@ import asyncio
 import collections
 import secrets
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from runicorn_jupyter.remote.viewer_files import Disk, Record
 from runicorn_jupyter.remote.viewer_metrics import columns
+from runicorn_jupyter.remote.viewer_threads import started_threads
 
 __all__ = ["RunTable"]
 
@@ -46,7 +46,7 @@ class RunTable:
         self._app = app
         self._root = root
         self._taking_up = taking_up
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="runicorn-jupyter-runs")
+        self._thread = started_threads(1, "runicorn-jupyter-runs")
         self._looking: Optional["asyncio.Future[None]"] = None
         self._looked = 0.0
         self._took = 0.0

@@ -11,6 +11,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from runicorn_jupyter.remote.viewer import RemoteViewer
 from runicorn_jupyter.remote.viewer_guard import Purpose
 from runicorn_jupyter.ssh.connection import Connection
@@ -177,6 +179,35 @@ async def test_a_viewer_that_stands_still_ends_a_while_after_its_lease(
     await until(lambda: not viewer_pids(server), seconds=30)
     assert await viewer.check() == "crashed"
     assert not list(server.home.rglob("runicorn-jupyter/*/*.json"))
+
+
+async def test_a_viewer_that_stands_still_ends_long_before_its_lease_and_says_where_it_stood(
+    make_sshd: Callable[..., Sshd],
+    connect: Connect,
+    runicorn_env: Prefix,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("runicorn_jupyter.remote.commands.LOOP_SECONDS", 6.0)
+    (tmp_path / "sitecustomize.py").write_text(
+        "import signal, time\n"
+        "def stands_still(*_): time.sleep(1000)\n"
+        "signal.signal(signal.SIGUSR1, stands_still)\n"
+    )
+    server = make_sshd(SetEnv=f"PYTHONPATH={tmp_path}")
+    connection = await connect(server)
+    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=900)
+    line = await viewer.open_lifeline()
+    os.kill(viewer.pid, signal.SIGSTOP)
+    await asyncio.sleep(9)  # the fault itself: a stopped process has not stood still
+    os.kill(viewer.pid, signal.SIGCONT)
+    await line.renew()
+    os.kill(viewer.pid, signal.SIGUSR1)
+    await line.ended()
+    line.close()
+    assert await viewer.check() == "crashed"
+    assert any("stands_still" in line for line in (await viewer.logs(100))[0])
+    await viewer.stop(cleanup=True)
 
 
 async def test_closing_ssh_does_not_end_it(

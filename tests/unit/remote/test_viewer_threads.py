@@ -1,0 +1,29 @@
+"""Threads of the viewer's process that are there before memory can be short."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from runicorn_jupyter.remote.viewer_runs import RunTable
+from runicorn_jupyter.remote.viewer_threads import started_threads
+
+
+def test_an_executor_never_starts_a_thread_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = started_threads(3, "started")
+    monkeypatch.setattr(threading.Thread, "start", lambda _self: pytest.fail("a thread was started"))
+    together = threading.Barrier(3)
+    for waiting in [executor.submit(together.wait) for _ in range(3)]:
+        waiting.result()
+    for number, done in [(number, executor.submit(abs, -number)) for number in range(20)]:
+        assert done.result() == number
+    executor.shutdown()
+
+
+async def test_the_table_of_runs_has_its_thread_from_the_beginning() -> None:
+    before = set(threading.enumerate())
+    table = RunTable(None, lambda: None, lambda: False)
+    (thread,) = set(threading.enumerate()) - before
+    assert thread.name.startswith("runicorn-jupyter-runs")
+    table._thread.shutdown()
