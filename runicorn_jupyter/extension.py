@@ -23,6 +23,7 @@ from runicorn_jupyter.commandline import ALIASES, DEFAULT_PORT, EXAMPLES, FLAGS,
 from runicorn_jupyter.proxy import Capabilities, StorageFolder, mask_log_records, viewer_handlers
 from runicorn_jupyter.proxy.policy import HOST
 from runicorn_jupyter.service import RemoteService, ServiceSettings
+from runicorn_jupyter.service.screen import Screen
 from runicorn_jupyter.ssh.allowlist import AllowedHosts
 from runicorn_jupyter.ssh.connection import Settings
 from runicorn_jupyter.strict import Amount, Count, SettingError, StrictApp, sentence
@@ -92,6 +93,7 @@ class RunicornJupyter(StrictApp):
     subcommands = SUBCOMMANDS
     load_other_extensions = True
     service: RemoteService | None = None
+    _screen: Screen | None = None
     capabilities: Capabilities
     extension_url = "/lab" if find_spec("jupyterlab") else "/api/remote/openapi.json"
 
@@ -245,7 +247,7 @@ class RunicornJupyter(StrictApp):
             ),
             self.capabilities,
             events,
-            self._screen(server),
+            self._open_screen(server),
         )
         self.settings["runicorn_viewer_origin"] = self.viewer_origin
         self.handlers.extend(remote_handlers(self.service))
@@ -257,14 +259,16 @@ class RunicornJupyter(StrictApp):
             )
         )
 
-    def _screen(self, server: ServerApp) -> Callable[[str], object] | None:
+    def _open_screen(self, server: ServerApp) -> Callable[[str], object] | None:
         """Say how to open a viewer's URL where no front end of ours is there to do it."""
         if not server.open_browser or LAB_EXTENSIONS & set(server.extension_manager.extensions):
             return None
         try:
-            return webbrowser.get().open
+            browser = webbrowser.get()
         except webbrowser.Error:
             return None
+        self._screen = Screen(browser, Path(server.runtime_dir), by_file=server.use_redirect_file)
+        return self._screen.show
 
     def initialize_handlers(self) -> None:
         """Add the route of the JavaScript client; those that the settings decide on are there already."""
@@ -276,6 +280,8 @@ class RunicornJupyter(StrictApp):
             await self.service.close()
             await self.capabilities.close()
             self._end_masking()
+        if self._screen is not None:
+            self._screen.close()
 
 
 def _stop_in_order_on_interrupt(server: ServerApp) -> None:

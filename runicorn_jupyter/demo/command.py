@@ -20,6 +20,7 @@ from runicorn_jupyter.demo.environment import RUNICORN, DemoError, make_environm
 from runicorn_jupyter.demo.folders import ALIAS, NOTEBOOK, Folders, default_folder, neutral
 from runicorn_jupyter.demo.processes import MARK, end_marked, mark_of, stop
 from runicorn_jupyter.demo.ssh_server import DemoSshServer
+from runicorn_jupyter.service.screen import Screen
 
 START_SECONDS = 60.0
 _ADDRESS = re.compile(rb"http://127\.0\.0\.1:\d+/(?=lab\?)")
@@ -263,7 +264,10 @@ async def _run(options: argparse.Namespace) -> None:
             "and run the notebook's cells (Shift+Enter). Ctrl-C here ends everything."
         )
         if not options.no_browser:
-            await asyncio.to_thread(webbrowser.open, demo.url)
+            # By a file: the URL has JupyterLab's token, and others see the arguments of a browser.
+            with contextlib.suppress(webbrowser.Error):  # there is none
+                screen = Screen(webbrowser.get(), folders.root, by_file=True)
+                await asyncio.to_thread(screen.show, demo.url)
         await demo.ended()
 
 

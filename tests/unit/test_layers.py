@@ -37,7 +37,7 @@ LAYERS: dict[str, set[str]] = {
     "client_runs": {"client_http"},
     "client": {"client_http", "client_runs", "discovery"},
     "notebook": {"client", "client_http", "discovery", *UNTRUSTED},
-    "demo": set(),
+    "demo": {"service"},
     # Jupyter and IPython ask the package itself for its entry points: inside functions, so that nothing is
     # imported before it is used.
     "__init__": {"extension", "notebook"},
