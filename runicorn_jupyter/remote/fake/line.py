@@ -160,7 +160,12 @@ class FakeConnection:
     def subscribe(self, callback: Callable[[Any], None]) -> Callable[[], None]:
         """Have a function called at each change of status."""
         self._subscribers.append(callback)
-        return lambda: self._subscribers.remove(callback)
+
+        def unsubscribe() -> None:
+            if callback in self._subscribers:
+                self._subscribers.remove(callback)
+
+        return unsubscribe
 
     async def close(self) -> None:
         """End it."""
