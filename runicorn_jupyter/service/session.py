@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import (
     ConnectionLost,
+    EnvironmentNotFound,
     RemoteError,
     ViewerAlreadyRunning,
     ViewerNotRunning,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from runicorn_jupyter.service.caller import Caller, Emit
     from runicorn_jupyter.service.foresight import Foresight
     from runicorn_jupyter.service.runs import RunBoard
+
+log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 60.0
 """``environments/detect`` probes again when the list is older (API.md, "Environments")."""
@@ -118,6 +122,8 @@ class Session:
             if self._probe is None or self._clock.monotonic() - self._probed_at > older_than:
                 self._probe = await self.remote.probe(seconds)
                 self._probed_at = self._clock.monotonic()
+                if self._probe.notes:
+                    log.info("probe of %s: %s", self.connection_id, " ".join(self._probe.notes))
                 self._emit("environments", connection_id=self.connection_id)
             return self._probe
 
@@ -129,10 +135,29 @@ class Session:
         EnvironmentNotFound
             If none is called so.
         """
+        _, environment = await self._look_for(env_name)
+        return environment
+
+    async def _look_for(self, env_name: str) -> tuple[Probe, m.Environment]:
+        """Find an environment; one that the list does not name may be newer than the list, or was cut off."""
         found = await self.look()
-        return environments.find(found.environments, env_name)
+        try:
+            return found, environments.find(found.environments, env_name)
+        except EnvironmentNotFound:
+            log.info("probe of %s: looking again for %s", self.connection_id, env_name)
+            found = await self.look(older_than=0.0)
+            return found, environments.find(found.environments, env_name)
 
     # -- the viewer
+
+    def _require_room(self, caller: Caller, request: m.ViewerStartRequest, base_url: str) -> None:
+        """Raise ViewerAlreadyRunning where a viewer is held that is not to be replaced."""
+        held = self._hold
+        if held is not None and (held.is_being_started or (held.is_held and not request.replace)):
+            raise ViewerAlreadyRunning(
+                "This connection has a viewer already; stop it first to start another.",
+                viewer=self.describe_viewer(caller, base_url).model_dump(mode="json"),
+            )
 
     async def start_viewer(
         self, caller: Caller, request: m.ViewerStartRequest, lease_seconds: float, base_url: str
@@ -145,14 +170,11 @@ class Session:
             If this connection holds one, for another environment too, and it is not to be replaced.
         """
         self._require_connected()
-        found = await self.look()  # meanwhile another start may come, so the check is after it
+        await self.look()
+        self._require_room(caller, request, base_url)
+        found, environment = await self._look_for(request.env_name)
+        self._require_room(caller, request, base_url)  # again: another start may have come meanwhile
         held = self._hold
-        if held is not None and (held.is_being_started or (held.is_held and not request.replace)):
-            raise ViewerAlreadyRunning(
-                "This connection has a viewer already; stop it first to start another.",
-                viewer=self.describe_viewer(caller, base_url).model_dump(mode="json"),
-            )
-        environment = environments.find(found.environments, request.env_name)
         root = request.remote_root or environment.storage_root
 
         def on_step(step: str) -> None:

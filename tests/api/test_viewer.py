@@ -128,6 +128,21 @@ def test_of_two_starts_at_once_the_second_is_refused(
     assert stalled.left() == []
 
 
+def test_an_environment_that_is_newer_than_the_list_is_found(world: World, empty_env: Path) -> None:
+    connection_id = world.connect()
+    world.jupyter.get("environments", connection_id=connection_id)
+    later = world.sshd.home / ".virtualenvs" / "made_later"
+    (later / "bin").mkdir(parents=True)
+    (later / "bin" / "python").symlink_to(empty_env / "bin" / "python")
+    shutil.copy(empty_env / "pyvenv.cfg", later)
+    try:
+        for name, expected in (("made_later", "runicorn_not_installed"), ("never", "environment_not_found")):
+            answer = world.jupyter.post("viewer/start", connection_id=connection_id, env_name=name)
+            assert answer.json()["error"] == expected, answer.text
+    finally:
+        shutil.rmtree(later)
+
+
 def test_the_same_environment_by_name_prefix_and_interpreter(world: World) -> None:
     connection_id = world.connect()
     listed = world.jupyter.get("environments", connection_id=connection_id).json()["environments"]

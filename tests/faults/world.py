@@ -348,8 +348,11 @@ def _connections(server: JupyterServer) -> str:
     status = server.process.poll()
     if status is not None:
         return f"none: it has ended with {status}"
-    answer = server.request("GET", "connections", timeout=10)
-    return json.dumps(answer.json(), indent=1)
+    told = server.request("GET", "connections", timeout=10).json()
+    for each in told["connections"]:
+        known = {"connection_id": each["connection_id"]}
+        each["environments"] = server.request("GET", "environments", params=known, timeout=10).json()
+    return json.dumps(told, indent=1)
 
 
 def _tail(path: Path, lines: int = 40) -> str:
