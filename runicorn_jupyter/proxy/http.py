@@ -21,7 +21,7 @@ from runicorn_jupyter.proxy.cache import AssetCache
 from runicorn_jupyter.proxy.headers import LeavesPrefix
 from runicorn_jupyter.proxy.html import UnsupportedHtml
 from runicorn_jupyter.proxy.limits import Limits
-from runicorn_jupyter.proxy.origin import CAPABILITY, Capabilities, Viewer
+from runicorn_jupyter.proxy.origin import CAPABILITY, MAX_WEBSOCKETS, Capabilities, Viewer
 from runicorn_jupyter.proxy.own import answer_own
 from runicorn_jupyter.proxy.paths import RESERVED, BadPath, ForbiddenPath, check_path, check_query
 from runicorn_jupyter.proxy.policy import CORS_HEADERS, HOST, PREFLIGHT_HEADERS, security_headers
@@ -137,9 +137,20 @@ class ViewerHandler(RequestHandler):
         elif self._is_reserved:
             await self._guarded(answer_own(self, self._live()))
         elif is_websocket(self.request):
-            await self._guarded(relay_websocket(self, self._live(), self.target))
+            await self._guarded(self._websocket(self._live()))
         else:
             await self._guarded(self._relayed().answer())
+
+    async def _websocket(self, viewer: Viewer) -> None:
+        """Relay a WebSocket, if the viewer has not too many: what its pages ask for needs streams too."""
+        if viewer.websockets >= MAX_WEBSOCKETS:
+            self.refuse(429, "too_many_requests", "This viewer has too many WebSockets open.", retry_after=10)
+            return
+        viewer.websockets += 1
+        try:
+            await relay_websocket(self, viewer, self.target)
+        finally:
+            viewer.websockets -= 1
 
     get = head = post = put = patch = delete = allow_unauthenticated(_any)
 

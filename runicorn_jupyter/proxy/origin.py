@@ -33,6 +33,9 @@ CAPABILITY = re.compile(rf"[0-9a-f]{{{CAPABILITY_BYTES * 2}}}")
 CHANGES_PER_SECOND, CHANGES_AT_ONCE = 10, 50
 """How often the pages of one viewer may change their storage; each page sends five times a second at most."""
 
+MAX_WEBSOCKETS = 32
+"""How many WebSockets one viewer may have open, of the streams that it has (``pool.MAX_OPEN``)."""
+
 MAX_ENDED = 1024
 """How many capabilities that have ended are still known as such: their pages are told, and logs mask them."""
 
@@ -163,12 +166,15 @@ class Viewer:
     ----------
     changes
         How often its pages may change their storage.
+    websockets
+        How many are open, or about to be.
     """
 
     def __init__(self, endpoint: Endpoint, habits: Callable[[str], Habits]) -> None:
         self.endpoint = endpoint
         self.pool = Pool(endpoint.open_stream)
         self.ahead = Ahead(endpoint, self.pool, habits)
+        self.websockets = 0
         self.changes = Rate(CHANGES_PER_SECOND, CHANGES_AT_ONCE)
         self._waiting: set[asyncio.Task[None]] = set()
         self._storages = {endpoint.partition(): endpoint.storage}

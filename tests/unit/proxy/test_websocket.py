@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,6 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from runicorn_jupyter.proxy.origin import MAX_WEBSOCKETS
 from tests.unit.proxy.world import SECRET, Asked, Proxy, Upstream, running_proxy
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -100,6 +102,30 @@ async def test_many_at_once(echoing: Proxy) -> None:
                 assert await socket.recv() == str(number)
 
     await asyncio.gather(*(talk(number) for number in range(30)))
+
+
+async def test_so_many_and_no_more_are_open_at_once(echoing: Proxy) -> None:
+    """Thousands are asked for; the viewer's other requests still find a stream."""
+    async with contextlib.AsyncExitStack() as stack:
+        open_ones = [await stack.enter_async_context(dial(echoing)) for _ in range(MAX_WEBSOCKETS)]
+        for _ in range(200):
+            with pytest.raises(InvalidStatus) as refused:
+                await dial(echoing)
+            assert refused.value.response.status_code == 429
+        # It is not for want of a stream: what is no WebSocket is passed on, and answered by the viewer.
+        assert (await echoing.ask("/api/runs")).status == 426
+        await open_ones[0].close()
+        await open_ones[0].wait_closed()
+        while True:
+            with contextlib.suppress(InvalidStatus):  # the other side of the proxy may not have ended yet
+                await stack.enter_async_context(dial(echoing))
+                break
+        await open_ones[1].recv()
+        await open_ones[1].send("still here")
+        assert await open_ones[1].recv() == "still here"
+    viewer = echoing.capabilities.viewer(echoing.capability)
+    assert viewer is not None
+    assert viewer.websockets <= MAX_WEBSOCKETS
 
 
 @pytest.mark.parametrize(
