@@ -96,7 +96,7 @@ const views: JupyterFrontEndPlugin<void> = {
     app.shell.add(panel, 'left', { rank: 650, type: 'Runicorn' });
     restorer?.add(panel, PANEL_ID);
     launcher?.add({ command: CommandIDs.showPanel, args: { isLauncher: true }, rank: 5 });
-    notifyOfRuns(runicorn, commands.openRun);
+    notifyOfRuns(runicorn, commands.openRun, labShell && commands.showRuns);
     rendermime?.addFactory(createRendererFactory(runicorn, commands.showPanel));
     statusBar?.registerStatusItem('runicorn-jupyter:status', {
       item: new StatusItem(runicorn, commands.showPanel),

@@ -73,6 +73,10 @@ export interface IEnvironmentList {
   candidates: readonly string[];
 }
 
+const FRAME_MILLISECONDS = 16;
+/** Of how much work the step is kept. */
+const MOST_STEPS = 256;
+
 const UNREAD: IEnvironmentList = {
   loading: false,
   list: null,
@@ -196,10 +200,9 @@ export class RemoteStore {
       case 'progress':
         for (const key of [event.request_id, id]) {
           if (key) {
-            this._steps.set(key, { step: event.step ?? '', message: event.message ?? '' });
+            this._setStep(key, { step: event.step ?? '', message: event.message ?? '' });
           }
         }
-        this._changed.emit();
         break;
       case 'environments':
         if (id && this._environments.has(id)) {
@@ -238,8 +241,12 @@ export class RemoteStore {
     return this._reading.again();
   }
 
-  /** Read aliases and profiles again. */
-  async readSuggestions(): Promise<void> {
+  /** Read aliases and profiles again; calls during a reading share one further reading. */
+  readSuggestions(): Promise<void> {
+    return this._suggesting.again();
+  }
+
+  private async _readSuggestions(): Promise<void> {
     const [hosts, profiles] = await Promise.allSettled([
       this._client.listHosts(),
       this._client.readProfiles()
@@ -259,6 +266,7 @@ export class RemoteStore {
   async readEnvironments(id: string, detect = false): Promise<void> {
     const before = this.environments(id);
     if (before.loading) {
+      this._outdated.add(id);
       return;
     }
     this._setEnvironments(id, { ...before, loading: true, error: null });
@@ -273,6 +281,9 @@ export class RemoteStore {
     } finally {
       this.clearStep(id);
     }
+    if (this._outdated.delete(id) && this.connection(id)) {
+      await this.readEnvironments(id);
+    }
   }
 
   /** Measure the latency of a connection. */
@@ -285,6 +296,20 @@ export class RemoteStore {
       this._latencies.delete(id);
     }
     this._changed.emit();
+  }
+
+  /** Many steps in a frame are one change. */
+  private _setStep(key: string, step: IStep): void {
+    // Others' requests are never forgotten by those that wait for them here.
+    this._steps.delete(key);
+    this._steps.set(key, step);
+    for (const oldest of [...this._steps.keys()].slice(0, -MOST_STEPS)) {
+      this._steps.delete(oldest);
+    }
+    this._frame ??= setTimeout(() => {
+      this._frame = null;
+      this._changed.emit();
+    }, FRAME_MILLISECONDS);
   }
 
   private async _read(): Promise<void> {
@@ -322,7 +347,10 @@ export class RemoteStore {
   private readonly _eventReceived = new Signal<this, IRemoteEvent>(this);
   private readonly _resumed = new Signal<this, void>(this);
   private readonly _steps = new Map<string, IStep>();
+  private _frame: ReturnType<typeof setTimeout> | null = null;
   private readonly _latencies = new Map<string, ILatency>();
+  /** The connections whose environments changed while they were being read. */
+  private readonly _outdated = new Set<string>();
   private readonly _environments = new Map<string, IEnvironmentList>();
   private _connections: readonly IConnection[] = [];
   private _hosts: readonly IHostAlias[] = [];
@@ -331,4 +359,5 @@ export class RemoteStore {
   private _loaded = false;
   private _error: unknown = null;
   private readonly _reading = new SharedReading(() => this._read());
+  private readonly _suggesting = new SharedReading(() => this._readSuggestions());
 }

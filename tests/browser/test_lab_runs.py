@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, Request, Route, expect
 
 from tests.browser.lab import LabPage, LabWorld, findings
 from tests.world.browser import Trouble
@@ -198,3 +200,68 @@ async def test_forty_runs_compared(
     await page.get_by_label("Filter the runs").hover()
     await expect(raised).to_have_count(0)
     assert await findings(page, ".rj-Runs") == []
+
+
+async def test_a_flood_of_news_is_one_notification(
+    lab_page: LabPage,
+    lab: LabWorld,
+    trainer: Trainer,
+    runicorn_env: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """Three hundred runs that fail at once: one notification, a few requests, and the table."""
+    page = lab_page.page
+    trainer.live(runicorn_env(), tmp_path / "live")  # whose process the copies name: they are running
+    like = next(path.parent for path in (tmp_path / "live").rglob("status.json"))
+    root = tmp_path / "root"
+    ids = many_runs(root, like, 300)
+    await lab_page.show_panel()
+    await lab_page.button("Runs of all servers").click()
+    await show_runs(lab, root)
+    await expect(page.get_by_text("300 runs")).to_be_visible()
+    await expect(row(lab_page, "trial 299")).to_contain_text("Running")
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        if "/api/remote/" in request.url:
+            asked.append(request.url)
+
+    page.on("request", note)
+    statuses = {path.parent.name: path for path in root.rglob("status.json")}
+    for run_id in ids:
+        status = json.loads(statuses[run_id].read_text())
+        ended = {**status, "status": "failed", "ended_at": status["started_at"] + 60}
+        fresh = statuses[run_id].with_suffix(".new")
+        fresh.write_text(json.dumps(ended))
+        fresh.replace(statuses[run_id])
+    toasts = page.locator(".Toastify__toast")
+    await expect(toasts.filter(has_text=re.compile(r"… and (299|[3-9]\d\d) more messages"))).to_be_visible()
+    await expect(toasts).to_have_count(1)
+    await expect(toasts).to_contain_text("has failed.")
+    await expect(row(lab_page, "trial 299")).to_contain_text("Failed")
+    await expect(page.locator(".jp-Notification-Status")).to_have_text("1")
+    # One at a time, whatever happens: fewer than there were runs, by far.
+    assert len(asked) < 60
+    await lab_page.picture("lab-runs-flood")
+    await toasts.get_by_role("button", name="Show the runs").click()
+    await expect(toasts).to_have_count(0)
+
+
+async def test_a_list_that_is_not_whole_says_so(lab_page: LabPage, lab: LabWorld) -> None:
+    """As long as a viewer takes up its runs, the tab says of which and how many there are so far."""
+    page = lab_page.page
+
+    async def not_yet(asked: Route) -> None:
+        answer = await (await asked.fetch()).json()
+        servers = [{**server, "complete": False, "total": 26} for server in answer["servers"]]
+        await asked.fulfill(json={**answer, "servers": servers})
+
+    await page.route("**/api/remote/runs?**", not_yet)
+    await lab_page.show_panel()
+    await lab_page.button("Runs of all servers").click()
+    await show_runs(lab)
+    sources = page.locator(".rj-Runs-sources li")
+    await expect(sources).to_have_text("gpu1 · torch reading 26 …")
+    await page.unroute_all(behavior="wait")
+    await page.get_by_role("button", name="Refresh the runs").click()
+    await expect(sources).to_have_count(0)

@@ -10,6 +10,7 @@ import type {
 } from '../client.js';
 import { chartOf, MOST_LINES, namesOf, styleOf, type ISeries } from '../runs/chart.js';
 import { SeriesReader } from '../runs/comparing.js';
+import { RunNews, type ISummary } from '../runs/news.js';
 import { RunsStore } from '../runs/store.js';
 import {
   clockWord,
@@ -22,7 +23,8 @@ import {
   valueWord,
   windowOf
 } from '../runs/table.js';
-import { RemoteStore } from '../state.js';
+import { RemoteStore, type IRemoteEvent } from '../state.js';
+import { english } from './english.js';
 
 function run(id: string, values: Partial<IRun> = {}): IRun {
   return {
@@ -252,6 +254,79 @@ test('a chart gives each line the style that the list beside it shows, and its n
   assert.equal(description.field, 'run');
   assert.equal(color.legend, null);
   assert.deepEqual(chart.data.values[1], { run: 'b', step: 2, value: null });
+});
+
+/** News, with what was asked and told; answers come when they are let go. */
+function makeNews(): {
+  news: RunNews;
+  asked: string[];
+  told: Array<[host: string, summary: ISummary]>;
+  go: () => Promise<void>;
+} {
+  const asked: string[] = [];
+  const told: Array<[string, ISummary]> = [];
+  const waiting: Array<() => void> = [];
+  const readRuns: RunicornRemoteClient['readRuns'] = async options => {
+    asked.push(options!.filters!.runId!);
+    await new Promise<void>(resolve => waiting.push(resolve));
+    return answer([run(options!.filters!.runId!, { name: 'x'.repeat(200) })]);
+  };
+  const news = new RunNews({ readRuns }, english, (host, summary) => told.push([host, summary]));
+  const go = async (): Promise<void> => {
+    do {
+      waiting.splice(0).forEach(resolve => resolve());
+      await new Promise(resolve => setImmediate(resolve));
+    } while (waiting.length > 0);
+  };
+  return { news, asked, told, go };
+}
+
+const nan = (id: number, host = 'gpu1'): IRemoteEvent => ({
+  ...{ type: 'run', status: 'nan', metric: 'loss', connection_id: 'conn_1' },
+  ...{ host, run_id: `r${id}` }
+});
+
+test('a flood of events is one request now and one afterwards, and one notification', async () => {
+  const { news, asked, told, go } = makeNews();
+  for (let count = 0; count < 19_200; count += 1) {
+    news.take(nan(count));
+  }
+  news.take({ type: 'more', of: 'run', count: 300, connection_id: 'conn_1', host: 'gpu1' });
+  news.take({ type: 'more', of: 'progress', count: 7, connection_id: 'conn_1', host: 'gpu1' });
+  news.take({ type: 'run', status: 'started', connection_id: 'conn_1', host: 'gpu1' });
+  await go();
+  assert.equal(asked.length, 2);
+  assert.ok(told.every(([host]) => host === 'gpu1'));
+  const [, last] = told[told.length - 1]!;
+  assert.equal(last.count, 19_500);
+  assert.equal(last.kind, 'warning');
+  const [sentence, rest] = last.message.split('\n');
+  assert.match(sentence!, /^loss of x+…x+ on gpu1 is no finite number any more\.$/);
+  assert.equal(rest, '… and 19499 more messages.');
+  assert.ok(last.message.length <= 140);
+});
+
+test('of two pieces of news both are told, of more the worst; each host has its own', async () => {
+  const { news, told, go } = makeNews();
+  const last = (host: string): ISummary => told.filter(each => each[0] === host).pop()![1];
+  news.take({ type: 'more', of: 'run', count: 300, host: 'gpu1' }); // of runs that have begun
+  news.take(nan(1));
+  news.take({ ...nan(1), status: 'finished' });
+  news.take({ ...nan(2, 'gpu2'), status: 'finished' });
+  await go();
+  assert.equal(last('gpu1').kind, 'warning');
+  assert.match(last('gpu1').message, /no finite number any more\.\n.* has finished\.$/);
+  assert.equal(last('gpu2').kind, 'success');
+  assert.equal(last('gpu2').run!.run_id, 'r2');
+  news.take({ ...nan(3), status: 'failed' });
+  await go();
+  assert.equal(last('gpu1').kind, 'error');
+  assert.match(last('gpu1').message, / has failed\.\n… and 2 more messages\.$/);
+  news.forget('gpu1');
+  news.take({ ...nan(4), status: 'finished' });
+  await go();
+  assert.equal(last('gpu1').count, 1);
+  assert.equal(last('gpu1').kind, 'success');
 });
 
 /** A client whose answers come when they are let go, and a reader with what it found. */

@@ -51,6 +51,7 @@ class HeldClient {
   readings = 0;
   pings = 0;
   detections = 0;
+  environmentReadings = 0;
   failing: Error | null = null;
   private _waiting: Array<() => void> = [];
   hold = false;
@@ -75,6 +76,7 @@ class HeldClient {
     if (this.failing) {
       throw this.failing;
     }
+    this.environmentReadings += 1;
     return { environments: this.environments, notes: ['slow'], storage_candidates: ['/data'] };
   }
 
@@ -161,6 +163,36 @@ test('progress is kept by request and by connection until the work is over', () 
   assert.equal(store.step('conn_1'), undefined);
   store.clearStep('r1');
   assert.equal(store.step('r1'), undefined);
+});
+
+test('however many steps there are, a frame has one change, and only so many are kept', async () => {
+  const { store } = makeStore();
+  let changes = 0;
+  store.changed.connect(() => (changes += 1));
+  const changed = new Promise<void>(resolve => store.changed.connect(() => resolve()));
+  for (let count = 0; count < 19_200; count += 1) {
+    store.handleEvent({ type: 'progress', request_id: `r${count}`, step: 'connecting' });
+  }
+  assert.equal(changes, 0);
+  await changed;
+  assert.equal(changes, 1);
+  assert.equal(store.step('r0'), undefined);
+  assert.equal(store.step('r18943'), undefined);
+  assert.equal(store.step('r18944')?.step, 'connecting');
+});
+
+test('environments that change while they are read are read once more', async () => {
+  const { client, store } = makeStore();
+  client.connections = [connection()];
+  await store.refresh();
+  const reading = store.readEnvironments('conn_1');
+  client.environments = [{ name: 'torch' } as IEnvironment];
+  for (let count = 0; count < 20; count += 1) {
+    store.handleEvent({ type: 'environments', connection_id: 'conn_1' });
+  }
+  await reading;
+  assert.equal(client.environmentReadings, 2);
+  assert.equal(store.environments('conn_1').list?.length, 1);
 });
 
 test('environments are read once they were asked for, again by an event, and forgotten at the end', async () => {

@@ -151,7 +151,7 @@ function CardBody(props: ICardProps): JSX.Element {
       )}
       {card.error !== null && <CardError card={card} />}
       <CardActions connection={connection} card={card} />
-      {card.showLogs && <LogView connectionId={id} />}
+      {viewer && card.showLogs && <LogView connectionId={id} />}
     </>
   );
 }

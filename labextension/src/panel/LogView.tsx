@@ -3,39 +3,58 @@
 import { refreshIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
+import { SharedReading } from '../reading.js';
 import type { RemoteStore, IRemoteEvent } from '../state.js';
 import { CopyButton, ErrorNote, useRunicorn } from './shared.js';
 
-/** The last lines; read when it appears, when the viewer's state changes, and on demand. */
-export function LogView(props: { connectionId: string }): JSX.Element {
-  const { connectionId } = props;
-  const { client, store, trans, settings } = useRunicorn();
+/** The last lines that a viewer printed: read at once, when its state changes, and on demand. */
+function useLog(connectionId: string): {
+  lines: readonly string[] | null;
+  error: unknown;
+  read: () => void;
+} {
+  const { client, store, settings } = useRunicorn();
   const [lines, setLines] = React.useState<string[] | null>(null);
   const [error, setError] = React.useState<unknown>(null);
-  const preRef = React.useRef<HTMLPreElement>(null);
   const lineCount = settings.logLines;
 
-  const read = React.useCallback(async (): Promise<void> => {
-    try {
-      setLines(await client.getViewerLogs(connectionId, lineCount));
-      setError(null);
-    } catch (reason) {
-      setError(reason);
-    }
+  const read = React.useMemo(() => {
+    const reading = new SharedReading(async () => {
+      try {
+        setLines(await client.getViewerLogs(connectionId, lineCount));
+        setError(null);
+      } catch (reason) {
+        setError(reason);
+      }
+    });
+    return () => void reading.again();
   }, [client, connectionId, lineCount]);
 
   React.useEffect(() => {
     const onEvent = (_: RemoteStore, event: IRemoteEvent): void => {
-      if (event.type === 'viewer' && event.connection_id === connectionId) {
-        void read();
+      // The log of a viewer that was stopped may be gone, and with it the connection.
+      if (
+        event.type === 'viewer' &&
+        event.connection_id === connectionId &&
+        event.status !== 'stopped'
+      ) {
+        read();
       }
     };
-    void read();
+    read();
     store.eventReceived.connect(onEvent);
     return () => {
       store.eventReceived.disconnect(onEvent);
     };
   }, [connectionId, read, store]);
+  return { lines, error, read };
+}
+
+/** The log of a connection's viewer. */
+export function LogView(props: { connectionId: string }): JSX.Element {
+  const { trans } = useRunicorn();
+  const { lines, error, read } = useLog(props.connectionId);
+  const preRef = React.useRef<HTMLPreElement>(null);
 
   React.useEffect(() => {
     preRef.current?.scrollTo({ top: preRef.current.scrollHeight });
@@ -54,7 +73,7 @@ export function LogView(props: { connectionId: string }): JSX.Element {
           className="rj-IconButton"
           aria-label={trans.__('Read the log again')}
           title={trans.__('Read the log again')}
-          onClick={() => void read()}
+          onClick={read}
         >
           <refreshIcon.react tag="span" />
         </button>

@@ -207,7 +207,8 @@ function isLoss(name: string): boolean {
 /** What to do where there are no runs. */
 function Nothing(props: { runicorn: Runicorn; showPanel: () => void }): JSX.Element {
   const { trans, store, runs } = props.runicorn;
-  const words = runs.loading
+  const isReading = runs.loading || runs.servers.some(item => !item.complete && !item.error);
+  const words = isReading
     ? trans.__('Reading the runs…')
     : store.connections.length === 0
       ? trans.__('Connect to a server to see the training runs that are on it.')

@@ -1,4 +1,4 @@
-/** The servers whose part of the runs is not current, and since when. */
+/** The servers whose part of the runs is not whole or not current, and since when. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
@@ -15,21 +15,27 @@ export function Sources(props: {
   dates: Dates;
 }): JSX.Element | null {
   const { trans, dates } = props;
-  const troubled = props.servers.filter(server => server.error !== null);
-  if (troubled.length === 0) {
+  const unlike = props.servers.filter(server => server.error !== null || !server.complete);
+  if (unlike.length === 0) {
     return null;
   }
   return (
     <ul className="rj-Runs-sources" role="status">
-      {troubled.map(server => (
+      {unlike.map(server => (
         <li key={server.connection_id}>
-          <span className="rj-Dot" aria-hidden />
-          <strong>{serverOf(server)}</strong>{' '}
-          {runsProblemWord(
-            trans,
-            server.error?.code,
-            server.as_of ? dates.clock(new Date(server.as_of)) : null
+          {server.error === null ? (
+            <span className="rj-Spinner" aria-hidden />
+          ) : (
+            <span className="rj-Dot" aria-hidden />
           )}
+          <strong>{serverOf(server)}</strong>{' '}
+          {server.error === null
+            ? trans.__('reading %1 …', server.total)
+            : runsProblemWord(
+                trans,
+                server.error.code,
+                server.as_of ? dates.clock(new Date(server.as_of)) : null
+              )}
         </li>
       ))}
     </ul>
