@@ -52,10 +52,13 @@ export class Commands {
     this._addConnectionCommands();
     this._addViewerCommands();
     this._addToMenus();
+    void options.app.restored.then(() => {
+      this._isRestoring = false;
+    });
     if (restorer) {
       void restorer.restore(this._tabs, {
         command: CommandIDs.openViewer,
-        args: tab => ({ ...tab.content.at, fragment: tab.content.fragment }),
+        args: ({ content: { at, fragment, isTrusted } }) => ({ ...at, fragment, isTrusted }),
         name: tab => keyOf(tab.content.at)
       });
       void restorer.restore(this._runs, {
@@ -109,8 +112,12 @@ export class Commands {
     }
   }
 
-  /** Show the viewer at a place: in its tab, or in a browser tab where there are none. */
-  openAt(at: ICoordinate, fragment = ''): void {
+  /**
+   * Show the viewer at a place: in its tab, or in a browser tab where there are none.
+   *
+   * @param isTrusted - Whether the person named the place; else they are asked before anything is sent.
+   */
+  openAt(at: ICoordinate, fragment = '', isTrusted = true): void {
     const { app, runicorn, labShell } = this._options;
     if (labShell === null) {
       this._openExternally(at, fragment);
@@ -118,13 +125,18 @@ export class Commands {
     }
     let tab = this._tabs.find(other => keyOf(other.content.at) === keyOf(at));
     if (!tab) {
-      const made = new ViewerTab(runicorn, at, this.showPanel, fragment);
+      const made = new ViewerTab({
+        ...{ runicorn, at, showPanel: this.showPanel, fragment, isTrusted }
+      });
       made.content.fragmentChanged.connect(() => void this._tabs.save(made));
       void this._tabs.add(made);
       tab = made;
       app.shell.add(tab, 'main');
     } else if (fragment) {
       tab.content.go(fragment);
+    }
+    if (isTrusted) {
+      tab.content.trust();
     }
     app.shell.activateById(tab.id);
   }
@@ -165,6 +177,10 @@ export class Commands {
           this.showPanel();
           return;
         }
+        // Arguments may be of a button in a document of anybody.
+        if (!(await runicorn.confirmPlace(at))) {
+          return;
+        }
         await this._report(() =>
           flow.connect({
             host: at.host,
@@ -198,7 +214,9 @@ export class Commands {
       execute: async (args: Args) => {
         const at = readCoordinate(args);
         if (at) {
-          this.openAt(at, typeof args.fragment === 'string' ? args.fragment : '');
+          const fragment = typeof args.fragment === 'string' ? args.fragment : '';
+          // Of a layout the person made the tabs; later, arguments may be of a document of anybody.
+          this.openAt(at, fragment, this._isRestoring && args.isTrusted !== false);
           return;
         }
         const connection = await this._choose(args, trans.__('Open viewer'), withViewer());
@@ -321,6 +339,7 @@ export class Commands {
   }
 
   private readonly _options: ICommandOptions;
+  private _isRestoring = true;
   private readonly _runs = new WidgetTracker<RunsView>({ namespace: RUNS_ID });
   private readonly _tabs = new WidgetTracker<ViewerTab>({ namespace: 'runicorn-viewer' });
 }

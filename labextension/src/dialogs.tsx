@@ -9,6 +9,7 @@ import type { IQuestions } from './flow.js';
 import { Facts, Fingerprint } from './panel/shared.js';
 import type { ICoordinate } from './tokens.js';
 import { ErrorBoundary } from './ui/ErrorBoundary.js';
+import { plainText } from './ui/plain.js';
 
 /** The body of a dialog, and what was entered in it. */
 class QuestionBody<T> extends ReactWidget {
@@ -165,6 +166,44 @@ export class DialogQuestions implements IQuestions {
           .filter(input => input.checked)
           .map(input => input.value),
       yes: Dialog.okButton({ label: trans.__('Save') })
+    });
+  }
+
+  /**
+   * Whether to connect to a place that a document names.
+   *
+   * @param alias - What the ssh config says of its host.
+   */
+  async confirmPlace(at: ICoordinate, alias: IHostAlias | undefined): Promise<boolean> {
+    const trans = this._trans;
+    const fromConfig = trans.__('as your SSH configuration says');
+    const host = alias && alias.hostname !== at.host ? `${at.host} (${alias.hostname})` : at.host;
+    const shown = (text: string): JSX.Element => <bdi className="rj-pre">{plainText(text)}</bdi>;
+    return this._agree({
+      title: trans.__('Connect to this server?'),
+      draw: () => (
+        <>
+          <p>
+            {trans.__(
+              'A document that is not trusted, or a command with a server in it, asks for this. Connect only if you know this server and folder.'
+            )}
+          </p>
+          <Facts
+            facts={[
+              [trans.__('Host'), shown(host)],
+              [trans.__('User name'), shown(at.username ?? alias?.username ?? fromConfig)],
+              [trans.__('Port'), shown(String(at.port ?? alias?.port ?? fromConfig))],
+              [
+                trans.__('Folder of the runs'),
+                shown(at.remote_root ?? trans.__('as the environment says'))
+              ],
+              [trans.__('Environment'), shown(at.env_name ?? trans.__('the one that you choose'))]
+            ]}
+          />
+        </>
+      ),
+      no: trans.__("Don't connect"),
+      yes: Dialog.warnButton({ label: trans.__('Connect') })
     });
   }
 

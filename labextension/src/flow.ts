@@ -124,30 +124,54 @@ export class RemoteFlow {
     const start = async (): Promise<IViewer> =>
       (await this._client.startViewer(connectionId, envName, options)).viewer;
     try {
-      return await start();
-    } catch (reason) {
-      if (!(reason instanceof RunicornError) || reason.code !== 'viewer_already_running') {
-        throw reason;
+      const held = this._store.connection(connectionId)?.viewer;
+      if (!held || held.status === 'stopped') {
+        try {
+          return await start();
+        } catch (reason) {
+          // Another page was faster.
+          if (!(reason instanceof RunicornError) || reason.code !== 'viewer_already_running') {
+            throw reason;
+          }
+        }
+        await this._store.refresh();
       }
-      const running = reason.details.viewer as IViewer;
-      const wanted = { host: '', env_name: envName, remote_root: options.remoteRoot ?? null };
-      const connection = this._store.connection(connectionId);
-      if (
-        connection &&
-        running.status !== 'crashed' &&
-        holdsViewer({ ...connection, viewer: running }, { ...wanted, host: connection.host })
-      ) {
-        return running;
+      if (!(await this._takesPlace(connectionId, envName, options.remoteRoot))) {
+        return this._store.connection(connectionId)!.viewer!;
       }
-      if (running.status !== 'crashed' && !(await this._questions.replaceViewer(running, wanted))) {
-        throw new Declined();
+      if (this._store.connection(connectionId)?.viewer) {
+        await this._client.stopViewer(connectionId);
       }
-      await this._client.stopViewer(connectionId);
       return await start();
     } finally {
       this._store.clearStep(connectionId);
       await this._store.refresh();
     }
+  }
+
+  /**
+   * Whether a viewer is to take the place of the one that a connection holds; false if it is that one.
+   *
+   * @throws Declined - if the person would rather keep the other one.
+   */
+  private async _takesPlace(
+    connectionId: string,
+    envName: string,
+    root?: string
+  ): Promise<boolean> {
+    const connection = this._store.connection(connectionId);
+    const held = connection?.viewer;
+    if (!held || held.status === 'crashed') {
+      return true;
+    }
+    const wanted = { host: connection.host, env_name: envName, remote_root: root ?? null };
+    if (holdsViewer(connection, wanted)) {
+      return false;
+    }
+    if (!(await this._questions.replaceViewer(held, wanted))) {
+      throw new Declined();
+    }
+    return true;
   }
 
   private async _withHostKey(

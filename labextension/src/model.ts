@@ -10,6 +10,7 @@ import type { DialogQuestions } from './dialogs.js';
 import type { RemoteFlow } from './flow.js';
 import type { RunsStore } from './runs/store.js';
 import type { RemoteStore } from './state.js';
+import type { ICoordinate } from './tokens.js';
 
 /** The person's settings, as `schema/plugin.json` has them. */
 export interface ISettings {
@@ -84,6 +85,14 @@ export class Runicorn {
   applySettings(values: Partial<ISettings>): void {
     this._settings = { ...DEFAULT_SETTINGS, ...values };
     this._settingsChanged.emit();
+  }
+
+  /** Ask whether to connect to a place that somebody else may have named. */
+  confirmPlace(at: ICoordinate): Promise<boolean> {
+    return this.questions.confirmPlace(
+      at,
+      this.store.hosts.find(host => host.alias === at.host)
+    );
   }
 
   /** Fill the panel's form, now or when it appears. */

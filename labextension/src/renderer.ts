@@ -34,7 +34,12 @@ class ViewerOutput extends Panel implements IRenderMime.IRenderer {
       return;
     }
     this.node.style.height = `${typeof height === 'number' && height >= 100 ? height : DEFAULT_HEIGHT}px`;
-    this.addWidget(new ViewerFrame(this._runicorn, at, this._showPanel));
+    this.addWidget(
+      new ViewerFrame({
+        ...{ runicorn: this._runicorn, at, showPanel: this._showPanel },
+        isTrusted: model.trusted
+      })
+    );
   }
 
   protected override onActivateRequest(msg: Message): void {
@@ -46,7 +51,12 @@ class ViewerOutput extends Panel implements IRenderMime.IRenderer {
   private readonly _showPanel: () => void;
 }
 
-/** Make the factory of such outputs. It draws no content of the notebook, so it is safe. */
+/**
+ * Make the factory of such outputs.
+ *
+ * It draws no content of the notebook, so it is safe; where one that is not trusted leads to is
+ * asked about before anything is sent.
+ */
 export function createRendererFactory(
   runicorn: Runicorn,
   showPanel: () => void

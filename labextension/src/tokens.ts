@@ -82,6 +82,9 @@ export function keyOf(at: ICoordinate): string {
     .join('|');
 }
 
+/** The longest field of a coordinate, in characters: a path on Linux. */
+const LONGEST_FIELD = 4096;
+
 /** Read a coordinate from data of a layout or a notebook; null if it is none. */
 export function readCoordinate(data: unknown): ICoordinate | null {
   if (typeof data !== 'object' || data === null) {
@@ -91,7 +94,8 @@ export function readCoordinate(data: unknown): ICoordinate | null {
   const text = (name: string): string | null =>
     typeof fields[name] === 'string' && fields[name] !== '' ? fields[name] : null;
   const host = text('host');
-  if (host === null) {
+  const fieldsOfText = [host, text('username'), text('env_name'), text('remote_root')];
+  if (host === null || fieldsOfText.some(field => (field?.length ?? 0) > LONGEST_FIELD)) {
     return null;
   }
   return {

@@ -194,13 +194,17 @@ class LabPage:
 
     async def saved_layout(self, text: str) -> None:
         """Wait until Lab has saved a layout that holds this text, which it does a little after a change."""
-        await self.page.wait_for_function(
-            """async text => JSON.stringify(
-                 (await window.jupyterapp.serviceManager.workspaces.fetch('default')).data
-               ).includes(text)""",
-            arg=text,
-            polling=300,
-        )
+        # Not `wait_for_function`, which takes the promise of an async function for a yes.
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self.page.evaluate(
+                """async text => {
+                  const { workspaces } = window.jupyterapp.serviceManager;
+                  while (!JSON.stringify((await workspaces.fetch('default')).data).includes(text)) {
+                    await new Promise(resolve => setTimeout(resolve, 300));
+                  }
+                }""",
+                text,
+            )
 
     async def command(self, label: str) -> None:
         """Run a command of the palette by its label, with the keyboard.

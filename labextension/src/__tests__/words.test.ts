@@ -13,6 +13,7 @@ import { DEFAULT_SETTINGS } from '../model.js';
 import { matching, suggestionsOf } from '../panel/suggestions.js';
 import { english } from './english.js';
 import { translateSchema } from '../settings.js';
+import { plainText } from '../ui/plain.js';
 import {
   errorWords,
   importedWord,
@@ -181,6 +182,11 @@ test('each problem of a server’s runs has words of its own', () => {
 test('what was saved of the SSH configuration, and what was not', () => {
   assert.equal(importedWord(trans, 1, []), '1 connection was saved.');
   assert.match(importedWord(trans, 2, ['a', 'b']), /^2 connections were saved\. Not saved: a, b;/);
+});
+
+test('what could mislead in the text of a stranger is made visible', () => {
+  assert.equal(plainText('gpu1 训练 é'), 'gpu1 训练 é');
+  assert.equal(plainText('a\u202eb\nc\u200b\u2028'), 'a\\u{202e}b\\u{a}c\\u{200b}\\u{2028}');
 });
 
 test('dates are written as JupyterLab’s language has them', () => {

@@ -4,6 +4,7 @@ import type { Message } from '@lumino/messaging';
 import { Signal, type ISignal } from '@lumino/signaling';
 import { Panel, Widget } from '@lumino/widgets';
 
+import { Declined } from '../flow.js';
 import type { Runicorn } from '../model.js';
 import { requestAt } from '../panel/draft.js';
 import type { ICoordinate } from '../tokens.js';
@@ -25,9 +26,21 @@ const LOAD_LIMIT = 10_000;
 /** Whether the page in the frame is there: being fetched, running, or silent for too long. */
 export type PageState = 'loading' | 'loaded' | 'silent';
 
+/** What a frame shows, and what it needs. */
+export interface IFrameOptions {
+  runicorn: Runicorn;
+  at: ICoordinate;
+  showPanel: () => void;
+  /** Where to go within the viewer. */
+  fragment?: string;
+  /** Whether the person named the place, and not a document of somebody else. */
+  isTrusted: boolean;
+}
+
 /** Shows the viewer at a place, whatever happens to the connection. */
 export class ViewerFrame extends Panel {
-  constructor(runicorn: Runicorn, at: ICoordinate, showPanel: () => void, fragment = '') {
+  constructor(options: IFrameOptions) {
+    const { runicorn, at, showPanel, fragment = '', isTrusted } = options;
     super();
     this.addClass('rj-Frame');
     // Lab lets the mouse through such frames while something is dragged over them.
@@ -35,6 +48,7 @@ export class ViewerFrame extends Panel {
     this.runicorn = runicorn;
     this.at = at;
     this.showPanel = showPanel;
+    this._isTrusted = isTrusted;
     this._fragment = isFragment(fragment) ? fragment : '';
     this._holder.addClass('rj-Frame-holder');
     this.addWidget(this._holder);
@@ -94,10 +108,30 @@ export class ViewerFrame extends Panel {
     }
   }
 
-  /** Connect if need be, and have the viewer run. */
+  /** Whether the viewer is opened without asking first. */
+  get isTrusted(): boolean {
+    return this._isTrusted;
+  }
+
+  /** Open the viewer without asking from now on: the person named the place. */
+  trust(): void {
+    this._isTrusted = true;
+  }
+
+  /**
+   * Connect if need be, and have the viewer run.
+   *
+   * @throws Declined - if the person would not, where somebody else named the place.
+   */
   async open(): Promise<void> {
     const { runicorn, at } = this;
     const { flow, store } = runicorn;
+    if (!this._isTrusted) {
+      if (!(await runicorn.confirmPlace(at))) {
+        throw new Declined();
+      }
+      this.trust();
+    }
     let connection = store.find(at);
     if (!connection || connection.status === 'disconnected') {
       const { connection_id } = await flow.connect(
@@ -217,6 +251,7 @@ export class ViewerFrame extends Panel {
   private _page: PageState = 'loading';
   private _iframe: HTMLIFrameElement | null = null;
   private _fragment: string;
+  private _isTrusted: boolean;
   private _url = '';
   private _timer = 0;
 }

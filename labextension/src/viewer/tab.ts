@@ -3,15 +3,15 @@
 import { MainAreaWidget } from '@jupyterlab/apputils';
 
 import { runicornIcon } from '../icons.js';
-import type { Runicorn } from '../model.js';
-import { keyOf, type ICoordinate } from '../tokens.js';
+import { keyOf } from '../tokens.js';
 import { connectionWord, viewerWord } from '../words.js';
-import { ViewerFrame } from './frame.js';
+import { ViewerFrame, type IFrameOptions } from './frame.js';
 
 /** The tab. Its title tells the host and environment, its badge how the viewer is. */
 export class ViewerTab extends MainAreaWidget<ViewerFrame> {
-  constructor(runicorn: Runicorn, at: ICoordinate, showPanel: () => void, fragment = '') {
-    super({ content: new ViewerFrame(runicorn, at, showPanel, fragment) });
+  constructor(options: IFrameOptions) {
+    const { at } = options;
+    super({ content: new ViewerFrame(options) });
     this.id = `runicorn-viewer-${keyOf(at)}`;
     this.addClass('rj-Tab-content');
     this.toolbar.hide();
