@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from runicorn_jupyter.errors import SshUnavailable, ViewerStartFailed
-from runicorn_jupyter.remote.commands import boot, process_action
+from runicorn_jupyter.remote.commands import boot, process_action, read_log
 from runicorn_jupyter.remote.control import ANSWER_SECONDS, Control, NotTheViewer
 from runicorn_jupyter.remote.lifeline import Lifeline
 from runicorn_jupyter.remote.siblings import client_name, dead_holders, live
@@ -293,10 +292,7 @@ class RemoteViewer:
         tuple
             The lines, oldest first, as plain text; and how many the log has.
         """
-        total, *rest = await process_action(self._connection, self._running, "log", lines=lines) or ["none"]
-        if not total.strip().isdecimal():
-            return [], 0
-        return list(deque(map(plain_text, rest), lines)), int(total)
+        return await read_log(self._connection, self._running, lines)
 
     async def stop(self, cleanup: bool) -> bool:
         """Leave; the viewer ends unless others hold it, and then this returns when its process is gone.

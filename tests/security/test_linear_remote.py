@@ -14,7 +14,7 @@ import runicorn_jupyter
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import EnvironmentNotFound
 from runicorn_jupyter.jsontext import InvalidJson, read_json
-from runicorn_jupyter.remote import answers, environments, probe, state
+from runicorn_jupyter.remote import answers, commands, environments, probe, state
 from runicorn_jupyter.remote.ownership import MAX_STATE_BYTES
 from runicorn_jupyter.ssh import blob, hostcert, interactive, known_hosts_file, patterns
 from runicorn_jupyter.ssh.relay import Relay
@@ -225,6 +225,11 @@ TABLE: dict[str, tuple[int, Callable[[bytes], object], tuple[bytes, ...]]] = {
         answers.MAX_ANSWER_BYTES,
         answered,
         (f"\n{MARK} ".encode(), f"\n{MARK}".encode(), b"\n", *JSON, *TERMINAL),
+    ),
+    "commands.log_lines": (
+        commands.MAX_OUTPUT_BYTES,
+        lambda data: commands.log_lines(b"1\n" + data, 10000),
+        (b"\n", b"a\n", b"\r", b"\r\n", b"\r\r\n", b"1", *TERMINAL),
     ),
     "jsontext.read_json": (2**20, parsed, JSON),
     "text.plain_text": (2**18, lambda data: plain_text(data.decode("utf-8", "replace")), (b"a", *TERMINAL)),
