@@ -22,8 +22,8 @@ __all__ = ["NotebookSession", "last_opened", "one_line_errors"]
 
 T = TypeVar("T")
 
-_PIP = {"pandas": "pandas", "altair": "'runicorn-jupyter[plots]'"}
-"""What to install for a module that is not there."""
+_INSTALLABLE = ("pandas", "altair")
+"""Modules that a magic may miss, by the names under which pip installs them."""
 
 
 @contextmanager
@@ -43,9 +43,9 @@ def one_line_errors(*, has_password: bool = False) -> Iterator[None]:
         raise UsageError(_one_line(way_forward(exc, has_password=has_password))) from exc
     except ModuleNotFoundError as exc:
         missing = (exc.name or "").partition(".")[0]
-        if missing not in _PIP:
+        if missing not in _INSTALLABLE:
             raise
-        raise UsageError(f"This needs {missing}; run `%pip install {_PIP[missing]}` and try again.") from exc
+        raise UsageError(f"This needs {missing}; run `%pip install {missing}` and try again.") from exc
     except requests.exceptions.Timeout as exc:
         raise UsageError("The Jupyter server did not answer in time; try again.") from exc
     except (requests.exceptions.RequestException, PrivateServerFailed, Declined, ValueError) as exc:

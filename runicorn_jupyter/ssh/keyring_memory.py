@@ -22,9 +22,7 @@ def load_keyring() -> ModuleType | None:
         import keyring  # noqa: PLC0415 - optional
         from keyring.backends.fail import Keyring as Nowhere  # noqa: PLC0415
     except ImportError:
-        log.warning(
-            "use_keyring is set, and the keyring library is missing: pip install runicorn-jupyter[keyring]"
-        )
+        log.warning("use_keyring is set, and the keyring library is missing: pip install keyring")
         return None
     if isinstance(keyring.get_keyring(), Nowhere):
         log.warning("use_keyring is set, and this machine has no keyring to use")
