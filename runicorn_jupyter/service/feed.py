@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import ConnectionLost, NotFound, RemoteError, SshUnavailable
+from runicorn_jupyter.remote.clock import SystemClock
 from runicorn_jupyter.remote.control import NotTheViewer
 from runicorn_jupyter.remote.runs import (
     MAX_METRIC_VALUES,
@@ -23,6 +23,7 @@ from runicorn_jupyter.remote.runs import (
 
 if TYPE_CHECKING:
     from runicorn_jupyter.remote.client import ViewerControl
+    from runicorn_jupyter.remote.clock import Clock
     from runicorn_jupyter.remote.hold import ViewerHold
     from runicorn_jupyter.remote.memory import MemoryBudget
     from runicorn_jupyter.service.caller import Emit
@@ -61,6 +62,8 @@ class RunFeed:
         Sends events to the front ends.
     memory
         What may be kept of the connection.
+    clock
+        What it waits by; default: the machine's.
     """
 
     def __init__(
@@ -72,7 +75,9 @@ class RunFeed:
         emit: Emit,
         *,
         memory: MemoryBudget,
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or SystemClock()
         self._hold = hold
         self._memory = memory
         self._board = board
@@ -101,6 +106,7 @@ class RunFeed:
             return None
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look(), name=f"look at runs of {self._place.host}")
+            self._looking.add_done_callback(_log_failure)
         return None if self._late else self._looking
 
     def miss(self) -> None:
@@ -110,7 +116,7 @@ class RunFeed:
 
     def describe(self) -> m.RunsServer:
         """Give this viewer's part, with how old it is."""
-        age = None if self._as_of is None else round(time.monotonic() - self._right_at, 3)
+        age = None if self._as_of is None else round(self._clock.monotonic() - self._right_at, 3)
         return m.RunsServer(
             **self._place._asdict(),
             runicorn_version=self._hold.remote.runicorn_version,
@@ -127,7 +133,7 @@ class RunFeed:
             return _problem("connection_lost", f"The SSH connection to {self._place.host} is {status}.")
         if self._hold.state not in ("running", "reconnecting"):
             return _problem("viewer_not_running", f"The viewer on {self._place.host} is {self._hold.state}.")
-        if self._watching.done():
+        if self._watching.done() or _broke(self._looking):
             return _problem(
                 "internal_error",
                 f"The runs on {self._place.host} are not watched any more; see the server's log.",
@@ -177,14 +183,14 @@ class RunFeed:
 
     async def close(self) -> None:
         """End; its runs are no longer on the board."""
-        for task in (self._watching, self._looking):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
-        self._drop_control()
+        tasks = [task for task in (self._watching, self._looking) if task is not None]
+        for task in tasks:
+            task.cancel()
+        # At once, so that nothing is left should this be cancelled too: a task that was does nothing more.
         self._board.put((), self._table.runs.values())
         self._table.close()
+        self._drop_control()
+        await asyncio.wait(tasks)
 
     # -- the work
 
@@ -226,11 +232,12 @@ class RunFeed:
             try:
                 async with await self._hold.remote.open_control(2 * WAIT_SECONDS) as control:
                     while True:
-                        began = time.monotonic()
+                        began = self._clock.monotonic()
                         await self._exchange(control, WAIT_SECONDS)
                         pause = RETRY_SECONDS
                         # Whatever it is that answers: it does not keep this process busy.
-                        await asyncio.sleep(max(0.0, began + PERIOD_SECONDS - time.monotonic()))
+                        rest = began + PERIOD_SECONDS - self._clock.monotonic()
+                        await self._clock.sleep(max(0.0, rest))
             except ConnectionLost as exc:
                 self._failed(exc)
                 if not await self._hold.connection.wait_connected(None):
@@ -238,7 +245,7 @@ class RunFeed:
             except (OSError, RemoteError, ValueError) as exc:
                 self._failed(exc)
             # Nothing tells when a viewer that fails is well again.
-            await asyncio.sleep(pause)
+            await self._clock.sleep(pause)
             pause = min(2 * pause, MAX_RETRY_SECONDS)
 
     async def _exchange(self, control: ViewerControl, seconds: float) -> None:
@@ -249,7 +256,7 @@ class RunFeed:
         else:
             raise OddAnswer("the answers about runs do not come to an end")
         self._problem, self._late = None, False
-        self._as_of, self._right_at = datetime.now(UTC), time.monotonic()
+        self._as_of, self._right_at = datetime.now(UTC), self._clock.monotonic()
 
     async def _take(self, answer: dict[str, Any]) -> bool:
         runs = answer.get("runs")
@@ -310,9 +317,13 @@ class RunFeed:
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:
-    """Say it at once if a watch ended by what nobody has foreseen."""
-    if not task.cancelled() and (exc := task.exception()) is not None:
-        log.error("%s: the watch has ended", task.get_name(), exc_info=exc)
+    """Say it at once if one ended by what nobody has foreseen."""
+    if _broke(task):
+        log.error("%s: ended by what nobody has foreseen", task.get_name(), exc_info=task.exception())
+
+
+def _broke(task: asyncio.Task[None] | None) -> bool:
+    return task is not None and task.done() and not task.cancelled() and task.exception() is not None
 
 
 def _problem(code: str, message: str) -> m.RunsProblem:

@@ -253,7 +253,15 @@ class Session:
         else:
             self._capabilities.move(self._capability, title=title, storage=storage)
         self._capabilities.prepare(self._capability, self.connection.ping)
-        self.runs = RunFeed(hold, self.connection_id, self.host, self._board, self._emit, memory=self._memory)
+        self.runs = RunFeed(
+            hold,
+            self.connection_id,
+            self.host,
+            self._board,
+            self._emit,
+            memory=self._memory,
+            clock=self._clock,
+        )
         self._viewer_changed()
 
     async def stop_viewer(self, *, cleanup: bool) -> bool:

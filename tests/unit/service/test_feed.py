@@ -1,0 +1,491 @@
+"""The life of a feed of runs: each state it can be in, each way from one to another, and its end in each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from runicorn_jupyter import models as m
+from runicorn_jupyter.errors import ConnectionLost, MemoryLimit, NotFound, SshUnavailable
+from runicorn_jupyter.remote.control import NotTheViewer
+from runicorn_jupyter.remote.fake import FakeClock, FakeHost
+from runicorn_jupyter.remote.hold import ViewerHold
+from runicorn_jupyter.remote.memory import MemoryBudget
+from runicorn_jupyter.service.feed import (
+    MAX_PAGES,
+    MAX_RETRY_SECONDS,
+    METRICS_SECONDS,
+    PERIOD_SECONDS,
+    WAIT_SECONDS,
+    RunFeed,
+)
+from runicorn_jupyter.service.runs import RunBoard
+
+Record = dict[str, Any]
+
+
+@dataclass
+class Table:
+    """The remote's table of runs, as ``viewer_runs`` answers; what it says can be turned into anything."""
+
+    clock: FakeClock
+    epoch: str = "e1"
+    version: int = 0
+    complete: bool = True
+    records: dict[str, tuple[int, Record | None]] = field(default_factory=dict)
+    asked: list[Record] = field(default_factory=list)
+    lie: Callable[[Record], Any] | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put(self, run_id: str, **fields: Any) -> None:
+        """Change a run."""
+        self.version += 1
+        record = {"id": run_id, "status": "running", "created": float(self.version), **fields}
+        self.records.pop(run_id, None)  # the latest change comes last
+        self.records[run_id] = (self.version, record)
+        self.tell()
+
+    def remove(self, run_id: str) -> None:
+        """Remove a run."""
+        self.version += 1
+        self.records.pop(run_id)
+        self.records[run_id] = (self.version, None)
+        self.tell()
+
+    def finish(self) -> None:
+        """Have all runs taken up."""
+        self.version, self.complete = self.version + 1, True
+        self.tell()
+
+    def tell(self) -> None:
+        """Answer those who wait."""
+        changed, self.changed = self.changed, asyncio.Event()
+        changed.set()
+
+    async def __call__(self, body: Record) -> Record:
+        self.asked.append(body)
+        if self.lie is not None:
+            lie: Record = self.lie(body)
+            return lie
+        if body["wait_seconds"] and (body["epoch"], body["version"]) == (self.epoch, self.version):
+            try:
+                async with self.clock.timeout(body["wait_seconds"]):
+                    await self.changed.wait()
+            except TimeoutError:
+                pass
+        reset = body["epoch"] != self.epoch
+        newer = {key: each for key, (at, each) in self.records.items() if reset or at > body["version"]}
+        return {
+            "epoch": self.epoch, "version": self.version, "reset": reset, "more": False, "root": "/data",
+            "complete": self.complete, "runs": [each for each in newer.values() if each is not None],
+            "removed": [key for key, each in newer.items() if each is None],
+        }  # fmt: skip
+
+
+@dataclass
+class World:
+    """A feed of a viewer on a fake remote."""
+
+    clock: FakeClock
+    host: FakeHost
+    table: Table
+    board: RunBoard
+    budget: MemoryBudget
+    hold: ViewerHold
+    events: list[tuple[Any, ...]] = field(default_factory=list)
+    feed: RunFeed = field(init=False)
+
+    def begin(self) -> RunFeed:
+        """Begin to follow the viewer's runs."""
+        self.feed = RunFeed(
+            self.hold, "conn_00000001", "gpu", self.board, self._emit, memory=self.budget, clock=self.clock
+        )
+        return self.feed
+
+    def _emit(self, type: str, **fields: Any) -> None:  # noqa: A002
+        self.events.append((fields["run_id"], fields["status"]))
+
+    async def listed(self) -> list[str]:
+        """Give the ids on the board."""
+        return [run.run_id for run in (await self.board.page(m.RunsQuery.model_validate({}), [])).runs]
+
+    @property
+    def error(self) -> str | None:
+        """The code of what is wrong."""
+        problem = self.feed.describe().error
+        return None if problem is None else problem.code
+
+    async def after(self, seconds: float = 0) -> str | None:
+        """Let time go on, and give the code of what is wrong then."""
+        await self.clock.advance(seconds)
+        return self.error
+
+
+@pytest.fixture
+async def world() -> World:
+    clock = FakeClock()
+    host = FakeHost(clock)
+    table = Table(clock)
+    host.answers["runs"] = table
+    hold = ViewerHold(
+        host.connection, host, host.environment(), "/data", lease_seconds=900, changed=int, clock=clock
+    )
+    await hold.start()
+    return World(clock, host, table, RunBoard(int), MemoryBudget(10**6, "limit_mb", "the test"), hold)
+
+
+# -- what is told
+
+
+async def test_the_first_list_is_no_news_and_changes_are(world: World) -> None:
+    world.table.put("old", status="failed", started=1, ended=2)
+    world.table.put("on")
+    world.begin()
+    assert await world.after() is None
+    assert (await world.listed(), world.events) == (["on", "old"], [])
+    world.table.put("new")
+    world.table.put("on", metrics={"loss": 1})
+    await world.after(PERIOD_SECONDS)
+    world.table.put("on", status="failed", ended=3)
+    world.table.put("old", status="finished")
+    world.table.put("long over", status="finished", started=1, ended=2)
+    await world.after(PERIOD_SECONDS)
+    world.table.put("new", nan={"loss": 4})
+    await world.after(PERIOD_SECONDS)
+    world.table.put("new", nan={"loss": 4}, step=9)
+    world.table.remove("old")
+    await world.after(PERIOD_SECONDS)
+    assert world.events == [("new", "started"), ("on", "failed"), ("old", "finished"), ("new", "nan")]
+    assert sorted(await world.listed()) == ["long over", "new", "on"]
+
+
+async def test_it_says_until_when_it_was_right_and_whether_it_is_whole(world: World) -> None:
+    world.table.complete = False
+    world.table.put("a")
+    feed = world.begin()
+    said = feed.describe()
+    assert (said.as_of, said.age_seconds, said.complete, said.total) == (None, None, False, 0)
+    await world.after()
+    said = feed.describe()
+    assert (said.total, said.complete, said.age_seconds) == (1, False, 0)
+    version = world.board.version
+    world.table.finish()
+    await world.after(PERIOD_SECONDS)
+    assert feed.describe().complete
+    assert world.board.version != version
+    await world.after(7)
+    assert feed.describe().age_seconds == 7
+
+
+async def test_it_asks_no_more_often_than_it_should_and_again_after_each_answer(world: World) -> None:
+    world.begin()
+    for number in range(20):
+        world.table.put(f"r{number}")
+        await world.after(PERIOD_SECONDS / 10)
+    assert len(world.table.asked) <= 1 + 20 / 10 + 1
+    await world.after(10 * WAIT_SECONDS)
+    assert 10 <= len(world.table.asked) <= 15
+    assert world.error is None
+
+
+async def test_what_there_is_no_memory_for_is_told_and_logged_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.budget.limit = 5000
+    for number in range(4):
+        world.table.put(f"r{number}")
+    world.begin()
+    with caplog.at_level(logging.WARNING):
+        assert await world.after() == "memory_limit"
+        world.table.put("another")
+        assert await world.after(PERIOD_SECONDS) == "memory_limit"
+    assert len([record for record in caplog.records if "limit_mb" in record.getMessage()]) == 1
+    assert len(await world.listed()) == 2
+
+
+# -- what goes wrong
+
+
+async def test_a_viewer_that_does_not_answer_in_time_is_told_and_comes_back(world: World) -> None:
+    world.table.put("a")
+    feed = world.begin()
+    await world.after()
+    world.host.viewer.stop()
+    look = feed.look()
+    assert look is not None
+    assert feed.look() is look
+    await world.after()
+    feed.miss()
+    assert (feed.look(), world.error) == (None, "viewer_not_responding")
+    assert await world.listed() == ["a"]
+    world.table.put("b")
+    world.host.viewer.cont()
+    assert await world.after(PERIOD_SECONDS) is None
+    assert await world.listed() == ["b", "a"]
+    assert feed.look() is not None
+
+
+async def test_a_long_request_without_an_answer_is_given_up(world: World) -> None:
+    world.begin()
+    await world.after()
+    world.host.viewer.stop()
+    assert await world.after(2 * WAIT_SECONDS + 1) == "viewer_not_responding"
+    world.host.viewer.cont()
+    assert await world.after(MAX_RETRY_SECONDS) is None
+
+
+async def test_a_cut_is_told_and_what_is_newer_is_asked_for_when_it_is_over(world: World) -> None:
+    world.table.put("a")
+    feed = world.begin()
+    await world.after()
+    world.host.connection.drop()
+    assert (await world.after(), feed.look()) == ("connection_lost", None)
+    asked = len(world.table.asked)
+    assert await world.after(1000) == "connection_lost"
+    assert len(world.table.asked) == asked
+    world.table.put("b")
+    world.host.connection.restore()
+    assert await world.after(5) is None
+    assert await world.listed() == ["b", "a"]
+    assert world.table.asked[asked] == {"epoch": "e1", "version": 1, "wait_seconds": WAIT_SECONDS}
+
+
+async def test_a_connection_that_ends_for_good_ends_the_watch(world: World) -> None:
+    world.table.put("a")
+    feed = world.begin()
+    await world.after()
+    world.host.connection.end()
+    assert (await world.after(100), feed.look()) == ("connection_lost", None)
+    assert await world.listed() == ["a"]
+    await feed.close()
+
+
+@pytest.mark.parametrize(
+    ("lie", "code"),
+    [
+        ({}, "viewer_answer_invalid"),
+        ({"epoch": "e1", "version": 1, "runs": {}, "removed": []}, "viewer_answer_invalid"),
+        (NotTheViewer("a stranger"), "viewer_answer_invalid"),
+        (SshUnavailable("No room."), "ssh_unavailable"),
+        (ConnectionResetError(), "viewer_not_responding"),
+        (ZeroDivisionError(), "internal_error"),
+    ],
+    ids=["empty", "form", "stranger", "remote", "reset", "unforeseen"],
+)
+async def test_an_answer_that_is_none_is_told_and_asked_for_ever_more_seldom(
+    world: World, lie: Any, code: str
+) -> None:
+    def lying(_: Record) -> Any:
+        if isinstance(lie, Exception):
+            raise lie
+        return lie
+
+    world.table.put("a")
+    feed = world.begin()
+    await world.after()
+    world.table.lie = lying
+    world.table.tell()
+    assert await world.after(PERIOD_SECONDS) in (code, None)
+    await world.after(600)
+    assert world.error == code
+    assert await world.listed() == ["a"]
+    asked = len(world.table.asked)
+    await world.after(600)
+    assert len(world.table.asked) - asked <= 600 / MAX_RETRY_SECONDS + 1
+    world.table.lie = None
+    left = await world.after(MAX_RETRY_SECONDS)
+    assert left == (code if code == "internal_error" else None)
+    await feed.close()
+
+
+async def test_answers_without_an_end_are_left(world: World) -> None:
+    def endless(body: Record) -> Record:
+        number = body["version"] + 1
+        return {"epoch": "e", "version": number, "reset": True, "runs": [], "removed": [], "more": True}
+
+    world.table.lie = endless
+    world.begin()
+    while world.error is None:
+        await world.after()
+    assert world.error == "viewer_answer_invalid"
+    assert len(world.table.asked) <= MAX_PAGES
+
+
+async def test_a_viewer_that_is_gone_is_told(world: World) -> None:
+    world.begin()
+    await world.after()
+    await world.hold.stop(cleanup=True)
+    assert await world.after(1) == "viewer_not_running"
+
+
+# -- looks
+
+
+async def test_looks_go_over_one_stream_which_is_opened_anew_if_it_fails(world: World) -> None:
+    feed = world.begin()
+    await world.after()
+
+    async def look() -> int:
+        begun = feed.look()
+        assert begun is not None
+        await world.clock.advance(0)
+        assert begun.done()
+        return world.host.calls.count("open_control")
+
+    opened = await look()
+    assert await look() == opened
+
+    def once(_: Record) -> Any:
+        world.table.lie = None
+        raise ConnectionResetError
+
+    world.table.put("a")
+    await world.after(PERIOD_SECONDS)
+    world.table.lie = once
+    assert await look() == opened + 1
+    assert (world.error, await world.listed()) == (None, ["a"])
+
+
+async def test_a_look_and_the_watch_that_find_the_same_tell_it_once(world: World) -> None:
+    feed = world.begin()
+    await world.after()
+    world.table.put("new")
+    feed.look()
+    await world.after(PERIOD_SECONDS)
+    assert world.events == [("new", "started")]
+
+
+# -- metrics
+
+METRICS = m.RunMetricsQuery(connection_id="conn_00000001", run_id="r", names="loss,acc", points=7)
+
+
+async def test_metrics_are_those_that_were_asked_for(world: World) -> None:
+    asked: list[Record] = []
+
+    def metrics(body: Record) -> Record:
+        asked.append(body)
+        return {"steps": [1, 2], "metrics": {"loss": [0.5, None], "unasked": [1, 1]}, "total": 2}
+
+    world.host.answers["metrics"] = metrics
+    answer = await world.begin().metrics(METRICS)
+    assert (answer.steps, answer.metrics) == ([1, 2], {"loss": [0.5, None]})
+    assert asked == [{"run_id": "r", "names": ["loss", "acc"], "points": 7}]
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ({"missing": True}, NotFound),
+        ({}, SshUnavailable),
+        (NotTheViewer("a stranger"), SshUnavailable),
+        (MemoryLimit("Full."), MemoryLimit),
+        (ConnectionLost("Down."), ConnectionLost),
+    ],
+    ids=["missing", "form", "stranger", "memory", "cut"],
+)
+async def test_metrics_that_there_are_none_of(world: World, said: Any, error: type[Exception]) -> None:
+    def metrics(_: Record) -> Any:
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    world.host.answers["metrics"] = metrics
+    with pytest.raises(error):
+        await world.begin().metrics(METRICS)
+
+
+async def test_metrics_of_a_viewer_that_hangs_are_given_up(world: World) -> None:
+    world.host.viewer.stop()
+    asking = asyncio.create_task(world.begin().metrics(METRICS))
+    await world.after(METRICS_SECONDS + 1)
+    with pytest.raises(SshUnavailable):
+        await asking
+
+
+# -- the end, in the middle of everything
+
+
+async def in_the_first_request(world: World) -> None:
+    pause = world.host.pause("open_control")
+    world.begin()
+    await pause.reached.wait()
+
+
+async def while_it_waits_for_a_change(world: World) -> None:
+    world.begin()
+    await world.after(PERIOD_SECONDS)
+
+
+async def between_two_requests(world: World) -> None:
+    world.begin()
+    await world.after(PERIOD_SECONDS)
+    world.table.put("new")
+    await world.after()
+
+
+async def before_it_tries_again(world: World) -> None:
+    world.table.lie = lambda _: {}
+    world.begin()
+    await world.after()
+
+
+async def in_a_cut(world: World) -> None:
+    world.begin()
+    await world.after()
+    world.host.connection.drop()
+    await world.after()
+
+
+async def in_a_look(world: World) -> None:
+    feed = world.begin()
+    await world.after()
+    world.host.viewer.stop()
+    feed.look()
+    await world.after()
+
+
+async def while_a_long_answer_is_read(world: World) -> None:
+    for number in range(50):
+        world.table.put(f"long {number}")
+    world.begin()
+    while not world.table.asked:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        in_the_first_request,
+        while_it_waits_for_a_change,
+        between_two_requests,
+        before_it_tries_again,
+        in_a_cut,
+        in_a_look,
+        while_a_long_answer_is_read,
+    ],
+    ids=lambda state: state.__name__,
+)
+@pytest.mark.parametrize("cancelled", [False, True], ids=["closed", "closing is cancelled"])
+async def test_nothing_is_left_after_the_end(
+    world: World, state: Callable[[World], Any], cancelled: bool
+) -> None:
+    world.table.put("a")
+    await state(world)
+    closing = asyncio.create_task(world.feed.close())
+    if cancelled:
+        await asyncio.sleep(0)
+        closing.cancel()
+    await asyncio.wait([closing])
+    await world.clock.advance(0)
+    asked = len(world.table.asked)
+    world.table.put("b")
+    await world.clock.advance(1000)
+    assert (await world.listed(), world.budget.used) == ([], 0)
+    assert len(world.table.asked) == asked
+    assert not [task for task in asyncio.all_tasks() if "runs of" in task.get_name()]
