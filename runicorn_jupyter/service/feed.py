@@ -260,10 +260,10 @@ class RunFeed:
 
     async def _take(self, answer: dict[str, Any]) -> bool:
         runs = answer.get("runs")
-        if isinstance(runs, list) and len(runs) <= MAX_LOOP_RUNS:
-            read = self._table.read(answer)
-        else:
+        if isinstance(runs, list) and len(runs) > MAX_LOOP_RUNS:
             read = await asyncio.to_thread(self._table.read, answer)
+        else:
+            read = self._table.read(answer)
         all_fitted = self._table.left_out is None
         changes = self._table.apply(read)
         if all_fitted and self._table.left_out is not None:

@@ -7,13 +7,20 @@ import contextlib
 import logging
 import secrets
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
 from runicorn_jupyter import models as m
-from runicorn_jupyter.errors import ConnectionNotFound, InternalError, InvalidParameters, NotFound
+from runicorn_jupyter.errors import (
+    ConnectionNotFound,
+    InternalError,
+    InvalidParameters,
+    NotFound,
+    SshUnavailable,
+)
 from runicorn_jupyter.remote.client import SshHost
+from runicorn_jupyter.remote.clock import SystemClock
 from runicorn_jupyter.remote.memory import MemoryBudget
 from runicorn_jupyter.remote.probe import PROBE_SECONDS
 from runicorn_jupyter.service.event_budget import EventBudget
@@ -25,12 +32,17 @@ from runicorn_jupyter.ssh import hosts
 from runicorn_jupyter.ssh.profiles import Profiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from runicorn_jupyter.proxy.origin import Capabilities
+    from runicorn_jupyter.remote.client import HostClient
+    from runicorn_jupyter.remote.clock import Clock
     from runicorn_jupyter.service.caller import Caller, Emit
     from runicorn_jupyter.service.settings import ServiceSettings
     from runicorn_jupyter.ssh.challenge import Ask
+    from runicorn_jupyter.ssh.connection import Connection
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +69,12 @@ class RemoteService:
         Sends an event to the front ends.
     show
         Opens a URL on this machine's screen; None where a front end does that, or there is no screen.
+    make_opener, remote_of
+        Make what opens connections, and what does things at the other end of one.
+    profiles
+        The saved connections; default: those in the user's data folder.
+    clock
+        What everything waits by; default: the machine's.
     """
 
     def __init__(
@@ -65,14 +83,22 @@ class RemoteService:
         capabilities: Capabilities,
         emit: Emit,
         show: Callable[[str], object] | None = None,
+        *,
+        make_opener: Callable[[ServiceSettings, Emit], Opener] = Opener,
+        remote_of: Callable[[Connection], HostClient] = SshHost,
+        profiles: Profiles | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._settings = settings
         self._capabilities = capabilities
-        self._emit = emit = EventBudget(emit)
+        self._clock = clock = clock or SystemClock()
+        self._emit = emit = EventBudget(emit, monotonic=clock.monotonic, sleep=clock.sleep)
         self._show = show
+        self._remote_of = remote_of
+        self._closed = False
         self._sessions: dict[str, Session] = {}
-        self._opener = Opener(settings, emit)
-        self._profiles = Profiles()
+        self._opener = make_opener(settings, emit)
+        self._profiles = profiles or Profiles()
         self._foresight = Foresight(self._profiles, settings.viewer_lease_seconds)
         self._memory = MemoryBudget(
             settings.memory_bytes, "RunicornJupyter.memory_mb", "all connections together"
@@ -237,7 +263,7 @@ class RemoteService:
             return await self._board.page(request, self._run_servers())
         answer, changed = await self._changed_runs(request)
         try:
-            async with asyncio.timeout(request.wait):
+            async with self._clock.timeout(request.wait):
                 while answer is None:
                     await changed.wait()
                     answer, changed = await self._changed_runs(request)
@@ -258,10 +284,16 @@ class RemoteService:
         """Let each viewer be looked at, for as long as one may wait for it."""
         feeds = {session.runs for session in self._sessions.values() if session.runs is not None}
         looks = {look: feed for feed in feeds if (look := feed.look()) is not None}
-        if looks:
-            _, late = await asyncio.wait(looks, timeout=LOOK_SECONDS)
-            for look in late:
-                looks[look].miss()
+        for look in await self._late(looks, LOOK_SECONDS):
+            looks[look].miss()
+
+    async def _late(self, tasks: Collection[asyncio.Task[T]], seconds: float) -> list[asyncio.Task[T]]:
+        """Wait for tasks; give those that are not done in time."""
+        with contextlib.suppress(TimeoutError):
+            async with self._clock.timeout(seconds):
+                if tasks:
+                    await asyncio.wait(tasks)
+        return [task for task in tasks if not task.done()]
 
     def _run_servers(self) -> list[m.RunsServer]:
         return [each.runs.describe() for each in self._sessions.values() if each.runs is not None]
@@ -336,16 +368,16 @@ class RemoteService:
 
     async def close(self) -> None:
         """End all viewers and connections, all at once; what takes too long is left to its lease."""
+        self._closed = True
         self._opener.challenges.close()
         self._foresight.close()
         self._board.close()
         sessions, self._sessions = list(self._sessions.values()), {}
         closing = [asyncio.create_task(session.close(cleanup_viewer=True)) for session in sessions]
-        done, late = await asyncio.wait(closing, timeout=STOP_SECONDS) if closing else ((), ())
-        for task in late:
+        for task in await self._late(closing, STOP_SECONDS):
             task.cancel()
-        for task in done:
-            if not task.cancelled() and (exc := task.exception()):
+        for task in closing:
+            if task.done() and not task.cancelled() and (exc := task.exception()):
                 log.error("closing a connection failed", exc_info=exc)
         await self._emit.close()
 
@@ -358,7 +390,7 @@ class RemoteService:
             self._capabilities,
             self._emit,
             self._board,
-            remote=SshHost(connection),
+            remote=self._remote_of(connection),
             foresight=self._foresight,
             memory=MemoryBudget(
                 self._settings.connection_memory_bytes,
@@ -366,14 +398,18 @@ class RemoteService:
                 f"the connection to {host}",
                 self._memory,
             ),
+            clock=self._clock,
         )
         try:
             # What is open already gets the chance to say something.
             seconds = min(max(0.1, opened.deadline.left), PROBE_SECONDS)
             server = (await session.look(seconds=seconds)).server
         except BaseException:
-            await connection.close()
+            await session.close(cleanup_viewer=False)
             raise
+        if self._closed:
+            await session.close(cleanup_viewer=False)
+            raise SshUnavailable("This Jupyter server is stopping; nothing is connected any more.")
         self._sessions[connection.connection_id] = session
         session.announce()
         return m.ConnectResponse(

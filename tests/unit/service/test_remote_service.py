@@ -1,0 +1,434 @@
+"""The service over fake remotes: connecting with all that can come between, lists of runs, and the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import pytest
+
+from runicorn_jupyter import models as m
+from runicorn_jupyter.errors import (
+    AuthenticationRequired,
+    ConnectionNotFound,
+    ConnectionTimeout,
+    InvalidParameters,
+    NotFound,
+    SshUnavailable,
+    TooManyConnections,
+)
+from runicorn_jupyter.proxy.origin import Capabilities
+from runicorn_jupyter.remote.fake import FakeClock, FakeHost, Pause
+from runicorn_jupyter.service.caller import Caller
+from runicorn_jupyter.service.opening import Opener
+from runicorn_jupyter.service.remote_service import LOOK_SECONDS, STOP_SECONDS, RemoteService
+from runicorn_jupyter.service.settings import ServiceSettings
+from runicorn_jupyter.ssh.connection import Connection
+from runicorn_jupyter.ssh.profiles import Profiles
+from runicorn_jupyter.ssh.target import Target
+
+T = TypeVar("T")
+ADA, BOB = Caller("ada", "http://localhost:8888", "r1"), Caller("bob", "http://localhost:8888")
+
+
+class World:
+    """A service, the remotes that it reaches, and the events that it sends."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.clock = FakeClock()
+        self.hosts: list[FakeHost] = []
+        self.prepare: Callable[[FakeHost], object] = id
+        self.connecting: Pause | None = None
+        self.probing: list[Pause] = []
+        self.error: Exception | None = None
+        self.rounds = 0
+        self.answers: list[str] = []
+        self.events: list[dict[str, Any]] = []
+        self.service = RemoteService(
+            ServiceSettings(**settings),
+            Capabilities(),
+            self._emit,
+            make_opener=lambda settings, emit: Opener(
+                settings, emit, resolve=self._resolve, connect=self._connect, monotonic=self.clock.monotonic
+            ),
+            remote_of=lambda connection: next(
+                h for h in self.hosts if h.connection is cast("Any", connection)
+            ),
+            profiles=Profiles(folder / "profiles.json"),
+            clock=self.clock,
+        )
+
+    def _emit(self, type: str, **fields: Any) -> None:  # noqa: A002
+        self.events.append({"type": type, **fields})
+
+    def _resolve(self, host: str, **_: Any) -> Target:
+        return Target(asked=host, hostname=host, port=22, username="ada")
+
+    async def _connect(self, target: Target, credentials: Any, **options: Any) -> Connection:
+        options["on_step"]("connecting")
+        if self.connecting is not None:
+            await self.connecting.wait()
+        if self.error is not None:
+            raise self.error
+        for number in range(self.rounds):
+            ask = options["timeout"].patient(options["ask"])
+            prompts = [m.Prompt(text=f"Code {number}:", echo=False)]
+            self.answers += [
+                one.get_secret_value() for one in await asyncio.to_thread(ask, "Say it.", prompts)
+            ]
+        host = FakeHost(self.clock, options["connection_id"])
+        self.hosts.append(host)
+        self.prepare(host)
+        return cast("Connection", host.connection)
+
+    async def done(self, work: Coroutine[Any, Any, T], seconds: float = 0) -> T:
+        """Do something that may wait for threads, and let so much time pass until it is done."""
+        task = asyncio.ensure_future(work)
+        await self.clock.advance(seconds)
+        async with asyncio.timeout(60):
+            while not task.done():
+                await self.clock.advance(0)
+        return task.result()
+
+    def begin(self, host: str = "gpu", **fields: Any) -> asyncio.Task[m.ConnectResponse]:
+        """Begin to connect."""
+        request = m.ConnectRequest.model_validate({"host": host, "auth_method": "agent", **fields})
+        return asyncio.ensure_future(self.service.connect(ADA, request))
+
+    async def connect(self, host: str = "gpu", **fields: Any) -> m.ConnectResponse:
+        """Connect."""
+        return await self.done(_wait(self.begin(host, **fields)))
+
+    async def challenge(self) -> str:
+        """Connect to where something is asked; give the question's id."""
+        with pytest.raises(AuthenticationRequired) as raised:
+            await self.connect()
+        return str(raised.value.details["challenge_id"])
+
+    async def listed(self) -> list[str]:
+        """Give the hosts that are connected to."""
+        return [each.host for each in (await self.service.list_connections(ADA, None)).connections]
+
+    def types(self) -> list[str]:
+        """Give the types of the events since the last time."""
+        found = [event["type"] for event in self.events]
+        self.events.clear()
+        return found
+
+
+async def _wait(task: asyncio.Task[T]) -> T:
+    return await task
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def answer(challenge_id: str, *responses: str) -> m.ChallengeAnswerRequest:
+    return m.ChallengeAnswerRequest.model_validate({"challenge_id": challenge_id, "responses": responses})
+
+
+# -- connecting
+
+
+async def test_a_connection_is_listed_and_told_when_its_remote_has_been_looked_at(world: World) -> None:
+    found = await world.connect()
+    assert (found.host, found.username, found.status) == ("gpu", "ada", "connected")
+    assert found.server_info.hostname == "fake"
+    assert await world.listed() == ["gpu"]
+    assert world.types() == ["progress", "environments", "connection"]
+    other = await world.connect("gpu2")
+    assert other.connection_id != found.connection_id
+    assert await world.listed() == ["gpu", "gpu2"]
+
+
+async def test_what_fails_leaves_nothing_and_makes_room(tmp_path: Path) -> None:
+    world = World(tmp_path, max_connections=1)
+    world.error = SshUnavailable("Refused.")
+    with pytest.raises(SshUnavailable):
+        await world.connect()
+    world.error = None
+
+    def refuse(host: FakeHost) -> None:
+        host.failures["probe"] = ConnectionTimeout("The commands there do not end.")
+
+    world.prepare = refuse
+    with pytest.raises(ConnectionTimeout):
+        await world.connect()
+    assert world.hosts[0].connection.status == "disconnected"
+    assert world.types()[-1] == "closed"
+    assert await world.listed() == []
+    world.prepare = id
+    await world.connect()
+    with pytest.raises(TooManyConnections):
+        await world.connect()
+
+
+async def test_one_that_is_being_opened_takes_room(tmp_path: Path) -> None:
+    world = World(tmp_path, max_connections=1)
+    world.connecting = Pause()
+    first = world.begin()
+    await world.connecting.reached.wait()
+    with pytest.raises(TooManyConnections):
+        await world.connect()
+    world.connecting.go()
+    await world.done(_wait(first))
+    assert await world.listed() == ["gpu"]
+
+
+async def test_what_is_left_of_the_time_is_for_looking_around(world: World) -> None:
+    world.connecting = Pause()
+    world.prepare = lambda host: host.pause("probe")
+    connecting = world.begin(timeout=30)
+    await world.connecting.reached.wait()
+    await world.clock.advance(25)
+    world.connecting.go()
+    await world.clock.advance(4)
+    assert not connecting.done()
+    with pytest.raises(TimeoutError):
+        await world.done(_wait(connecting), 2)
+    assert world.hosts[0].connection.status == "disconnected"
+
+
+# -- questions
+
+
+async def test_a_question_ends_the_request_and_its_answer_connects(world: World) -> None:
+    world.rounds = 2
+    first = await world.challenge()
+    assert [event["challenge_id"] for event in world.events if event["type"] == "challenge"] == [first]
+    asked = await world.service.get_challenge(ADA, m.ChallengeQuery(challenge_id=first))
+    assert [prompt.text for prompt in asked.prompts] == ["Code 0:"]
+    with pytest.raises(AuthenticationRequired) as raised:
+        await world.done(world.service.answer_challenge(ADA, answer(first, "one")))
+    second = raised.value.details["challenge_id"]
+    assert second != first
+    with pytest.raises(NotFound):
+        await world.service.get_challenge(ADA, m.ChallengeQuery(challenge_id=first))
+    found = await world.done(world.service.answer_challenge(ADA, answer(second, "two")))
+    assert (found.status, world.answers, await world.listed()) == ("connected", ["one", "two"], ["gpu"])
+
+
+async def test_nobody_else_answers_and_as_much_as_was_asked(world: World) -> None:
+    world.rounds = 1
+    asked = await world.challenge()
+    with pytest.raises(NotFound):
+        await world.service.answer_challenge(BOB, answer(asked, "mine"))
+    with pytest.raises(NotFound):
+        await world.service.drop_challenge(BOB, m.ChallengeQuery(challenge_id=asked))
+    with pytest.raises(InvalidParameters):
+        await world.service.answer_challenge(ADA, answer(asked, "one", "two"))
+    await world.done(world.service.answer_challenge(ADA, answer(asked, "one")))
+    assert await world.listed() == ["gpu"]
+
+
+async def test_who_declines_gets_no_connection_and_makes_room(tmp_path: Path) -> None:
+    world = World(tmp_path, max_connections=1)
+    world.rounds = 1
+    asked = await world.challenge()
+    await world.service.drop_challenge(ADA, m.ChallengeQuery(challenge_id=asked))
+    await world.clock.advance(0)
+    assert (await world.listed(), world.hosts) == ([], [])
+    world.rounds = 0
+    await world.connect()
+
+
+async def test_the_time_of_a_person_does_not_count(world: World) -> None:
+    world.rounds = 1
+    asked = await world.challenge()
+    await world.clock.advance(100)  # more than the 30 s of the request
+    found = await world.done(world.service.answer_challenge(ADA, answer(asked, "one")))
+    assert found.status == "connected"
+
+
+@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize("remembers", [False, True])
+async def test_what_was_opened_last_is_started_only_where_nobody_was_asked(
+    tmp_path: Path, asked: bool, remembers: bool
+) -> None:
+    world = World(tmp_path, start_remembered=remembers)
+    Profiles(tmp_path / "profiles.json").remember(
+        host="gpu", username="ada", env_name="torch", remote_root="/data"
+    )
+    world.rounds = int(asked)
+    if asked:
+        challenge = await world.challenge()
+        await world.done(world.service.answer_challenge(ADA, answer(challenge, "one")))
+    else:
+        await world.connect()
+    for _ in range(200):
+        await world.clock.advance(0)
+        if world.hosts[0].processes:
+            break
+    assert bool(world.hosts[0].processes) == (remembers and not asked)
+    await world.service.close()
+
+
+# -- cancelled in the middle
+
+
+async def while_connecting(world: World) -> asyncio.Task[Any]:
+    world.connecting = Pause()
+    task = world.begin()
+    await world.connecting.reached.wait()
+    return task
+
+
+async def while_looking_around(world: World) -> asyncio.Task[Any]:
+    world.prepare = lambda host: world.probing.append(host.pause("probe"))
+    task = world.begin()
+    async with asyncio.timeout(60):
+        while not world.probing:
+            await asyncio.sleep(0)
+        await world.probing[0].reached.wait()
+    return task
+
+
+async def while_the_answer_is_tried(world: World) -> asyncio.Task[Any]:
+    world.rounds = 1
+    asked = await world.challenge()
+    world.prepare = lambda host: world.probing.append(host.pause("probe"))
+    task = asyncio.ensure_future(world.service.answer_challenge(ADA, answer(asked, "one")))
+    async with asyncio.timeout(60):
+        while not world.probing:
+            await asyncio.sleep(0)
+        await world.probing[0].reached.wait()
+    return task
+
+
+@pytest.mark.parametrize("state", [while_connecting, while_looking_around], ids=lambda s: s.__name__)
+async def test_a_client_that_hangs_up_leaves_nothing(tmp_path: Path, state: Callable[[World], Any]) -> None:
+    world = World(tmp_path, max_connections=1)
+    task = await state(world)
+    task.cancel()
+    await asyncio.wait([task])
+    await world.clock.advance(0)
+    assert await world.listed() == []
+    assert [host.connection.status for host in world.hosts] in ([], ["disconnected"])
+    world.connecting, world.prepare = None, id
+    await world.connect()
+
+
+@pytest.mark.parametrize(
+    "state", [while_connecting, while_looking_around, while_the_answer_is_tried], ids=lambda s: s.__name__
+)
+async def test_what_is_still_being_opened_when_jupyter_stops_is_not_kept(
+    world: World, state: Callable[[World], Any]
+) -> None:
+    task = await state(world)
+    await world.service.close()
+    if world.connecting is not None:
+        world.connecting.go()
+    for pause in world.probing:
+        pause.go()
+    with pytest.raises(SshUnavailable, match="stopping"):
+        await world.done(_wait(task))
+    assert await world.listed() == []
+    assert [host.connection.status for host in world.hosts] == ["disconnected"]
+
+
+# -- runs
+
+
+def runs_of(host: FakeHost, *ids: str) -> None:
+    """Have a viewer say that it has these runs, and nothing more."""
+
+    async def say(body: dict[str, Any]) -> dict[str, Any]:
+        if body["wait_seconds"] and body["version"]:
+            await host.clock.sleep(body["wait_seconds"])
+        runs = [] if body["version"] else [{"id": each, "status": "running", "created": 1} for each in ids]
+        return {
+            "epoch": "e", "version": 1, "reset": not body["version"], "more": False, "runs": runs,
+            "removed": [], "complete": True,
+        }  # fmt: skip
+
+    host.answers["runs"] = say
+
+
+async def with_viewer(world: World, host: str, *ids: str) -> str:
+    """Connect, start a viewer, and give the connection's id."""
+    world.prepare = lambda fake: runs_of(fake, *ids)
+    connection_id = (await world.connect(host)).connection_id
+    request = m.ViewerStartRequest(connection_id=connection_id, env_name="torch")
+    await world.done(world.service.start_viewer(ADA, request))
+    return connection_id
+
+
+def query(**fields: Any) -> m.RunsQuery:
+    return m.RunsQuery.model_validate(fields)
+
+
+async def test_the_runs_of_all_viewers_and_a_hanging_one_delays_the_list_once(world: World) -> None:
+    await with_viewer(world, "gpu1", "a")
+    hangs = await with_viewer(world, "gpu2", "b")
+    both = await world.done(world.service.list_runs(ADA, query()))
+    assert sorted(run.run_id for run in both.runs) == ["a", "b"]
+    world.hosts[1].viewer.stop()
+    asking = asyncio.ensure_future(world.service.list_runs(ADA, query()))
+    await world.clock.advance(LOOK_SECONDS - 0.1)
+    assert not asking.done()
+    late = await world.done(_wait(asking), 0.2)
+    errors = {server.connection_id: server.error and server.error.code for server in late.servers}
+    assert errors.pop(hangs) == "viewer_not_responding"
+    assert list(errors.values()) == [None]
+    assert len(late.runs) == 2
+    before = world.clock.now
+    await world.done(world.service.list_runs(ADA, query()))
+    assert world.clock.now == before  # no more than once
+    await world.service.close()
+
+
+async def test_a_change_is_waited_for_as_long_as_is_said(world: World) -> None:
+    connection_id = await with_viewer(world, "gpu1", "a")
+    version = (await world.done(world.service.list_runs(ADA, query()))).version
+    waiting = query(changed_since=version, wait=20)
+    asking = asyncio.ensure_future(world.service.list_runs(ADA, waiting))
+    await world.clock.advance(19)
+    assert not asking.done()
+    nothing = await world.done(_wait(asking), 2)
+    assert (nothing.runs, nothing.removed, nothing.version) == ([], [], version)
+    asking = asyncio.ensure_future(world.service.list_runs(ADA, waiting))
+    await world.clock.advance(1)
+    await world.done(
+        world.service.stop_viewer(ADA, m.ViewerStopRequest(connection_id=connection_id, cleanup=True))
+    )
+    gone = await world.done(_wait(asking))
+    assert [key.run_id for key in gone.removed] == ["a"]
+    assert gone.servers == []
+
+
+# -- the end
+
+
+async def test_disconnecting_says_whether_the_remote_was_told(world: World) -> None:
+    first = await with_viewer(world, "gpu1")
+    second = await with_viewer(world, "gpu2")
+    world.hosts[1].connection.drop()
+    told, untold = [
+        (await world.done(world.service.disconnect(ADA, m.DisconnectQuery(connection_id=each)))).message
+        for each in (first, second)
+    ]
+    assert (told, "could not be reached" in untold) == ("Disconnected from gpu1.", True)
+    assert not world.hosts[0].running
+    assert await world.listed() == []
+    with pytest.raises(ConnectionNotFound):
+        await world.service.disconnect(ADA, m.DisconnectQuery(connection_id=first))
+    assert world.types().count("closed") == 2
+
+
+async def test_the_end_waits_for_each_connection_and_not_longer_than_it_may(world: World) -> None:
+    await with_viewer(world, "gpu1")
+    await with_viewer(world, "gpu2")
+    pause = world.hosts[1].pause("stop")
+    closing = asyncio.ensure_future(world.service.close())
+    await pause.reached.wait()
+    await world.clock.advance(STOP_SECONDS - 0.1)
+    assert not closing.done()
+    assert not world.hosts[0].running
+    await world.done(_wait(closing), 0.2)
+    await world.clock.advance(0)
+    assert [host.connection.status for host in world.hosts] == ["disconnected", "disconnected"]
+    assert await world.listed() == []
