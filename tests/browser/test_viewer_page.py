@@ -41,6 +41,15 @@ async def test_it_has_a_bound(shown: Page) -> None:
     assert await shown.evaluate("localStorage.length") == 0
 
 
+async def test_so_many_names_and_no_more(shown: Page) -> None:
+    script = """() => {
+      const set = name => { try { sessionStorage.setItem(name, 'x') } catch (error) { return error.name } };
+      const refused = [...Array(1001).keys()].map(set).filter(Boolean);
+      return [refused, set('0'), sessionStorage.length];
+    }"""
+    assert await shown.evaluate(script) == [["QuotaExceededError"], None, 1000]
+
+
 async def test_local_storage_is_kept_and_session_storage_is_not(
     shimmed: tuple[Proxy, Upstream], shown: Page, context: BrowserContext, trouble: Trouble
 ) -> None:
