@@ -107,7 +107,13 @@ class Commands:
             return Environments.of(self._session.run(plain(connection["name"]), look))
 
     def viewer(
-        self, name: str | None, env: str | None, root: str | None, height: int | None
+        self,
+        name: str | None,
+        env: str | None,
+        root: str | None,
+        height: int | None,
+        *,
+        restart: bool = False,
     ) -> RunicornViewer:
         """Show the viewer of a remote, starting it if it is not running.
 
@@ -120,20 +126,33 @@ class Commands:
             last, or the only choice.
         height
             Of the frame, in CSS pixels; default: `DEFAULT_HEIGHT`.
+        restart
+            End the viewer that runs, by force if need be, and start it anew under the same URL.
         """
         with one_line_errors():
-            return self._show(self._session.find(name), env, root, height)
+            return self._show(self._session.find(name), env, root, height, restart=restart)
 
     def _show(
-        self, connection: dict[str, Any], env: str | None, root: str | None, height: int | None
+        self,
+        connection: dict[str, Any],
+        env: str | None,
+        root: str | None,
+        height: int | None,
+        *,
+        restart: bool = False,
     ) -> RunicornViewer:
         ident = connection["connection_id"]
         running = connection.get("viewer")
-        if running is None or running["status"] == "crashed" or env is not None or root is not None:
+        if restart and running is not None and env is None:
+            env, root = running["env_name"], root or running["remote_root"]
+        is_up = running is not None and running["status"] != "crashed"
+        if restart or not is_up or env is not None or root is not None:
             if env is None:
                 env, last_root = self._environment(connection)
                 root = root or last_root
-            self._start(connection, env, root)
+            self._start(connection, env, root, replace=restart)
+        elif running is not None and running["health"] == "unresponsive":
+            sys.stderr.write("The viewer does not answer; %runicorn_viewer --restart starts it anew.\n")
         current = self._session.find(ident)
         viewer = RunicornViewer(self._session.client, current, height=height or DEFAULT_HEIGHT)
         if forgets_widgets(self._shell):
@@ -142,15 +161,18 @@ class Commands:
             display(ViewerFrame(viewer))
         return viewer
 
-    def _start(self, connection: dict[str, Any], env: str, root: str | None) -> None:
+    def _start(self, connection: dict[str, Any], env: str, root: str | None, *, replace: bool) -> None:
         in_terminal = getattr(self._shell, "kernel", None) is None
 
         def start(client: RunicornRemoteClient) -> None:
             try:
-                client.start_viewer(connection["connection_id"], env, root, auto_open=in_terminal)
+                client.start_viewer(
+                    connection["connection_id"], env, root, auto_open=in_terminal, replace=replace
+                )
             except ApiError as exc:
                 held = exc.details.get("viewer") or {}
                 same = env == held.get("env_name") and root in {None, held.get("remote_root")}
+                same = same and not replace and held.get("health") != "unresponsive"
                 if exc.code != "viewer_already_running" or not same:
                     raise
 

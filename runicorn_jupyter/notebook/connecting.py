@@ -143,6 +143,8 @@ def way_forward(error: ApiError, *, has_password: bool = False) -> str:
     elif error.code == "viewer_already_running" and "viewer" in error.details:
         held = error.details["viewer"]
         hint = f"It shows {held.get('remote_root')} in {held.get('env_name')}; {hint}"
+        if held.get("health") == "unresponsive":
+            hint = "%runicorn_viewer --restart starts it anew."
     line = " ".join(error.message.split())
     field, colon, reason = line.partition(": ")
     if error.code == "invalid_parameters" and field in _OPTIONS:

@@ -78,11 +78,12 @@ class RunicornMagics(Magics):
     @argument("--root", metavar="DIR", help="the folder of the runs on the remote")
     @argument("--height", type=int, help=_HEIGHT)
     @argument("--name", help=_NAME)
+    @argument("--restart", action="store_true", help="end the viewer that runs, by force if need be, first")
     @line_magic
     def runicorn_viewer(self, line: str) -> RunicornViewer:
         """Show the viewer of a remote, starting it if it is not running."""
         args = _parse(self.runicorn_viewer, line)
-        return self._commands.viewer(args.name, args.env, args.root, args.height)
+        return self._commands.viewer(args.name, args.env, args.root, args.height, restart=args.restart)
 
     @magic_arguments()
     @argument("name", nargs="?", help=_NAME)

@@ -22,7 +22,7 @@ from runicorn_jupyter.notebook.frame import ViewerFrame
 from runicorn_jupyter.notebook.latest import Latest
 from runicorn_jupyter.notebook.panel_form import ConnectForm, Question, StatusLine, ViewerForm, field, show
 from runicorn_jupyter.notebook.progress import reading_text, step_text
-from runicorn_jupyter.notebook.results import Environments, Logs, plain
+from runicorn_jupyter.notebook.results import Environments, Logs, plain, viewer_word
 from runicorn_jupyter.notebook.session import NotebookSession, last_opened, one_line_errors
 
 __all__ = ["RunicornPanel"]
@@ -94,6 +94,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
             (self.form.connect_button, self._connect),
             (self.actions.open_button, self._open),
             (self.actions.stop_button, self._stop),
+            (self.actions.restart_button, self._restart),
             (self.actions.look_button, self._look),
             (self.actions.logs_button, self._show_logs),
             (self.actions.runs_button, self._show_runs),
@@ -185,12 +186,15 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         self.form.connect_button.disabled = busy
         for button in self.actions.buttons:
             button.disabled = busy
-        self.actions.stop_button.disabled = self.actions.runs_button.disabled = busy or viewer is None
+        for button in (self.actions.stop_button, self.actions.restart_button, self.actions.runs_button):
+            button.disabled = busy or viewer is None
         self.actions.open_button.disabled = busy or not self.actions.environment.options
         if self._failure:
             self.status.say(self._failure, error=True)
         elif current is not None and not busy:
-            state = f"; viewer {viewer['status']} in {viewer['env_name']}" if viewer else ""
+            state = f"; viewer {viewer_word(viewer)} in {viewer['env_name']}" if viewer else ""
+            if viewer and viewer_word(viewer) == "unresponsive":
+                state += ": it answers nothing; Restart viewer starts it anew"
             self.status.say(f"{current['username']}@{current['host']}: {current['status']}{state}.")
         elif not busy:
             self.status.say("")
@@ -313,6 +317,17 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
             return
         self._work(
             f"Starting the viewer in {env}", lambda c: _ignore(c.start_viewer(ident, env, root, False))
+        )
+
+    def _restart(self) -> None:
+        ident = self.connections.value
+        viewer = (self._current or {}).get("viewer")
+        if viewer is None:
+            return  # the button cannot be pressed
+        env, root = viewer["env_name"], viewer["remote_root"]
+        self._work(
+            f"Restarting the viewer in {env}",
+            lambda c: _ignore(c.start_viewer(ident, env, root, False, replace=True)),
         )
 
     def _stop(self) -> None:

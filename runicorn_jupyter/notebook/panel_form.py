@@ -143,6 +143,9 @@ class ViewerForm(widgets.VBox):  # type: ignore[misc]
         self.root = field(widgets.Text, "Storage root", placeholder="as that environment has it")
         self.open_button = widgets.Button(description="Open viewer", button_style="primary")
         self.stop_button = widgets.Button(description="Stop viewer")
+        self.restart_button = widgets.Button(
+            description="Restart viewer", tooltip="End the viewer, by force if need be, and start it anew"
+        )
         self.look_button = widgets.Button(description="Look again", tooltip="Look for environments again")
         self.logs_button = widgets.Button(description="Logs", tooltip="Show what the viewer printed")
         self.runs_button = widgets.Button(description="Runs", tooltip="Show the runs of this viewer")
@@ -150,6 +153,7 @@ class ViewerForm(widgets.VBox):  # type: ignore[misc]
         self.buttons = [
             self.open_button,
             self.stop_button,
+            self.restart_button,
             self.runs_button,
             self.logs_button,
             self.look_button,

@@ -19,12 +19,33 @@ __all__ = [
     "html_table",
     "plain",
     "text_table",
+    "viewer_word",
 ]
 
 NO_MATH = "mathjax_ignore tex2jax_ignore"
 """The HTML classes that tell MathJax 3 and 2 to leave dollar signs alone: text from afar is no formula."""
 
-_MARK = {"healthy": "●", "degraded": "◐", "unhealthy": "○", "connected": "●", "running": "●"}
+_MARK = {
+    "healthy": "●",
+    "degraded": "◐",
+    "unhealthy": "○",
+    "connected": "●",
+    "running": "●",
+    "unresponsive": "◐",
+}
+
+
+def viewer_word(viewer: Mapping[str, Any]) -> str:
+    """Say in a word how a viewer is: its status, or that it is ``unresponsive`` although it runs.
+
+    Parameters
+    ----------
+    viewer
+        As the API gives it.
+    """
+    if viewer["status"] == "running" and viewer.get("health") == "unresponsive":
+        return "unresponsive"
+    return str(viewer["status"])
 
 
 def plain(value: object) -> str:
@@ -187,7 +208,7 @@ class Connections(_Rows):
     def _value(self, row: dict[str, Any], name: str) -> object:
         value = row.get(name)
         if name == "viewer" and isinstance(value, dict):
-            return f"{value.get('status')} · {value.get('env_name')}"
+            return f"{viewer_word(value)} · {value.get('env_name')}"
         return value
 
 
@@ -233,7 +254,7 @@ class Status(_Facts):
         facts: list[tuple[str, object]] = [
             ("Host", f"{self['username']}@{self['host']}"),
             ("Connection", _marked(self["status"])),
-            ("Viewer", _marked(viewer["status"])),
+            ("Viewer", _marked(viewer_word(viewer))),
             ("Health", _marked(self["health"])),
         ]
         if viewer["status"] != "stopped":

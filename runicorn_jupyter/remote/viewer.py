@@ -30,6 +30,8 @@ STOP_SECONDS = 4
 """What a viewer that was asked to end gets before it is told by a signal."""
 SOON_SECONDS = 2.0
 ATTEMPTS = 3
+LOG_LINES = 50
+"""Of what a viewer that does not stay printed, for the error."""
 
 
 class RemoteViewer:
@@ -148,7 +150,10 @@ class RemoteViewer:
             if outcome != "gone":
                 # Somebody's, perhaps; it is left alone, and one beside it serves us.
                 unfit.append(state.pid)
-        raise ViewerStartFailed("The viewer ended again and again while it was being started; see its log.")
+        log, _ = await read_log(connection, state, LOG_LINES)
+        raise ViewerStartFailed(
+            "The viewer ended again and again while it was being started; see its log.", log=log
+        )
 
     @classmethod
     async def start_unheld(

@@ -154,8 +154,11 @@ class Session:
         """Raise ViewerAlreadyRunning where a viewer is held that is not to be replaced."""
         held = self._hold
         if held is not None and (held.is_being_started or (held.is_held and not request.replace)):
+            message = "This connection has a viewer already; stop it first to start another."
+            if held.state == "running" and held.health == "unresponsive":
+                message = "This connection's viewer does not answer; restart it, or stop it."
             raise ViewerAlreadyRunning(
-                "This connection has a viewer already; stop it first to start another.",
+                message,
                 viewer=self.describe_viewer(caller, base_url).model_dump(mode="json"),
             )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import time
 from collections.abc import Callable
 
 import requests
@@ -95,6 +98,22 @@ def test_one_line_does_it_again_and_a_new_session_finds_it(kernel: Kernel, world
     assert kernel.value(f"[c['name'] for c in {listed}]") == ["lab"]
     kernel.good("%reload_ext runicorn_jupyter")  # as after a restart, it knows of nothing
     assert kernel.good("%runicorn_viewer").result[MIME]["env_name"] == "rc072"
+
+
+def test_a_viewer_that_answers_nothing_is_restarted_under_its_address(kernel: Kernel, world: World) -> None:
+    kernel.good("v = %runicorn_connect gpu1 --env rc072")
+    url = kernel.value("v.url")
+    (before,) = (each["viewer"] for each in world.jupyter.get("connections").json()["connections"])
+    os.kill(before["pid"], signal.SIGSTOP)
+    while "unresponsive" not in kernel.good("s = %runicorn_status\ns").result["text/plain"]:
+        time.sleep(0.2)
+    assert kernel.good("%runicorn_viewer").result[MIME]["env_name"] == "rc072"
+    assert "%runicorn_viewer --restart" in one_line(kernel.run("%runicorn_viewer rc072"))
+    assert kernel.good("%runicorn_viewer --restart").result[MIME]["env_name"] == "rc072"
+    assert kernel.value("v.url") == url
+    assert requests.get(f"{url}api/health", timeout=60).status_code == 200
+    (after,) = (each["viewer"] for each in world.jupyter.get("connections").json()["connections"])
+    assert after["pid"] != before["pid"]
 
 
 def test_names_tell_connections_apart(kernel: Kernel, world: World) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import re
+import signal
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -152,6 +154,23 @@ def test_the_whole_job(used: Used, world: World) -> None:
     used.fill("gpu1")
     used.until(lambda: panel.actions.environment.value == "rc072")  # not the first: that of the last time
     used.until(lambda: panel.actions.root.value.startswith("/"))
+
+
+def test_a_viewer_that_answers_nothing_is_told_and_restarted_by_a_click(used: Used, world: World) -> None:
+    panel = used.panel
+    used.fill("gpu1")
+    used.until(lambda: panel.actions.environment.options)
+    panel.actions.environment.value = "rc072"
+    used.click(panel.actions.open_button)
+    used.says("viewer running in rc072")
+    (before,) = (each["viewer"] for each in world.jupyter.get("connections").json()["connections"])
+    os.kill(before["pid"], signal.SIGSTOP)
+    used.says("viewer unresponsive in rc072: it answers nothing; Restart viewer starts it anew")
+    used.click(panel.actions.restart_button)
+    used.says("viewer running in rc072")
+    (after,) = (each["viewer"] for each in world.jupyter.get("connections").json()["connections"])
+    assert after["url"] == before["url"]
+    assert after["pid"] != before["pid"]
 
 
 def test_steps_are_shown_while_it_connects(used: Used) -> None:

@@ -117,6 +117,16 @@ def test_a_status_shows_health_and_never_the_url() -> None:
         assert "Running for" not in shown
     status["viewer"] |= {"status": "running", "uptime_seconds": 3725.9}
     assert "1:02:05" in repr(status)
+    assert "unresponsive" not in repr(status)
+
+
+def test_a_viewer_that_runs_and_answers_nothing_is_unresponsive_in_each_table() -> None:
+    viewer = {"status": "running", "health": "unresponsive", "env_name": "a", "remote_root": "/r"}
+    checks = {"ssh_connection": "pass", "viewer_process": "pass", "tunnel_active": "fail"}
+    who = {"host": "gpu1", "username": "me", "status": "connected", "viewer": viewer}
+    status = Status(**who, health="degraded", checks=checks)
+    assert "◐ unresponsive" in repr(status)
+    assert "unresponsive · a" in repr(Connections([who]))
 
 
 def test_logs_are_lines_without_terminal_codes() -> None:
