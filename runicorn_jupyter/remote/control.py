@@ -30,6 +30,8 @@ MAX_ANSWER_VALUES = 30000
 """Of an answer of that length; parsed, they take some MiB."""
 MAX_LOOP_BYTES = 65536
 """What is parsed on the event loop at most; more of it is parsed by a thread."""
+MAX_RATIO = 1032
+"""Of bytes before they were compressed to those after, at most (zlib's own limit)."""
 ANSWER_SECONDS = 10.0
 """A viewer whose event loop turns answers in milliseconds, on a busy machine in seconds; else it hangs."""
 
@@ -136,8 +138,13 @@ class Control:
         if head.status != 200:
             raise NotTheViewer(f"the viewer refuses {action!r} with status {head.status}")
         if head.get("content-encoding") == "gzip":
-            size = 0 if max_bytes <= MAX_ANSWER_BYTES else max_bytes
+            most = min(max_bytes, MAX_RATIO * len(answer))
+            if memory is not None:
+                memory.add(most)
+            size = 0 if max_bytes <= MAX_ANSWER_BYTES else most
             answer = await _beside(size, _unpacked, answer, max_bytes)
+            if memory is not None:
+                memory.add(len(answer) - most)
         if await _beside(len(answer), count_values, answer) > max_values:
             raise NotTheViewer("the answer has more values than there can be")
         if memory is not None:

@@ -140,6 +140,14 @@ async def test_what_an_answer_takes_is_counted_before_it_is_parsed() -> None:
             await ask(b'{"a": [' + b"[]," * 400 + b"[]]}", memory=share)
         with pytest.raises(MemoryLimit):
             await ask(b'{"a": "' + b"x" * 200_000 + b'"}', memory=share, max_bytes=10**6)
+    with budget.share() as share:
+        small = gzip.compress(b'{"a": [1, 2]}')
+        assert await ask(small, "gzip", memory=share) == {"a": [1, 2]}
+        assert 0 < share.used < 5_000
+        bomb = gzip.compress(b'{"a": "' + b"x" * 900_000 + b'"}')
+        with pytest.raises(MemoryLimit):
+            await ask(bomb, "gzip", memory=share, max_bytes=10**6)
+        assert share.used < 10_000  # it was not unpacked
     assert budget.used == 0
 
 

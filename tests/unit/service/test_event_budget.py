@@ -9,38 +9,15 @@ import pytest
 from jupyter_events import EventLogger
 
 from runicorn_jupyter.api.events import EventSink
+from runicorn_jupyter.remote.fake import FakeClock
 from runicorn_jupyter.service.event_budget import BURST, PER_SECOND, SUMMARY_SECONDS, EventBudget
 
 Event = dict[str, Any]
 
 
-class Clock:
-    """A clock that stands still until it is told to go on."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
-
-    def monotonic(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        waking: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._sleepers.append((self.now + seconds, waking))
-        await waking
-
-    async def advance(self, seconds: float) -> None:
-        await asyncio.sleep(0)  # those who are about to sleep
-        self.now += seconds
-        for due, waking in self._sleepers:
-            if due <= self.now and not waking.done():
-                waking.set_result(None)
-        await asyncio.sleep(0)
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
@@ -49,7 +26,7 @@ def sent() -> list[Event]:
 
 
 @pytest.fixture
-async def emit(clock: Clock, sent: list[Event]) -> EventBudget:
+async def emit(clock: FakeClock, sent: list[Event]) -> EventBudget:
     return EventBudget(
         lambda type, **fields: sent.append({"type": type, **fields}),  # noqa: A006
         monotonic=clock.monotonic,
@@ -68,7 +45,7 @@ def types(sent: list[Event]) -> list[str]:
 
 
 async def test_a_flood_of_runs_is_a_few_events_and_how_many_more(
-    emit: EventBudget, clock: Clock, sent: list[Event]
+    emit: EventBudget, clock: FakeClock, sent: list[Event]
 ) -> None:
     for number in range(19200):
         run(emit, number)
@@ -86,7 +63,9 @@ async def test_a_flood_of_runs_is_a_few_events_and_how_many_more(
     ]
 
 
-async def test_in_the_long_run_so_many_a_second(emit: EventBudget, clock: Clock, sent: list[Event]) -> None:
+async def test_in_the_long_run_so_many_a_second(
+    emit: EventBudget, clock: FakeClock, sent: list[Event]
+) -> None:
     for second in range(60):
         for number in range(300):
             run(emit, 1000 * second + number)
@@ -111,7 +90,7 @@ async def test_each_connection_and_each_kind_has_a_budget_of_its_own(
 
 
 async def test_news_of_a_state_is_late_but_never_lost(
-    emit: EventBudget, clock: Clock, sent: list[Event]
+    emit: EventBudget, clock: FakeClock, sent: list[Event]
 ) -> None:
     for number in range(BURST + 7):
         emit("viewer", connection_id="c1", status=f"s{number}")
@@ -131,7 +110,7 @@ async def test_news_of_a_state_is_late_but_never_lost(
 
 
 async def test_what_is_late_is_superseded_by_what_comes_in_time(
-    emit: EventBudget, clock: Clock, sent: list[Event]
+    emit: EventBudget, clock: FakeClock, sent: list[Event]
 ) -> None:
     for number in range(BURST + 1):
         emit("viewer", connection_id="c1", status=f"s{number}")
@@ -143,7 +122,7 @@ async def test_what_is_late_is_superseded_by_what_comes_in_time(
 
 
 async def test_the_last_word_of_a_connection_is_that_it_is_closed(
-    emit: EventBudget, clock: Clock, sent: list[Event]
+    emit: EventBudget, clock: FakeClock, sent: list[Event]
 ) -> None:
     for number in range(BURST + 1):
         run(emit, number)
@@ -155,7 +134,9 @@ async def test_the_last_word_of_a_connection_is_that_it_is_closed(
     assert types(sent) == []
 
 
-async def test_the_end_says_what_was_held_back(emit: EventBudget, clock: Clock, sent: list[Event]) -> None:
+async def test_the_end_says_what_was_held_back(
+    emit: EventBudget, clock: FakeClock, sent: list[Event]
+) -> None:
     for number in range(BURST + 1):
         run(emit, number)
     sent.clear()
@@ -165,7 +146,7 @@ async def test_the_end_says_what_was_held_back(emit: EventBudget, clock: Clock, 
     assert types(sent) == []
 
 
-async def test_nothing_is_kept_of_connections_that_never_were(emit: EventBudget, clock: Clock) -> None:
+async def test_nothing_is_kept_of_connections_that_never_were(emit: EventBudget, clock: FakeClock) -> None:
     for number in range(200):
         emit("progress", connection_id=f"c{number}", step="connecting")
         await clock.advance(1)
