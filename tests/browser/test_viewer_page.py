@@ -152,3 +152,15 @@ async def test_a_viewer_that_was_stopped_says_so(shimmed: tuple[Proxy, Upstream]
     await expect(page.get_by_role("status")).to_have_text("This viewer was stopped")
     await page.reload()
     await expect(page.get_by_role("status")).to_have_text("This viewer is not there any more; open it again.")
+
+
+async def test_a_jupyter_that_was_started_anew_is_told(shimmed: tuple[Proxy, Upstream], page: Page) -> None:
+    """It knows no capability of before, and lets no page read its answers."""
+    proxy = shimmed[0]
+    proxy.connected.clear()
+    await page.goto(f"{proxy.origin}{proxy.path}/")
+    await expect(page.get_by_role("status")).to_have_text("Reconnecting…")
+    viewers = dict(proxy.capabilities._viewers)
+    proxy.capabilities._viewers.clear()
+    await expect(page.get_by_role("status")).to_have_text("This viewer cannot be found", timeout=60000)
+    proxy.capabilities._viewers.update(viewers)
