@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pygments.lexers.configs import ApacheConfLexer
 from sphinx.errors import ExtensionError
+from sphinx.search.zh import SearchChinese
 
 from runicorn_jupyter import __version__
 
@@ -77,9 +78,32 @@ def _finish(app: Sphinx, failure: Exception | None) -> None:
             raise ExtensionError(f"{page.name} fetches from elsewhere: {found[0]}")
 
 
+class _ChineseSearch(SearchChinese):
+    """Search of Chinese pages by pairs of characters: what is asked for is cut as what is indexed.
+
+    Sphinx cuts the pages by a dictionary (jieba's, where it is installed) and the question not at all. Its
+    stemmer is the English one, but Sphinx 9.0 calls it by the language: there is no ``ChineseStemmer``.
+    """
+
+    language_name = "English"
+    js_splitter_code = r"""
+var splitQuery = query => (query.match(/[\u4e00-\u9fff]+|[A-Za-z0-9_]+/g) || []).flatMap(word =>
+  /^[\u4e00-\u9fff]{3}/.test(word) ? [...word].slice(1).map((next, index) => word[index] + next) : [word]);
+"""
+    _chinese = re.compile("[\u4e00-\u9fff]+")
+
+    def split(self, input: str) -> list[str]:  # noqa: A002  # Sphinx's name
+        """Return pairs of Chinese characters that stand side by side, and the other words."""
+        latin = self.latin1_letters.findall(input)
+        self.latin_terms.update(latin)
+        runs = self._chinese.findall(input)
+        return [run[at : at + 2] for run in runs for at in range(max(1, len(run) - 1))] + latin
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Sphinx calls this first."""
     app.add_lexer("sshconfig", ApacheConfLexer)
+    app.add_search_language(_ChineseSearch)
     app.connect("source-read", _fill)
     app.connect("build-finished", _finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
