@@ -45,7 +45,7 @@ MAX_ROOTS_BYTES = 2**16
 """Of the list of roots as JSON."""
 MAX_RECORDS = 10000
 """Far more than so many environments make; the rest of a longer answer is not looked at."""
-MAX_OUTPUT_BYTES = 2 * 2**20
+MAX_OUTPUT_BYTES = 4 * 2**20
 MAX_CONFIG_BYTES = 65536
 """Of runicorn's ``config.json``; probe.sh reads no more."""
 # The fields that follow each tag of probe.sh, by how many bytes each may have.

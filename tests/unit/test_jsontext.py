@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import runicorn_jupyter
 from runicorn_jupyter.jsontext import MAX_DEPTH, InvalidJson, read_json, read_json_object
+from runicorn_jupyter.remote.bundle import MODULES
 
 SIZE = 2**20
+PACKAGE = Path(runicorn_jupyter.__file__).parent
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
@@ -96,3 +101,24 @@ def test_what_must_be_an_object_is_one(text: str) -> None:
     assert read_json_object('{"a": 1}', max_size=SIZE) == {"a": 1}
     with pytest.raises(InvalidJson, match="not an object"):
         read_json_object(text, max_size=SIZE)
+
+
+# What runs elsewhere has the standard library only; the others read what we wrote, or Jupyter's own words.
+OTHER_READERS = {
+    *(f"remote/{name}.py" for name in MODULES),
+    "ssh/relay_there.py",
+    "proxy/storage.py",  # a page's, with halves of pairs: its own limits and its own error
+    "service/runs.py",  # a cursor of ours
+    "notebook/events.py",
+    "notebook/private_server.py",
+    "notebook/server.py",
+}
+
+
+def test_nothing_else_reads_what_a_remote_says() -> None:
+    readers = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {"json.loads", "json.load"}:
+                readers.add(path.relative_to(PACKAGE).as_posix())
+    assert {name for name in readers if not name.startswith("demo/")} <= {*OTHER_READERS, "jsontext.py"}

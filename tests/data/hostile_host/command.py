@@ -48,8 +48,8 @@ def lie(port):
     records = [
         ["system", NASTY, "boot", NASTY, NASTY, NASTY, "/home/" + NASTY, ""],
         ["python3", NASTY, "Python 3.11.2\x1b[31m"],
-        ["config", '{"a": ' + "[" * 600 + "]" * 600 + "}"],
         ["config", json.dumps(config)],
+        ["config", '{"a": ' + "[" * 600 + "]" * 600 + "}"],
         ["config", "[" * 100000],
         ["viewer", json.dumps({**state(port), "host": NASTY}), process],
         ["viewer", "{" * 100000, process],
