@@ -196,6 +196,7 @@ class ViewerHold:
         self.connection.reconnect_delay_max = min(
             self.connection.reconnect_delay_max, self._lease / RENEWALS_PER_LEASE
         )
+        asked_at = self._clock.sleepless()
         remote = await self._host.start_viewer(
             self.environment,
             self.root,
@@ -203,7 +204,7 @@ class ViewerHold:
             on_step=on_step,
             running=running,
         )
-        self._attach(remote)
+        self._attach(remote, asked_at)
         self._begin_keeping()
 
     async def _replace(
@@ -332,9 +333,9 @@ class ViewerHold:
         is_known = self.state == "crashed" or self.connection.status == "connected"
         return self.health if is_known else "unknown"
 
-    def _attach(self, remote: ViewerClient) -> None:
+    def _attach(self, remote: ViewerClient, asked_at: float) -> None:
         self._remote = remote
-        self._renewed_at = self._clock.sleepless()
+        self._renewed_at = asked_at
         self._believe()
 
     def _believe(self, health: models.ViewerHealth = "healthy") -> None:
@@ -424,11 +425,12 @@ class ViewerHold:
         if not await self.connection.wait_connected(None):
             self._set("stopped")
             return
+        asked_at = self._clock.sleepless()
         state = await self.remote.reattach()
         if state == "crashed":
             await self._restart()
             return
-        self._renewed_at = self._clock.sleepless()
+        self._renewed_at = asked_at
         self._believe("healthy" if state == "running" else "unresponsive")
 
     async def check(self) -> Literal["running", "crashed", "hung"]:
@@ -456,6 +458,7 @@ class ViewerHold:
             return
         self._set("reconnecting")
         log.info("viewer of %s is gone; starting it again", self.connection.connection_id)
+        asked_at = self._clock.sleepless()
         try:
             remote = await self._host.start_viewer(self.environment, self.root, lease_seconds=self._lease)
         except CANNOT_START as exc:
@@ -463,10 +466,11 @@ class ViewerHold:
             self._set("crashed")
         else:
             self._restarted_at = self._clock.monotonic()
-            self._attach(remote)
+            self._attach(remote, asked_at)
 
-    def _renewed(self) -> None:
-        self._renewed_at = self._clock.sleepless()
+    def _renewed(self, asked_at: float) -> None:
+        # Not when the answer came, which may have taken long: the lease has run since about then.
+        self._renewed_at = asked_at
         lived = self._clock.monotonic() - (self._restarted_at or 0.0)
         if self._restarted_at is not None and lived >= self._lease / RENEWALS_PER_LEASE:
             self._restarted_at = None

@@ -43,7 +43,7 @@ class Watch:
     most_seconds
         Between two questions, at most; `CHECK_SECONDS` if that is shorter.
     renewed
-        Called at each answer.
+        Called at each answer, with when it was asked for by the clock that goes on while the machine sleeps.
     silent
         Called when there is none, with ``unresponsive``, or with ``unknown`` if it may be the connection.
     """
@@ -54,7 +54,7 @@ class Watch:
         clock: Clock,
         *,
         most_seconds: float,
-        renewed: Callable[[], None],
+        renewed: Callable[[float], None],
         silent: Callable[[ViewerHealth], None],
     ) -> None:
         self._connection = connection
@@ -121,6 +121,7 @@ class Watch:
     async def _ask(self, line: Lifeline, patience: float) -> bool:
         """Renew; False if the answer takes so long that it is better asked for on another stream."""
         self._questioned.clear()
+        asked_at = self._clock.sleepless()
         renewing = asyncio.create_task(line.renew())
         try:
             if not await self._is_done(renewing, ANSWER_SECONDS) and not await self._doubt(
@@ -130,7 +131,7 @@ class Watch:
             renewing.result()
         finally:
             await cancel(renewing)
-        self._renewed()
+        self._renewed(asked_at)
         return True
 
     async def _doubt(self, renewing: asyncio.Task[None], patience: float) -> bool:

@@ -192,6 +192,20 @@ async def test_a_viewer_whose_lease_ran_out_while_this_side_slept_is_started_aga
     assert len(running.host.processes) == 2
 
 
+async def test_a_lease_runs_from_when_its_renewal_was_sent(running: Held) -> None:
+    """Under load an answer may come long after the viewer's own clock began to run."""
+    await running.clock.advance(100)
+    running.host.viewer.stop()
+    running.hold.question()
+    await running.clock.advance(3)
+    running.host.viewer.cont()
+    await running.clock.advance(0)
+    running.clock.slept = LEASE - 2
+    running.host.viewer.kill()
+    assert await running.after(0) == ("running", "healthy")
+    assert len(running.host.processes) == 2
+
+
 # -- cuts
 
 
