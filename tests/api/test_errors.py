@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -185,19 +186,27 @@ def test_host_not_allowed(limited: World) -> None:
     failed(limited.jupyter.post("connect", host="127.0.0.2"), 403, "host_not_allowed")
 
 
-def test_viewer_start_failed_holds_what_it_printed(world: World, tmp_path: Path) -> None:
+@contextlib.contextmanager
+def _environment_whose_viewer(world: World, folder: Path, does: str) -> Iterator[str]:
+    """Give the name of an environment with this in the place of runicorn's viewer."""
     broken = build("runicorn==0.7.2", "starlette==1.10.0")
-    copy = tmp_path / "broken"
+    copy = folder / "broken"
     subprocess.run(["cp", "-a", str(broken), str(copy)], check=True)
     package = next(copy.glob("lib/python3*/site-packages/runicorn"))
-    (package / "viewer" / "__init__.py").write_text(
-        "def create_app(storage=None):\n    raise RuntimeError('the disk of the viewer is on fire')\n"
-    )
+    (package / "viewer" / "__init__.py").write_text(does)
     add_environments(world.sshd.home, on_fire=copy)
     try:
+        yield "on_fire"
+    finally:
+        (world.sshd.home / ".virtualenvs" / "on_fire").unlink()  # the sshd is the session's
+
+
+def test_viewer_start_failed_holds_what_it_printed(world: World, tmp_path: Path) -> None:
+    does = "def create_app(storage=None):\n    raise RuntimeError('the disk of the viewer is on fire')\n"
+    with _environment_whose_viewer(world, tmp_path, does) as env_name:
         connection_id = world.connect()
         world.jupyter.post("environments/detect", connection_id=connection_id, force_refresh=True)
-        answer = world.jupyter.post("viewer/start", connection_id=connection_id, env_name="on_fire")
+        answer = world.jupyter.post("viewer/start", connection_id=connection_id, env_name=env_name)
         details = failed(answer, 500, "viewer_start_failed")
         assert any("the disk of the viewer is on fire" in line for line in details["log"])
         logs = world.jupyter.get("viewer/logs", connection_id=connection_id, lines=1000).json()
@@ -205,8 +214,36 @@ def test_viewer_start_failed_holds_what_it_printed(world: World, tmp_path: Path)
         world.start(connection_id, "rc072")
         logs = world.jupyter.get("viewer/logs", connection_id=connection_id, lines=1000).json()
         assert not any("on fire" in line for line in logs["logs"])
-    finally:
-        (world.sshd.home / ".virtualenvs" / "on_fire").unlink()  # the sshd is the session's
+
+
+_ENDS_WHEN_SPOKEN_TO = """
+import os, sys
+from fastapi import FastAPI
+from uvicorn.protocols.http import h11_impl
+def leave(*_):
+    print("nobody speaks to me", file=sys.stderr, flush=True)
+    os._exit(3)
+def create_app(storage=None):
+    h11_impl.H11Protocol.connection_made = leave
+    try:
+        from uvicorn.protocols.http import httptools_impl
+    except ImportError:
+        pass
+    else:
+        httptools_impl.HttpToolsProtocol.connection_made = leave
+    return FastAPI()
+"""
+
+
+def test_a_viewer_that_listens_and_ends_again_and_again_has_its_log(world: World, tmp_path: Path) -> None:
+    with _environment_whose_viewer(world, tmp_path, _ENDS_WHEN_SPOKEN_TO) as env_name:
+        connection_id = world.connect()
+        world.jupyter.post("environments/detect", connection_id=connection_id, force_refresh=True)
+        answer = world.jupyter.post("viewer/start", connection_id=connection_id, env_name=env_name)
+        details = failed(answer, 500, "viewer_start_failed")
+        assert "nobody speaks to me" in details["log"]
+        logs = world.jupyter.get("viewer/logs", connection_id=connection_id).json()
+        assert logs["logs"] == details["log"]
 
 
 def test_connection_lost_while_it_is_down(world: World, make_sshd: Callable[..., Sshd]) -> None:
