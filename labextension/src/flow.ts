@@ -150,6 +150,25 @@ export class RemoteFlow {
   }
 
   /**
+   * End the viewer that a connection holds, by force if need be, and start it anew under its URL.
+   *
+   * @throws RunicornError - if it can't be started.
+   */
+  async restartViewer(connectionId: string): Promise<void> {
+    const held = this._store.connection(connectionId)?.viewer;
+    try {
+      await this._client.startViewer(connectionId, held?.env_name ?? '', {
+        remoteRoot: held?.remote_root ?? undefined,
+        autoOpen: false,
+        replace: true
+      });
+    } finally {
+      this._store.clearStep(connectionId);
+      await this._store.refresh();
+    }
+  }
+
+  /**
    * Whether a viewer is to take the place of the one that a connection holds; false if it is that one.
    *
    * @throws Declined - if the person would rather keep the other one.

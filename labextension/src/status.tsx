@@ -34,18 +34,26 @@ function StatusButton(props: { onPress: () => void }): JSX.Element {
   const up = connections.filter(item => item.status === 'connected').length;
   const down = connections.length - up;
   const words = trans._n('%1 Runicorn connection', '%1 Runicorn connections', connections.length);
-  const label = down > 0 ? trans.__('%1, %2 not connected', words, down) : words;
+  const hung = connections.filter(
+    item => item.status === 'connected' && item.viewer?.health === 'unresponsive'
+  ).length;
+  const label = [
+    down > 0 ? trans.__('%1, %2 not connected', words, down) : words,
+    hung > 0 && trans._n('%1 viewer does not answer', '%1 viewers do not answer', hung)
+  ]
+    .filter(Boolean)
+    .join('\n');
   return (
     <button
       type="button"
       className="rj-Status-button"
-      data-down={down > 0 || undefined}
+      data-down={down + hung > 0 || undefined}
       aria-label={label}
       title={label}
       onClick={props.onPress}
     >
       <runicornIcon.react tag="span" elementSize="normal" />
-      {down > 0 && <span className="rj-Dot" aria-hidden />}
+      {down + hung > 0 && <span className="rj-Dot" aria-hidden />}
       <span>{down > 0 ? `${up}/${connections.length}` : connections.length}</span>
     </button>
   );

@@ -218,9 +218,11 @@ export function connectionWord(trans: TranslationBundle, status: ConnectionStatu
   }
 }
 
-/** Say the state of a viewer. */
-export function viewerWord(trans: TranslationBundle, state: ViewerState): string {
+/** Say the state of a viewer; `unresponsive` is one that runs, but does not answer. */
+export function viewerWord(trans: TranslationBundle, state: ViewerState | 'unresponsive'): string {
   switch (state) {
+    case 'unresponsive':
+      return trans.__('Not answering');
     case 'starting':
       return trans.__('Starting…');
     case 'running':

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -329,3 +330,39 @@ async def test_a_viewer_that_a_program_opens_gets_a_tab(lab_page: LabPage, lab: 
     lab.jupyter.post("viewer/start", connection_id=connection, env_name="torch", auto_open=True)
     await expect(lab_page.tab("gpu1 · torch")).to_be_visible()
     await expect(lab_page.viewer.get_by_text("vision/run-0")).to_be_visible()
+
+
+async def test_a_viewer_that_does_not_answer_is_restarted_by_one_click(
+    lab_page: LabPage, lab: LabWorld
+) -> None:
+    """A stopped process: tab, card and status bar say so; the same URL leads to the new one."""
+    page = lab_page.page
+    trouble: list[str] = []
+    page.on("response", lambda answer: trouble.append(answer.url) if answer.status == 409 else None)
+    await lab_page.connect("gpu1")
+    await lab_page.open_viewer()
+    await expect(lab_page.viewer.get_by_text("vision/run-0")).to_be_visible()
+    (connection,) = lab.connections()
+    before = connection["viewer"]
+    os.kill(before["pid"], signal.SIGSTOP)
+    try:
+        await expect(lab_page.overlay).to_contain_text("The viewer of gpu1 · torch does not answer.")
+        await expect(lab_page.tab("gpu1 · torch")).to_have_class(re.compile("rj-mod-unresponsive"))
+        await expect(lab_page.card("gpu1")).to_contain_text("Viewer: Not answering")
+        status = page.locator(".rj-Status-button")
+        await expect(status).to_have_attribute("title", re.compile("1 viewer does not answer"))
+        await lab_page.button("Open viewer").click()
+        await expect(lab_page.panel.get_by_role("alert")).to_have_count(0)
+        await expect(lab_page.button("Restart viewer")).to_be_enabled()
+        await lab_page.picture("lab-unresponsive")
+        await lab_page.overlay.get_by_role("button", name="Restart viewer").click()
+        await expect(lab_page.overlay).to_have_count(0)
+        await expect(lab_page.card("gpu1")).to_contain_text("Viewer: Running")
+        await expect(lab_page.viewer.get_by_text("vision/run-0")).to_be_visible()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(before["pid"], signal.SIGCONT)
+    (connection,) = lab.connections()
+    assert connection["viewer"]["url"] == before["url"]
+    assert connection["viewer"]["pid"] != before["pid"]
+    assert trouble == []

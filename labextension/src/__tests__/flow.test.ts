@@ -155,6 +155,24 @@ test('another viewer is replaced only if the person agrees', async () => {
   assert.deepEqual(person.asked, ['replace', 'replace']);
 });
 
+test('a viewer that does not answer is opened as it is, and restarted in its place', async () => {
+  const hung = { ...VIEWER, health: 'unresponsive' };
+  server.answer('GET connections', connectionWith(hung));
+  await store.refresh();
+  assert.equal((await flow.startViewer('conn_1', 'torch')).url, 'u');
+  assert.ok(!routes().some(route => route.startsWith('POST')));
+  server.answer('POST viewer/start', [200, { success: true, viewer: VIEWER }]);
+  await flow.restartViewer('conn_1');
+  const { body } = server.asked.find(asked => asked.path === 'viewer/start')!;
+  assert.deepEqual(body, {
+    connection_id: 'conn_1',
+    env_name: 'torch',
+    remote_root: '/runs',
+    auto_open: false,
+    replace: true
+  });
+});
+
 test('a crashed viewer is started again without a question', async () => {
   const crashed = { ...VIEWER, status: 'crashed' };
   server.answer('GET connections', connectionWith(crashed));

@@ -277,6 +277,8 @@ test('a viewer’s tab shows what the state says', async () => {
     'reconnecting'
   );
   assert.equal(await kindFor(connection({ viewer: viewer({ status: 'crashed' }) })), 'crashed');
+  const hung = { status: 'running', health: 'unresponsive' } as const;
+  assert.equal(await kindFor(connection({ viewer: viewer(hung) })), 'unresponsive');
   assert.equal(await kindFor(connection({ status: 'disconnected', viewer: viewer() })), 'absent');
   assert.equal(holdsViewer(connection({ viewer: viewer({ status: 'stopped' }) }), at), false);
 });

@@ -3,7 +3,7 @@
 import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import type { IConnection } from '../client.js';
+import type { IConnection, IViewer } from '../client.js';
 import type { Runicorn } from '../model.js';
 import { connectionWord, latencyWord, pipCommand, stepWord, viewerWord } from '../words.js';
 import type { IConnected } from './ConnectForm.js';
@@ -162,11 +162,12 @@ function ViewerLine(props: { connection: IConnection; card: ICard }): JSX.Elemen
   if (!viewer) {
     return null;
   }
+  const state = isHung(viewer) ? 'unresponsive' : viewer.status;
   return (
-    <p className="rj-Viewer" data-status={viewer.status}>
+    <p className="rj-Viewer" data-status={state} role="status">
       <span className="rj-Dot" aria-hidden />
       <span>
-        {trans.__('Viewer: %1', viewerWord(trans, viewer.status))}
+        {trans.__('Viewer: %1', viewerWord(trans, state))}
         <span className="rj-Quiet">
           {viewer.env_name && ` · ${viewer.env_name}`}
           {viewer.status === 'running' &&
@@ -175,6 +176,10 @@ function ViewerLine(props: { connection: IConnection; card: ICard }): JSX.Elemen
       </span>
     </p>
   );
+}
+
+function isHung(viewer: IViewer): boolean {
+  return viewer.status === 'running' && viewer.health === 'unresponsive';
 }
 
 function CardError(props: { card: ICard }): JSX.Element {
@@ -225,6 +230,11 @@ function CardActions(props: { connection: IConnection; card: ICard }): JSX.Eleme
           onClick={card.open}
         >
           {trans.__('Open viewer')}
+        </button>
+      )}
+      {viewer && isHung(viewer) && (
+        <button type="button" className="rj-Button" disabled={!card.isReady} onClick={card.restart}>
+          {trans.__('Restart viewer')}
         </button>
       )}
       {viewer && (

@@ -34,6 +34,8 @@ export interface ICard {
   /** Connect again where the server gave up, and show what was shown. */
   connect: () => void;
   open: () => void;
+  /** End the viewer that does not answer, and start it anew. */
+  restart: () => void;
   stop: () => void;
   disconnect: () => void;
   detect: () => void;
@@ -127,6 +129,7 @@ export function useCard(
     connect: () =>
       void run('connect', async () => onConnected(await connectAgain(runicorn, connection))),
     open: () => void open(),
+    restart: () => void run('open', () => flow.restartViewer(id)),
     stop: () => void run('stop', () => client.stopViewer(id).then(() => store.refresh())),
     disconnect: () =>
       void run('disconnect', () => client.disconnect(id).then(() => store.refresh()))

@@ -149,6 +149,14 @@ export class ViewerFrame extends Panel {
     }
   }
 
+  /** End the viewer that does not answer, and start it anew. */
+  async restart(): Promise<void> {
+    const { view, runicorn } = this;
+    if ('connection' in view) {
+      await runicorn.flow.restartViewer(view.connection.connection_id);
+    }
+  }
+
   handleEvent(event: MessageEvent): void {
     if (event.source === null || event.source !== this._iframe?.contentWindow) {
       return;
@@ -193,15 +201,20 @@ export class ViewerFrame extends Panel {
     const view = viewOf(this.runicorn.store, this.at);
     const changed = view.kind !== this._view.kind;
     this._view = view;
+    const begun = 'connection' in view ? (view.connection.viewer?.started_at ?? '') : '';
     if (
       view.kind === 'running' &&
-      (view.url !== this._url || (changed && this._page !== 'loaded'))
+      (view.url !== this._url ||
+        // Restarted, under the same URL.
+        begun !== this._begun ||
+        (changed && this._page !== 'loaded'))
     ) {
       this._url = view.url;
+      this._begun = begun;
       if (this.isAttached) {
         this._load(view.url);
       }
-    } else if (view.kind === 'absent' || view.kind === 'idle' || view.kind === 'crashed') {
+    } else if (['absent', 'idle', 'starting', 'crashed'].includes(view.kind)) {
       this._unload();
     }
     this.node.dataset.view = view.kind;
@@ -253,6 +266,8 @@ export class ViewerFrame extends Panel {
   private _fragment: string;
   private _isTrusted: boolean;
   private _url = '';
+  /** When the viewer began whose page is shown. */
+  private _begun = '';
   private _timer = 0;
 }
 

@@ -36,6 +36,7 @@ interface IOverlay {
   showLogs: boolean;
   setShowLogs: (show: boolean) => void;
   open: () => void;
+  restart: () => void;
 }
 
 function useOverlay(frame: ViewerFrame): IOverlay {
@@ -58,18 +59,22 @@ function useOverlay(frame: ViewerFrame): IOverlay {
     setShowLogs(false);
   }, [kind]);
 
-  const open = async (): Promise<void> => {
+  const run = async (work: () => Promise<void>): Promise<void> => {
     setBusy(true);
     setError(null);
     try {
-      await frame.open();
+      await work();
     } catch (reason) {
       setError(reason instanceof Declined ? null : reason);
     } finally {
       setBusy(false);
     }
   };
-  return { frame, busy, error, showLogs, setShowLogs, open: () => void open() };
+  return {
+    ...{ frame, busy, error, showLogs, setShowLogs },
+    open: () => void run(() => frame.open()),
+    restart: () => void run(() => frame.restart())
+  };
 }
 
 function OverlayBody(props: { frame: ViewerFrame }): JSX.Element | null {
@@ -86,7 +91,7 @@ function OverlayBody(props: { frame: ViewerFrame }): JSX.Element | null {
     (view.kind === 'running' && page === 'loading');
   const connectionId = 'connection' in view ? view.connection.connection_id : '';
   const step = store.step(connectionId);
-  const seeThrough = view.kind === 'reconnecting' && page === 'loaded';
+  const seeThrough = ['reconnecting', 'unresponsive'].includes(view.kind) && page === 'loaded';
   return (
     <div className="rj-Overlay" data-see-through={seeThrough || undefined}>
       <div className="rj-Overlay-card">
@@ -106,7 +111,7 @@ function OverlayBody(props: { frame: ViewerFrame }): JSX.Element | null {
 }
 
 function OverlayError(props: { overlay: IOverlay }): JSX.Element {
-  const { frame, error, open } = props.overlay;
+  const { frame, error, open, restart } = props.overlay;
   const { runicorn, at } = frame;
   const usePassword = (): void => {
     runicorn.draft({
@@ -122,7 +127,7 @@ function OverlayError(props: { overlay: IOverlay }): JSX.Element {
       reason={error}
       trans={runicorn.trans}
       remedies={{
-        retry: open,
+        retry: frame.view.kind === 'unresponsive' ? restart : open,
         password: usePassword,
         'reload-page': () => location.reload()
       }}
@@ -131,7 +136,7 @@ function OverlayError(props: { overlay: IOverlay }): JSX.Element {
 }
 
 function OverlayActions(props: { overlay: IOverlay }): JSX.Element | null {
-  const { frame, busy, open, showLogs, setShowLogs } = props.overlay;
+  const { frame, busy, open, restart, showLogs, setShowLogs } = props.overlay;
   const { view, page, runicorn } = frame;
   const { trans } = runicorn;
   const button = (label: string, press: () => void, kind = ''): JSX.Element => (
@@ -149,6 +154,13 @@ function OverlayActions(props: { overlay: IOverlay }): JSX.Element | null {
       return button(trans.__('Open viewer'), open, 'rj-mod-primary');
     case 'reconnecting':
       return button(trans.__('Show the connection'), frame.showPanel, 'rj-mod-quiet');
+    case 'unresponsive':
+      return (
+        <>
+          {button(trans.__('Restart viewer'), restart, 'rj-mod-primary')}
+          {button(trans.__('Logs'), () => setShowLogs(!showLogs))}
+        </>
+      );
     case 'crashed':
       return (
         <>
@@ -208,6 +220,11 @@ function wordsOf(frame: ViewerFrame, busy: boolean): [title: string, hint?: stri
       return [
         trans.__('Reconnecting to %1…', at.host),
         trans.__('The viewer goes on as soon as the connection is back.')
+      ];
+    case 'unresponsive':
+      return [
+        trans.__('The viewer of %1 does not answer.', what),
+        trans.__('It may come back by itself. Your training runs are not affected.')
       ];
     case 'crashed':
       return [

@@ -18,6 +18,8 @@ export type View =
   | { kind: 'starting'; connection: IConnection }
   /** The viewer is there. */
   | { kind: 'running'; connection: IConnection; url: string }
+  /** It is there, but it does not answer. */
+  | { kind: 'unresponsive'; connection: IConnection; url: string }
   /** It will be there again. */
   | { kind: 'reconnecting'; connection: IConnection; url: string | null }
   /** Its process is gone. */
@@ -45,7 +47,9 @@ export function viewOf(store: Pick<RemoteStore, 'find' | 'isLoaded'>, at: ICoord
   if (viewer.status === 'crashed') {
     return { kind: 'crashed', connection };
   }
-  return viewer.url !== null && viewer.status === 'running'
-    ? { kind: 'running', connection, url: viewer.url }
-    : { kind: 'starting', connection };
+  if (viewer.url === null || viewer.status !== 'running') {
+    return { kind: 'starting', connection };
+  }
+  const kind = viewer.health === 'unresponsive' ? 'unresponsive' : 'running';
+  return { kind, connection, url: viewer.url };
 }
