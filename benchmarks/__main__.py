@@ -22,6 +22,7 @@ QUESTIONS = [
     "downloads",
     "latency",
     "stalled",
+    "hostile",
     "slow_line",
     "many",
     "growth",

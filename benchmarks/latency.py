@@ -29,7 +29,7 @@ WAYS = {OURS: OURS, PROXY: PROXY, ASIDE: BARE}
 SHARED_ROUNDS = 2
 
 
-def _p99(url: str, headers: dict[str, str]) -> float:
+def p99(url: str, headers: dict[str, str]) -> float:
     """Return the p99, in ms, of a trivial handler of Jupyter's, asked at an even pace."""
     client = load.Client(url, headers)
     client.get()
@@ -79,11 +79,11 @@ def _measure(world: World, ways: dict[str, str], rounds: int, cores: set[int] | 
     def loaded(way: str) -> float:
         _settle()
         with _downloads(**world.way(way, path), cores=cores):
-            return _p99(*(proxy if way == PROXY else ours))
+            return p99(*(proxy if way == PROXY else ours))
 
     def idle() -> float:
         _settle()
-        return _p99(*ours)
+        return p99(*ours)
 
     loads = {name: functools.partial(loaded, way) for name, way in ways.items()}
     samples = interleave({**loads, IDLE: idle}, rounds)

@@ -4,11 +4,13 @@
 
 Prints JSON. ``requests``: keep-alive clients that ask one after the other; answers a second, and the
 latencies' p50 and p99 in ms. ``download``: so many streams of one file at the same time; MiB/s of all.
-``download_on``: the same as load for something else, until it is ended.
+``download_on``: the same as load for something else, until it is ended. ``worst``: each of many requests
+again and again, whatever the answers are, until it is ended.
 """
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import statistics
@@ -186,10 +188,37 @@ def download_on(url: str, headers: dict[str, str], streams: int) -> dict[str, fl
     return {}
 
 
+def worst(asked: list[dict[str, Any]]) -> dict[str, float]:
+    """Send each request (``method``, ``url``, ``headers``, ``body``) on and on; tells when each was sent."""
+    begun = threading.Barrier(len(asked), action=lambda: print("started", flush=True))
+
+    def send(number: int) -> None:
+        request = asked[number]
+        parts = urlsplit(request["url"])
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
+        is_first = True
+        while True:
+            connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=300)
+            try:
+                connection.request(request["method"], target, request.get("body"), request["headers"])
+                if is_first:
+                    begun.wait()
+                    is_first = False
+                connection.getresponse().read()
+            except (OSError, http.client.HTTPException):
+                continue  # refused, or cut off: on and on
+            finally:
+                connection.close()
+
+    _each(len(asked), send)
+    return {}
+
+
 MODES: dict[str, Callable[..., dict[str, float]]] = {
     "requests": requests,
     "download": download,
     "download_on": download_on,
+    "worst": worst,
 }
 
 

@@ -24,7 +24,7 @@ def hostile_env(prefix: Path, like: Path, attack: Path = ATTACK) -> Path:
     like
         An environment with a real runicorn: its dependencies are used, and its metadata.
     attack
-        The folder with ``viewer.py`` and ``attack.js``.
+        The folder with ``viewer.py`` and what that serves.
     """
     subprocess.run([base_python(), "-m", "venv", "--without-pip", prefix], check=True)
     site, real = site_packages(prefix), site_packages(like)
@@ -35,8 +35,8 @@ def hostile_env(prefix: Path, like: Path, attack: Path = ATTACK) -> Path:
     viewer.mkdir(parents=True)
     version = next(real.glob("runicorn-*.dist-info")).name.split("-")[1].removesuffix(".dist")
     (site / "runicorn" / "__init__.py").write_text(f"__version__ = {version!r}\n")
-    shutil.copy(attack / "viewer.py", viewer / "__init__.py")
-    shutil.copy(attack / "attack.js", viewer / "attack.js")
+    for file in attack.glob("*.*"):
+        shutil.copy(file, viewer / ("__init__.py" if file.name == "viewer.py" else file.name))
     return prefix
 
 
