@@ -90,9 +90,9 @@ def mask_text(text: str, is_known: Callable[[str], bool]) -> str:
     def masked(found: re.Match[str]) -> str:
         run = found[0]
         for _ in range(MAX_DECODINGS):
-            if "%" not in run:
+            before, run = run, unquote(run, "latin-1")
+            if run == before:
                 break
-            run = unquote(run, "latin-1")
         for digits in _DIGITS.findall(run.lower()):
             last = len(digits) - CAPABILITY_LENGTH
             if any(is_known(digits[at : at + CAPABILITY_LENGTH]) for at in range(last + 1)):

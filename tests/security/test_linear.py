@@ -19,7 +19,7 @@ import pytest
 import runicorn_jupyter
 from runicorn_jupyter import proxy as proxy_package
 from runicorn_jupyter.http1 import MAX_HEAD_BYTES, BadResponse, Http1Connection
-from runicorn_jupyter.proxy import cache, headers, html, paths, policy, storage
+from runicorn_jupyter.proxy import cache, headers, html, logs, paths, policy, storage
 from runicorn_jupyter.streams import END
 from runicorn_jupyter.streams.memory import MemoryStream
 from tests.security.linear import check_linear
@@ -149,6 +149,11 @@ TABLE: dict[str, tuple[int, Callable[[bytes], object], tuple[bytes, ...]]] = {
         lambda data: policy.may_open_websocket("http://" + data.decode("latin-1"), {"localhost"}),
         (b"a.", b"[:", b":1", *TEXT),
     ),
+    "logs.mask_text": (
+        HEAD,
+        lambda data: logs.mask_text(data.decode("latin-1"), lambda _: False),
+        (b"a", b"%", b"%25", b"%61", b"/" + b"a" * 32, b"a" * 31 + b" "),
+    ),
     "storage.Change": (storage.MAX_PATCH_BYTES, change, JSON),
     "http1, a head": (
         2 * HEAD,
@@ -172,6 +177,7 @@ EXEMPT = {
     "own": "the body is `storage.Change`'s",
     "pages": "the words are this program's, and a title that the person chose",
     "websocket": "compares headers that `http1` has bounded; the bytes themselves are passed on unread",
+    "logs": "`mask_text` is in the list, and is what the others of the module call",
     "origin": "names places for this program; nothing is read",
 }
 
