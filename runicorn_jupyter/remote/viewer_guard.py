@@ -341,7 +341,7 @@ async def _read_json(receive: Receive) -> Dict[str, Any]:
             raise _Refused(413, "The body is too large.")
     try:
         value = json.loads(body.decode("utf-8")) if body else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _Refused(400, "The body is not JSON.") from None
     if not isinstance(value, dict):
         raise _Refused(400, "The body is not an object.")

@@ -133,3 +133,11 @@ async def test_a_ticket_for_control_is_good_for_nothing_else() -> None:
 
 async def test_control_opens_no_websocket() -> None:
     assert (await answer(Lease(5), [], {**scope("renew"), "type": "websocket"}))[0] == 1008
+
+
+@pytest.mark.parametrize("body", [b"[" * 16_000, b"{", b"[]", b"\xff"], ids=["deep", "open", "list", "bytes"])
+async def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
+    lease = Lease(5)
+    status, told = await answer(lease, parts([body]))
+    assert (status, lease.holders()) == (400, {})
+    assert told["error"]
