@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from runicorn_jupyter.errors import SshUnavailable, ViewerStartFailed
+from runicorn_jupyter.errors import RemoteError, SshUnavailable, ViewerStartFailed
 from runicorn_jupyter.remote.commands import boot, process_action, read_log
 from runicorn_jupyter.remote.control import ANSWER_SECONDS, Control, NotTheViewer
 from runicorn_jupyter.remote.lifeline import Lifeline
@@ -150,9 +151,12 @@ class RemoteViewer:
             if outcome != "gone":
                 # Somebody's, perhaps; it is left alone, and one beside it serves us.
                 unfit.append(state.pid)
-        log, _ = await read_log(connection, state, LOG_LINES)
+        log: list[str] = []
+        with contextlib.suppress(RemoteError):  # that the viewer did not start is what has to be said
+            log, _ = await read_log(connection, state, LOG_LINES)
+        hint = "; see its log" if log else ""
         raise ViewerStartFailed(
-            "The viewer ended again and again while it was being started; see its log.", log=log
+            f"The viewer ended again and again while it was being started{hint}.", log=log
         )
 
     @classmethod
