@@ -170,6 +170,7 @@ def test_jupyters_own_log_holds_no_capability(world: World) -> None:
                 pass
     # The log of an answer is written before the next request is answered.
     assert world.jupyter.get("nothing-of-ours").status_code == 404
+    assert world.jupyter.get("connections").status_code == 200
     said = world.jupyter.log.read_text()[before:]
     assert said.count("[capability]") >= 6
     assert "nothing-of-ours" in said

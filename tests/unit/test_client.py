@@ -80,7 +80,13 @@ def test_has_upstreams_methods_with_their_arguments_and_defaults(upstream: type)
         ours = inspect.signature(getattr(RunicornRemoteClient, name)).parameters.values()
         if name == "connect":  # the ssh config may say the user name
             expected[2] = ("username", None, expected[2][2])
-        assert [(p.name, p.default, p.kind) for p in ours] == expected, name
+        own = [
+            p
+            for p in ours
+            if p.kind is p.KEYWORD_ONLY and p.name not in inspect.signature(function).parameters
+        ]
+        assert all(p.default is not p.empty for p in own), name  # upstream's calls work without them
+        assert [(p.name, p.default, p.kind) for p in ours if p not in own] == expected, name
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
