@@ -7,8 +7,7 @@ million columns, and serves pages of nothing but openers; its pages write their 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -51,21 +50,6 @@ def _requests(world: World, connection_id: str, url: str) -> list[dict[str, Any]
     ]
 
 
-@contextmanager
-def _worst(requests: list[dict[str, Any]], cores: set[int]) -> Iterator[None]:
-    """Keep the hostile side at its worst as long as the block runs, on these cores."""
-    process = load.start("worst", asked=requests)
-    try:
-        places.place(process.pid, cores)
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"started\n"
-        yield
-        assert process.poll() is None, "the load ended before the measurement"
-    finally:
-        process.kill()
-        process.wait()
-
-
 def run(world: World, rounds: int = 3) -> list[Answer]:
     """Answer the questions of this module."""
     with ExitStack() as stack:
@@ -89,7 +73,7 @@ def run(world: World, rounds: int = 3) -> list[Answer]:
         cores = stack.enter_context(places.apart([process.pid], there))
 
         def beside(measure: Any) -> float:
-            with _worst(requests, cores):
+            with load.running("worst", cores, asked=requests):
                 return float(measure())
 
         def small() -> float:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import psutil
 
@@ -46,22 +44,6 @@ def p99(url: str, headers: dict[str, str], period: float = PERIOD) -> float:
     return sorted(latencies)[int(len(latencies) * 0.99)]
 
 
-@contextmanager
-def _downloads(url: str, headers: dict[str, str], cores: set[int] | None) -> Iterator[None]:
-    """Keep eight downloads running as long as the block does, on these cores if they are given."""
-    process = load.start("download_on", url=url, headers=headers, streams=STREAMS)
-    try:
-        if cores:
-            places.place(process.pid, cores)
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"started\n"
-        yield
-        assert process.poll() is None, "the downloads ended before the measurement"
-    finally:
-        process.kill()
-        process.wait()
-
-
 def _settle() -> None:
     """Wait until the machine has done what the measurement before has left it to do, or for ten seconds."""
     end = time.monotonic() + SETTLE_SECONDS
@@ -78,7 +60,7 @@ def _measure(world: World, ways: dict[str, str], rounds: int, cores: set[int] | 
 
     def loaded(way: str) -> float:
         _settle()
-        with _downloads(**world.way(way, path), cores=cores):
+        with load.running("download_on", cores, **world.way(way, path), streams=STREAMS):
             return p99(*(proxy if way == PROXY else ours))
 
     def idle() -> float:

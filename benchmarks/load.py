@@ -18,9 +18,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
+
+from benchmarks import places
 
 MIB = 2**20
 
@@ -233,9 +236,28 @@ def run(mode: str, **options: Any) -> dict[str, float]:
     return measured
 
 
-def start(mode: str, **options: Any) -> subprocess.Popen[bytes]:
-    """Start a mode in a process of its own, as load for what is measured meanwhile."""
-    return subprocess.Popen(_command(mode, options), stdout=subprocess.PIPE)
+@contextmanager
+def running(mode: str, cores: set[int] | None = None, **options: Any) -> Iterator[None]:
+    """Keep a mode that goes on without end running as long as the block does, as load for what is measured.
+
+    Parameters
+    ----------
+    mode, options
+        As the module has them.
+    cores
+        Where it runs; None: anywhere.
+    """
+    process = subprocess.Popen(_command(mode, options), stdout=subprocess.PIPE)
+    try:
+        if cores:
+            places.place(process.pid, cores)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"started\n"
+        yield
+        assert process.poll() is None, "the load ended before the measurement"
+    finally:
+        process.kill()
+        process.wait()
 
 
 if __name__ == "__main__":
