@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from tests.api.conftest import World
+from tests.api.envelope import details_of, fields
 from tests.world.environments import build
 from tests.world.jupyter import start_jupyter
 from tests.world.layouts import add_environments
@@ -21,17 +22,7 @@ from tests.world.sshd import Sshd, SshHome, make_key
 
 def failed(answer: requests.Response, status: int, code: str) -> dict[str, Any]:
     """Check the envelope and give its details."""
-    body = answer.json()
-    assert (answer.status_code, body["success"], body["error"]) == (status, False, code), body
-    assert body["message"].endswith((".", "`")) or ": " in body["message"], body["message"]
-    assert "Traceback" not in body["message"]
-    assert set(body) <= {"success", "error", "message", "details"}
-    details: dict[str, Any] = body.get("details", {})
-    return details
-
-
-def fields(details: dict[str, Any]) -> list[str]:
-    return [error["field"] for error in details["errors"]]
+    return details_of(answer.status_code, answer.json(), (status, code))
 
 
 def test_authentication_failed_says_what_the_server_takes(world: World, tmp_path: Path) -> None:

@@ -12,23 +12,14 @@ import pytest
 from tornado.httpclient import HTTPResponse
 from traitlets.config import Config
 
+from tests.api.envelope import details_of, fields
 from tests.world.inprocess import Inside
 from tests.world.sshd import make_key
 
 
 def failed(answer: HTTPResponse, status: int, code: str) -> dict[str, Any]:
     """Check the envelope and give its details."""
-    body = json.loads(answer.body)
-    assert (answer.code, body["success"], body["error"]) == (status, False, code), body
-    assert body["message"].endswith((".", "`")) or ": " in body["message"], body["message"]
-    assert "Traceback" not in body["message"]
-    assert set(body) <= {"success", "error", "message", "details"}
-    details: dict[str, Any] = body.get("details", {})
-    return details
-
-
-def fields(details: dict[str, Any]) -> list[str]:
-    return [error["field"] for error in details["errors"]]
+    return details_of(answer.code, json.loads(answer.body), (status, code))
 
 
 async def test_invalid_parameters_names_the_field(inside: Inside) -> None:

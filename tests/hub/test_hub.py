@@ -90,15 +90,20 @@ def test_bob_gets_nothing_on_alices_server(alice: Alice, bob: Person) -> None:
     assert status["viewer"]["url"] == viewer["url"]
 
 
-def test_alices_connection_is_unknown_on_bobs_server(alice: Alice, bob: Person) -> None:
-    connection_id = alice.connect()
-    assert bob.request("GET", "connections").json()["connections"] == []
+def knows_nothing_of(person: Person, connection_id: str) -> None:
+    """Check that a server has no connection, and that every route with this one's id says so."""
+    assert person.request("GET", "connections").json()["connections"] == []
     for method, path, body in OURS:
         if "{id}" not in path + json.dumps(body):
             continue
         sent = json.loads(json.dumps(body).replace("{id}", connection_id)) if body else None
-        answer = bob.request(method, path.replace("{id}", connection_id), json=sent)
+        answer = person.request(method, path.replace("{id}", connection_id), json=sent)
         assert (answer.status_code, answer.json()["error"]) == (404, "connection_not_found"), path
+
+
+def test_alices_connection_is_unknown_on_bobs_server(alice: Alice, bob: Person) -> None:
+    connection_id = alice.connect()
+    knows_nothing_of(bob, connection_id)
 
 
 def test_alices_events_are_hers(alice: Alice, bob: Person) -> None:
@@ -155,13 +160,7 @@ def test_named_servers_of_one_person_know_nothing_of_each_other(alice: Alice, hu
     connection_id = alice.connect()
     viewer = alice.start(connection_id)
     other = hub.named_server(alice.person, "second")
-    assert other.request("GET", "connections").json()["connections"] == []
-    for method, path, body in OURS:
-        if "{id}" not in path + json.dumps(body):
-            continue
-        sent = json.loads(json.dumps(body).replace("{id}", connection_id)) if body else None
-        answer = other.request(method, path.replace("{id}", connection_id), json=sent)
-        assert (answer.status_code, answer.json()["error"]) == (404, "connection_not_found"), path
+    knows_nothing_of(other, connection_id)
     elsewhere = viewer["url"].replace("/user/alice/", "/user/alice/second/")
     assert other.session.get(elsewhere, timeout=30).status_code == 404
     # It has connections and viewers of its own, below its own prefix; to the same remote they share a viewer.
