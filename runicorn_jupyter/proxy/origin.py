@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runicorn_jupyter.proxy.ahead import Ahead, Habits, RoundTrip
 from runicorn_jupyter.proxy.cache import AssetCache
 from runicorn_jupyter.proxy.pool import Pool, ViewerStopped
-from runicorn_jupyter.proxy.rate import Rate
 from runicorn_jupyter.proxy.storage import StorageFolder, ViewerStorage
 from runicorn_jupyter.streams import ByteStream
+from runicorn_jupyter.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,7 +175,7 @@ class Viewer:
         self.pool = Pool(endpoint.open_stream)
         self.ahead = Ahead(endpoint, self.pool, habits)
         self.websockets = 0
-        self.changes = Rate(CHANGES_PER_SECOND, CHANGES_AT_ONCE)
+        self.changes = TokenBucket(CHANGES_PER_SECOND, CHANGES_AT_ONCE)
         self._waiting: set[asyncio.Task[None]] = set()
         self._storages = {endpoint.partition(): endpoint.storage}
 

@@ -44,7 +44,7 @@ async def answer_own(handler: ViewerHandler, viewer: Viewer) -> None:
 
 async def _keep(handler: ViewerHandler, viewer: Viewer) -> None:
     body = bytes(handler.received)
-    wait = viewer.changes.take(1 + len(body) / CHANGE_BYTES)
+    wait = viewer.changes.take(1 + len(body) // CHANGE_BYTES)
     if wait:
         handler.refuse(
             429,

@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from runicorn_jupyter.token_bucket import TokenBucket
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -67,7 +69,7 @@ class EventBudget:
             self._emit(type, **fields)
             return
         connection = self._connection(name)
-        if connection.take(type if type in COUNTED else "", self._monotonic()):
+        if connection.take(type if type in COUNTED else ""):
             connection.late.pop(type, None)  # which this one supersedes
             self._emit(type, **fields)
             return
@@ -95,11 +97,10 @@ class EventBudget:
     def _connection(self, name: str) -> _Connection:
         if name not in self._connections:
             # A connection that failed is never closed: what has not been used for long is as good as new.
-            now = self._monotonic()
-            idle = [key for key, each in self._connections.items() if each.is_as_new(now)]
+            idle = [key for key, each in self._connections.items() if each.is_as_new]
             for key in idle:
                 del self._connections[key]
-            self._connections[name] = _Connection()
+            self._connections[name] = _Connection(self._monotonic)
         return self._connections[name]
 
     async def _flush_later(self, name: str, connection: _Connection) -> None:
@@ -136,22 +137,20 @@ class EventBudget:
 class _Connection:
     """What is left of one connection's budgets, and what was held back."""
 
+    clock: Callable[[], float]
     host: str | int = ""
     left_out: dict[str, int] = field(default_factory=dict)
     late: dict[str, Fields] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
-    _budgets: dict[str, tuple[float, float]] = field(default_factory=dict)
+    _budgets: dict[str, TokenBucket] = field(default_factory=dict)
 
-    def take(self, kind: str, now: float) -> bool:
+    def take(self, kind: str) -> bool:
         """Use the budget of a kind; tell whether there was something left."""
-        left, at = self._budgets.get(kind, (float(BURST), now))
-        left = min(float(BURST), left + (now - at) * PER_SECOND)
-        enough = left >= 1
-        self._budgets[kind] = (left - enough, now)
-        return enough
+        if kind not in self._budgets:
+            self._budgets[kind] = TokenBucket(PER_SECOND, BURST, self.clock)
+        return not self._budgets[kind].take()
 
-    def is_as_new(self, now: float) -> bool:
-        """Tell whether nothing is held back and all budgets are full."""
-        return self.task is None and all(
-            left + (now - at) * PER_SECOND >= BURST for left, at in self._budgets.values()
-        )
+    @property
+    def is_as_new(self) -> bool:
+        """Whether nothing is held back and all budgets are full."""
+        return self.task is None and all(budget.is_full for budget in self._budgets.values())

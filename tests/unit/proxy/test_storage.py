@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runicorn_jupyter.proxy.origin import CHANGES_AT_ONCE, CHANGES_PER_SECOND
-from runicorn_jupyter.proxy.rate import Rate
 from runicorn_jupyter.proxy.storage import (
     MAX_ENTRIES,
     MAX_STORAGE_BYTES,
@@ -21,6 +20,7 @@ from runicorn_jupyter.proxy.storage import (
     StorageRefused,
     ViewerStorage,
 )
+from runicorn_jupyter.token_bucket import TokenBucket
 from tests.security.linear import count_steps
 from tests.unit.proxy.world import Proxy, Upstream
 
@@ -134,7 +134,7 @@ async def test_a_viewers_pages_may_change_it_so_often(proxy: Proxy) -> None:
     viewer = proxy.capabilities.viewer(proxy.capability)
     assert viewer is not None
     now = 1000.0
-    viewer.changes = Rate(CHANGES_PER_SECOND, CHANGES_AT_ONCE, lambda: now)
+    viewer.changes = TokenBucket(CHANGES_PER_SECOND, CHANGES_AT_ONCE, lambda: now)
     answers = [await proxy.ask(PATH, "POST", body=b"{}") for _ in range(CHANGES_AT_ONCE + 10)]
     assert [answer.status for answer in answers] == [204] * CHANGES_AT_ONCE + [429] * 10
     assert (answers[-1].status, answers[-1].headers["Retry-After"]) == (429, "1")
