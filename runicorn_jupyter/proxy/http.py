@@ -116,7 +116,7 @@ class ViewerHandler(RequestHandler):
             # the next request on it, another one's in a hub's proxy, would be lost. So only if need be.
             self._refused = refused
             if self._has_body:
-                self.refuse(refused.status, refused.code, refused.message)
+                await self.refuse(refused.status, refused.code, refused.message)
             return
         if self._has_body and not self._is_reserved:
             await self._guarded(self._relayed().open())
@@ -133,7 +133,7 @@ class ViewerHandler(RequestHandler):
         if self._finished:
             return
         if self._refused is not None:
-            self.refuse(self._refused.status, self._refused.code, self._refused.message)
+            await self.refuse(self._refused.status, self._refused.code, self._refused.message)
         elif self._is_reserved:
             await self._guarded(answer_own(self, self._live()))
         elif is_websocket(self.request):
@@ -144,24 +144,29 @@ class ViewerHandler(RequestHandler):
     async def _websocket(self, viewer: Viewer) -> None:
         """Relay a WebSocket, if the viewer has not too many: what its pages ask for needs streams too."""
         if viewer.websockets >= MAX_WEBSOCKETS:
-            self.refuse(429, "too_many_requests", "This viewer has too many WebSockets open.", retry_after=10)
+            message = "This viewer has too many WebSockets open."
+            await self.refuse(429, "too_many_requests", message, retry_after=10)
             return
         viewer.websockets += 1
         try:
-            await relay_websocket(self, viewer, self.target)
+            refused = await relay_websocket(self, viewer, self.target)
         finally:
             viewer.websockets -= 1
+        if refused is not None:  # not before: what is held back takes no place
+            await self.refuse(*refused)
 
     get = head = post = put = patch = delete = allow_unauthenticated(_any)
 
     @allow_unauthenticated
-    def options(self, *_: str) -> None:
+    async def options(self, *_: str) -> None:
         """Answer a preflight: a sandboxed page's requests are all cross-origin."""
         self._is_read = True
         if self._finished:
             return
         if self._refused is not None:
-            self.refuse(self._refused.status, self._refused.code, self._refused.message)
+            await self.refuse(self._refused.status, self._refused.code, self._refused.message)
+            return
+        if not await self.may_answer():
             return
         for name, value in PREFLIGHT_HEADERS.items():
             self.set_header(name, value)
@@ -187,9 +192,11 @@ class ViewerHandler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer what nobody expected, without a word of why."""
         if status_code == 405:
-            self.refuse(405, "invalid_parameters", "A viewer takes no request by this method.")
+            self._answer_error(405, "invalid_parameters", "A viewer takes no request by this method.")
             return
-        self.refuse(status_code, "internal_error", "The viewer's proxy failed; see the Jupyter server's log.")
+        self._answer_error(
+            status_code, "internal_error", "The viewer's proxy failed; see the Jupyter server's log."
+        )
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Log without the URL, which holds the capability."""
@@ -284,6 +291,7 @@ class ViewerHandler(RequestHandler):
         """
         worker = asyncio.current_task()
         self._worker = worker if ends_with_browser else None
+        failed: tuple[int, str, str] | None = None
         try:
             await work
         except asyncio.CancelledError:
@@ -295,19 +303,21 @@ class ViewerHandler(RequestHandler):
             self._drop()
         except (BadResponse, LeavesPrefix, UnsupportedHtml) as exc:
             log.warning("%s: the viewer's answer was refused: %s", self.summary, exc)
-            self.fail(502, "bad_gateway", "The viewer's answer could not be passed on.")
+            failed = 502, "bad_gateway", "The viewer's answer could not be passed on."
         except TimeoutError:
             self._live().endpoint.question()
-            self.fail(504, "gateway_timeout", "The viewer did not answer in time.")
+            failed = 504, "gateway_timeout", "The viewer did not answer in time."
         except ConnectionTimeout:  # its own status, 408, would make browsers send the request again
-            self.fail(504, "unreachable", "The server of the viewer did not answer in time.")
+            failed = 504, "unreachable", "The server of the viewer did not answer in time."
         except RemoteError as exc:
-            self.fail(exc.status, exc.code, exc.message)
+            failed = exc.status, exc.code, exc.message
         except OSError as exc:
             log.info("%s: the viewer cannot be reached: %s", self.summary, exc)
-            self.fail(502, "unreachable", "Nothing answers where the viewer was.")
+            failed = 502, "unreachable", "Nothing answers where the viewer was."
         finally:
             self._worker = None
+        if failed is not None:
+            await self._fail(*failed)
 
     def _relayed(self) -> Relay:
         if self.relay is None:
@@ -333,7 +343,7 @@ class ViewerHandler(RequestHandler):
         self._log()
         return stream
 
-    def fail(self, status: int, code: str, message: str) -> None:
+    async def _fail(self, status: int, code: str, message: str) -> None:
         """Answer with an error; where the answer has begun, break it off, lest it passes for whole."""
         if self.relay is not None:
             self.relay.abort()
@@ -342,9 +352,22 @@ class ViewerHandler(RequestHandler):
         if self._headers_written:
             self.detach().close()
             return
-        self.refuse(status, code, message)
+        await self.refuse(status, code, message)
 
-    def refuse(self, status: int, code: str, message: str, *, retry_after: int | None = None) -> None:
+    async def may_answer(self) -> bool:
+        """Wait until an answer of the proxy's own may go out; without one, the connection is closed."""
+        throttle = self.viewer.answers if self.viewer is not None else self.capabilities.answers
+        if await throttle.wait() and not self._left:
+            return True
+        self._drop()
+        return False
+
+    async def refuse(self, status: int, code: str, message: str, *, retry_after: int | None = None) -> None:
+        """Answer with an error, held back where there were many of late."""
+        if await self.may_answer():
+            self._answer_error(status, code, message, retry_after=retry_after)
+
+    def _answer_error(self, status: int, code: str, message: str, *, retry_after: int | None = None) -> None:
         """Answer with an error, as a page to people and as JSON to programs."""
         location = self._headers.get("Location")
         self.clear()

@@ -15,6 +15,7 @@ from runicorn_jupyter.proxy.ahead import Ahead, Habits, RoundTrip
 from runicorn_jupyter.proxy.cache import AssetCache
 from runicorn_jupyter.proxy.pool import Pool, ViewerStopped
 from runicorn_jupyter.proxy.storage import StorageFolder, ViewerStorage
+from runicorn_jupyter.proxy.throttle import Throttle
 from runicorn_jupyter.streams import ByteStream
 from runicorn_jupyter.token_bucket import TokenBucket
 
@@ -164,6 +165,8 @@ class Viewer:
 
     Attributes
     ----------
+    answers
+        Holds back what the proxy answers by itself.
     changes
         How often its pages may change their storage.
     websockets
@@ -174,6 +177,7 @@ class Viewer:
         self.endpoint = endpoint
         self.pool = Pool(endpoint.open_stream)
         self.ahead = Ahead(endpoint, self.pool, habits)
+        self.answers = Throttle()
         self.websockets = 0
         self.changes = TokenBucket(CHANGES_PER_SECOND, CHANGES_AT_ONCE)
         self._waiting: set[asyncio.Task[None]] = set()
@@ -232,6 +236,8 @@ class Capabilities:
     ----------
     assets
         The viewers' static files; none are kept unless `viewer_handlers` says so.
+    answers
+        Holds back what is answered below capabilities that stand for no viewer.
     """
 
     def __init__(self, storages: StorageFolder | None = None) -> None:
@@ -240,6 +246,7 @@ class Capabilities:
         self._habits: OrderedDict[str, Habits] = OrderedDict()
         self._ended: OrderedDict[str, None] = OrderedDict()
         self.assets = AssetCache(0)
+        self.answers = Throttle()
 
     async def storage(self, viewer: ViewerView, root: str | None) -> ViewerStorage:
         """Give the ``localStorage`` of a viewer's storage root, as it was left.

@@ -35,18 +35,20 @@ async def answer_own(handler: ViewerHandler, viewer: Viewer) -> None:
         await _keep(handler, viewer)
     elif asked == ("GET", "wait"):
         state = await _wait(viewer, handler.limits.wait_seconds)
+        if not await handler.may_answer():
+            return
         handler.set_header("Cache-Control", "no-store")
         handler.set_header("Content-Type", "application/json")
         handler.finish(json.dumps({"state": state}))
     else:
-        handler.refuse(404, "not_found", "Nothing is there.")
+        await handler.refuse(404, "not_found", "Nothing is there.")
 
 
 async def _keep(handler: ViewerHandler, viewer: Viewer) -> None:
     body = bytes(handler.received)
     wait = viewer.changes.take(1 + len(body) // CHANGE_BYTES)
     if wait:
-        handler.refuse(
+        await handler.refuse(
             429,
             "too_many_requests",
             "Not kept yet: this viewer's page changes its settings too often.",
@@ -60,7 +62,7 @@ async def _keep(handler: ViewerHandler, viewer: Viewer) -> None:
         viewer.storage.apply(change)
     except StorageRefused as exc:
         status = 413 if isinstance(exc, StorageFull) else 400
-        handler.refuse(status, "invalid_parameters", f"Not kept: {exc}.")
+        await handler.refuse(status, "invalid_parameters", f"Not kept: {exc}.")
         return
     handler.clear_header("Content-Type")
     handler.set_status(204)

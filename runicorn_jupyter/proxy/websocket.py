@@ -48,7 +48,7 @@ def is_websocket(request: HTTPServerRequest) -> bool:
     )
 
 
-async def relay_websocket(handler: ViewerHandler, viewer: Viewer, target: str) -> None:
+async def relay_websocket(handler: ViewerHandler, viewer: Viewer, target: str) -> tuple[int, str, str] | None:
     """Open the WebSocket at the viewer, agree to it here, and pass bytes until one side ends.
 
     Parameters
@@ -59,28 +59,27 @@ async def relay_websocket(handler: ViewerHandler, viewer: Viewer, target: str) -
         The other side.
     target
         Path and query.
+
+    Returns
+    -------
+    tuple of int, str and str, or None
+        Status, code and message to refuse it with, where it was not opened.
     """
     origin = handler.request.headers.get("Origin")
     hosts = {handler.request.host, handler.own_origin.partition("://")[2]}
     if not may_open_websocket(origin, hosts):
-        handler.refuse(403, "forbidden", "A WebSocket opens from the viewer's own page only.")
-        return
+        return 403, "forbidden", "A WebSocket opens from the viewer's own page only."
     key = handler.request.headers.get("Sec-WebSocket-Key", "")
     if handler.request.headers.get("Sec-WebSocket-Version") != "13" or not _is_key(key):
-        handler.refuse(400, "invalid_parameters", "This is not a WebSocket of version 13.")
-        return
+        return 400, "invalid_parameters", "This is not a WebSocket of version 13."
     async with asyncio.timeout(handler.limits.first_byte_seconds):
         connection = await viewer.pool.acquire(repeatable=False)
     try:
         async with asyncio.timeout(handler.limits.first_byte_seconds):
             head = await _ask(handler, viewer, connection, target)
         if head.status != SWITCHING_PROTOCOLS:
-            handler.refuse(
-                head.status if 400 <= head.status < 500 else 502,
-                "bad_gateway",
-                "The viewer did not open the WebSocket.",
-            )
-            return
+            status = head.status if 400 <= head.status < 500 else 502
+            return status, "bad_gateway", "The viewer did not open the WebSocket."
         answer = _agree(handler, head, key)
         browser = handler.detach()
         try:
@@ -91,6 +90,7 @@ async def relay_websocket(handler: ViewerHandler, viewer: Viewer, target: str) -
     finally:
         connection.close()
         viewer.pool.release(connection)
+    return None
 
 
 async def _ask(handler: ViewerHandler, viewer: Viewer, connection: Http1Connection, target: str) -> Head:
