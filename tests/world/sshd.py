@@ -2,8 +2,8 @@
 
 Each instance has its own configuration, host key, client key, remote home and log. What an
 sshd takes from the system's user database (home, shell, password) is replaced where this
-process may make a mount namespace (root): ``/etc/passwd`` and ``/etc/shadow`` of the sshd and
-of all that it starts are private copies, so that ``~``, ``$HOME``, the working directory and the
+process may make a mount namespace (root): the sshd and all that it starts have an ``/etc`` of
+their own, with a private ``passwd`` and ``shadow``, so that ``~``, ``$HOME``, the working directory and the
 login shell are really those of the instance. Elsewhere ``SetEnv HOME=…`` is the nearest
 thing (the working directory of a command then stays the real home); ``Sshd.relocated`` tells
 which, and tests that need a private shell or password skip without it.
@@ -37,8 +37,18 @@ MARK = "RUNICORN_TEST_SSHD"
 START_SECONDS = 60.0
 Option = str | int | list[str]
 
-# Read by sh, not formatted: paths come as arguments.
-_ENTER = 'mount --bind "$1" /etc/passwd && mount --bind "$2" /etc/shadow && shift 2 && exec "$@"'
+# Read by sh, not formatted: paths come as arguments. A file that is mounted over /etc/passwd itself would be
+# gone as soon as useradd replaces that of the machine, so all of /etc is another: links into the real one.
+ENTER_ETC = """
+set -e
+mount --bind /etc "$1"
+mount -t tmpfs -o mode=755 tmpfs /etc
+ln -s "$1"/.[!.]* "$1"/* /etc/
+cp --remove-destination -p "$2" /etc/passwd
+cp --remove-destination -p "$3" /etc/shadow
+shift 3
+exec "$@"
+"""
 
 
 def sshd_program() -> str | None:
@@ -219,8 +229,10 @@ class Sshd:
         assert program is not None
         command = [program, "-D", "-e", "-f", str(self.config())]
         if self.relocated:
-            files = [str(self.root / "passwd"), str(self.root / "shadow")]
-            command = ["unshare", "--mount", "sh", "-c", _ENTER, "sh", *files, *command]
+            own = self.root / "etc"  # where the machine's own stays to be seen
+            own.mkdir(exist_ok=True)
+            paths = [str(own), str(self.root / "passwd"), str(self.root / "shadow")]
+            command = ["unshare", "--mount", "sh", "-c", ENTER_ETC, "sh", *paths, *command]
         if self.network:
             command = ["nsenter", f"--net=/run/netns/{self.network}", *command]
         return command
