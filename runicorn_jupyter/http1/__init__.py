@@ -5,6 +5,7 @@ from runicorn_jupyter.http1.connection import (
     SWITCHING_PROTOCOLS,
     BadResponse,
     ClosedEarly,
+    EndedEarly,
     Head,
     Http1Connection,
 )
@@ -14,6 +15,7 @@ __all__ = [
     "SWITCHING_PROTOCOLS",
     "BadResponse",
     "ClosedEarly",
+    "EndedEarly",
     "Head",
     "Http1Connection",
 ]

@@ -36,7 +36,11 @@ class BadResponse(Exception):
     """What came from the server is not an HTTP response that can be passed on."""
 
 
-class ClosedEarly(BadResponse):
+class EndedEarly(BadResponse):
+    """The server closed the connection before the end of a response."""
+
+
+class ClosedEarly(EndedEarly):
     """The server closed the connection before the first byte of a response."""
 
 
@@ -188,6 +192,8 @@ class Http1Connection:
         ------
         ClosedEarly
             If the connection closed before anything came.
+        EndedEarly
+            If it closed before the end of the headers.
         BadResponse
             If it is not HTTP/1, or framed in a way that two readers could read differently.
         """
@@ -195,7 +201,7 @@ class Http1Connection:
             if not await self._feed():
                 if not self._received:
                     raise ClosedEarly("closed before an answer")
-                raise BadResponse("closed inside the headers")
+                raise EndedEarly("closed inside the headers")
         self._head = self._check_head()
         self._done = not self._head.has_body
         return self._head
@@ -205,8 +211,10 @@ class Http1Connection:
 
         Raises
         ------
+        EndedEarly
+            If the connection closes before the end of the body.
         BadResponse
-            If it ends early, or its framing is broken.
+            If the body's framing is broken.
         """
         message = self._message
         while not self._done:
@@ -220,7 +228,7 @@ class Http1Connection:
                 self._done = True
             elif not await self._feed():
                 if self._head is None or not self._head.ends_with_stream:
-                    raise BadResponse("the body ended early")
+                    raise EndedEarly("the body ended early")
                 self._done = True
         return END
 
@@ -243,8 +251,8 @@ class Http1Connection:
 
         Raises
         ------
-        BadResponse
-            If the body ends early.
+        EndedEarly
+            If the connection closes before the end of the body.
         ConnectionError
             If the other side of the socket is gone; ConnectionLost if the viewer's is.
         """
@@ -253,7 +261,7 @@ class Http1Connection:
         try:
             await self.stream.send_to(sock, self._head.content_length - self._given, stall_seconds)
         except EOFError as exc:
-            raise BadResponse("the body ended early") from exc
+            raise EndedEarly("the body ended early") from exc
         self._message.complete = self._done = True
 
     @property

@@ -7,7 +7,7 @@ import json
 import zlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from runicorn_jupyter.http1 import BadResponse, Http1Connection
+from runicorn_jupyter.http1 import BadResponse, EndedEarly, Http1Connection
 from runicorn_jupyter.jsontext import InvalidJson, count_values, estimate_memory, read_json_object
 from runicorn_jupyter.remote.viewer_guard import CONTROL_PATH, Purpose, Ticket
 from runicorn_jupyter.streams import END
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.remote.memory import MemoryShare
     from runicorn_jupyter.streams import ByteStream
 
-__all__ = ["Control", "NotTheViewer"]
+__all__ = ["Control", "NotTheViewer", "Unanswered"]
 
 T = TypeVar("T")
 
@@ -38,6 +38,10 @@ ANSWER_SECONDS = 10.0
 
 class NotTheViewer(ConnectionError):
     """What listens there has not proven to be our viewer, or does not talk as it does."""
+
+
+class Unanswered(NotTheViewer):
+    """The stream ended before the end of an answer, as it does when the viewer ends meanwhile."""
 
 
 class Control:
@@ -112,6 +116,8 @@ class Control:
 
         Raises
         ------
+        Unanswered
+            If the stream ends before the end of the answer.
         NotTheViewer
             If the answer is no such viewer's; what listens there has learned nothing then.
         TimeoutError
@@ -131,6 +137,8 @@ class Control:
                 await connection.send_request("POST", target, headers, data)
                 head = await connection.read_head()
                 answer = await self._read_body(max_bytes, memory)
+        except EndedEarly as error:
+            raise Unanswered(f"what listens there ended the stream: {error}") from error
         except BadResponse as error:
             raise NotTheViewer(f"what listens there does not answer as a viewer does: {error}") from error
         if not ticket.is_proven_by(head.get):

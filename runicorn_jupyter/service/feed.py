@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import ConnectionLost, NotFound, RemoteError, SshUnavailable
 from runicorn_jupyter.remote.clock import SystemClock
-from runicorn_jupyter.remote.control import NotTheViewer
+from runicorn_jupyter.remote.control import NotTheViewer, Unanswered
 from runicorn_jupyter.remote.runs import (
     MAX_METRIC_VALUES,
     MAX_METRICS_BYTES,
@@ -306,7 +306,7 @@ class RunFeed:
             self._problem = _problem("connection_lost", f"The SSH connection to {host} is down.")
         elif isinstance(exc, RemoteError):
             self._problem = _problem(exc.code, exc.message)
-        elif isinstance(exc, NotTheViewer | ValueError):
+        elif isinstance(exc, NotTheViewer | ValueError) and not isinstance(exc, Unanswered):
             self._problem = _problem(
                 "viewer_answer_invalid", f"The viewer on {host} gives no list of runs; stop and start it."
             )

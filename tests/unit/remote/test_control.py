@@ -17,7 +17,13 @@ from pydantic import SecretStr
 from runicorn_jupyter.errors import MemoryLimit
 from runicorn_jupyter.jsontext import read_json_object
 from runicorn_jupyter.remote import control as control_module
-from runicorn_jupyter.remote.control import MAX_ANSWER_BYTES, MAX_LOOP_BYTES, Control, NotTheViewer
+from runicorn_jupyter.remote.control import (
+    MAX_ANSWER_BYTES,
+    MAX_LOOP_BYTES,
+    Control,
+    NotTheViewer,
+    Unanswered,
+)
 from runicorn_jupyter.remote.memory import MemoryBudget
 from runicorn_jupyter.remote.viewer_guard import PROOF_HEADER, Ticket
 from runicorn_jupyter.streams.memory import MemoryStream
@@ -82,7 +88,7 @@ async def test_an_end_before_the_answers_is_an_error_wherever_it_comes() -> None
         asking = asyncio.ensure_future(control.ask("info"))
         stream.feed(response_to(await request_on(stream), b'{"a": 1}')[:at])
         stream.feed_end()
-        with pytest.raises(NotTheViewer):
+        with pytest.raises(Unanswered):
             await asking
 
 

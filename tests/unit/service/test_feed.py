@@ -12,7 +12,7 @@ import pytest
 
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import ConnectionLost, MemoryLimit, NotFound, SshUnavailable
-from runicorn_jupyter.remote.control import NotTheViewer
+from runicorn_jupyter.remote.control import NotTheViewer, Unanswered
 from runicorn_jupyter.remote.fake import FakeClock, FakeHost
 from runicorn_jupyter.remote.hold import ViewerHold
 from runicorn_jupyter.remote.memory import MemoryBudget
@@ -273,9 +273,10 @@ async def test_a_connection_that_ends_for_good_ends_the_watch(world: World) -> N
         (NotTheViewer("a stranger"), "viewer_answer_invalid"),
         (SshUnavailable("No room."), "ssh_unavailable"),
         (ConnectionResetError(), "viewer_not_responding"),
+        (Unanswered("closed before an answer"), "viewer_not_responding"),
         (ZeroDivisionError(), "internal_error"),
     ],
-    ids=["empty", "form", "stranger", "remote", "reset", "unforeseen"],
+    ids=["empty", "form", "stranger", "remote", "reset", "ended", "unforeseen"],
 )
 async def test_an_answer_that_is_none_is_told_and_asked_for_ever_more_seldom(
     world: World, lie: Any, code: str
