@@ -6,7 +6,7 @@ import threading
 
 from benchmarks.harness import OURS, Answer, interleave, stopwatch, until
 from benchmarks.upstream import NAME, Upstream, upstream
-from benchmarks.world import World, answers
+from benchmarks.world import ASYNCSSH, World, answers
 
 BY_HAND = "ssh -L + runicorn viewer"
 LOOK_SECONDS = 1.5
@@ -92,9 +92,15 @@ def adopting(world: World, rounds: int = 5) -> list[Answer]:
             assert answers(f"http://127.0.0.1:{port}/api/health", world.ticket("api/health"))
             return elapsed()
 
-    ours(), forward()
+    def asyncssh() -> float:
+        with stopwatch() as elapsed:
+            port = world.asyncssh.forward(remote_port)
+            assert answers(f"http://127.0.0.1:{port}/api/health", world.ticket("api/health"))
+            return elapsed()
+
+    ours(), forward(), asyncssh()
     starts.clear()
-    samples = interleave({OURS: ours, FORWARD: forward}, rounds)
+    samples = interleave({OURS: ours, FORWARD: forward, ASYNCSSH: asyncssh}, rounds)
     return [
         Answer("connect + adopt + first answer", samples, "ms"),
         Answer("start that adopts a running viewer", {OURS: starts}, "ms", bound=100),

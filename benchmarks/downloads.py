@@ -1,4 +1,4 @@
-"""A 64 MiB file of one viewer by three ways, with one stream and with eight."""
+"""A 64 MiB file of one viewer by four ways, with one stream and with eight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small JSON answers of one viewer by three ways: how many a second, and how soon one comes."""
+"""Small JSON answers of one viewer by four ways: how many a second, and how soon one comes."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from urllib.parse import quote, urlsplit
 
 import psutil
 
+from benchmarks.asyncssh_peer import AsyncsshPeer
 from benchmarks.harness import OURS, until
 from runicorn_jupyter.remote.viewer_guard import Ticket
 from tests.world.environments import Trainer, build
@@ -32,7 +33,8 @@ ENVIRONMENT = "train"
 MIB = 2**20
 
 PROXY, BARE = "jupyter-server-proxy", "ssh -L"
-WAYS = (OURS, PROXY, BARE)
+ASYNCSSH = "asyncssh"
+WAYS = (OURS, PROXY, BARE, ASYNCSSH)
 """The ways to one viewer: ours, and the peers'."""
 
 
@@ -253,6 +255,11 @@ class World:
             end_viewer(remote_port)
 
     @functools.cached_property
+    def asyncssh(self) -> AsyncsshPeer:
+        """The process of asyncssh that the ways lead through; it is connected anew by each ``forward``."""
+        return self._stack.enter_context(AsyncsshPeer.running(self.sshd, self.home.known_hosts))
+
+    @functools.cached_property
     def viewer(self) -> dict[str, Any]:
         """One viewer of ours that runs as long as the world: the same for all ways that lead to it."""
         connection_id = self.connect()
@@ -279,6 +286,7 @@ class World:
             OURS: (self.viewer["url"], {}),
             PROXY: (f"{url}proxy/{port}/", {"Authorization": f"token {token}"}),
             BARE: (f"http://127.0.0.1:{port}/", {}),
+            ASYNCSSH: (f"http://127.0.0.1:{self.asyncssh.forward(self.viewer['remote_port'])}/", {}),
         }
 
     def way(self, name: str, path: str) -> dict[str, Any]:
