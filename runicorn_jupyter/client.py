@@ -243,7 +243,7 @@ class RunicornRemoteClient(RunsClient):
         env_name
             An environment's name, prefix or interpreter.
         remote_root
-            The folder of the runs; default: the environment's ``storage_root``.
+            The storage root; default: the environment's ``storage_root``.
         auto_open
             Let JupyterLab, or else the browser, show it.
         replace

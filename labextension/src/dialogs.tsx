@@ -185,7 +185,7 @@ export class DialogQuestions implements IQuestions {
         <>
           <p>
             {trans.__(
-              'A document that is not trusted, or a command with a server in it, asks for this. Connect only if you know this server and folder.'
+              'A document that is not trusted, or a command with a server in it, asks for this. Connect only if you know this server and storage root.'
             )}
           </p>
           <Facts
@@ -194,7 +194,7 @@ export class DialogQuestions implements IQuestions {
               [trans.__('User name'), shown(at.username ?? alias?.username ?? fromConfig)],
               [trans.__('Port'), shown(String(at.port ?? alias?.port ?? fromConfig))],
               [
-                trans.__('Folder of the runs'),
+                trans.__('Storage root'),
                 shown(at.remote_root ?? trans.__('as the environment says'))
               ],
               [trans.__('Environment'), shown(at.env_name ?? trans.__('the one that you choose'))]

@@ -22,7 +22,7 @@ class ViewerStartRequest(ConnectionQuery):
 
     env_name: Text
     remote_root: Text | None = Field(
-        None, description="Absolute or ~/…; default: the environment's storage_root."
+        None, description="The storage root: absolute or ~/…; default: the environment's."
     )
     auto_open: bool = Field(True, strict=True, description="Tell the front ends to show it.")
     replace: bool = Field(

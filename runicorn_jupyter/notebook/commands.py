@@ -122,7 +122,7 @@ class Commands:
         name
             The connection's; see `NotebookSession.find`.
         env, root
-            The environment and the folder of the runs; ``None`` takes what runs, what was opened there
+            The environment and the storage root; ``None`` takes what runs, what was opened there
             last, or the only choice.
         height
             Of the frame, in CSS pixels; default: `DEFAULT_HEIGHT`.

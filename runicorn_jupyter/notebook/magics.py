@@ -43,7 +43,7 @@ class RunicornMagics(Magics):
     @argument("--password", action="store_true", help="ask for a password at a hidden prompt")
     @argument("--timeout", type=float, default=30, help="seconds for all of connecting (default 30)")
     @argument("--env", help="also start the viewer in this environment and show it")
-    @argument("--root", metavar="DIR", help="the folder of the runs on the remote; goes with --env")
+    @argument("--root", metavar="DIR", help="the storage root on the remote; goes with --env")
     @argument("--height", type=int, help=_HEIGHT)
     @argument("--name", help="what to call this connection in later magics (default: HOST)")
     @line_magic
@@ -75,7 +75,7 @@ class RunicornMagics(Magics):
     @argument(
         "env", nargs="?", help="the environment; needless while a viewer runs, or only one has runicorn"
     )
-    @argument("--root", metavar="DIR", help="the folder of the runs on the remote")
+    @argument("--root", metavar="DIR", help="the storage root on the remote")
     @argument("--height", type=int, help=_HEIGHT)
     @argument("--name", help=_NAME)
     @argument("--restart", action="store_true", help="end the viewer that runs, by force if need be, first")

@@ -213,9 +213,9 @@ async def test_a_viewer_that_is_replaced_ends_or_does_not_show_up(
     await lab_page.connect("gpu1")
     await lab_page.open_viewer()
     dialog = page.get_by_role("dialog")
-    folder = lab_page.field("Folder of the runs")
-    if not await folder.is_visible():  # it is open already where a folder is offered: the last one
-        await lab_page.panel.get_by_text("Storage folder").click()
+    folder = lab_page.field("Storage root")
+    if not await folder.is_visible():  # it is open already where a root is offered: the last one
+        await lab_page.panel.get_by_text("Another storage root").click()
     await folder.fill(str(tmp_path))
     await lab_page.button("Open viewer").click()
     await expect(dialog.get_by_role("button", name="Keep it")).to_be_focused()

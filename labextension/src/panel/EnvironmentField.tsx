@@ -89,7 +89,7 @@ function Facts(props: { environment: IEnvironment; trans: TranslationBundle }): 
   );
 }
 
-/** Where the runs are, folded away: the environment knows it as a rule. */
+/** The storage root, folded away: the environment knows it as a rule. */
 export function StorageField(props: {
   value: string;
   environment: IEnvironment | undefined;
@@ -104,9 +104,9 @@ export function StorageField(props: {
   const [wasFilled] = React.useState(props.value !== '');
   return (
     <details className="rj-Details" open={wasFilled || undefined}>
-      <summary>{trans.__('Storage folder')}</summary>
+      <summary>{trans.__('Another storage root')}</summary>
       <TextField
-        label={trans.__('Folder of the runs')}
+        label={trans.__('Storage root')}
         value={props.value}
         placeholder={environment?.storage_root ?? trans.__('as Runicorn is configured there')}
         suggestions={props.candidates}
