@@ -16,7 +16,7 @@ _VIEWER_START_SECONDS = 180.0
 """Seconds for starting a viewer: a cold file server makes its imports take minutes."""
 
 _CHALLENGE_SECONDS = 120.0
-"""Seconds that the server keeps a challenge open (API.md, "Challenges")."""
+"""Seconds that the server keeps a challenge open (docs/contract.md, "Challenges")."""
 
 _SECRETS = {"key": ("private_key_path", "key_passphrase"), "password": ("password",), "agent": ()}
 _OPTIONS = {"private_key_path", "key_passphrase", "password", "timeout"}

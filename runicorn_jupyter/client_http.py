@@ -156,7 +156,7 @@ def call(
     base_url
         The Jupyter server's address without a trailing slash.
     method, route, params, json
-        As API.md lists them; ``route`` is already quoted.
+        As docs/http-api.md lists them; ``route`` is already quoted.
     seconds
         How long the answer may take.
 

@@ -44,7 +44,7 @@ class RemoteError(Exception):
     message
         One English sentence a person can act on.
     details
-        JSON-serialisable facts for programs, as ``API.md`` lists them per code.
+        JSON-serialisable facts for programs, as ``docs/contract.md`` lists them per code.
     """
 
     code: ClassVar[str] = "internal_error"

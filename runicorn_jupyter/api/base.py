@@ -38,7 +38,7 @@ _FROM_STATUS: dict[int, type[RemoteError]] = {
 
 
 class EnvelopeHandler(APIHandler):
-    """Gives every failure, Jupyter's own too, the envelope of ``API.md``."""
+    """Gives every failure, Jupyter's own too, the envelope of ``docs/contract.md``."""
 
     auth_resource = AUTH_RESOURCE
 

@@ -28,7 +28,7 @@ def _query_bool(value: Any) -> Any:
 
 
 QueryBool = Annotated[bool, BeforeValidator(_query_bool)]
-"""A boolean in a query string, with the spellings that API.md lists."""
+"""A boolean in a query string, with the spellings that docs/contract.md lists."""
 # No control characters and no leading dash: such a name never means anything else to a tool.
 HostName = Annotated[
     str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\s\x00-\x1f\x7f-][^\s\x00-\x1f\x7f]*$")

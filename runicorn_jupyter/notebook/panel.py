@@ -28,7 +28,7 @@ from runicorn_jupyter.notebook.session import NotebookSession, last_opened, one_
 __all__ = ["RunicornPanel"]
 
 _ANSWER_SECONDS = 120.0
-"""Seconds for a person to answer: as long as the server keeps a challenge open (API.md)."""
+"""Seconds for a person to answer: as long as the server keeps a challenge open."""
 
 _NEW = ""
 """The value of "New connection" among the connections' ids."""

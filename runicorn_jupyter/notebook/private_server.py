@@ -23,7 +23,7 @@ from traitlets.config import Config
 __all__ = ["main"]
 
 _STOP_SECONDS = 20.0
-"""Seconds for an orderly stop; API.md gives viewers 10 of them. The lease ends what is left."""
+"""Seconds for an orderly stop; the contract gives viewers 10 of them. The lease ends what is left."""
 
 _SECTION = "RunicornJupyter"
 

@@ -56,7 +56,7 @@ class ViewerHandler(RequestHandler):
     """Passes a browser's requests to the viewer that the capability in its path stands for.
 
     Jupyter's authentication plays no part: the page behind it has an opaque origin and so no cookie,
-    and the capability is the authorisation (DESIGN.md, "The viewer's origin").
+    and the capability is the authorisation (docs/design.md, "The viewer's origin").
     """
 
     def initialize(
@@ -413,7 +413,7 @@ def viewer_handlers(
     asset_cache_bytes
         The most that viewers' static files may take in memory.
     limits
-        Times; default: DESIGN.md's.
+        Times; default: those of `Limits`.
     """
     capabilities.assets = AssetCache(asset_cache_bytes)
     shared = {

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.models import Environment
 
 CAPABILITY_BYTES = 16
-"""128 random bits: nobody guesses one (DESIGN.md, "The viewer's origin")."""
+"""128 random bits: nobody guesses one (docs/design.md, "The viewer's origin")."""
 
 CAPABILITY = re.compile(rf"[0-9a-f]{{{CAPABILITY_BYTES * 2}}}")
 """What a capability looks like in a URL."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_STORAGE_BYTES = 2**20
-"""The most that one viewer may keep, as the UTF-8 JSON of all of it (issue "The data path")."""
+"""The most that one viewer may keep, as the UTF-8 JSON of all of it."""
 
 MAX_ENTRIES = 1000
 """The most names that one viewer may keep, and that one change may set or remove."""

@@ -64,7 +64,7 @@ class Viewer:
         self._spare_logs: Optional[str] = None
 
     def prepare(self) -> Optional[Dict[str, Any]]:
-        """Import runicorn and make its application; return one of API.md's errors if that fails."""
+        """Import runicorn and make its application; return one of the contract's errors if that fails."""
         os.environ["PATH"] = os.pathsep.join(
             [os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)]
         )

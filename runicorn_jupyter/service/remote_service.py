@@ -47,7 +47,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 10.0
-"""An orderly stop of Jupyter ends the viewers it holds within this time (API.md, "Viewers")."""
+"""An orderly stop of Jupyter ends the viewers it holds within this time (docs/contract.md, "Viewers")."""
 
 LOOK_SECONDS = 2.0
 """How long a list of runs waits for the viewers; what is not there by then is as it was known before."""

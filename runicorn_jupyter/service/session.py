@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 60.0
-"""``environments/detect`` probes again when the list is older (API.md, "Environments")."""
+"""``environments/detect`` probes again when the list is older (docs/contract.md, "Environments")."""
 
 
 class Session:

@@ -30,7 +30,7 @@ Answers = Sequence[SecretStr]
 Ask = Callable[[str, Sequence[Prompt]], Answers]
 
 LIFETIME_SECONDS = 120.0
-"""How long a question waits for its answer (API.md, "Challenges")."""
+"""How long a question waits for its answer (docs/contract.md, "Challenges")."""
 
 
 @dataclass(eq=False)

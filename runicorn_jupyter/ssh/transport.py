@@ -1,6 +1,6 @@
 """paramiko's Transport, tuned, with channels of our own: this file and ``packets`` know its private parts.
 
-What is changed and why (each was measured or seen, see DESIGN.md, "A connection"):
+What is changed and why (each was measured or seen, see docs/design.md, "A connection"):
 
 - Sending never waits: the packetizer writes to a ``Wire``, and messages that may not be sent during a
   key exchange are held and sent after it. In paramiko the transport's own thread waits there for

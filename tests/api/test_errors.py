@@ -1,4 +1,4 @@
-"""Every row of API.md's table of errors, provoked for real."""
+"""Every row of the contract's table of errors, provoked for real."""
 
 from __future__ import annotations
 

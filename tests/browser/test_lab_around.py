@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(300)  # a walk is many waits of up to PATIENCE_
 
 STATIC = REPOSITORY / "runicorn_jupyter" / "labextension" / "static"
 SCRIPT_KB = 150
-"""The most that Lab may have to fetch for us, gzipped (issue "In JupyterLab")."""
+"""The most that Lab may have to fetch for us, gzipped."""
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])

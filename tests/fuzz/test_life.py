@@ -1,7 +1,7 @@
-"""A connection's life, as made-up walks: whatever is done and in whatever order, the answers are API.md's.
+"""A connection's life, as made-up walks: whatever is done and in whatever order, the contract holds.
 
 The machine (``life.py``) does things to a real server, a real sshd and real viewers, and keeps a model of
-what API.md says must be so; after each step the server's own account is compared with it.
+what docs/contract.md says must be so; after each step the server's own account is compared with it.
 ``RUNICORN_FUZZ_EXAMPLES`` says how many walks there are; ``make fuzz`` sets it high.
 """
 

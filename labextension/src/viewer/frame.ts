@@ -11,7 +11,7 @@ import type { ICoordinate } from '../tokens.js';
 import { Overlay } from './overlay.js';
 import { viewOf, type View } from './view.js';
 
-/** The words of the page's own Content-Security-Policy; see DESIGN.md, "The viewer's origin". */
+/** The words of the page's own Content-Security-Policy; see docs/design.md, "The viewer's origin". */
 const SANDBOX = 'allow-scripts allow-forms allow-popups allow-downloads allow-modals';
 /** What the script that the proxy puts into each page posts once the page runs. */
 const LOADED_MESSAGE = 'runicorn:loaded';
@@ -20,7 +20,7 @@ const PATH_MESSAGE = 'runicorn:path';
 /** Fragments of pages begin so; a longer one than this is not kept. */
 const FRAGMENT = /^#![/?]/;
 const FRAGMENT_LIMIT = 2048;
-/** How long a page may take to say that it runs, in milliseconds (DESIGN.md). */
+/** How long a page may take to say that it runs, in milliseconds. */
 const LOAD_LIMIT = 10_000;
 
 /** Whether the page in the frame is there: being fetched, running, or silent for too long. */

@@ -1,4 +1,4 @@
-"""The policy, word for word as DESIGN.md gives it, and what may stand in it."""
+"""The policy, word for word as docs/design.md gives it, and what may stand in it."""
 
 from __future__ import annotations
 
