@@ -16,6 +16,7 @@ from runicorn_jupyter.proxy.cache import AssetCache
 from runicorn_jupyter.proxy.pool import Pool, ViewerStopped
 from runicorn_jupyter.proxy.storage import StorageFolder, ViewerStorage
 from runicorn_jupyter.proxy.throttle import Throttle
+from runicorn_jupyter.proxy.transfers import Transfers
 from runicorn_jupyter.streams import ByteStream
 from runicorn_jupyter.token_bucket import TokenBucket
 
@@ -169,6 +170,8 @@ class Viewer:
         Holds back what the proxy answers by itself.
     changes
         How often its pages may change their storage.
+    transfers
+        What is on its way to browsers.
     websockets
         How many are open, or about to be.
     """
@@ -178,6 +181,7 @@ class Viewer:
         self.pool = Pool(endpoint.open_stream)
         self.ahead = Ahead(endpoint, self.pool, habits)
         self.answers = Throttle()
+        self.transfers = Transfers()
         self.websockets = 0
         self.changes = TokenBucket(CHANGES_PER_SECOND, CHANGES_AT_ONCE)
         self._waiting: set[asyncio.Task[None]] = set()

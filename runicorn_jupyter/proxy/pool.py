@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from runicorn_jupyter.streams import ByteStream, End
 
-MAX_OPEN = 64
-"""Streams to one viewer at once, WebSockets and stalled downloads included."""
+MAX_OPEN = 128
+"""Streams to one viewer at once: 64 for transfers (``transfers.MAX_TRANSFERS``), 32 for WebSockets
+(``origin.MAX_WEBSOCKETS``), and the rest for what is short, however slowly browsers take the others."""
 
 MAX_IDLE = 8
 """Streams kept for the next request: browsers open six connections to a host, and two tabs share."""

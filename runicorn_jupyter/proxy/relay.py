@@ -20,9 +20,12 @@ from runicorn_jupyter.proxy.headers import (
     rewrite_location,
 )
 from runicorn_jupyter.proxy.pool import NotProven, ViewerStopped
+from runicorn_jupyter.proxy.transfers import PAGE_COST, PIECE_BYTES, SMALL_BYTES
 from runicorn_jupyter.streams import END, End
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from runicorn_jupyter.proxy.http import ViewerHandler
     from runicorn_jupyter.proxy.origin import Ticket, Viewer
 
@@ -56,12 +59,14 @@ class Relay:
         self._path = handler.tail
         self._target = handler.target
         self._refused = False
+        self._cost = 0
         self._partition = viewer.endpoint.partition()
         self._headers = request_headers(handler.request.headers.get_all())
         self._codings = accepted_codings(handler.request.headers.get("Accept-Encoding", ""))
 
     async def open(self) -> None:
         """Send the head of a request whose body follows."""
+        self._begin()
         self._viewer.ahead.forget()
         length = self._handler.request.headers.get("Content-Length")
         await self._send_head(int(length) if length is not None else None, repeatable=False)
@@ -78,6 +83,12 @@ class Relay:
 
     async def answer(self) -> None:
         """Wait for the viewer's answer and pass it on."""
+        try:
+            await self._answer()
+        finally:
+            self._end()
+
+    async def _answer(self) -> None:
         if self._connection is None and await self._is_answered_here():
             return
         async with asyncio.timeout(self._handler.limits.first_byte_seconds):  # of all tries together
@@ -101,6 +112,7 @@ class Relay:
         if self._connection is not None:
             self._connection.close()
         self.close()
+        self._end()
 
     @property
     def _open(self) -> Http1Connection:
@@ -177,24 +189,32 @@ class Relay:
         if head.content_length is not None and head.status not in (204, 304):
             handler.set_header("Content-Length", str(head.content_length))
         self._learn(head)
+        length = head.content_length
+        is_small = self._method == "HEAD" or (length is not None and length <= SMALL_BYTES)
+        if not is_small and not self._cost:  # an upload's answer is counted already
+            self._begin()
         if head.content_length is None and not self._open.has_piece:
             await handler.flush()  # what has no length may be a stream of events: say now that it is open
         if keeper is None and self._can_pump():
             await self._pump()
             return
+        await self._pass_body(keeper, is_small=is_small)
+        if keeper is not None:
+            keeper.keep()
+        self.close()
+        await self._finish(handler.flush())
+
+    async def _pass_body(self, keeper: Keeper | None, *, is_small: bool) -> None:
+        handler = self._handler
         while (piece := await self._read()) is not END:
             handler.write(piece)
             if keeper is not None:
                 keeper.add(piece)
             if not self._open.body_buffered:
-                await handler.flush()  # until the browser has taken it: this is the back-pressure
+                sent = handler.flush()
+                if not is_small:
+                    await sent  # until the browser has taken it: this is the back-pressure
                 await handler.turns.wait()
-        if self._method == "HEAD":
-            await handler.flush()
-        if keeper is not None:
-            keeper.keep()
-        self.close()
-        await handler.finish()
 
     def _can_pump(self) -> bool:
         """Tell whether what is left of the answer is worth leaving the event loop out of it."""
@@ -240,6 +260,8 @@ class Relay:
         self._viewer.ahead.page_opens()  # not before: the page itself would wait behind all that
         if head.get("content-encoding") not in (None, "identity"):
             raise BadResponse("an encoded page")
+        if not self._cost and (head.content_length is None or head.content_length > SMALL_BYTES):
+            self._begin(PAGE_COST)
         page = bytearray()
         while (piece := await self._read()) is not END:
             page += piece
@@ -256,11 +278,12 @@ class Relay:
             body = await asyncio.to_thread(html.rewrite, *asked)
         else:
             body = html.rewrite(*asked)
-        if self._method != "HEAD":
-            handler.write(body)
-        else:
-            await handler.flush()
-        await handler.finish()
+        if self._method == "HEAD":
+            await self._finish(handler.flush())
+            return
+        if not self._cost and len(body) > SMALL_BYTES:  # by what its storage has added
+            self._begin(PAGE_COST)
+        await self._send(body)
 
     def _set_head(self, head: Head) -> None:
         handler = self._handler
@@ -296,7 +319,7 @@ class Relay:
             return False
         self._viewer.ahead.note(self._target, self._headers)
         self._set_head(answer.head)
-        self._handler.finish(answer.body)
+        await self._send(answer.body)
         return True
 
     async def _from_cache(self) -> bool:
@@ -311,5 +334,38 @@ class Relay:
         for name, value in asset.headers:
             handler.set_header(name, value)
         handler.set_header("Cache-Control", IMMUTABLE)
-        handler.finish(asset.body)
+        await self._send(asset.body)
         return True
+
+    # -- what is counted meanwhile
+
+    async def _send(self, body: bytes) -> None:
+        """Send an answer that is in memory, in pieces: who does not read it costs one of them."""
+        if not self._cost and len(body) > SMALL_BYTES:
+            self._begin()
+        self._handler.set_header("Content-Length", str(len(body)))
+        sent = self._handler.flush()
+        for start in range(0, len(body), PIECE_BYTES):
+            if start:
+                await sent
+            self._handler.write(body[start : start + PIECE_BYTES])
+            sent = self._handler.flush()
+        await self._finish(sent)
+
+    async def _finish(self, sent: Awaitable[None]) -> None:
+        """Wait until the browser has what was sent, and end the answer."""
+        if self._cost:
+            await sent
+        else:
+            with self._viewer.transfers.waiting():
+                await sent
+        await self._handler.finish()
+
+    def _begin(self, cost: int = 1) -> None:
+        self._viewer.transfers.begin(cost)
+        self._cost = cost
+
+    def _end(self) -> None:
+        if self._cost:
+            self._viewer.transfers.end(self._cost)
+            self._cost = 0
