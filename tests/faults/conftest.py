@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,19 @@ def pytest_runtest_makereport(
         item.stash[FAILED] = True
         report.sections.append((f"the world, {report.when}", world.describe()))
     return report
+
+
+@pytest.hookimpl(trylast=True)  # after a shuffle
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the rows of each Jupyter server together: what they share would be made anew at each change."""
+    rows = {at: item.callspec.params["row"].jupyter for at, item in enumerate(items) if _is_row(item)}
+    ordered = [items[at] for at in sorted(rows, key=rows.__getitem__)]
+    for at, item in zip(rows, ordered, strict=True):
+        items[at] = item
+
+
+def _is_row(item: pytest.Item) -> bool:
+    return item.path.parent == Path(__file__).parent and "row" in getattr(item, "fixturenames", ())
 
 
 class Worlds:
