@@ -11,24 +11,22 @@ import {
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
-import type { IConnection, IRun } from './client.js';
-import { Declined } from './flow.js';
-import { runicornIcon } from './icons.js';
-import type { Runicorn } from './model.js';
+import type { IConnection, IRun } from './api/client.js';
+import { Declined } from './state/connectFlow.js';
+import { runicornIcon } from './ui/icons.js';
+import type { Runicorn } from './ui/context.js';
 import { RunsView } from './runs/RunsView.js';
+import { CommandIDs, PANEL_ID, RUNS_ID } from './ids.js';
 import {
-  CommandIDs,
-  coordinateOf,
-  keyOf,
-  PANEL_ID,
-  readCoordinate,
-  RUNS_ID,
-  type ICoordinate
-} from './tokens.js';
+  locationOf,
+  locationKey,
+  parseLocation,
+  type ViewerLocation
+} from './state/viewerLocation.js';
 import { openExternally } from './viewer/external.js';
 import { ViewerTab } from './viewer/tab.js';
 import { viewOf } from './viewer/view.js';
-import { errorWords } from './words.js';
+import { errorMessage } from './ui/messages.js';
 
 /** What the commands need of the application. */
 export interface ICommandOptions {
@@ -59,7 +57,7 @@ export class Commands {
       void restorer.restore(this._tabs, {
         command: CommandIDs.openViewer,
         args: ({ content: { at, fragment, isTrusted } }) => ({ ...at, fragment, isTrusted }),
-        name: tab => keyOf(tab.content.at)
+        name: tab => locationKey(tab.content.at)
       });
       void restorer.restore(this._runs, {
         command: CommandIDs.showRuns,
@@ -98,7 +96,7 @@ export class Commands {
   readonly openRun = (run: IRun): void => {
     const connection = this._options.runicorn.store.connection(run.connection_id);
     if (connection?.viewer) {
-      this.openAt(coordinateOf(connection), `#!${run.page}`);
+      this.openAt(locationOf(connection), `#!${run.page}`);
     } else {
       this.showPanel();
     }
@@ -108,7 +106,7 @@ export class Commands {
   openConnection(connectionId: string): void {
     const connection = this._options.runicorn.store.connection(connectionId);
     if (connection?.viewer) {
-      this.openAt(coordinateOf(connection));
+      this.openAt(locationOf(connection));
     }
   }
 
@@ -117,13 +115,13 @@ export class Commands {
    *
    * @param isTrusted - Whether the person named the place; else they are asked before anything is sent.
    */
-  openAt(at: ICoordinate, fragment = '', isTrusted = true): void {
+  openAt(at: ViewerLocation, fragment = '', isTrusted = true): void {
     const { app, runicorn, labShell } = this._options;
     if (labShell === null) {
       this._openExternally(at, fragment);
       return;
     }
-    let tab = this._tabs.find(other => keyOf(other.content.at) === keyOf(at));
+    let tab = this._tabs.find(other => locationKey(other.content.at) === locationKey(at));
     if (!tab) {
       const made = new ViewerTab({
         ...{ runicorn, at, showPanel: this.showPanel, fragment, isTrusted }
@@ -171,14 +169,14 @@ export class Commands {
       label: trans.__('Connect to a Server…'),
       caption: trans.__('Connect to a server by SSH'),
       execute: async (args: Args) => {
-        const at = readCoordinate(args);
+        const at = parseLocation(args);
         if (at === null) {
           runicorn.draft({});
           this.showPanel();
           return;
         }
         // Arguments may be of a button in a document of anybody.
-        if (!(await runicorn.confirmPlace(at))) {
+        if (!(await runicorn.confirmLocation(at))) {
           return;
         }
         await this._report(() =>
@@ -212,7 +210,7 @@ export class Commands {
       label: trans.__('Open Viewer…'),
       caption: trans.__('Show the viewer of a connection'),
       execute: async (args: Args) => {
-        const at = readCoordinate(args);
+        const at = parseLocation(args);
         if (at) {
           const fragment = typeof args.fragment === 'string' ? args.fragment : '';
           // Of a layout the person made the tabs; later, arguments may be of a document of anybody.
@@ -242,14 +240,14 @@ export class Commands {
       label: trans.__('Open Viewer in a Browser Tab'),
       isEnabled: () => this._current() !== null || withViewer().length > 0,
       execute: async (args: Args) => {
-        const at = readCoordinate(args) ?? this._current()?.content.at;
+        const at = parseLocation(args) ?? this._current()?.content.at;
         if (at) {
           this._openExternally(at);
           return;
         }
         const connection = await this._choose(args, trans.__('Open viewer'), withViewer());
         if (connection) {
-          this._openExternally(coordinateOf(connection));
+          this._openExternally(locationOf(connection));
         }
       }
     });
@@ -287,7 +285,7 @@ export class Commands {
     return this._tabs.find(tab => tab.id === id) ?? this._tabs.currentWidget;
   }
 
-  private _openExternally(at: ICoordinate, fragment = ''): void {
+  private _openExternally(at: ViewerLocation, fragment = ''): void {
     const { runicorn } = this._options;
     const view = viewOf(runicorn.store, at);
     if ('url' in view && view.url) {
@@ -329,7 +327,7 @@ export class Commands {
       if (reason instanceof Declined) {
         return;
       }
-      const words = errorWords(this._options.runicorn.trans, reason);
+      const words = errorMessage(this._options.runicorn.trans, reason);
       await showDialog({
         title: words.title,
         body: [words.hint, words.detail].filter(Boolean).join('\n\n'),

@@ -13,21 +13,21 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { RunicornRemoteClient } from './client.js';
+import { RunicornRemoteClient } from './api/client.js';
 import { Commands } from './commands.js';
-import { Dates } from './dates.js';
-import { DialogQuestions } from './dialogs.js';
-import { followEvents } from './events.js';
-import { RemoteFlow } from './flow.js';
-import { IRunicorn, Runicorn, type ISettings } from './model.js';
+import { Dates } from './ui/dates.js';
+import { DialogQuestions } from './ui/dialogs.js';
+import { followEvents } from './state/events.js';
+import { ConnectFlow } from './state/connectFlow.js';
+import { IRunicorn, Runicorn } from './ui/context.js';
 import { RunicornPanel } from './panel/Panel.js';
-import { createRendererFactory } from './renderer.js';
+import { createRendererFactory } from './notebookOutput.js';
 import { notifyOfRuns } from './runs/notify.js';
-import { RunsStore } from './runs/store.js';
-import { loadSettings } from './settings.js';
-import { RemoteStore } from './state.js';
-import { StatusItem } from './status.js';
-import { CommandIDs, DOMAIN, PANEL_ID, PLUGIN_ID } from './tokens.js';
+import { RunsStore } from './state/runs.js';
+import { loadSettings, type ISettings } from './state/settings.js';
+import { RemoteStore } from './state/store.js';
+import { StatusItem } from './ui/Status.js';
+import { CommandIDs, DOMAIN, PANEL_ID, PLUGIN_ID } from './ids.js';
 
 const plugin: JupyterFrontEndPlugin<Runicorn> = {
   id: PLUGIN_ID,
@@ -49,7 +49,7 @@ const plugin: JupyterFrontEndPlugin<Runicorn> = {
     });
     const store = new RemoteStore(client);
     const questions = new DialogQuestions(trans);
-    const flow = new RemoteFlow(client, store, questions);
+    const flow = new ConnectFlow(client, store, questions);
     const runs = new RunsStore(client, store);
     const runicorn = new Runicorn(client, store, runs, flow, questions, trans, dates);
     if (registry) {

@@ -53,7 +53,7 @@ SCRIPTS = [
     ),
     *(ROOT / "labextension" / "src").rglob("*.ts*"),
 ]
-CLIENT = ROOT / "labextension" / "src" / "client.ts"  # one ES module for whoever imports it: not to be split
+CLIENT = ROOT / "labextension/src/api/client.ts"  # one ES module for whoever imports it: not to be split
 
 MAX_MODULE_LINES = 500  # 400 is the aim; what a module is called decides where it is cut
 MAX_FUNCTION_LINES = 60

@@ -2,14 +2,22 @@
 
 import React from 'react';
 
-import type { AuthMethod, IProfile, RunicornError } from '../client.js';
-import { Declined } from '../flow.js';
-import type { IFormDraft, Runicorn } from '../model.js';
-import type { Remedy } from '../words.js';
-import { configuredUser, draftOf, emptyDraft, fieldsOf, profileOf, requestOf } from './draft.js';
-import { Choice, TextField } from './fields.js';
+import type { AuthMethod, IProfile, RunicornError } from '../api/client.js';
+import { Declined } from '../state/connectFlow.js';
+import type { Runicorn } from '../ui/context.js';
+import type { Remedy } from '../ui/messages.js';
+import {
+  configuredUser,
+  draftOf,
+  emptyDraft,
+  fieldsOf,
+  profileOf,
+  requestOf,
+  type IConnectDraft
+} from '../state/connectRequest.js';
+import { Choice, TextField } from '../ui/fields.js';
 import { HostField } from './HostField.js';
-import { ErrorNote, useRunicorn } from './shared.js';
+import { ErrorNote, useRunicorn } from '../ui/shared.js';
 import { suggestionsOf, type ISuggestion } from './suggestions.js';
 
 /** What a connection that was just made should show, if a saved one said so. */
@@ -23,8 +31,8 @@ export interface IConnected {
 
 interface IForm {
   runicorn: Runicorn;
-  draft: IFormDraft;
-  change: (values: Partial<IFormDraft>) => void;
+  draft: IConnectDraft;
+  change: (values: Partial<IConnectDraft>) => void;
   password: string;
   setPassword: (value: string) => void;
   error: unknown;
@@ -90,7 +98,7 @@ function useForm(onConnected: (what: IConnected) => void): IForm {
       setBusy(false);
     }
   };
-  const change = (values: Partial<IFormDraft>): void =>
+  const change = (values: Partial<IConnectDraft>): void =>
     setDraft(before => ({ ...before, ...values }));
   const choose = (suggestion: ISuggestion): void => {
     setProfile(suggestion.profile ?? null);

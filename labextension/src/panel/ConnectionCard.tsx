@@ -3,13 +3,19 @@
 import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import type { IConnection, IViewer } from '../client.js';
-import type { Runicorn } from '../model.js';
-import { connectionWord, latencyWord, pipCommand, stepWord, viewerWord } from '../words.js';
+import type { IConnection, IViewer } from '../api/client.js';
+import type { Runicorn } from '../ui/context.js';
+import {
+  connectionLabel,
+  latencyLabel,
+  pipCommand,
+  stepLabel,
+  viewerLabel
+} from '../ui/messages.js';
 import type { IConnected } from './ConnectForm.js';
 import { EnvironmentField, StorageField, usableOf, WithoutRunicorn } from './EnvironmentField.js';
-import { LogView } from './LogView.js';
-import { ErrorNote, useRunicorn } from './shared.js';
+import { LogView } from '../ui/LogView.js';
+import { ErrorNote, useRunicorn } from '../ui/shared.js';
 import { useCard, type ICard } from './useCard.js';
 
 interface ICardProps {
@@ -27,7 +33,7 @@ export function ConnectionCard(props: ICardProps): JSX.Element {
   const { connection, expanded } = props;
   const { trans } = useRunicorn();
   const bodyId = React.useId();
-  const word = connectionWord(trans, connection.status);
+  const word = connectionLabel(trans, connection.status);
   return (
     <li
       className="rj-Card"
@@ -106,7 +112,7 @@ function Latency(props: { connection: IConnection; runicorn: Runicorn }): JSX.El
       )}
       onClick={() => void store.measure(id)}
     >
-      {latencyWord(trans, latency.ms)}
+      {latencyLabel(trans, latency.ms)}
     </button>
   );
 }
@@ -146,7 +152,7 @@ function CardBody(props: ICardProps): JSX.Element {
       {card.busy === 'open' && (
         <p className="rj-Progress" role="status">
           <span className="rj-Spinner" aria-hidden />
-          {step ? stepWord(trans, step) : trans.__('Opening the viewer…')}
+          {step ? stepLabel(trans, step) : trans.__('Opening the viewer…')}
         </p>
       )}
       {card.error !== null && <CardError card={card} />}
@@ -167,7 +173,7 @@ function ViewerLine(props: { connection: IConnection; card: ICard }): JSX.Elemen
     <p className="rj-Viewer" data-status={state} role="status">
       <span className="rj-Dot" aria-hidden />
       <span>
-        {trans.__('Viewer: %1', viewerWord(trans, state))}
+        {trans.__('Viewer: %1', viewerLabel(trans, state))}
         <span className="rj-Quiet">
           {viewer.env_name && ` · ${viewer.env_name}`}
           {viewer.status === 'running' &&

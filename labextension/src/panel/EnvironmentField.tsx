@@ -4,11 +4,11 @@ import { refreshIcon } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import type { IEnvironment } from '../client.js';
-import type { IEnvironmentList } from '../state.js';
-import { pipCommand } from '../words.js';
-import { Field, IconButton, TextField } from './fields.js';
-import { CommandLine } from './shared.js';
+import type { IEnvironment } from '../api/client.js';
+import type { IEnvironmentList } from '../state/store.js';
+import { pipCommand } from '../ui/messages.js';
+import { Field, IconButton, TextField } from '../ui/fields.js';
+import { CommandLine } from '../ui/shared.js';
 
 /** The environments that can show a viewer. */
 export function usableOf(environments: IEnvironmentList): readonly IEnvironment[] {

@@ -3,7 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import { Field } from './fields.js';
+import { Field } from '../ui/fields.js';
 import { matching, type ISuggestion } from './suggestions.js';
 
 interface IHostFieldProps {

@@ -4,16 +4,16 @@ import { ReactWidget } from '@jupyterlab/apputils';
 import { addIcon, listIcon, refreshIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import type { IAttempt } from '../flow.js';
-import { runicornIcon } from '../icons.js';
-import type { Runicorn } from '../model.js';
-import { PANEL_ID } from '../tokens.js';
-import { stepWord } from '../words.js';
+import type { IAttempt } from '../state/connectFlow.js';
+import { runicornIcon } from '../ui/icons.js';
+import type { Runicorn } from '../ui/context.js';
+import { PANEL_ID } from '../ids.js';
+import { stepLabel } from '../ui/messages.js';
 import { ConnectForm, type IConnected } from './ConnectForm.js';
 import { ConnectionCard } from './ConnectionCard.js';
-import { IconButton } from './fields.js';
+import { IconButton } from '../ui/fields.js';
 import { Saved } from './Saved.js';
-import { ErrorNote, useRunicorn, ViewRoot } from './shared.js';
+import { ErrorNote, useRunicorn, ViewRoot } from '../ui/shared.js';
 
 /** The panel as a widget. */
 export class RunicornPanel extends ReactWidget {
@@ -201,7 +201,7 @@ function AttemptNote(props: { attempt: IAttempt }): JSX.Element {
         <div className="rj-Quiet">
           {attempt.asking
             ? trans.__('Waiting for your answer…')
-            : stepWord(trans, store.step(attempt.id))}
+            : stepLabel(trans, store.step(attempt.id))}
         </div>
       </div>
       <button type="button" className="rj-Button rj-mod-quiet" onClick={() => attempt.cancel()}>

@@ -3,13 +3,13 @@
 import { closeIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import type { IProfile } from '../client.js';
-import { Declined } from '../flow.js';
-import { importedWord } from '../words.js';
+import type { IProfile } from '../api/client.js';
+import { Declined } from '../state/connectFlow.js';
+import { importedMessage } from '../ui/messages.js';
 import type { IConnected } from './ConnectForm.js';
-import { draftOf, requestOf } from './draft.js';
-import { IconButton } from './fields.js';
-import { ErrorNote, useRunicorn } from './shared.js';
+import { draftOf, requestOf } from '../state/connectRequest.js';
+import { IconButton } from '../ui/fields.js';
+import { ErrorNote, useRunicorn } from '../ui/shared.js';
 
 /** The list; nothing where none is saved. */
 export function Saved(props: { onConnected: (what: IConnected) => void }): JSX.Element | null {
@@ -86,7 +86,7 @@ function ImportHosts(props: { onError: (error: unknown) => void }): JSX.Element 
     }
     try {
       const { imported, skipped } = await client.importProfiles(aliases);
-      setNews(importedWord(trans, imported.length, skipped));
+      setNews(importedMessage(trans, imported.length, skipped));
       props.onError(null);
     } catch (reason) {
       props.onError(reason);

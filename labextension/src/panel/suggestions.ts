@@ -1,6 +1,6 @@
 /** What the Host field offers: a pure function of what is known. */
 
-import type { IHostAlias, IProfile } from '../client.js';
+import type { IHostAlias, IProfile } from '../api/client.js';
 
 /** Something to choose in the Host field. */
 export interface ISuggestion {

@@ -2,14 +2,14 @@
 
 import React from 'react';
 
-import type { IConnection, IEnvironment, ILastChoice, IProfile } from '../client.js';
-import { Declined } from '../flow.js';
-import type { Runicorn } from '../model.js';
-import { coordinateOf } from '../tokens.js';
+import type { IConnection, IEnvironment, ILastChoice, IProfile } from '../api/client.js';
+import { Declined } from '../state/connectFlow.js';
+import type { Runicorn } from '../ui/context.js';
+import { locationOf } from '../state/viewerLocation.js';
 import type { IConnected } from './ConnectForm.js';
-import { requestAt } from './draft.js';
+import { requestAt } from '../state/connectRequest.js';
 import { usableOf } from './EnvironmentField.js';
-import { useRunicorn } from './shared.js';
+import { useRunicorn } from '../ui/shared.js';
 
 type Work = 'connect' | 'open' | 'stop' | 'disconnect';
 
@@ -63,7 +63,7 @@ async function rememberShown(
 /** Put a new connection in the place of one that the server gave up; what it showed is to be shown. */
 async function connectAgain(runicorn: Runicorn, connection: IConnection): Promise<IConnected> {
   const { flow, client, store, settings } = runicorn;
-  const at = coordinateOf(connection);
+  const at = locationOf(connection);
   const result = await flow.connect(requestAt(at, store.profiles, settings));
   await client.disconnect(connection.connection_id);
   await store.refresh();

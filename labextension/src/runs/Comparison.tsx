@@ -4,9 +4,9 @@ import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { closeIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import type { IRun } from '../client.js';
-import { IconButton } from '../panel/fields.js';
-import { ErrorNote, useRunicorn } from '../panel/shared.js';
+import type { IRun } from '../api/client.js';
+import { IconButton } from '../ui/fields.js';
+import { ErrorNote, useRunicorn } from '../ui/shared.js';
 import { MOST_LINES, VEGA_LITE, type ISeries } from './chart.js';
 import { SeriesReader } from './comparing.js';
 import { Plot } from './Plot.js';

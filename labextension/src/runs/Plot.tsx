@@ -4,7 +4,7 @@ import { MimeModel, type IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { Widget } from '@lumino/widgets';
 import React from 'react';
 
-import { useRunicorn } from '../panel/shared.js';
+import { useRunicorn } from '../ui/shared.js';
 import { chartOf, styleOf, VEGA_LITE, type ISeries } from './chart.js';
 
 /** The height of the chart with its axes, in CSS pixels. */

@@ -4,16 +4,16 @@ import { caretDownEmptyThinIcon, caretUpEmptyThinIcon } from '@jupyterlab/ui-com
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import type { IRun } from '../client.js';
-import type { Dates } from '../dates.js';
-import { runStatusWord } from '../words.js';
+import type { IRun } from '../api/client.js';
+import type { Dates } from '../ui/dates.js';
+import { runStatusLabel } from '../ui/messages.js';
+import { keyOfRun } from '../state/runs.js';
 import {
-  clockWord,
-  keyOfRun,
+  formatDuration,
   nameOf,
   secondsOf,
   serverOf,
-  valueWord,
+  formatMetric,
   windowOf,
   type Column,
   type IOrder,
@@ -270,10 +270,10 @@ const Row = React.memo(function Row(props: IRowProps): JSX.Element {
       </div>
       {cell(
         'status',
-        runStatusWord(trans, run.status),
+        runStatusLabel(trans, run.status),
         <>
           <span className="rj-Dot" aria-hidden />
-          {runStatusWord(trans, run.status)}
+          {runStatusLabel(trans, run.status)}
         </>
       )}
       {cell(
@@ -286,8 +286,8 @@ const Row = React.memo(function Row(props: IRowProps): JSX.Element {
       )}
       {cell('server', serverOf(run))}
       {cell('created', props.dates.day(run.created_at))}
-      {cell('duration', clockWord(secondsOf(run, new Date())))}
-      {metric && cell('metric', valueWord(run.metrics[metric]))}
+      {cell('duration', formatDuration(secondsOf(run, new Date())))}
+      {metric && cell('metric', formatMetric(run.metrics[metric]))}
     </div>
   );
 });

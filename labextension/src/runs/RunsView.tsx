@@ -5,16 +5,17 @@ import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { refreshIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import type { IRun } from '../client.js';
-import { runicornIcon } from '../icons.js';
-import type { Runicorn } from '../model.js';
-import { Choice, IconButton } from '../panel/fields.js';
-import { ErrorNote, useRunicorn, ViewRoot } from '../panel/shared.js';
-import { RUNS_ID } from '../tokens.js';
+import type { IRun } from '../api/client.js';
+import { runicornIcon } from '../ui/icons.js';
+import type { Runicorn } from '../ui/context.js';
+import { Choice, IconButton } from '../ui/fields.js';
+import { ErrorNote, useRunicorn, ViewRoot } from '../ui/shared.js';
+import { RUNS_ID } from '../ids.js';
 import { Comparison } from './Comparison.js';
 import { RunsTable } from './RunsTable.js';
 import { Sources } from './Sources.js';
-import { keyOfRun, matching, metricsOf, NEWEST_FIRST, sorted, type IOrder } from './table.js';
+import { keyOfRun } from '../state/runs.js';
+import { matching, metricsOf, NEWEST_FIRST, sorted, type IOrder } from './table.js';
 
 /** What the view needs of the application. */
 export interface IRunsViewOptions {

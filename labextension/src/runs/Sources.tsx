@@ -3,9 +3,9 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import type { IRunsServer } from '../client.js';
-import type { Dates } from '../dates.js';
-import { runsProblemWord } from '../words.js';
+import type { IRunsServer } from '../api/client.js';
+import type { Dates } from '../ui/dates.js';
+import { runsProblemMessage } from '../ui/messages.js';
 import { serverOf } from './table.js';
 
 /** The servers that something is to be said of; nothing where all is well. */
@@ -31,7 +31,7 @@ export function Sources(props: {
           <strong>{serverOf(server)}</strong>{' '}
           {server.error === null
             ? trans.__('reading %1 …', server.total)
-            : runsProblemWord(
+            : runsProblemMessage(
                 trans,
                 server.error.code,
                 server.as_of ? dates.clock(new Date(server.as_of)) : null

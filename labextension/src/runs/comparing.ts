@@ -1,7 +1,7 @@
 /** The lines of the comparison: one reading at a time, and of runs that did not change none. */
 
-import type { IRun, RunicornRemoteClient } from '../client.js';
-import { SharedReading } from '../reading.js';
+import type { IRun, RunicornRemoteClient } from '../api/client.js';
+import { CoalescedTask } from '../state/coalesce.js';
 import { namesOf, type ISeries } from './chart.js';
 import { serverOf } from './table.js';
 
@@ -33,7 +33,7 @@ export class SeriesReader {
       this._lines = new WeakMap();
     }
     this._wish = wish;
-    return this._reading.again();
+    return this._reading.run();
   }
 
   /** Read no more. */
@@ -85,5 +85,5 @@ export class SeriesReader {
   private _abort = new AbortController();
   /** What was read of the metric; a run that changed is another object. */
   private _lines = new WeakMap<IRun, Line>();
-  private readonly _reading = new SharedReading(() => this._read());
+  private readonly _reading = new CoalescedTask(() => this._read());
 }

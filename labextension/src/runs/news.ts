@@ -2,9 +2,9 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { IRun, RunicornRemoteClient } from '../client.js';
-import { SharedReading } from '../reading.js';
-import type { IRemoteEvent } from '../state.js';
+import type { IRun, RunicornRemoteClient } from '../api/client.js';
+import { CoalescedTask } from '../state/coalesce.js';
+import type { IRemoteEvent } from '../state/store.js';
 
 /** How good or bad news is; the worst comes last. */
 const KINDS = ['success', 'warning', 'error'] as const;
@@ -70,7 +70,7 @@ export class RunNews {
     }
     this._hosts.set(host, news);
     this._changed.add(host);
-    void this._telling.again();
+    void this._telling.run();
   }
 
   /** Begin anew with a host. */
@@ -121,7 +121,7 @@ export class RunNews {
 
   private readonly _hosts = new Map<string, IHostNews>();
   private readonly _changed = new Set<string>();
-  private readonly _telling = new SharedReading(() => this._tell());
+  private readonly _telling = new CoalescedTask(() => this._tell());
 }
 
 /** How good or bad an event of a run is; null where nothing is to be told. */

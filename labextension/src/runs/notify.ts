@@ -2,8 +2,8 @@
 
 import { Notification } from '@jupyterlab/apputils';
 
-import type { IRun } from '../client.js';
-import type { Runicorn } from '../model.js';
+import type { IRun } from '../api/client.js';
+import type { Runicorn } from '../ui/context.js';
 import { RunNews, type ISummary } from './news.js';
 
 /** How long the news of a run that has finished stays, in milliseconds; bad news stay. */

@@ -1,6 +1,6 @@
 /** What of the runs is shown, and in which order: pure functions. */
 
-import type { IRun, MetricValue } from '../client.js';
+import type { IRun, MetricValue } from '../api/client.js';
 
 /** What the table can be sorted by. */
 export type Column = 'status' | 'name' | 'server' | 'created' | 'duration' | 'metric';
@@ -22,11 +22,6 @@ export interface IWindow {
   end: number;
 }
 
-/** A run's name among those of all servers. */
-export function keyOfRun(run: Pick<IRun, 'connection_id' | 'run_id'>): string {
-  return `${run.connection_id}/${run.run_id}`;
-}
-
 /** Where a run is, in words. */
 export function serverOf(run: Pick<IRun, 'host' | 'env_name'>): string {
   return run.env_name ? `${run.host} · ${run.env_name}` : run.host;
@@ -39,19 +34,6 @@ export function secondsOf(run: IRun, now: Date): number | null {
     return run.duration_seconds;
   }
   return Math.max(0, (now.getTime() - begun) / 1000);
-}
-
-/** The order in which the server gives the runs. */
-export function newestFirst(a: IRun, b: IRun): number {
-  return (
-    Date.parse(b.created_at ?? '1970') - Date.parse(a.created_at ?? '1970') ||
-    compare(b.connection_id, a.connection_id) ||
-    compare(b.run_id, a.run_id)
-  );
-}
-
-function compare(a: string, b: string): number {
-  return Number(a > b) - Number(a < b);
 }
 
 /** The names of all metrics, sorted. */
@@ -148,7 +130,7 @@ export function windowOf(
 }
 
 /** A value of a metric with as many digits as tell runs apart. */
-export function valueWord(value: MetricValue | undefined): string {
+export function formatMetric(value: MetricValue | undefined): string {
   if (typeof value !== 'number') {
     return (value ?? '').replace('Infinity', '∞').replace('-', '−');
   }
@@ -158,7 +140,7 @@ export function valueWord(value: MetricValue | undefined): string {
 }
 
 /** A duration as people read one off a table: hours, minutes, seconds. */
-export function clockWord(seconds: number | null): string {
+export function formatDuration(seconds: number | null): string {
   if (seconds === null) {
     return '';
   }

@@ -2,7 +2,7 @@
 
 import { Notification } from '@jupyterlab/apputils';
 
-import type { Runicorn } from '../model.js';
+import type { Runicorn } from '../ui/context.js';
 
 /** Open a tab that can do nothing to this page; false if the browser does not let us. */
 function openTab(url: string): boolean {

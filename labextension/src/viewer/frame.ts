@@ -4,12 +4,12 @@ import type { Message } from '@lumino/messaging';
 import { Signal, type ISignal } from '@lumino/signaling';
 import { Panel, Widget } from '@lumino/widgets';
 
-import { Declined } from '../flow.js';
-import type { Runicorn } from '../model.js';
-import { requestAt } from '../panel/draft.js';
-import type { ICoordinate } from '../tokens.js';
+import { Declined } from '../state/connectFlow.js';
+import type { Runicorn } from '../ui/context.js';
+import { requestAt } from '../state/connectRequest.js';
+import type { ViewerLocation } from '../state/viewerLocation.js';
 import { Overlay } from './overlay.js';
-import { viewOf, type View } from './view.js';
+import { viewOf, type PageState, type View } from './view.js';
 
 /** The words of the page's own Content-Security-Policy; see docs/design.md, "The viewer's origin". */
 const SANDBOX = 'allow-scripts allow-forms allow-popups allow-downloads allow-modals';
@@ -23,13 +23,10 @@ const FRAGMENT_LIMIT = 2048;
 /** How long a page may take to say that it runs, in milliseconds. */
 const LOAD_LIMIT = 10_000;
 
-/** Whether the page in the frame is there: being fetched, running, or silent for too long. */
-export type PageState = 'loading' | 'loaded' | 'silent';
-
 /** What a frame shows, and what it needs. */
 export interface IFrameOptions {
   runicorn: Runicorn;
-  at: ICoordinate;
+  at: ViewerLocation;
   showPanel: () => void;
   /** Where to go within the viewer. */
   fragment?: string;
@@ -59,7 +56,7 @@ export class ViewerFrame extends Panel {
   }
 
   readonly runicorn: Runicorn;
-  readonly at: ICoordinate;
+  readonly at: ViewerLocation;
   readonly showPanel: () => void;
 
   /** Emitted when there is something else to show. */
@@ -127,7 +124,7 @@ export class ViewerFrame extends Panel {
     const { runicorn, at } = this;
     const { flow, store } = runicorn;
     if (!this._isTrusted) {
-      if (!(await runicorn.confirmPlace(at))) {
+      if (!(await runicorn.confirmLocation(at))) {
         throw new Declined();
       }
       this.trust();

@@ -1,18 +1,35 @@
 /** What lies over a viewer's frame while there is nothing to show, or something to say. */
 
 import { ReactWidget } from '@jupyterlab/apputils';
+import type { ISignal } from '@lumino/signaling';
 import React from 'react';
 
-import { Declined } from '../flow.js';
-import { LogView } from '../panel/LogView.js';
-import { ErrorNote, useRunicorn, ViewRoot } from '../panel/shared.js';
-import { stepWord } from '../words.js';
+import { Declined } from '../state/connectFlow.js';
+import { LogView } from '../ui/LogView.js';
+import { ErrorNote, useRunicorn, ViewRoot } from '../ui/shared.js';
+import { stepLabel } from '../ui/messages.js';
+import type { ViewerLocation } from '../state/viewerLocation.js';
+import type { Runicorn } from '../ui/context.js';
 import { openExternally } from './external.js';
-import type { ViewerFrame } from './frame.js';
+import type { PageState, View } from './view.js';
+
+/** The frame that an overlay lies over, as the overlay sees it. */
+export interface IOverlaidFrame {
+  readonly runicorn: Runicorn;
+  readonly at: ViewerLocation;
+  readonly view: View;
+  readonly page: PageState;
+  readonly viewChanged: ISignal<unknown, void>;
+  readonly showPanel: () => void;
+  open(): Promise<void>;
+  restart(): Promise<void>;
+  reload(): void;
+  showAnyway(): void;
+}
 
 /** The overlay as a widget. */
 export class Overlay extends ReactWidget {
-  constructor(frame: ViewerFrame) {
+  constructor(frame: IOverlaidFrame) {
     super();
     this.addClass('rj-Overlay-holder');
     this._frame = frame;
@@ -26,11 +43,11 @@ export class Overlay extends ReactWidget {
     );
   }
 
-  private readonly _frame: ViewerFrame;
+  private readonly _frame: IOverlaidFrame;
 }
 
 interface IOverlay {
-  frame: ViewerFrame;
+  frame: IOverlaidFrame;
   busy: boolean;
   error: unknown;
   showLogs: boolean;
@@ -39,7 +56,7 @@ interface IOverlay {
   restart: () => void;
 }
 
-function useOverlay(frame: ViewerFrame): IOverlay {
+function useOverlay(frame: IOverlaidFrame): IOverlay {
   const [, render] = React.useReducer((count: number) => count + 1, 0);
   const [busy, setBusy] = React.useState(false);
   const [error, setError] = React.useState<unknown>(null);
@@ -77,7 +94,7 @@ function useOverlay(frame: ViewerFrame): IOverlay {
   };
 }
 
-function OverlayBody(props: { frame: ViewerFrame }): JSX.Element | null {
+function OverlayBody(props: { frame: IOverlaidFrame }): JSX.Element | null {
   const { trans, store } = useRunicorn();
   const overlay = useOverlay(props.frame);
   const { frame, busy, error } = overlay;
@@ -97,8 +114,8 @@ function OverlayBody(props: { frame: ViewerFrame }): JSX.Element | null {
       <div className="rj-Overlay-card">
         <div className="rj-Overlay-say" role="status">
           {isWaiting && <span className="rj-Spinner" aria-hidden />}
-          <OverlayWords frame={frame} busy={busy} />
-          {busy && step && <span className="rj-Quiet">{stepWord(trans, step)}</span>}
+          <OverlayMessage frame={frame} busy={busy} />
+          {busy && step && <span className="rj-Quiet">{stepLabel(trans, step)}</span>}
         </div>
         {error !== null && <OverlayError overlay={overlay} />}
         <div className="rj-Actions">
@@ -185,8 +202,8 @@ function OverlayActions(props: { overlay: IOverlay }): JSX.Element | null {
   }
 }
 
-function OverlayWords(props: { frame: ViewerFrame; busy: boolean }): JSX.Element {
-  const [title, hint] = wordsOf(props.frame, props.busy);
+function OverlayMessage(props: { frame: IOverlaidFrame; busy: boolean }): JSX.Element {
+  const [title, hint] = messageOf(props.frame, props.busy);
   return (
     <div>
       <strong>{title}</strong>
@@ -195,7 +212,7 @@ function OverlayWords(props: { frame: ViewerFrame; busy: boolean }): JSX.Element
   );
 }
 
-function wordsOf(frame: ViewerFrame, busy: boolean): [title: string, hint?: string] {
+function messageOf(frame: IOverlaidFrame, busy: boolean): [title: string, hint?: string] {
   const { view, page, at, runicorn } = frame;
   const { trans } = runicorn;
   const what = at.env_name ? `${at.host} · ${at.env_name}` : at.host;

@@ -2,9 +2,9 @@
 
 import { MainAreaWidget } from '@jupyterlab/apputils';
 
-import { runicornIcon } from '../icons.js';
-import { keyOf } from '../tokens.js';
-import { connectionWord, viewerWord } from '../words.js';
+import { runicornIcon } from '../ui/icons.js';
+import { locationKey } from '../state/viewerLocation.js';
+import { connectionLabel, viewerLabel } from '../ui/messages.js';
 import { ViewerFrame, type IFrameOptions } from './frame.js';
 
 /** The tab. Its title tells the host and environment, its badge how the viewer is. */
@@ -12,7 +12,7 @@ export class ViewerTab extends MainAreaWidget<ViewerFrame> {
   constructor(options: IFrameOptions) {
     const { at } = options;
     super({ content: new ViewerFrame(options) });
-    this.id = `runicorn-viewer-${keyOf(at)}`;
+    this.id = `runicorn-viewer-${locationKey(at)}`;
     this.addClass('rj-Tab-content');
     this.toolbar.hide();
     this.title.label = at.env_name ? `${at.host} · ${at.env_name}` : at.host;
@@ -28,10 +28,10 @@ export class ViewerTab extends MainAreaWidget<ViewerFrame> {
     const { trans } = runicorn;
     const word =
       view.kind === 'absent' || view.kind === 'waiting'
-        ? connectionWord(trans, 'disconnected')
+        ? connectionLabel(trans, 'disconnected')
         : view.kind === 'reconnecting' || view.kind === 'connecting'
-          ? connectionWord(trans, view.kind)
-          : viewerWord(trans, view.kind === 'idle' ? 'stopped' : view.kind);
+          ? connectionLabel(trans, view.kind)
+          : viewerLabel(trans, view.kind === 'idle' ? 'stopped' : view.kind);
     this.title.className = `rj-Tab rj-mod-${view.kind}`;
     this.title.caption = [this.title.label, at.remote_root ?? '', word].filter(Boolean).join('\n');
   }

@@ -1,8 +1,8 @@
 /** What a viewer's tab or output has to show: a pure function of the state. */
 
-import type { IConnection } from '../client.js';
-import type { RemoteStore } from '../state.js';
-import { holdsViewer, type ICoordinate } from '../tokens.js';
+import type { IConnection } from '../api/client.js';
+import type { RemoteStore } from '../state/store.js';
+import { holdsViewer, type ViewerLocation } from '../state/viewerLocation.js';
 
 /** What to show. */
 export type View =
@@ -25,8 +25,11 @@ export type View =
   /** Its process is gone. */
   | { kind: 'crashed'; connection: IConnection };
 
-/** Say what to show for the viewer at a place. */
-export function viewOf(store: Pick<RemoteStore, 'find' | 'isLoaded'>, at: ICoordinate): View {
+/** Whether the page in the frame is there: being fetched, running, or silent for too long. */
+export type PageState = 'loading' | 'loaded' | 'silent';
+
+/** Return what to show for the viewer at a location. */
+export function viewOf(store: Pick<RemoteStore, 'find' | 'isLoaded'>, at: ViewerLocation): View {
   const connection = store.find(at);
   if (!connection) {
     return store.isLoaded ? { kind: 'absent' } : { kind: 'waiting' };

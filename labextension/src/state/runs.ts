@@ -7,10 +7,9 @@
 import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 import { Signal, type ISignal } from '@lumino/signaling';
 
-import type { IRun, IRunsAnswer, IRunsServer, RunicornRemoteClient } from '../client.js';
-import { SharedReading } from '../reading.js';
-import type { IRemoteEvent, RemoteStore } from '../state.js';
-import { keyOfRun, newestFirst } from './table.js';
+import type { IRun, IRunsAnswer, IRunsServer, RunicornRemoteClient } from '../api/client.js';
+import { CoalescedTask } from './coalesce.js';
+import type { IRemoteEvent, RemoteStore } from './store.js';
 
 /** The events after which the runs may be others. */
 const EVENTS: ReadonlySet<IRemoteEvent['type']> = new Set([
@@ -20,6 +19,24 @@ const EVENTS: ReadonlySet<IRemoteEvent['type']> = new Set([
   'connection',
   'closed'
 ]);
+
+/** Return a run's key among the runs of all servers. */
+export function keyOfRun(run: Pick<IRun, 'connection_id' | 'run_id'>): string {
+  return `${run.connection_id}/${run.run_id}`;
+}
+
+/** Compare two runs as the server sorts them: the newest first. */
+export function newestFirst(a: IRun, b: IRun): number {
+  return (
+    Date.parse(b.created_at ?? '1970') - Date.parse(a.created_at ?? '1970') ||
+    compare(b.connection_id, a.connection_id) ||
+    compare(b.run_id, a.run_id)
+  );
+}
+
+function compare(a: string, b: string): number {
+  return Number(a > b) - Number(a < b);
+}
 
 /** The runs. */
 export class RunsStore {
@@ -54,7 +71,7 @@ export class RunsStore {
 
   /** Whether they are being read. */
   get loading(): boolean {
-    return this._reading.isUnderWay;
+    return this._reading.isRunning;
   }
 
   /** Why the last reading failed, or null. */
@@ -73,7 +90,7 @@ export class RunsStore {
 
   /** Read what changed; calls during a reading share one further reading. */
   refresh(): Promise<void> {
-    return this._reading.again();
+    return this._reading.run();
   }
 
   /** Read everything again, if anybody follows. */
@@ -138,7 +155,7 @@ export class RunsStore {
   private _servers: readonly IRunsServer[] = [];
   private _version = '';
   private _error: unknown = null;
-  private readonly _reading = new SharedReading(
+  private readonly _reading = new CoalescedTask(
     () => this._read(),
     () => this._changed.emit()
   );

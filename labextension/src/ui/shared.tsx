@@ -4,11 +4,11 @@ import { checkIcon, copyIcon } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import type { Runicorn } from '../model.js';
-import { copyText } from '../ui/clipboard.js';
-import { ErrorBoundary } from '../ui/ErrorBoundary.js';
-import { errorWords, type IErrorWords, type Remedy } from '../words.js';
-import type { IHostKey, RunicornError } from '../client.js';
+import type { Runicorn } from './context.js';
+import { copyText } from './clipboard.js';
+import { ErrorBoundary } from './ErrorBoundary.js';
+import { errorMessage, type IErrorMessage, type Remedy } from './messages.js';
+import type { IHostKey, RunicornError } from '../api/client.js';
 
 /** Gives the parts of a view what they share; see `ViewRoot`. */
 const RunicornContext = React.createContext<Runicorn | null>(null);
@@ -147,7 +147,7 @@ export function ErrorNote(props: {
   onDismiss?: () => void;
 }): JSX.Element {
   const { reason, trans, remedies = {}, pip, onDismiss } = props;
-  const words = errorWords(trans, reason);
+  const words = errorMessage(trans, reason);
   const note = React.useRef<HTMLDivElement>(null);
   React.useEffect(() => {
     // In braces: newer browsers return a promise, which React would take for what undoes the effect.
@@ -186,7 +186,7 @@ export function ErrorNote(props: {
 }
 
 function ErrorFacts(props: {
-  words: IErrorWords;
+  words: IErrorMessage;
   reason: unknown;
   trans: TranslationBundle;
 }): JSX.Element {

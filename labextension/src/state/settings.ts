@@ -3,8 +3,28 @@
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { ISettings } from './model.js';
-import { PLUGIN_ID } from './tokens.js';
+import type { AuthMethod } from '../api/client.js';
+import { PLUGIN_ID } from '../ids.js';
+
+/** The person's settings, as `schema/plugin.json` has them. */
+export interface ISettings {
+  autoOpen: boolean;
+  authMethod: AuthMethod;
+  timeout: number;
+  logLines: number;
+  showStatus: boolean;
+  notifyRuns: boolean;
+}
+
+/** The defaults; a test compares them with the schema's. */
+export const DEFAULT_SETTINGS: ISettings = {
+  autoOpen: true,
+  authMethod: 'key',
+  timeout: 30,
+  logLines: 200,
+  showStatus: true,
+  notifyRuns: true
+};
 
 const TRANSLATED = new Set(['title', 'description']);
 

@@ -3,8 +3,8 @@
 import { refreshIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import { SharedReading } from '../reading.js';
-import type { RemoteStore, IRemoteEvent } from '../state.js';
+import { CoalescedTask } from '../state/coalesce.js';
+import type { RemoteStore, IRemoteEvent } from '../state/store.js';
 import { CopyButton, ErrorNote, useRunicorn } from './shared.js';
 
 /** The last lines that a viewer printed: read at once, when its state changes, and on demand. */
@@ -19,7 +19,7 @@ function useLog(connectionId: string): {
   const lineCount = settings.logLines;
 
   const read = React.useMemo(() => {
-    const reading = new SharedReading(async () => {
+    const reading = new CoalescedTask(async () => {
       try {
         setLines(await client.getViewerLogs(connectionId, lineCount));
         setError(null);
@@ -27,7 +27,7 @@ function useLog(connectionId: string): {
         setError(reason);
       }
     });
-    return () => void reading.again();
+    return () => void reading.run();
   }, [client, connectionId, lineCount]);
 
   React.useEffect(() => {

@@ -4,55 +4,15 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { Token } from '@lumino/coreutils';
 import { Signal, type ISignal } from '@lumino/signaling';
 
-import type { AuthMethod, RunicornRemoteClient } from './client.js';
+import type { RunicornRemoteClient } from '../api/client.js';
 import type { Dates } from './dates.js';
-import type { DialogQuestions } from './dialogs.js';
-import type { RemoteFlow } from './flow.js';
-import type { RunsStore } from './runs/store.js';
-import type { RemoteStore } from './state.js';
-import type { ICoordinate } from './tokens.js';
-
-/** The person's settings, as `schema/plugin.json` has them. */
-export interface ISettings {
-  autoOpen: boolean;
-  authMethod: AuthMethod;
-  timeout: number;
-  logLines: number;
-  showStatus: boolean;
-  notifyRuns: boolean;
-}
-
-/** The defaults; a test compares them with the schema's. */
-export const DEFAULT_SETTINGS: ISettings = {
-  autoOpen: true,
-  authMethod: 'key',
-  timeout: 30,
-  logLines: 200,
-  showStatus: true,
-  notifyRuns: true
-};
-
-/** What the panel's form starts with. */
-export interface IFormDraft {
-  host: string;
-  username: string;
-  authMethod: AuthMethod;
-  port: string;
-  privateKeyPath: string;
-  timeout: string;
-  saveAs: string;
-}
-
-/** A form in which nothing was typed. */
-export const EMPTY_DRAFT: IFormDraft = {
-  host: '',
-  username: '',
-  authMethod: 'key',
-  port: '',
-  privateKeyPath: '',
-  timeout: '',
-  saveAs: ''
-};
+import type { ConnectFlow } from '../state/connectFlow.js';
+import { emptyDraft, type IConnectDraft } from '../state/connectRequest.js';
+import type { IQuestions } from '../state/questions.js';
+import type { RunsStore } from '../state/runs.js';
+import { DEFAULT_SETTINGS, type ISettings } from '../state/settings.js';
+import type { RemoteStore } from '../state/store.js';
+import type { ViewerLocation } from '../state/viewerLocation.js';
 
 /** Everything that the plugins share. */
 export class Runicorn {
@@ -60,8 +20,8 @@ export class Runicorn {
     readonly client: RunicornRemoteClient,
     readonly store: RemoteStore,
     readonly runs: RunsStore,
-    readonly flow: RemoteFlow,
-    readonly questions: DialogQuestions,
+    readonly flow: ConnectFlow,
+    readonly questions: IQuestions,
     readonly trans: TranslationBundle,
     readonly dates: Dates
   ) {}
@@ -88,21 +48,21 @@ export class Runicorn {
   }
 
   /** Ask whether to connect to a place that somebody else may have named. */
-  confirmPlace(at: ICoordinate): Promise<boolean> {
-    return this.questions.confirmPlace(
+  confirmLocation(at: ViewerLocation): Promise<boolean> {
+    return this.questions.confirmLocation(
       at,
       this.store.hosts.find(host => host.alias === at.host)
     );
   }
 
   /** Fill the panel's form, now or when it appears. */
-  draft(values: Partial<IFormDraft>): void {
-    this._draft = { ...EMPTY_DRAFT, authMethod: this._settings.authMethod, ...values };
+  draft(values: Partial<IConnectDraft>): void {
+    this._draft = { ...emptyDraft(this._settings), ...values };
     this._drafted.emit();
   }
 
   /** Take what the form is to be filled with, once. */
-  takeDraft(): IFormDraft | null {
+  takeDraft(): IConnectDraft | null {
     const draft = this._draft;
     this._draft = null;
     return draft;
@@ -110,7 +70,7 @@ export class Runicorn {
 
   private readonly _settingsChanged = new Signal<this, void>(this);
   private readonly _drafted = new Signal<this, void>(this);
-  private _draft: IFormDraft | null = null;
+  private _draft: IConnectDraft | null = null;
   private _settings: ISettings = DEFAULT_SETTINGS;
 }
 

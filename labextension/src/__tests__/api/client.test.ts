@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 
-import DefaultExport, { RunicornError, RunicornRemoteClient } from '../client.js';
-import { failure, ScriptedServer } from './server.js';
+import DefaultExport, { RunicornError, RunicornRemoteClient } from '../../api/client.js';
+import { failure, ScriptedServer } from '../support/server.js';
 
 const server = new ScriptedServer();
 let client: RunicornRemoteClient;

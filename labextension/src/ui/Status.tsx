@@ -4,8 +4,8 @@ import { ReactWidget } from '@jupyterlab/apputils';
 import React from 'react';
 
 import { runicornIcon } from './icons.js';
-import type { Runicorn } from './model.js';
-import { useRunicorn, ViewRoot } from './panel/shared.js';
+import type { Runicorn } from './context.js';
+import { useRunicorn, ViewRoot } from './shared.js';
 
 /** Shows the number of connections; opens the panel when pressed. */
 export class StatusItem extends ReactWidget {

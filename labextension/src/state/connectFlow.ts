@@ -1,7 +1,7 @@
 /**
  * Connecting and opening as a person experiences them: several requests with questions between.
  *
- * Everything that needs a person is behind `IQuestions`, so the same flow serves the panel, the
+ * Everything that needs a person is behind `ConnectQuestions`, so the same flow serves the panel, the
  * commands and the notebook outputs, and is tested without any of them.
  */
 
@@ -12,22 +12,15 @@ import {
   type IConnectOptions,
   type IConnectResult,
   type IHostKey,
-  type IPrompt,
   type IViewer,
   type RunicornRemoteClient
-} from './client.js';
-import type { IRemoteEvent, RemoteStore } from './state.js';
-import { holdsViewer, type ICoordinate } from './tokens.js';
+} from '../api/client.js';
+import type { IQuestions } from './questions.js';
+import type { IRemoteEvent, RemoteStore } from './store.js';
+import { holdsViewer } from './viewerLocation.js';
 
-/** What a person is asked. A declined question is null or false. */
-export interface IQuestions {
-  /** Whether to trust the key of a host seen for the first time. */
-  trustHostKey(key: IHostKey): Promise<boolean>;
-  /** The answers to what the server, or an encrypted key, asks for. */
-  answer(host: string, instruction: string, prompts: IPrompt[]): Promise<string[] | null>;
-  /** Whether to stop the running viewer for another one. */
-  replaceViewer(running: IViewer, wanted: ICoordinate): Promise<boolean>;
-}
+/** The questions that come up while connecting and opening. */
+export type ConnectQuestions = Pick<IQuestions, 'trustHostKey' | 'answer' | 'replaceViewer'>;
 
 /** A connecting under way in this page. */
 export interface IAttempt {
@@ -56,8 +49,8 @@ export function newRequestId(): string {
 }
 
 /** Connects and starts viewers, asking where the server wants to know more. */
-export class RemoteFlow {
-  constructor(client: RunicornRemoteClient, store: RemoteStore, questions: IQuestions) {
+export class ConnectFlow {
+  constructor(client: RunicornRemoteClient, store: RemoteStore, questions: ConnectQuestions) {
     this._client = client;
     this._store = store;
     this._questions = questions;
@@ -290,7 +283,7 @@ export class RemoteFlow {
 
   private readonly _client: RunicornRemoteClient;
   private readonly _store: RemoteStore;
-  private readonly _questions: IQuestions;
+  private readonly _questions: ConnectQuestions;
   private readonly _attemptsChanged = new Signal<this, void>(this);
   private _attempts: readonly IAttempt[] = [];
 }

@@ -7,10 +7,10 @@ import type {
   IEnvironmentsLook,
   IViewer,
   RunicornRemoteClient
-} from '../client.js';
-import { RemoteStore } from '../state.js';
-import { coordinateOf, holdsViewer, keyOf, readCoordinate } from '../tokens.js';
-import { viewOf } from '../viewer/view.js';
+} from '../../api/client.js';
+import { RemoteStore } from '../../state/store.js';
+import { locationOf, holdsViewer, locationKey, parseLocation } from '../../state/viewerLocation.js';
+import { viewOf } from '../../viewer/view.js';
 
 function viewer(values: Partial<IViewer> = {}): IViewer {
   return {
@@ -233,7 +233,7 @@ test('a coordinate finds the connection that holds its viewer, else one to its h
     connection({ connection_id: 'c', status: 'disconnected', username: 'root' })
   ];
   await store.refresh();
-  const at = coordinateOf(client.connections[1]!);
+  const at = locationOf(client.connections[1]!);
   assert.equal(store.find(at)?.connection_id, 'b');
   assert.equal(store.find({ ...at, env_name: 'other' })?.connection_id, 'a');
   assert.equal(store.find({ host: 'gpu1' })?.connection_id, 'b');
@@ -242,12 +242,12 @@ test('a coordinate finds the connection that holds its viewer, else one to its h
 });
 
 test('coordinates hold no secret, survive JSON, and refuse what is none', () => {
-  const at = coordinateOf(connection({ viewer: viewer() }));
+  const at = locationOf(connection({ viewer: viewer() }));
   assert.deepEqual(Object.keys(at).sort(), ['env_name', 'host', 'port', 'remote_root', 'username']);
-  assert.deepEqual(readCoordinate(JSON.parse(JSON.stringify({ ...at, version: 1 }))), at);
-  assert.equal(readCoordinate({ host: 5 }), null);
-  assert.equal(readCoordinate('gpu1'), null);
-  assert.notEqual(keyOf(at), keyOf({ ...at, env_name: 'a|b' }));
+  assert.deepEqual(parseLocation(JSON.parse(JSON.stringify({ ...at, version: 1 }))), at);
+  assert.equal(parseLocation({ host: 5 }), null);
+  assert.equal(parseLocation('gpu1'), null);
+  assert.notEqual(locationKey(at), locationKey({ ...at, env_name: 'a|b' }));
 });
 
 test('a viewer’s tab shows what the state says', async () => {

@@ -3,8 +3,8 @@
 import { EventManager, ServerConnection } from '@jupyterlab/services';
 import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 
-import type { IRemoteEvent, RemoteStore } from './state.js';
-import { EVENT_SCHEMA } from './tokens.js';
+import type { IRemoteEvent, RemoteStore } from './store.js';
+import { EVENT_SCHEMA } from '../ids.js';
 
 /**
  * Keep a store up to date for as long as the result lives.

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 
-import { RunicornRemoteClient, type IHostKey, type IPrompt } from '../client.js';
-import { Declined, RemoteFlow, type IQuestions } from '../flow.js';
-import { RemoteStore } from '../state.js';
-import { failure, ScriptedServer, type Answer } from './server.js';
+import { RunicornRemoteClient, type IHostKey, type IPrompt } from '../../api/client.js';
+import { Declined, ConnectFlow, type ConnectQuestions } from '../../state/connectFlow.js';
+import { RemoteStore } from '../../state/store.js';
+import { failure, ScriptedServer, type Answer } from '../support/server.js';
 
 const server = new ScriptedServer();
 const KEY = { host: 'gpu1', port: 22, fingerprint_sha256: 'SHA256:x', public_key: 'ssh-ed25519 A' };
@@ -12,7 +12,7 @@ const UNKNOWN = failure(409, 'host_key_unknown', { host_key: KEY });
 const connected: [number, object] = [200, { success: true, connection_id: 'conn_1' }];
 
 /** A person with prepared answers. */
-class Person implements IQuestions {
+class Person implements ConnectQuestions {
   trusts = true;
   replaces = true;
   answers: string[] | null = ['secret'];
@@ -36,7 +36,7 @@ class Person implements IQuestions {
 
 let person: Person;
 let store: RemoteStore;
-let flow: RemoteFlow;
+let flow: ConnectFlow;
 
 before(() => server.start());
 after(() => server.stop());
@@ -47,7 +47,7 @@ beforeEach(() => {
   const client = new RunicornRemoteClient(server.url);
   person = new Person();
   store = new RemoteStore(client);
-  flow = new RemoteFlow(client, store, person);
+  flow = new ConnectFlow(client, store, person);
 });
 
 const routes = (): string[] => server.asked.map(asked => `${asked.method} ${asked.path}`);

@@ -14,9 +14,9 @@ import type {
   ILastChoice,
   IProfile,
   RunicornRemoteClient
-} from './client.js';
-import { SharedReading } from './reading.js';
-import { holdsViewer, isAtHost, type ICoordinate } from './tokens.js';
+} from '../api/client.js';
+import { CoalescedTask } from './coalesce.js';
+import { holdsViewer, isAtHost, type ViewerLocation } from './viewerLocation.js';
 
 /** An event of the server, as its schema has it. */
 export interface IRemoteEvent {
@@ -158,7 +158,7 @@ export class RemoteStore {
    *
    * Among several a connected one wins.
    */
-  find(at: ICoordinate): IConnection | undefined {
+  find(at: ViewerLocation): IConnection | undefined {
     const best = (list: IConnection[]): IConnection | undefined =>
       list.find(connection => connection.status === 'connected') ?? list[0];
     return (
@@ -238,12 +238,12 @@ export class RemoteStore {
    * Calls during a reading share one further reading, which begins after it.
    */
   refresh(): Promise<void> {
-    return this._reading.again();
+    return this._reading.run();
   }
 
   /** Read aliases and profiles again; calls during a reading share one further reading. */
   readSuggestions(): Promise<void> {
-    return this._suggesting.again();
+    return this._suggesting.run();
   }
 
   private async _readSuggestions(): Promise<void> {
@@ -358,6 +358,6 @@ export class RemoteStore {
   private _recent: readonly ILastChoice[] = [];
   private _loaded = false;
   private _error: unknown = null;
-  private readonly _reading = new SharedReading(() => this._read());
-  private readonly _suggesting = new SharedReading(() => this._readSuggestions());
+  private readonly _reading = new CoalescedTask(() => this._read());
+  private readonly _suggesting = new CoalescedTask(() => this._readSuggestions());
 }

@@ -1,15 +1,15 @@
-/** The questions of `flow.ts` as JupyterLab's dialogs. */
+/** Asks the questions of `state/questions.ts` with JupyterLab's dialogs. */
 
 import { Dialog, ReactWidget, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import type { IHostAlias, IHostKey, IPrompt, IViewer } from './client.js';
-import type { IQuestions } from './flow.js';
-import { Facts, Fingerprint } from './panel/shared.js';
-import type { ICoordinate } from './tokens.js';
-import { ErrorBoundary } from './ui/ErrorBoundary.js';
-import { plainText } from './ui/plain.js';
+import type { IHostAlias, IHostKey, IPrompt, IViewer } from '../api/client.js';
+import type { IQuestions } from '../state/questions.js';
+import { Facts, Fingerprint } from './shared.js';
+import type { ViewerLocation } from '../state/viewerLocation.js';
+import { ErrorBoundary } from './ErrorBoundary.js';
+import { plainText } from './plain.js';
 
 /** The body of a dialog, and what was entered in it. */
 class QuestionBody<T> extends ReactWidget {
@@ -174,7 +174,7 @@ export class DialogQuestions implements IQuestions {
    *
    * @param alias - What the ssh config says of its host.
    */
-  async confirmPlace(at: ICoordinate, alias: IHostAlias | undefined): Promise<boolean> {
+  async confirmLocation(at: ViewerLocation, alias: IHostAlias | undefined): Promise<boolean> {
     const trans = this._trans;
     const fromConfig = trans.__('as your SSH configuration says');
     const host = alias && alias.hostname !== at.host ? `${at.host} (${alias.hostname})` : at.host;
@@ -207,9 +207,9 @@ export class DialogQuestions implements IQuestions {
     });
   }
 
-  async replaceViewer(running: IViewer, wanted: ICoordinate): Promise<boolean> {
+  async replaceViewer(running: IViewer, wanted: ViewerLocation): Promise<boolean> {
     const trans = this._trans;
-    const nameOf = (at: IViewer | ICoordinate): string =>
+    const nameOf = (at: IViewer | ViewerLocation): string =>
       [at.env_name, at.remote_root].filter(Boolean).join(' · ');
     return this._agree({
       title: trans.__('Show another viewer?'),

@@ -7,24 +7,24 @@ import type {
   IRunsAnswer,
   IRunsServer,
   RunicornRemoteClient
-} from '../client.js';
-import { chartOf, MOST_LINES, namesOf, styleOf, type ISeries } from '../runs/chart.js';
-import { SeriesReader } from '../runs/comparing.js';
-import { RunNews, type ISummary } from '../runs/news.js';
-import { RunsStore } from '../runs/store.js';
+} from '../../api/client.js';
+import { chartOf, MOST_LINES, namesOf, styleOf, type ISeries } from '../../runs/chart.js';
+import { SeriesReader } from '../../runs/comparing.js';
+import { RunNews, type ISummary } from '../../runs/news.js';
+import { RunsStore } from '../../state/runs.js';
 import {
-  clockWord,
+  formatDuration,
   matching,
   metricsOf,
   nameOf,
   NEWEST_FIRST,
   secondsOf,
   sorted,
-  valueWord,
+  formatMetric,
   windowOf
-} from '../runs/table.js';
-import { RemoteStore, type IRemoteEvent } from '../state.js';
-import { english } from './english.js';
+} from '../../runs/table.js';
+import { RemoteStore, type IRemoteEvent } from '../../state/store.js';
+import { english } from '../support/english.js';
 
 function run(id: string, values: Partial<IRun> = {}): IRun {
   return {
@@ -190,15 +190,15 @@ test('only the rows in sight are drawn, with some to spare', () => {
 });
 
 test('values, durations and names as people read them', () => {
-  assert.equal(valueWord(0.123456789), '0.12346');
-  assert.equal(valueWord(1e-9), '1e-9');
-  assert.equal(valueWord(12345), '12345');
-  assert.equal(valueWord('-Infinity'), '−∞');
-  assert.equal(valueWord('NaN'), 'NaN');
-  assert.equal(valueWord(undefined), '');
-  assert.equal(clockWord(59.6), '0:01:00');
-  assert.equal(clockWord(100 * 3600 + 61), '100:01:01');
-  assert.equal(clockWord(null), '');
+  assert.equal(formatMetric(0.123456789), '0.12346');
+  assert.equal(formatMetric(1e-9), '1e-9');
+  assert.equal(formatMetric(12345), '12345');
+  assert.equal(formatMetric('-Infinity'), '−∞');
+  assert.equal(formatMetric('NaN'), 'NaN');
+  assert.equal(formatMetric(undefined), '');
+  assert.equal(formatDuration(59.6), '0:01:00');
+  assert.equal(formatDuration(100 * 3600 + 61), '100:01:01');
+  assert.equal(formatDuration(null), '');
   const begun = run('r', {
     status: 'running',
     duration_seconds: null,

@@ -4,8 +4,9 @@ import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import type { Message } from '@lumino/messaging';
 import { Panel } from '@lumino/widgets';
 
-import type { Runicorn } from './model.js';
-import { MIME_TYPE, readCoordinate } from './tokens.js';
+import type { Runicorn } from './ui/context.js';
+import { MIME_TYPE } from './ids.js';
+import { parseLocation } from './state/viewerLocation.js';
 import { ViewerFrame } from './viewer/frame.js';
 
 /** The height of an output that doesn't say one, in CSS pixels. */
@@ -22,7 +23,7 @@ class ViewerOutput extends Panel implements IRenderMime.IRenderer {
 
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
     const data = model.data[MIME_TYPE];
-    const at = readCoordinate(data);
+    const at = parseLocation(data);
     const { height } = (data ?? {}) as { height?: unknown };
     for (const widget of [...this.widgets]) {
       widget.dispose();

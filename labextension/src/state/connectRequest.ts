@@ -1,16 +1,41 @@
-/** What stands in the form, and what becomes of it: pure functions. */
+/** Turns the connect form into requests and saved connections, and back: pure functions. */
 
-import { RunicornError, type IConnectOptions, type IHostAlias, type IProfile } from '../client.js';
-import { EMPTY_DRAFT, type IFormDraft, type ISettings } from '../model.js';
-import type { ICoordinate } from '../tokens.js';
+import {
+  RunicornError,
+  type AuthMethod,
+  type IConnectOptions,
+  type IHostAlias,
+  type IProfile
+} from '../api/client.js';
+import type { ISettings } from './settings.js';
+import type { ViewerLocation } from './viewerLocation.js';
 
-/** A form in which nothing was typed. */
-export function emptyDraft(settings: ISettings): IFormDraft {
-  return { ...EMPTY_DRAFT, authMethod: settings.authMethod };
+/** The fields of the connect form, as typed. */
+export interface IConnectDraft {
+  host: string;
+  username: string;
+  authMethod: AuthMethod;
+  port: string;
+  privateKeyPath: string;
+  timeout: string;
+  saveAs: string;
 }
 
-/** The form that a saved connection fills in. */
-export function draftOf(profile: IProfile): IFormDraft {
+/** Return the form in which nothing was typed. */
+export function emptyDraft(settings: ISettings): IConnectDraft {
+  return {
+    host: '',
+    username: '',
+    authMethod: settings.authMethod,
+    port: '',
+    privateKeyPath: '',
+    timeout: '',
+    saveAs: ''
+  };
+}
+
+/** Return the form filled in from a saved connection. */
+export function draftOf(profile: IProfile): IConnectDraft {
   return {
     host: profile.host,
     username: profile.username ?? '',
@@ -22,9 +47,9 @@ export function draftOf(profile: IProfile): IFormDraft {
   };
 }
 
-/** What the form asks the client for. */
+/** Return the client's arguments for a form. */
 export function requestOf(
-  draft: IFormDraft,
+  draft: IConnectDraft,
   password: string,
   settings: ISettings
 ): IConnectOptions {
@@ -39,9 +64,9 @@ export function requestOf(
   };
 }
 
-/** What connects to a place again: as it was saved, else as the ssh config says. */
+/** Return the client's arguments for a location: as it was saved, else as the ssh config says. */
 export function requestAt(
-  at: ICoordinate,
+  at: ViewerLocation,
   profiles: readonly IProfile[],
   settings: ISettings
 ): IConnectOptions {
@@ -59,7 +84,7 @@ export function requestAt(
   };
 }
 
-/** The connection to save; never with a secret. */
+/** Return the connection to save; never with a secret. */
 export function profileOf(name: string, request: IConnectOptions): IProfile {
   return {
     name,
@@ -72,12 +97,12 @@ export function profileOf(name: string, request: IConnectOptions): IProfile {
   };
 }
 
-/** The user name that the ssh config has for an alias, or ''. */
+/** Return the user name that the ssh config has for an alias, or ''. */
 export function configuredUser(host: string, hosts: readonly IHostAlias[]): string {
   return hosts.find(item => item.alias === host.trim())?.username ?? '';
 }
 
-/** The fields of a request that an error is about. */
+/** Return the names of the request's fields that an error is about. */
 export function fieldsOf(error: unknown): ReadonlySet<string> {
   const errors: unknown = error instanceof RunicornError ? error.details.errors : null;
   return new Set(

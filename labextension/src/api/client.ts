@@ -28,10 +28,10 @@ import type {
   IRunsServer,
   IStartViewerOptions,
   IViewer
-} from './api.js';
+} from './types.js';
 import type { Answer, IRequest } from './request.js';
 
-export type * from './api.js';
+export type * from './types.js';
 
 const COMPLETE_SECONDS = 30; // to wait for viewers that still take up their runs
 const RUNS_A_PAGE = 2000; // the most that the server gives in one answer

@@ -7,16 +7,16 @@ import {
   type ConnectionStatus,
   type RunStatus,
   type ViewerState
-} from './client.js';
-import { Declined } from './flow.js';
-import type { IStep } from './state.js';
+} from '../api/client.js';
+import { Declined } from '../state/connectFlow.js';
+import type { IStep } from '../state/store.js';
 
 /** What to offer beside an error. */
 export type Remedy =
   'retry' | 'password' | 'forget-key' | 'copy-pip' | 'detect' | 'logs' | 'reload-page' | 'refresh';
 
 /** An error in words. */
-export interface IErrorWords {
+export interface IErrorMessage {
   /** What happened. */
   title: string;
   /** The way forward. */
@@ -30,7 +30,7 @@ export interface IErrorWords {
 type Say = (trans: TranslationBundle) => [title: string, hint: string, ...remedies: Remedy[]];
 
 /** Say an error in the person's language, with a way forward. */
-export function errorWords(trans: TranslationBundle, reason: unknown): IErrorWords {
+export function errorMessage(trans: TranslationBundle, reason: unknown): IErrorMessage {
   if (reason instanceof Declined) {
     return { title: trans.__('Cancelled.'), hint: '', detail: '', remedies: [] };
   }
@@ -205,7 +205,7 @@ const unexpected: Say = trans => [
 const WORDS: Record<string, Say> = { ...CONNECTING, ...REMOTE, ...JUPYTER };
 
 /** Say the status of a connection. */
-export function connectionWord(trans: TranslationBundle, status: ConnectionStatus): string {
+export function connectionLabel(trans: TranslationBundle, status: ConnectionStatus): string {
   switch (status) {
     case 'connecting':
       return trans.__('Connecting…');
@@ -219,7 +219,7 @@ export function connectionWord(trans: TranslationBundle, status: ConnectionStatu
 }
 
 /** Say the state of a viewer; `unresponsive` is one that runs, but does not answer. */
-export function viewerWord(trans: TranslationBundle, state: ViewerState | 'unresponsive'): string {
+export function viewerLabel(trans: TranslationBundle, state: ViewerState | 'unresponsive'): string {
   switch (state) {
     case 'unresponsive':
       return trans.__('Not answering');
@@ -237,7 +237,7 @@ export function viewerWord(trans: TranslationBundle, state: ViewerState | 'unres
 }
 
 /** Say the state of a run. */
-export function runStatusWord(trans: TranslationBundle, status: RunStatus): string {
+export function runStatusLabel(trans: TranslationBundle, status: RunStatus): string {
   switch (status) {
     case 'running':
       return trans.__('Running');
@@ -255,7 +255,7 @@ export function runStatusWord(trans: TranslationBundle, status: RunStatus): stri
  *
  * @param time Since when, or null where none of its runs were ever read.
  */
-export function runsProblemWord(
+export function runsProblemMessage(
   trans: TranslationBundle,
   code: string | undefined,
   time: string | null
@@ -283,7 +283,7 @@ export function runsProblemWord(
 }
 
 /** Say what became of hosts that were to be saved as connections. */
-export function importedWord(
+export function importedMessage(
   trans: TranslationBundle,
   imported: number,
   skipped: readonly string[]
@@ -302,7 +302,7 @@ export function importedWord(
 const JUMP_HOST = 'jump host ';
 
 /** Say the step that long work is at; a step we have no words for as the server puts it. */
-export function stepWord(trans: TranslationBundle, step: IStep | undefined): string {
+export function stepLabel(trans: TranslationBundle, step: IStep | undefined): string {
   if (step?.step.startsWith(JUMP_HOST)) {
     return trans.__('Going through %1…', step.step.slice(JUMP_HOST.length));
   }
@@ -326,7 +326,7 @@ export function stepWord(trans: TranslationBundle, step: IStep | undefined): str
 }
 
 /** Say a latency in milliseconds, with as many digits as mean something. */
-export function latencyWord(trans: TranslationBundle, ms: number): string {
+export function latencyLabel(trans: TranslationBundle, ms: number): string {
   return trans.__('%1 ms', ms < 10 ? ms.toFixed(1) : String(Math.round(ms)));
 }
 

@@ -7,23 +7,22 @@ import { fileURLToPath } from 'node:url';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import ts from 'typescript';
 
-import { RunicornError } from '../client.js';
-import { Dates } from '../dates.js';
-import { DEFAULT_SETTINGS } from '../model.js';
-import { matching, suggestionsOf } from '../panel/suggestions.js';
-import { english } from './english.js';
-import { translateSchema } from '../settings.js';
-import { plainText } from '../ui/plain.js';
+import { RunicornError } from '../../api/client.js';
+import { Dates } from '../../ui/dates.js';
+import { matching, suggestionsOf } from '../../panel/suggestions.js';
+import { english } from '../support/english.js';
+import { DEFAULT_SETTINGS, translateSchema } from '../../state/settings.js';
+import { plainText } from '../../ui/plain.js';
 import {
-  errorWords,
-  importedWord,
-  latencyWord,
+  errorMessage,
+  importedMessage,
+  latencyLabel,
   pipCommand,
-  runsProblemWord,
-  stepWord
-} from '../words.js';
+  runsProblemMessage,
+  stepLabel
+} from '../../ui/messages.js';
 
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
 const trans = english;
 const schema = JSON.parse(readFileSync(join(ROOT, 'schema', 'plugin.json'), 'utf8'));
 const catalog: Record<string, string[]> = JSON.parse(
@@ -159,29 +158,36 @@ test('each code of the API has words of its own with a way forward', () => {
   assert.ok(all.length > 18);
   const titles = new Map<string, string>();
   for (const code of new Set(all)) {
-    const words = errorWords(trans, new RunicornError(code, 'The server’s sentence.'));
+    const words = errorMessage(trans, new RunicornError(code, 'The server’s sentence.'));
     assert.ok(words.title && words.hint, code);
     assert.equal(titles.get(words.title), undefined, `${code} and ${titles.get(words.title)}`);
     titles.set(words.title, code);
   }
   assert.equal(
-    errorWords(trans, new RunicornError('brand_new', 'x')).title,
-    errorWords(trans, new RunicornError('internal_error', 'x')).title
+    errorMessage(trans, new RunicornError('brand_new', 'x')).title,
+    errorMessage(trans, new RunicornError('internal_error', 'x')).title
   );
 });
 
 test('each problem of a server’s runs has words of its own', () => {
-  const text = readFileSync(join(ROOT, '../runicorn_jupyter/service/feed.py'), 'utf8');
+  const folder = join(ROOT, '../runicorn_jupyter');
+  const text = readdirSync(folder, { encoding: 'utf8', recursive: true })
+    .filter(name => name.endsWith('.py'))
+    .map(name => readFileSync(join(folder, name), 'utf8'))
+    .join('\n');
   const problems = new Set([...text.matchAll(/_problem\(\s*"(\w+)"/g)].map(match => match[1]!));
   assert.ok(problems.has('viewer_answer_invalid') && problems.has('viewer_not_responding'));
-  const sentences = [...problems].map(code => runsProblemWord(trans, code, '10:00'));
+  const sentences = [...problems].map(code => runsProblemMessage(trans, code, '10:00'));
   assert.equal(new Set(sentences).size, problems.size, sentences.join('\n'));
-  assert.equal(runsProblemWord(trans, 'brand_new', null), 'does not answer.');
+  assert.equal(runsProblemMessage(trans, 'brand_new', null), 'does not answer.');
 });
 
 test('what was saved of the SSH configuration, and what was not', () => {
-  assert.equal(importedWord(trans, 1, []), '1 connection was saved.');
-  assert.match(importedWord(trans, 2, ['a', 'b']), /^2 connections were saved\. Not saved: a, b;/);
+  assert.equal(importedMessage(trans, 1, []), '1 connection was saved.');
+  assert.match(
+    importedMessage(trans, 2, ['a', 'b']),
+    /^2 connections were saved\. Not saved: a, b;/
+  );
 });
 
 test('what could mislead in the text of a stranger is made visible', () => {
@@ -206,7 +212,7 @@ test('dates are written as JupyterLab’s language has them', () => {
 
 test('a password is offered only where the server takes one', () => {
   const remedies = (allowed_methods?: string[]): string[] =>
-    errorWords(
+    errorMessage(
       trans,
       new RunicornError('authentication_failed', '', { details: { allowed_methods } })
     ).remedies;
@@ -217,11 +223,11 @@ test('a password is offered only where the server takes one', () => {
 });
 
 test('steps, times and commands in words', () => {
-  assert.equal(stepWord(trans, { step: 'jump host gate', message: '' }), 'Going through gate…');
-  assert.equal(stepWord(trans, { step: 'brand new', message: 'Doing it' }), 'Doing it');
-  assert.equal(stepWord(trans, { step: 'brand new', message: '' }), 'Working…');
-  assert.equal(latencyWord(trans, 1.234), '1.2 ms');
-  assert.equal(latencyWord(trans, 123.4), '123 ms');
+  assert.equal(stepLabel(trans, { step: 'jump host gate', message: '' }), 'Going through gate…');
+  assert.equal(stepLabel(trans, { step: 'brand new', message: 'Doing it' }), 'Doing it');
+  assert.equal(stepLabel(trans, { step: 'brand new', message: '' }), 'Working…');
+  assert.equal(latencyLabel(trans, 1.234), '1.2 ms');
+  assert.equal(latencyLabel(trans, 123.4), '123 ms');
   assert.equal(pipCommand('/opt/py/bin/python'), '/opt/py/bin/python -m pip install runicorn');
   assert.equal(pipCommand("/a b/it's"), `'/a b/it'\\''s' -m pip install runicorn`);
 });
