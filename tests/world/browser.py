@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,13 +104,22 @@ def find_chromium() -> str | None:
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
-def start_chromium(profile: Path) -> Chromium:
-    """Start a browser without a screen, with a fresh profile, and wait until it can be driven."""
+def start_chromium(profile: Path, within: Sequence[str] = ()) -> Chromium:
+    """Start a browser without a screen, with a fresh profile, and wait until it can be driven.
+
+    Parameters
+    ----------
+    profile
+        Its folder.
+    within
+        The command that starts it, where it is to run somewhere else.
+    """
     path = find_chromium()
     if path is None:
         pytest.skip("no Chromium on this machine; `make test` says how to get one")
     arguments = [
-        path, "--headless=new", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+        *within, path,
+        "--headless=new", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
         "--disable-background-networking", "--disable-component-update", "--disable-default-apps",
         "--disable-dev-shm-usage", "--window-size=1280,900", "--remote-debugging-port=0",
         f"--user-data-dir={profile}",
@@ -151,6 +160,11 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     """One browser for all tests; each test has a context of its own."""
     browser = start_chromium(tmp_path_factory.mktemp("chromium"))
     yield browser
+    stop_chromium(browser)
+
+
+def stop_chromium(browser: Chromium) -> None:
+    """End a browser with all of its processes."""
     # Its helpers are in the session that we started it with, and in no other.
     os.killpg(browser.process.pid, signal.SIGTERM)
     try:
