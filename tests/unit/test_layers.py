@@ -15,7 +15,7 @@ PACKAGE = ROOT / "runicorn_jupyter"
 
 # What makes something of bytes that nobody vouches for; every part may use it, and it uses none.
 UNTRUSTED = {"text", "jsontext"}
-# Each part, and the parts below it that it may import (docs/architecture.md, "The layers").
+# Each part, and the parts below it that it may import (docs/design.md, "The layers").
 CONTRACT = {"models", "errors", *UNTRUSTED}
 LAYERS: dict[str, set[str]] = {
     "text": set(),
