@@ -6,19 +6,9 @@ import React from 'react';
 
 import type { IRun } from '../api/client.js';
 import type { Dates } from '../ui/dates.js';
-import { runStatusLabel } from '../ui/messages.js';
 import { keyOfRun } from '../state/runs.js';
-import {
-  formatDuration,
-  nameOf,
-  secondsOf,
-  serverOf,
-  formatMetric,
-  windowOf,
-  type Column,
-  type IOrder,
-  type IWindow
-} from './table.js';
+import { columnsFor, gridOf, type IOrder } from './columns.js';
+import { nameOf, windowOf, type IWindow } from './table.js';
 
 /** The height of a row in CSS pixels; the stylesheet has it too. */
 const ROW_HEIGHT = 30;
@@ -57,6 +47,7 @@ export function RunsTable(props: IRunsTableProps): JSX.Element {
       ref={ref}
       className="rj-Runs-table"
       role="grid"
+      style={{ '--rj-runs-columns': gridOf(props.metric) } as React.CSSProperties}
       aria-label={trans.__('Runs of all servers')}
       aria-multiselectable
       aria-rowcount={runs.length + 1}
@@ -181,29 +172,26 @@ function useKeys(props: IRunsTableProps, ref: React.RefObject<HTMLDivElement>): 
   return { active, setActive, onKeyDown };
 }
 
+function cellClass(column: string, isNumber = false): string {
+  return `rj-Runs-cell rj-mod-${column}${isNumber ? ' rj-mod-number' : ''}`;
+}
+
 function Head(props: IRunsTableProps): JSX.Element {
   const { trans, metric, order, onOrder } = props;
-  const columns: Array<[Column, string]> = [
-    ['status', trans.__('Status')],
-    ['name', trans.__('Run')],
-    ['server', trans.__('Server')],
-    ['created', trans.__('Started')],
-    ['duration', trans.__('Duration')],
-    ...(metric ? [['metric', metric] as [Column, string]] : [])
-  ];
   return (
     <div className="rj-Runs-head" role="rowgroup">
       <div className="rj-Runs-row" role="row" aria-rowindex={1}>
         <div className="rj-Runs-check" role="columnheader">
           <span className="rj-VisuallyHidden">{trans.__('Compare')}</span>
         </div>
-        {columns.map(([column, label]) => {
+        {columnsFor(metric).map(({ id: column, label: labelOf, isNumber }) => {
+          const label = labelOf(trans, metric);
           const isOrder = order.column === column;
           const Caret = order.descending ? caretDownEmptyThinIcon : caretUpEmptyThinIcon;
           return (
             <div
               key={column}
-              className={`rj-Runs-cell rj-mod-${column}`}
+              className={cellClass(column, isNumber)}
               role="columnheader"
               aria-sort={isOrder ? (order.descending ? 'descending' : 'ascending') : 'none'}
             >
@@ -240,13 +228,8 @@ interface IRowProps {
 }
 
 const Row = React.memo(function Row(props: IRowProps): JSX.Element {
-  const { run, index, metric, isActive, isSelected, trans } = props;
-  const [name, path] = nameOf(run);
-  const cell = (column: Column, text: string, children: React.ReactNode = text): JSX.Element => (
-    <div className={`rj-Runs-cell rj-mod-${column}`} role="gridcell" title={text}>
-      {children}
-    </div>
-  );
+  const { run, index, metric, isActive, isSelected, trans, dates } = props;
+  const [name] = nameOf(run);
   return (
     <div
       id={props.id}
@@ -268,26 +251,14 @@ const Row = React.memo(function Row(props: IRowProps): JSX.Element {
           aria-label={trans.__('Compare %1', name)}
         />
       </div>
-      {cell(
-        'status',
-        runStatusLabel(trans, run.status),
-        <>
-          <span className="rj-Dot" aria-hidden />
-          {runStatusLabel(trans, run.status)}
-        </>
-      )}
-      {cell(
-        'name',
-        [name, path].filter(Boolean).join('\n'),
-        <>
-          {name}
-          {path && <span className="rj-Quiet"> {path}</span>}
-        </>
-      )}
-      {cell('server', serverOf(run))}
-      {cell('created', props.dates.day(run.created_at))}
-      {cell('duration', formatDuration(secondsOf(run, new Date())))}
-      {metric && cell('metric', formatMetric(run.metrics[metric]))}
+      {columnsFor(metric).map(({ id, isNumber, render }) => {
+        const [text, content = text] = render(run, { trans, dates, metric });
+        return (
+          <div key={id} className={cellClass(id, isNumber)} role="gridcell" title={text}>
+            {content}
+          </div>
+        );
+      })}
     </div>
   );
 });

@@ -15,7 +15,8 @@ import { Comparison } from './Comparison.js';
 import { RunsTable } from './RunsTable.js';
 import { Sources } from './Sources.js';
 import { keyOfRun } from '../state/runs.js';
-import { matching, metricsOf, NEWEST_FIRST, sorted, type IOrder } from './table.js';
+import { NEWEST_FIRST, sorted, type IOrder } from './columns.js';
+import { matching, metricsOf } from './table.js';
 
 /** What the view needs of the application. */
 export interface IRunsViewOptions {

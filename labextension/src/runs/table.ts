@@ -1,18 +1,6 @@
-/** What of the runs is shown, and in which order: pure functions. */
+/** What the table of runs shows, as text and numbers: pure functions. */
 
 import type { IRun, MetricValue } from '../api/client.js';
-
-/** What the table can be sorted by. */
-export type Column = 'status' | 'name' | 'server' | 'created' | 'duration' | 'metric';
-
-/** The order of the table. */
-export interface IOrder {
-  column: Column;
-  descending: boolean;
-}
-
-/** The order that the server gives: the newest first. */
-export const NEWEST_FIRST: IOrder = { column: 'created', descending: true };
 
 /** The place of some rows among all. */
 export interface IWindow {
@@ -65,47 +53,6 @@ export function matching(runs: readonly IRun[], typed: string): readonly IRun[] 
   return words.length === 0
     ? runs
     : runs.filter(run => words.every(word => haystackOf(run).includes(word)));
-}
-
-function numberOf(value: MetricValue | undefined): number | null {
-  const number = Number(value);
-  return Number.isNaN(number) ? null : number;
-}
-
-/** The runs in an order; those that have nothing to compare come last either way. */
-export function sorted(runs: readonly IRun[], order: IOrder, metric: string): readonly IRun[] {
-  if (order.column === NEWEST_FIRST.column && order.descending === NEWEST_FIRST.descending) {
-    return runs;
-  }
-  const now = new Date();
-  const valueOf = (run: IRun): string | number | null => {
-    switch (order.column) {
-      case 'status':
-        return run.status;
-      case 'name':
-        return run.name ?? run.run_id;
-      case 'server':
-        return serverOf(run);
-      case 'created':
-        return run.created_at ? Date.parse(run.created_at) : null;
-      case 'duration':
-        return secondsOf(run, now);
-      case 'metric':
-        return numberOf(run.metrics[metric]);
-    }
-  };
-  const sign = order.descending ? -1 : 1;
-  return runs
-    .map(run => ({ run, value: valueOf(run) }))
-    .sort((a, b) => {
-      if (a.value === null || b.value === null) {
-        return Number(a.value === null) - Number(b.value === null);
-      }
-      return typeof a.value === 'string' || typeof b.value === 'string'
-        ? sign * String(a.value).localeCompare(String(b.value))
-        : sign * (a.value - b.value);
-    })
-    .map(item => item.run);
 }
 
 /**

@@ -9,6 +9,7 @@ import type {
   RunicornRemoteClient
 } from '../../api/client.js';
 import { chartOf, MOST_LINES, namesOf, styleOf, type ISeries } from '../../runs/chart.js';
+import { NEWEST_FIRST, sorted } from '../../runs/columns.js';
 import { SeriesReader } from '../../runs/comparing.js';
 import { RunNews, type ISummary } from '../../runs/news.js';
 import { RunsStore } from '../../state/runs.js';
@@ -17,9 +18,7 @@ import {
   matching,
   metricsOf,
   nameOf,
-  NEWEST_FIRST,
   secondsOf,
-  sorted,
   formatMetric,
   windowOf
 } from '../../runs/table.js';
