@@ -370,7 +370,7 @@ export class RunicornRemoteClient {
    * @param names - Which metrics; all by default.
    * @param options - `points`: how many steps at most; more are thinned out, and peaks kept.
    */
-  async getMetrics(
+  async runMetrics(
     run: Pick<IRun, 'connection_id' | 'run_id'>,
     names?: readonly string[],
     options: { points?: number; signal?: AbortSignal } = {}
@@ -389,7 +389,7 @@ export class RunicornRemoteClient {
   }
 
   /** Trust a host key that a `host_key_unknown` offered. */
-  async acceptHostKey(key: Pick<IHostKey, 'host' | 'port' | 'public_key'>): Promise<void> {
+  async acceptKnownHost(key: Pick<IHostKey, 'host' | 'port' | 'public_key'>): Promise<void> {
     const { host, port, public_key } = key;
     await this._call('known-hosts', { method: 'POST', body: { host, port, public_key } });
   }

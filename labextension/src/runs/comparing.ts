@@ -21,7 +21,7 @@ interface IWish {
 /** Reads lines; of the wishes that come during a reading only the last is read, after it. */
 export class SeriesReader {
   constructor(
-    private readonly client: Pick<RunicornRemoteClient, 'getMetrics'>,
+    private readonly client: Pick<RunicornRemoteClient, 'runMetrics'>,
     private readonly found: (metric: string, series: readonly ISeries[]) => void,
     private readonly failed: (reason: unknown) => void
   ) {}
@@ -77,7 +77,7 @@ export class SeriesReader {
   private async _readLine(run: IRun, metric: string, signal: AbortSignal): Promise<Line> {
     // Commas stand between the names in the request.
     const wanted = metric.includes(',') ? undefined : [metric];
-    const answer = await this.client.getMetrics(run, wanted, { points: POINTS, signal });
+    const answer = await this.client.runMetrics(run, wanted, { points: POINTS, signal });
     return { steps: answer.steps, values: answer.metrics[metric] ?? [] };
   }
 

@@ -203,7 +203,7 @@ export class ConnectFlow {
           throw new Declined();
         }
         // A host behind jump hosts has several keys, each of which is asked about in turn.
-        await this._client.acceptHostKey(key);
+        await this._client.acceptKnownHost(key);
       }
     }
   }

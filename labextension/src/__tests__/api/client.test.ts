@@ -122,7 +122,7 @@ test('profiles, hosts and host keys', async () => {
   assert.deepEqual(server.asked.at(-1)!.query, { name: 'Büro 1' });
   assert.deepEqual(await client.listKnownHosts(), []);
   const key = { host: 'h', port: 2222, public_key: 'ssh-ed25519 A', fingerprint_sha256: 'x' };
-  await client.acceptHostKey(key);
+  await client.acceptKnownHost(key);
   assert.deepEqual(server.asked.at(-1)!.body, {
     host: 'h',
     port: 2222,

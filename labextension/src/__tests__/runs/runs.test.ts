@@ -342,7 +342,7 @@ function makeReader(): {
   const waiting: Array<() => void> = [];
   const found: Array<[string, string[]]> = [];
   const failed: unknown[] = [];
-  const getMetrics: RunicornRemoteClient['getMetrics'] = async ({ run_id: id }, names, options) => {
+  const runMetrics: RunicornRemoteClient['runMetrics'] = async ({ run_id: id }, names, options) => {
     asked.push(id);
     signals.push(options!.signal!);
     await new Promise<void>(resolve => waiting.push(resolve));
@@ -353,7 +353,7 @@ function makeReader(): {
     return { steps: [1], metrics: { [names![0]!]: [0] } } as unknown as IRunMetrics;
   };
   const reader = new SeriesReader(
-    { getMetrics },
+    { runMetrics },
     (metric, series: readonly ISeries[]) => found.push([metric, series.map(item => item.name)]),
     reason => failed.push(reason)
   );
