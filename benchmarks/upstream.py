@@ -13,7 +13,7 @@ import requests
 
 from benchmarks.harness import until
 from benchmarks.world import ENVIRONMENT, RUNICORN, World, answers, end_process, free_port
-from runicorn_jupyter.ssh.hostkeys import fingerprint
+from runicorn_jupyter.ssh.hostkeys.verifier import fingerprint
 from tests.world.environments import build
 
 NAME = f"runicorn {RUNICORN}'s own"

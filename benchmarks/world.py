@@ -22,7 +22,7 @@ import psutil
 
 from benchmarks.asyncssh_peer import AsyncsshPeer
 from benchmarks.harness import OURS, until
-from runicorn_jupyter.remote.viewer_guard import Ticket
+from runicorn_jupyter.payload.guard import Ticket
 from tests.world.environments import Trainer, build
 from tests.world.jupyter import JupyterServer, server_environment, start_jupyter
 from tests.world.sshd import Sshd, SshHome

@@ -1,7 +1,7 @@
 """Every way the remote API can fail: one exception per error code, with its HTTP status.
 
 Raised anywhere below the API; turned into an HTTP answer in exactly one place
-(``runicorn_jupyter.api.base``). ``message`` is one sentence a person can act on.
+(``runicorn_jupyter.api.handlers``). ``message`` is one sentence a person can act on.
 Neither ``message`` nor ``details`` may ever hold a secret, a traceback or a local path
 that the user did not name.
 """

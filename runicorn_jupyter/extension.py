@@ -21,10 +21,10 @@ from runicorn_jupyter.api.misconfigured import misconfigured_handlers
 from runicorn_jupyter.api.routes import remote_handlers
 from runicorn_jupyter.commandline import ALIASES, DEFAULT_PORT, EXAMPLES, FLAGS, SUBCOMMANDS
 from runicorn_jupyter.proxy import Capabilities, StorageFolder, mask_log_records, viewer_handlers
-from runicorn_jupyter.proxy.policy import HOST
+from runicorn_jupyter.proxy.csp import HOST
 from runicorn_jupyter.service import RemoteService, ServiceSettings
-from runicorn_jupyter.service.screen import Screen
-from runicorn_jupyter.ssh.allowlist import AllowedHosts
+from runicorn_jupyter.service.local_browser import Screen
+from runicorn_jupyter.ssh.config.allowlist import AllowedHosts
 from runicorn_jupyter.ssh.connection import Settings
 from runicorn_jupyter.strict import Amount, Count, SettingError, StrictApp, sentence
 

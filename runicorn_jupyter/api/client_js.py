@@ -9,7 +9,7 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import JupyterHandler
 from tornado import web
 
-from runicorn_jupyter.api.base import AUTH_RESOURCE
+from runicorn_jupyter.api.handlers import AUTH_RESOURCE
 
 CLIENT_JS = Path(__file__).parents[1] / "static" / "client.js"
 

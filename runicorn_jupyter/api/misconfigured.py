@@ -8,7 +8,7 @@ from typing import Any
 from jupyter_server.auth.decorator import allow_unauthenticated, authorized
 from tornado import web
 
-from runicorn_jupyter.api.base import EnvelopeHandler
+from runicorn_jupyter.api.handlers import EnvelopeHandler
 from runicorn_jupyter.api.routes import OpenApiHandler
 from runicorn_jupyter.errors import Misconfigured
 

@@ -12,7 +12,7 @@ from tornado import web
 
 from runicorn_jupyter import errors as e
 from runicorn_jupyter import models as m
-from runicorn_jupyter.api.base import EnvelopeHandler, RemoteHandler, UnknownRouteHandler
+from runicorn_jupyter.api.handlers import EnvelopeHandler, RemoteHandler, UnknownRouteHandler
 from runicorn_jupyter.api.openapi import openapi_document
 from runicorn_jupyter.service import RemoteService
 

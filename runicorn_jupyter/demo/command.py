@@ -20,7 +20,7 @@ from runicorn_jupyter.demo.environment import RUNICORN, DemoError, make_environm
 from runicorn_jupyter.demo.folders import ALIAS, NOTEBOOK, Folders, default_folder, neutral
 from runicorn_jupyter.demo.processes import MARK, end_marked, mark_of, stop
 from runicorn_jupyter.demo.ssh_server import DemoSshServer
-from runicorn_jupyter.service.screen import Screen
+from runicorn_jupyter.service.local_browser import Screen
 
 START_SECONDS = 60.0
 _ADDRESS = re.compile(rb"http://127\.0\.0\.1:\d+/(?=lab\?)")

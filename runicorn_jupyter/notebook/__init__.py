@@ -9,7 +9,7 @@ __all__ = ["RunicornPanel"]
 
 def __getattr__(name: str) -> Any:
     if name == "RunicornPanel":
-        from runicorn_jupyter.notebook.panel import RunicornPanel  # noqa: PLC0415 - widgets take 200 ms to import
+        from runicorn_jupyter.notebook.panel.panel import RunicornPanel  # noqa: PLC0415 - widgets take 200 ms to import
 
         return RunicornPanel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

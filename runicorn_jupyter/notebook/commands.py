@@ -11,10 +11,10 @@ from IPython.core.error import UsageError
 from IPython.display import display
 
 from runicorn_jupyter.client import ApiError, RunicornRemoteClient, still_reading
-from runicorn_jupyter.notebook import connecting
-from runicorn_jupyter.notebook.asking import CellAsker, ask_secret
+from runicorn_jupyter.notebook import connect_flow
 from runicorn_jupyter.notebook.display import DEFAULT_HEIGHT, RunicornViewer, forgets_widgets
 from runicorn_jupyter.notebook.progress import Line, reading_text
+from runicorn_jupyter.notebook.prompts import CellAsker, ask_secret
 from runicorn_jupyter.notebook.results import Connection, Connections, Environments, Logs, Status, plain
 from runicorn_jupyter.notebook.session import NotebookSession, last_opened, one_line_errors
 
@@ -71,10 +71,10 @@ class Commands:
         elif args.identity:
             request |= {"private_key_path": args.identity}
 
-        def run(work: connecting.Work) -> dict[str, Any]:
+        def run(work: connect_flow.Work) -> dict[str, Any]:
             return self._session.run(plain(args.host), work, undo=_leave)
 
-        answer = connecting.connect(run, request, CellAsker())
+        answer = connect_flow.connect(run, request, CellAsker())
         self._session.name(args.name or args.host, answer["connection_id"])
         return {**answer, "name": args.name or args.host}
 
@@ -156,7 +156,7 @@ class Commands:
         current = self._session.find(ident)
         viewer = RunicornViewer(self._session.client, current, height=height or DEFAULT_HEIGHT)
         if forgets_widgets(self._shell):
-            from runicorn_jupyter.notebook.frame import ViewerFrame  # noqa: PLC0415 - widgets take 200 ms to import
+            from runicorn_jupyter.notebook.viewer_widget import ViewerFrame  # noqa: PLC0415 - widgets take 200 ms to import
 
             display(ViewerFrame(viewer))
         return viewer
@@ -292,7 +292,7 @@ class Commands:
 
     def panel(self) -> Any:
         """Make the panel."""
-        from runicorn_jupyter.notebook.panel import RunicornPanel  # noqa: PLC0415 - widgets take 200 ms to import
+        from runicorn_jupyter.notebook.panel.panel import RunicornPanel  # noqa: PLC0415 - widgets take 200 ms to import
 
         with one_line_errors():
             return RunicornPanel(self._session)

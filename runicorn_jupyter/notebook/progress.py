@@ -16,7 +16,7 @@ import requests
 from IPython.display import display
 
 from runicorn_jupyter.client import ApiError, RunicornRemoteClient
-from runicorn_jupyter.notebook.events import Event, event_stream
+from runicorn_jupyter.client.events import Event, event_stream
 from runicorn_jupyter.notebook.results import NO_MATH, plain
 
 __all__ = ["Line", "reading_text", "run_with_progress", "step_text"]

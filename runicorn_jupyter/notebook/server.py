@@ -12,8 +12,8 @@ from collections import deque
 from contextlib import suppress
 from typing import IO
 
-from runicorn_jupyter import discovery
-from runicorn_jupyter.discovery import Server
+from runicorn_jupyter.client import discovery
+from runicorn_jupyter.client.discovery import Server
 
 __all__ = ["PrivateServerFailed", "current_server", "is_there"]
 

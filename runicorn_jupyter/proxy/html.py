@@ -7,7 +7,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
-from runicorn_jupyter.proxy.storage import MAX_ENTRIES, MAX_STORAGE_BYTES
+from runicorn_jupyter.proxy.local_storage import MAX_ENTRIES, MAX_STORAGE_BYTES
 
 MAX_HTML_BYTES = 2 * 2**20
 """The largest page that is read whole to be rewritten; any other body streams through."""
@@ -15,7 +15,7 @@ MAX_HTML_BYTES = 2 * 2**20
 LOOP_BYTES = 65536
 """A page, with what it stores, that is larger than this is rewritten by a thread, not on the event loop."""
 
-SHIM_FILES = ("shim.js", "shim_state.js")
+SHIM_FILES = ("shim.js", "state.js")
 """What runs first in each page."""
 
 MAX_LINKS = 10000
@@ -41,7 +41,7 @@ class UnsupportedHtml(ValueError):
 @cache
 def shim_source() -> str:
     """Read the shim: functions, of which ``runicornShim(settings)`` is the one to call."""
-    folder = files("runicorn_jupyter.proxy")
+    folder = files("runicorn_jupyter.proxy") / "shim"
     return "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in SHIM_FILES)
 
 

@@ -26,7 +26,7 @@ IDLE_SECONDS = 60.0
 SAFE_IDLE_SECONDS = 30.0
 """A request that must not be sent twice goes to a stream that was idle for less, or never used.
 
-Our viewers close a connection that was idle for 75 s (``remote/viewer_process.py``); what is sent in the
+Our viewers close a connection that was idle for 75 s (``payload/server.py``); what is sent in the
 moment of closing is lost, and nobody can say whether it was acted on.
 """
 

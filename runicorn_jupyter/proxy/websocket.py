@@ -12,22 +12,22 @@ from tornado.iostream import IOStream, StreamClosedError
 
 from runicorn_jupyter.errors import RemoteError
 from runicorn_jupyter.http1 import SWITCHING_PROTOCOLS, BadResponse, Head, Http1Connection
+from runicorn_jupyter.proxy.csp import may_open_websocket
 from runicorn_jupyter.proxy.headers import (
     REQUEST_HEADERS,
     VIEWER_HOST,
     WEBSOCKET_REQUEST_HEADERS,
     request_headers,
 )
-from runicorn_jupyter.proxy.policy import may_open_websocket
 from runicorn_jupyter.proxy.pool import NotProven
 from runicorn_jupyter.streams import END
 
 if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
 
-    from runicorn_jupyter.proxy.http import ViewerHandler
-    from runicorn_jupyter.proxy.origin import Viewer
-    from runicorn_jupyter.proxy.turns import Turns
+    from runicorn_jupyter.proxy.capabilities import Viewer
+    from runicorn_jupyter.proxy.handler import ViewerHandler
+    from runicorn_jupyter.proxy.loop_fairness import Turns
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455, 1.3."""

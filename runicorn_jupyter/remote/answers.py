@@ -13,7 +13,7 @@ from runicorn_jupyter.errors import (
     SshUnavailable,
     ViewerStartFailed,
 )
-from runicorn_jupyter.jsontext import InvalidJson, read_json_object
+from runicorn_jupyter.json_text import InvalidJson, read_json_object
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ import functools
 import json
 import zlib
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
-__all__ = ["COMMAND", "MODULES", "SHELL", "python_input", "shell_input"]
+__all__ = ["COMMAND", "SHELL", "python_input", "shell_input"]
 
 # No quote, dollar, backslash, newline or exclamation mark, so that it stands in quotes for any shell. The
 # current folder leaves the path of imports first: what lies in a home is not meant as a module.
@@ -32,22 +33,7 @@ COMMAND = (
 SHELL = "exec /bin/sh -s"
 """Runs a script that ``shell_input`` made."""
 
-MODULES = (
-    "lease",
-    "ownership",
-    "viewer_asking",
-    "viewer_boot",
-    "viewer_events",
-    "viewer_files",
-    "viewer_gzip",
-    "viewer_guard",
-    "viewer_metrics",
-    "viewer_process",
-    "viewer_runs",
-    "viewer_threads",
-)
-"""What is sent, and so may import nothing else of ours."""
-_PACKAGE = "runicorn_jupyter.remote"
+_PACKAGE = "runicorn_jupyter.payload"
 # Compiles a module when it is imported: who only finds a running viewer needs few of them. It stands first,
 # so that an installed runicorn-jupyter of another version is not mistaken for this one.
 _START = """
@@ -61,19 +47,32 @@ class Sent:
     def exec_module(self, module):
         exec(compile(SOURCES[module.__name__], module.__name__, "exec"), module.__dict__)
 sys.meta_path.insert(0, Sent())
-from runicorn_jupyter.remote.viewer_boot import main
+from runicorn_jupyter.payload.boot import main
 main(json.loads(sys.stdin.buffer.readline().decode("utf-8")))
 """
 
 
 @functools.cache
 def _program() -> bytes:
-    folder = resources.files(_PACKAGE)
-    packages = {"runicorn_jupyter": "", _PACKAGE: ""}
-    modules = {f"{_PACKAGE}.{n}": folder.joinpath(f"{n}.py").read_text(encoding="utf-8") for n in MODULES}
-    program = f"SOURCES = {packages | modules!r}\nPACKAGES = {tuple(packages)!r}\n{_START}"
+    sources = {"runicorn_jupyter": ""}
+    _read_package(_PACKAGE, resources.files(_PACKAGE), sources)
+    packages = tuple(name for name in sources if not sources[name])
+    program = f"SOURCES = {sources!r}\nPACKAGES = {packages!r}\n{_START}"
     packed = zlib.compress(program.encode("utf-8"), 9)
     return b"%d\n" % len(packed) + packed
+
+
+def _read_package(name: str, folder: Traversable, sources: dict[str, str]) -> None:
+    """Add the sources of a package and of all below it to `sources`, by their dotted names.
+
+    The source of a package itself is empty: its docstring is not needed there.
+    """
+    sources[name] = ""
+    for entry in folder.iterdir():
+        if entry.name.endswith(".py") and entry.name != "__init__.py":
+            sources[f"{name}.{entry.name.removesuffix('.py')}"] = entry.read_text(encoding="utf-8")
+        elif entry.is_dir() and entry.joinpath("__init__.py").is_file():
+            _read_package(f"{name}.{entry.name}", entry, sources)
 
 
 def python_input(python_path: str, config: dict[str, Any]) -> bytes:
@@ -84,7 +83,7 @@ def python_input(python_path: str, config: dict[str, Any]) -> bytes:
     python_path
         The interpreter, as the probe found it.
     config
-        What ``viewer_boot.main`` takes; JSON-serialisable.
+        What ``payload.boot.main`` takes; JSON-serialisable.
     """
     return _octal(python_path) + b"\n" + _program() + json.dumps(config).encode("ascii") + b"\n"
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from runicorn_jupyter.ssh.wakeup import sleepless_time
+from runicorn_jupyter.ssh.suspend import sleepless_time
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager

@@ -8,8 +8,8 @@ import zlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runicorn_jupyter.http1 import BadResponse, EndedEarly, Http1Connection
-from runicorn_jupyter.jsontext import InvalidJson, count_values, estimate_memory, read_json_object
-from runicorn_jupyter.remote.viewer_guard import CONTROL_PATH, Purpose, Ticket
+from runicorn_jupyter.json_text import InvalidJson, count_values, estimate_memory, read_json_object
+from runicorn_jupyter.payload.guard import CONTROL_PATH, Purpose, Ticket
 from runicorn_jupyter.streams import END
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from runicorn_jupyter.remote.memory import MemoryShare
+    from runicorn_jupyter.remote.memory_budget import MemoryShare
     from runicorn_jupyter.streams import ByteStream
 
 __all__ = ["Control", "NotTheViewer", "Unanswered"]
@@ -99,7 +99,7 @@ class Control:
         memory: MemoryShare | None = None,
         **body: Any,
     ) -> dict[str, Any]:
-        """Do one of the viewer's actions (see ``viewer_guard``) and return its answer.
+        """Do one of the viewer's actions (see ``payload/guard.py``) and return its answer.
 
         Parameters
         ----------

@@ -9,7 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from runicorn_jupyter.errors import EnvironmentNotFound
-from runicorn_jupyter.jsontext import InvalidJson, read_json_object
+from runicorn_jupyter.json_text import InvalidJson, read_json_object
 from runicorn_jupyter.models import Environment, EnvironmentType
 from runicorn_jupyter.text import plain_text
 

@@ -12,8 +12,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runicorn_jupyter.errors import ConnectionTimeout, InternalError, SshUnavailable
-from runicorn_jupyter.jsontext import InvalidJson, read_json_object
+from runicorn_jupyter.json_text import InvalidJson, read_json_object
 from runicorn_jupyter.models import Environment, ServerInfo
+from runicorn_jupyter.payload.state_files import MAX_STATE_BYTES
 from runicorn_jupyter.remote.bundle import SHELL, shell_input
 from runicorn_jupyter.remote.environments import (
     MAX_MINORS,
@@ -24,9 +25,8 @@ from runicorn_jupyter.remote.environments import (
     conda_variables,
     list_environments,
 )
-from runicorn_jupyter.remote.ownership import MAX_STATE_BYTES
-from runicorn_jupyter.remote.state import RunningViewer, read_state
-from runicorn_jupyter.ssh.command import Unfinished
+from runicorn_jupyter.remote.viewer_state import RunningViewer, read_state
+from runicorn_jupyter.ssh.channels.exec_channel import Unfinished
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:

@@ -19,27 +19,27 @@ from runicorn_jupyter.errors import (
     NotFound,
     SshUnavailable,
 )
-from runicorn_jupyter.remote.client import SshHost
 from runicorn_jupyter.remote.clock import SystemClock
-from runicorn_jupyter.remote.memory import MemoryBudget
+from runicorn_jupyter.remote.host_client import SshHost
+from runicorn_jupyter.remote.memory_budget import MemoryBudget
 from runicorn_jupyter.remote.probe import PROBE_SECONDS
 from runicorn_jupyter.service.event_budget import EventBudget
-from runicorn_jupyter.service.foresight import Foresight
-from runicorn_jupyter.service.opening import Opened, Opener
-from runicorn_jupyter.service.runs import RunBoard
+from runicorn_jupyter.service.opener import Opened, Opener
+from runicorn_jupyter.service.prewarm import Foresight
+from runicorn_jupyter.service.profile_store import Profiles
+from runicorn_jupyter.service.run_index import RunBoard
 from runicorn_jupyter.service.session import FRESH_SECONDS, Session
-from runicorn_jupyter.ssh import hosts
-from runicorn_jupyter.ssh.profiles import Profiles
+from runicorn_jupyter.ssh.config import resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from runicorn_jupyter.proxy.origin import Capabilities
-    from runicorn_jupyter.remote.client import HostClient
+    from runicorn_jupyter.proxy.capabilities import Capabilities
     from runicorn_jupyter.remote.clock import Clock
+    from runicorn_jupyter.remote.host_client import HostClient
     from runicorn_jupyter.service.caller import Caller, Emit
     from runicorn_jupyter.service.settings import ServiceSettings
-    from runicorn_jupyter.ssh.challenge import Ask
+    from runicorn_jupyter.ssh.auth.ask import Ask
     from runicorn_jupyter.ssh.connection import Connection
 
 T = TypeVar("T")
@@ -302,7 +302,7 @@ class RemoteService:
 
     async def list_hosts(self, caller: Caller, _: None) -> m.HostsResponse:
         """List the aliases of the user's ssh config."""
-        aliases = await asyncio.to_thread(hosts.list_aliases)
+        aliases = await asyncio.to_thread(resolver.list_aliases)
         return m.HostsResponse(hosts=aliases, total=len(aliases))
 
     async def list_known_hosts(self, caller: Caller, _: None) -> m.KnownHostsResponse:
@@ -338,7 +338,7 @@ class RemoteService:
         self, caller: Caller, request: m.ProfilesImportRequest
     ) -> m.ProfilesImportResponse:
         """Save aliases of the ssh config as connections, which it goes on to resolve; none is replaced."""
-        aliases = [each.alias for each in await asyncio.to_thread(hosts.list_aliases)]
+        aliases = [each.alias for each in await asyncio.to_thread(resolver.list_aliases)]
         wanted = aliases if request.aliases is None else request.aliases
         unknown = next((alias for alias in wanted if alias not in set(aliases)), None)
         if unknown is not None:

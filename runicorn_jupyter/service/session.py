@@ -15,23 +15,23 @@ from runicorn_jupyter.errors import (
     ViewerNotRunning,
     ViewerStartFailed,
 )
-from runicorn_jupyter.proxy.origin import Endpoint
+from runicorn_jupyter.proxy.capabilities import Endpoint
 from runicorn_jupyter.remote import environments
 from runicorn_jupyter.remote.clock import Clock, SystemClock
-from runicorn_jupyter.remote.hold import ViewerHold
 from runicorn_jupyter.remote.probe import PROBE_SECONDS, Probe
-from runicorn_jupyter.service.feed import RunFeed
+from runicorn_jupyter.remote.supervisor import ViewerHold
+from runicorn_jupyter.service.run_watcher import RunFeed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from runicorn_jupyter.proxy.origin import Capabilities
-    from runicorn_jupyter.remote.client import HostClient, Line
-    from runicorn_jupyter.remote.memory import MemoryBudget
-    from runicorn_jupyter.remote.state import RunningViewer
+    from runicorn_jupyter.proxy.capabilities import Capabilities
+    from runicorn_jupyter.remote.host_client import HostClient, Line
+    from runicorn_jupyter.remote.memory_budget import MemoryBudget
+    from runicorn_jupyter.remote.viewer_state import RunningViewer
     from runicorn_jupyter.service.caller import Caller, Emit
-    from runicorn_jupyter.service.foresight import Foresight
-    from runicorn_jupyter.service.runs import RunBoard
+    from runicorn_jupyter.service.prewarm import Foresight
+    from runicorn_jupyter.service.run_index import RunBoard
 
 log = logging.getLogger(__name__)
 

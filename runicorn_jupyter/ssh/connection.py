@@ -19,24 +19,25 @@ from runicorn_jupyter.errors import (
     SshUnavailable,
 )
 from runicorn_jupyter.models import ConnectionStatus
-from runicorn_jupyter.ssh import command as commands
-from runicorn_jupyter.ssh.auth import Ask, Credentials
-from runicorn_jupyter.ssh.channel import CONNECT_FAILED, PROHIBITED, UNKNOWN_TYPE
-from runicorn_jupyter.ssh.command import Completed
+from runicorn_jupyter.ssh.auth.ask import Ask
+from runicorn_jupyter.ssh.auth.authentication import Credentials
+from runicorn_jupyter.ssh.channels import exec_channel as commands
+from runicorn_jupyter.ssh.channels.exec_channel import Completed
+from runicorn_jupyter.ssh.channels.session_limit import Sessions
+from runicorn_jupyter.ssh.channels.stream import Stream
 from runicorn_jupyter.ssh.deadline import Deadline
 from runicorn_jupyter.ssh.dial import Dialled, Dialler, NoAnswer, Step
+from runicorn_jupyter.ssh.error_mapping import established, failed_here, lost
 from runicorn_jupyter.ssh.keepalive import Keepalive
-from runicorn_jupyter.ssh.link import ChannelRefused
-from runicorn_jupyter.ssh.mapping import established, failed_here, lost
 from runicorn_jupyter.ssh.reconnect import Reconnector
-from runicorn_jupyter.ssh.relay import Relays
-from runicorn_jupyter.ssh.sessions import Sessions
+from runicorn_jupyter.ssh.relay.client import Relays
 from runicorn_jupyter.ssh.settings import Settings
-from runicorn_jupyter.ssh.stream import Stream
+from runicorn_jupyter.ssh.transport.channel import CONNECT_FAILED, PROHIBITED, UNKNOWN_TYPE
+from runicorn_jupyter.ssh.transport.loop_bridge import ChannelRefused
 from runicorn_jupyter.ssh.watchdog import watch
 
 if TYPE_CHECKING:
-    from runicorn_jupyter.ssh.hosts import Target
+    from runicorn_jupyter.ssh.config.resolver import Target
 
 __all__ = ["Completed", "Connection", "Settings"]
 

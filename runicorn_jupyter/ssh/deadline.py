@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from runicorn_jupyter.models import Prompt
-    from runicorn_jupyter.ssh.challenge import Answers, Ask
+    from runicorn_jupyter.ssh.auth.ask import Ask, Responses
 
 __all__ = ["Deadline"]
 
@@ -68,7 +68,7 @@ class Deadline:
         """Make an `ask` for worker threads whose time does not count."""
         loop = asyncio.get_running_loop()
 
-        def patient(instruction: str, prompts: Sequence[Prompt]) -> Answers:
+        def patient(instruction: str, prompts: Sequence[Prompt]) -> Responses:
             loop.call_soon_threadsafe(self._stop)
             try:
                 return ask(instruction, prompts)

@@ -11,23 +11,25 @@ import paramiko
 
 from runicorn_jupyter.errors import ConnectionTimeout, HostNotAllowed, SshUnavailable
 from runicorn_jupyter.models import Prompt
-from runicorn_jupyter.ssh import hostkeys, tcp
-from runicorn_jupyter.ssh.allowlist import ANY_HOST, AllowedHosts
-from runicorn_jupyter.ssh.auth import Ask, Credentials, authenticate
-from runicorn_jupyter.ssh.channel import PROHIBITED
+from runicorn_jupyter.ssh.auth.ask import Ask
+from runicorn_jupyter.ssh.auth.authentication import Credentials, authenticate
+from runicorn_jupyter.ssh.config.allowlist import ANY_HOST, AllowedHosts
 from runicorn_jupyter.ssh.deadline import Deadline
+from runicorn_jupyter.ssh.error_mapping import handshake
+from runicorn_jupyter.ssh.hostkeys import verifier
+from runicorn_jupyter.ssh.hostkeys.known_hosts_file import Entry
+from runicorn_jupyter.ssh.hostkeys.rotation import HostKeyUpdate
 from runicorn_jupyter.ssh.keepalive import Keepalive
-from runicorn_jupyter.ssh.known_hosts_file import Entry
-from runicorn_jupyter.ssh.link import ChannelRefused, Link
-from runicorn_jupyter.ssh.mapping import handshake
-from runicorn_jupyter.ssh.nested import ChannelWire
-from runicorn_jupyter.ssh.proxycommand import CommandWire
-from runicorn_jupyter.ssh.update_host_keys import HostKeyUpdate
-from runicorn_jupyter.ssh.wire import SocketWire, Wire
-from runicorn_jupyter.ssh.worker import run_in_thread
+from runicorn_jupyter.ssh.threads import run_in_thread
+from runicorn_jupyter.ssh.transport import tcp
+from runicorn_jupyter.ssh.transport.byte_transport import SocketWire, Wire
+from runicorn_jupyter.ssh.transport.channel import PROHIBITED
+from runicorn_jupyter.ssh.transport.jump import ChannelWire
+from runicorn_jupyter.ssh.transport.loop_bridge import ChannelRefused, Link
+from runicorn_jupyter.ssh.transport.proxy_command import CommandWire
 
 if TYPE_CHECKING:
-    from runicorn_jupyter.ssh.hosts import Target
+    from runicorn_jupyter.ssh.config.resolver import Target
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +86,7 @@ class Dialler:
 
     target: Target
     credentials: Credentials
-    policy: hostkeys.Policy
+    policy: verifier.Policy
     ask: Ask | None
     keepalive: Keepalive
     tcp_seconds: float | None = None
@@ -146,7 +148,7 @@ class Dialler:
             self.target, self.credentials, link, addresses=checked[-1], made=made, ask=ask, on_step=on_step
         )
         way.append(_gone(self.target, link, checked[-1], key))
-        return Dialled(link, hostkeys.fingerprint(key.asbytes()), tuple(way))
+        return Dialled(link, verifier.fingerprint(key.asbytes()), tuple(way))
 
     async def _hop(
         self,
@@ -166,15 +168,15 @@ class Dialler:
         told = await command.ask(name, "ORDER") if command else ()
         key = await run_in_thread(_exchange_keys, link, hop, told)
         if command:
-            offered = hostkeys.wire_form(key)
+            offered = verifier.wire_form(key)
             told = await command.ask(name, "HOSTNAME", offered)
             if hop.check_host_ip and address is not None:
-                at = hostkeys.known_hosts_name(address, hop.port)
+                at = verifier.known_hosts_name(address, hop.port)
                 told += await command.ask(at, "ADDRESS", offered)
-        await run_in_thread(hostkeys.verify, hop, key, self.policy, address=address, told=told)
+        await run_in_thread(verifier.verify, hop, key, self.policy, address=address, told=told)
         on_step("authenticating")
         await run_in_thread(_authenticate, link, hop, credentials, ask)
-        if hop.update_host_keys and hostkeys.wire_form(key) == key.asbytes():
+        if hop.update_host_keys and verifier.wire_form(key) == key.asbytes():
             HostKeyUpdate(hop, key.asbytes(), link.transport).listen()
         return link, key
 
@@ -246,7 +248,7 @@ def _gone(
     """Say where a hop really went; see `Dialled`."""
     named = addresses[0][4][0] if addresses else hop.hostname
     where = hop.proxy_command or link.wire.address or named
-    return hop.username, where, hop.port, hostkeys.fingerprint(key.asbytes())
+    return hop.username, where, hop.port, verifier.fingerprint(key.asbytes())
 
 
 def _no_step(_step: str) -> None:
@@ -275,7 +277,7 @@ def _noticing(ask: Ask) -> Ask:
 def _exchange_keys(link: Link, hop: Target, told: Sequence[Entry]) -> paramiko.PKey:
     """Exchange keys, asking for the host key on record (in a worker thread)."""
     transport = link.transport
-    known = hostkeys.KnownHosts.for_target(hop, told)
+    known = verifier.KnownHosts.for_target(hop, told)
     transport.host_key_algorithms = tuple(known.preferred_key_types(hop.known_hosts_name))
     with handshake(link, hop):
         transport.start_client()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from runicorn_jupyter.ssh.target import Target
+    from runicorn_jupyter.ssh.config.target import Target
 
 UNANSWERED = 2
 """Unanswered keepalives that mean a dead connection, where the ssh config asks for none itself."""

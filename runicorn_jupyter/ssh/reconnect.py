@@ -20,7 +20,7 @@ from runicorn_jupyter.errors import (
     InvalidParameters,
     RemoteError,
 )
-from runicorn_jupyter.ssh.wakeup import WakeUp
+from runicorn_jupyter.ssh.suspend import WakeUp
 
 log = logging.getLogger(__name__)
 

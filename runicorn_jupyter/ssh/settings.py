@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runicorn_jupyter.ssh.allowlist import ANY_HOST, AllowedHosts
-from runicorn_jupyter.ssh.hostkeys import Policy
+from runicorn_jupyter.ssh.config.allowlist import ANY_HOST, AllowedHosts
+from runicorn_jupyter.ssh.hostkeys.verifier import Policy
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import time
 from typing import Literal
 
 from runicorn_jupyter.ssh.keepalive import Keepalive
-from runicorn_jupyter.ssh.link import Link
-from runicorn_jupyter.ssh.wakeup import WakeUp
+from runicorn_jupyter.ssh.suspend import WakeUp
+from runicorn_jupyter.ssh.transport.loop_bridge import Link
 
 End = Literal["closed", "dead"]
 

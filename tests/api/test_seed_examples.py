@@ -175,7 +175,7 @@ def test_the_text_still_has_the_blocks_that_are_run_here() -> None:
 
 def test_each_side_imports_the_client_that_it_means_to(side: Side) -> None:
     where = side.run("import inspect\nprint(inspect.getsourcefile(RunicornRemoteClient))\n", before=CLIENT)
-    ours = Path(__file__).parents[2] / "runicorn_jupyter" / "client.py"
+    ours = Path(__file__).parents[2] / "runicorn_jupyter" / "client/client.py"
     expected = side.python_path / "runicorn_remote_client.py" if side.python_path else ours
     assert Path(where.strip()) == expected
 

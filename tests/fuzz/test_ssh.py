@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from runicorn_jupyter.errors import (
     SshUnavailable,
 )
-from runicorn_jupyter.ssh import evaluate as evaluator
-from runicorn_jupyter.ssh import known_hosts_file
-from runicorn_jupyter.ssh.hostcert import HostCertificate
-from runicorn_jupyter.ssh.keyfile import KeyFile, KeyFileError
-from runicorn_jupyter.ssh.patterns import matches, matches_list
-from runicorn_jupyter.ssh.relay import Relay
-from runicorn_jupyter.ssh.relay_channel import RelayChannel
-from runicorn_jupyter.ssh.relay_there import HEAD, OPEN
-from runicorn_jupyter.ssh.relocate import read_config
-from runicorn_jupyter.ssh.sshconfig import parse_line, quote
+from runicorn_jupyter.payload.relay import HEAD, OPEN
+from runicorn_jupyter.ssh.auth.keyfile import KeyFile, KeyFileError
+from runicorn_jupyter.ssh.config import evaluator
+from runicorn_jupyter.ssh.config.home_copy import read_config
+from runicorn_jupyter.ssh.config.parser import parse_line, quote
+from runicorn_jupyter.ssh.config.patterns import matches, matches_list
+from runicorn_jupyter.ssh.hostkeys import known_hosts_file
+from runicorn_jupyter.ssh.hostkeys.certificate import HostCertificate
+from runicorn_jupyter.ssh.relay.channel import RelayChannel
+from runicorn_jupyter.ssh.relay.client import Relay
 from runicorn_jupyter.streams import END
 
 

@@ -16,7 +16,7 @@ import ipywidgets as widgets
 import pytest
 
 from runicorn_jupyter.notebook import RunicornPanel
-from runicorn_jupyter.notebook.panel_form import KEY_FILE, PASSWORD
+from runicorn_jupyter.notebook.panel.form import KEY_FILE, PASSWORD
 from runicorn_jupyter.notebook.session import NotebookSession
 from tests.api.conftest import World
 from tests.world.sshd import Sshd, make_key
@@ -264,7 +264,7 @@ def test_failures_are_said_and_the_panel_goes_on(used: Used) -> None:
 
 def test_every_field_has_a_label() -> None:
     panel_fields = (widgets.Text, widgets.Dropdown, widgets.BoundedIntText)
-    from runicorn_jupyter.notebook.panel_form import ConnectForm, ViewerForm
+    from runicorn_jupyter.notebook.panel.form import ConnectForm, ViewerForm
 
     for form in (ConnectForm(), ViewerForm()):
         fields = [w for w in widgets_of(form) if isinstance(w, panel_fields)]

@@ -19,7 +19,7 @@ import pytest
 import runicorn_jupyter
 from runicorn_jupyter import proxy as proxy_package
 from runicorn_jupyter.http1 import MAX_HEAD_BYTES, BadResponse, Http1Connection
-from runicorn_jupyter.proxy import cache, headers, html, logs, paths, policy, storage
+from runicorn_jupyter.proxy import asset_cache, csp, headers, html, local_storage, log_masking, paths
 from runicorn_jupyter.streams import END
 from runicorn_jupyter.streams.memory import MemoryStream
 from tests.security.linear import check_linear
@@ -29,7 +29,7 @@ PREFIX = "/user/alice/runicorn/v/00112233445566778899aabbccddeeff/"
 HEAD = MAX_HEAD_BYTES
 READ = 262144
 PACKAGE = Path(runicorn_jupyter.__file__).parent
-LAYERS = ("http1", "proxy", "remote", "streams")
+LAYERS = ("http1", "payload", "proxy", "remote", "streams")
 USES = uses([PACKAGE / "text.py", *(path for layer in LAYERS for path in (PACKAGE / layer).rglob("*.py"))])
 PATTERN_BYTES = 65536
 
@@ -76,12 +76,12 @@ def query(data: bytes) -> None:
 
 def host(data: bytes) -> None:
     with suppress(ValueError):
-        policy.content_security_policy("http://" + data.decode("latin-1"), PREFIX)
+        csp.content_security_policy("http://" + data.decode("latin-1"), PREFIX)
 
 
 def change(data: bytes) -> None:
-    with suppress(storage.StorageRefused):
-        storage.ViewerStorage().apply(storage.Change.parse(data))
+    with suppress(local_storage.StorageRefused):
+        local_storage.ViewerStorage().apply(local_storage.Change.parse(data))
 
 
 def answer_headers(data: bytes) -> None:
@@ -89,7 +89,7 @@ def answer_headers(data: bytes) -> None:
     received = [("connection", text), *((name, "") for name in text.split(","))]
     headers.response_headers(received)
     headers.request_headers(received)
-    cache.AssetCache(2**20).keeper("place", "/", [("vary", text), ("cache-control", text)])
+    asset_cache.AssetCache(2**20).keeper("place", "/", [("vary", text), ("cache-control", text)])
 
 
 TEXT = (b"a", b" ", b",", b";", b'"', b"=", b"%", b"/", b"\\", b"%25", b"a,", b', "', b"=;")
@@ -119,12 +119,12 @@ TABLE: dict[str, tuple[int, Callable[[bytes], object], tuple[bytes, ...]]] = {
     "html.media_type": (HEAD, lambda data: html.media_type(data.decode("latin-1")), TEXT),
     "html.is_html": (HEAD, lambda data: html.is_html(data.decode("latin-1")), TEXT),
     "html.shim_tag": (
-        storage.MAX_STORAGE_BYTES,
+        local_storage.MAX_STORAGE_BYTES,
         lambda data: html.shim_tag(PREFIX, {"a": data.decode("latin-1")}),
         (b"<", b'"', b"\xff"),
     ),
     "html.script_json": (
-        storage.MAX_STORAGE_BYTES,
+        local_storage.MAX_STORAGE_BYTES,
         lambda data: html.script_json({"a": data.decode("latin-1")}),
         (b"<", b">", b"&", b'"', b"\xff"),
     ),
@@ -135,26 +135,30 @@ TABLE: dict[str, tuple[int, Callable[[bytes], object], tuple[bytes, ...]]] = {
     ),
     "headers.response_headers": (HEAD, answer_headers, TEXT),
     "headers.request_headers": (HEAD, answer_headers, TEXT),
-    "cache.accepted_codings": (HEAD, lambda data: cache.accepted_codings(data.decode("latin-1")), TEXT),
-    "cache.is_hashed": (
+    "asset_cache.accepted_codings": (
         HEAD,
-        lambda data: cache.is_hashed("/assets/" + data.decode("latin-1")),
+        lambda data: asset_cache.accepted_codings(data.decode("latin-1")),
+        TEXT,
+    ),
+    "asset_cache.is_hashed": (
+        HEAD,
+        lambda data: asset_cache.is_hashed("/assets/" + data.decode("latin-1")),
         (b"a/", b"a-", b"-", b"a-12345678.", b"a-12345678/"),
     ),
     "paths.check_path": (HEAD, path, (b"a/", b"./", b"%2f", b"%252e", b"%25", *TEXT)),
     "paths.check_query": (HEAD, query, TEXT),
-    "policy.content_security_policy": (HEAD, host, (b"a.", b"[:", b":1", b"-", *TEXT)),
-    "policy.may_open_websocket": (
+    "csp.content_security_policy": (HEAD, host, (b"a.", b"[:", b":1", b"-", *TEXT)),
+    "csp.may_open_websocket": (
         HEAD,
-        lambda data: policy.may_open_websocket("http://" + data.decode("latin-1"), {"localhost"}),
+        lambda data: csp.may_open_websocket("http://" + data.decode("latin-1"), {"localhost"}),
         (b"a.", b"[:", b":1", *TEXT),
     ),
-    "logs.mask_text": (
+    "log_masking.mask_text": (
         HEAD,
-        lambda data: logs.mask_text(data.decode("latin-1"), lambda _: False),
+        lambda data: log_masking.mask_text(data.decode("latin-1"), lambda _: False),
         (b"a", b"%", b"%25", b"%61", b"/" + b"a" * 32, b"a" * 31 + b" "),
     ),
-    "storage.Change": (storage.MAX_PATCH_BYTES, change, JSON),
+    "local_storage.Change": (local_storage.MAX_PATCH_BYTES, change, JSON),
     "http1, a head": (
         2 * HEAD,
         lambda data: read_answer(b"HTTP/1.1 200 OK\r\n" + data, READ),
@@ -173,12 +177,12 @@ TABLE: dict[str, tuple[int, Callable[[bytes], object], tuple[bytes, ...]]] = {
 }
 EXEMPT = {
     "ahead": "its expression is in the list of all of them; the rest is `http1` and `cache`",
-    "http": "what it reads of a request goes through `paths`, `policy` and `headers`",
-    "own": "the body is `storage.Change`'s",
-    "pages": "the words are this program's, and a title that the person chose",
+    "handler": "what it reads of a request goes through `paths`, `policy` and `headers`",
+    "reserved_routes": "the body is `storage.Change`'s",
+    "error_pages": "the words are this program's, and a title that the person chose",
     "websocket": "compares headers that `http1` has bounded; the bytes themselves are passed on unread",
-    "logs": "`mask_text` is in the list, and is what the others of the module call",
-    "origin": "names places for this program; nothing is read",
+    "log_masking": "`mask_text` is in the list, and is what the others of the module call",
+    "capabilities": "names places for this program; nothing is read",
 }
 
 

@@ -13,22 +13,25 @@ import pytest
 import runicorn_jupyter
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import EnvironmentNotFound
-from runicorn_jupyter.jsontext import InvalidJson, read_json
-from runicorn_jupyter.remote import answers, commands, environments, probe, state
-from runicorn_jupyter.remote.ownership import MAX_STATE_BYTES
-from runicorn_jupyter.ssh import blob, hostcert, interactive, known_hosts_file, patterns
-from runicorn_jupyter.ssh.relay import Relay
-from runicorn_jupyter.ssh.relay_channel import RelayChannel
-from runicorn_jupyter.ssh.relay_there import ADJUST, DATA, EOF, EXIT, HEAD, PIECE
+from runicorn_jupyter.json_text import InvalidJson, read_json
+from runicorn_jupyter.payload.relay import ADJUST, DATA, EOF, EXIT, HEAD, PIECE
+from runicorn_jupyter.payload.state_files import MAX_STATE_BYTES
+from runicorn_jupyter.remote import answers, bootstrap, environments, probe, viewer_state
+from runicorn_jupyter.ssh import wire_format
+from runicorn_jupyter.ssh.auth import interactive
+from runicorn_jupyter.ssh.config import patterns
+from runicorn_jupyter.ssh.hostkeys import certificate, known_hosts_file
+from runicorn_jupyter.ssh.relay.channel import RelayChannel
+from runicorn_jupyter.ssh.relay.client import Relay
 from runicorn_jupyter.text import plain_text
 from tests.security.linear import check_linear
 from tests.security.patterns import Use, attacks, uses
 from tests.security.test_linear import PATTERN_BYTES
 
 PACKAGE = Path(runicorn_jupyter.__file__).parent
-OWN = {"relocate", "hosts", "tokens"}  # a path of ours, a request's host, the user's own ssh config
+OWN = {"home_copy", "resolver", "tokens"}  # a path of ours, a request's host, the user's own ssh config
 SSH = [path for path in (PACKAGE / "ssh").rglob("*.py") if path.stem not in OWN]
-USES = uses([PACKAGE / "jsontext.py", PACKAGE / "discovery.py", *SSH])
+USES = uses([PACKAGE / "json_text.py", PACKAGE / "client/discovery.py", *SSH])
 MARK = "m" * 32
 PACKET = 262144
 ENVIRONMENT = m.Environment(
@@ -142,15 +145,15 @@ def asked(data: bytes) -> None:
 
 
 def certified(data: bytes) -> None:
-    head = blob.string("ssh-ed25519-cert-v01@openssh.com") + blob.string(b"") * 2 + bytes(8)
+    head = wire_format.string("ssh-ed25519-cert-v01@openssh.com") + wire_format.string(b"") * 2 + bytes(8)
     with suppress(ValueError):
-        hostcert.HostCertificate.parse(
+        certificate.HostCertificate.parse(
             head
             + struct.pack(">I", 2)
-            + blob.string(b"")
-            + blob.string(data)
+            + wire_format.string(b"")
+            + wire_format.string(data)
             + bytes(16)
-            + blob.string(b"") * 5
+            + wire_format.string(b"") * 5
         ).why_not("x" * 255)
 
 
@@ -208,7 +211,7 @@ TABLE: dict[str, tuple[int, Callable[[bytes], object], tuple[bytes, ...]]] = {
     "probe.parse, its last words": (probe.MAX_OUTPUT_BYTES, lambda data: probe.parse(data, MARK), TERMINAL),
     "state.read_state": (
         MAX_STATE_BYTES,
-        lambda data: state.read_state(data.decode("latin-1")),
+        lambda data: viewer_state.read_state(data.decode("latin-1")),
         (*JSON, b'{"version":', b'"pid": 1,'),
     ),
     "environments.conda_variables": (
@@ -226,12 +229,12 @@ TABLE: dict[str, tuple[int, Callable[[bytes], object], tuple[bytes, ...]]] = {
         answered,
         (f"\n{MARK} ".encode(), f"\n{MARK}".encode(), b"\n", *JSON, *TERMINAL),
     ),
-    "commands.log_lines": (
-        commands.MAX_OUTPUT_BYTES,
-        lambda data: commands.log_lines(b"1\n" + data, 10000),
+    "bootstrap.log_lines": (
+        bootstrap.MAX_OUTPUT_BYTES,
+        lambda data: bootstrap.log_lines(b"1\n" + data, 10000),
         (b"\n", b"a\n", b"\r", b"\r\n", b"\r\r\n", b"1", *TERMINAL),
     ),
-    "jsontext.read_json": (2**20, parsed, JSON),
+    "json_text.read_json": (2**20, parsed, JSON),
     "text.plain_text": (2**18, lambda data: plain_text(data.decode("utf-8", "replace")), (b"a", *TERMINAL)),
     "text.plain_text, its lines": (
         2**18,
@@ -250,7 +253,7 @@ TABLE: dict[str, tuple[int, Callable[[bytes], object], tuple[bytes, ...]]] = {
     "ssh, a host's certificate": (
         PACKET,
         certified,
-        (blob.string(b""), blob.string(b"*a*b"), blob.string(b"*" * 99), b"\0", b"\xff"),
+        (wire_format.string(b""), wire_format.string(b"*a*b"), wire_format.string(b"*" * 99), b"\0", b"\xff"),
     ),
     "ssh, a line of known_hosts": (
         65536,

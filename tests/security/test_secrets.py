@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from websockets.sync.client import connect as open_websocket
 
 from runicorn_jupyter import models as m
-from runicorn_jupyter.ssh.auth import Credentials
+from runicorn_jupyter.ssh.auth.authentication import Credentials
 from tests.api.conftest import World
 from tests.world.jupyter import JupyterServer
 from tests.world.layouts import add_environments

@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from runicorn_jupyter import discovery
-from runicorn_jupyter.client import ApiError, RunicornRemoteClient
+from runicorn_jupyter.client import ApiError, RunicornRemoteClient, discovery
 from tests.unit.recording import Recorder, recording_server
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from runicorn_jupyter.api.routes import OPERATIONS
-from runicorn_jupyter.proxy.policy import SANDBOX
+from runicorn_jupyter.proxy.csp import SANDBOX
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "labextension" / "src"

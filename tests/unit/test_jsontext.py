@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import runicorn_jupyter
-from runicorn_jupyter.jsontext import MAX_DEPTH, InvalidJson, read_json, read_json_object
-from runicorn_jupyter.remote.bundle import MODULES
+from runicorn_jupyter.json_text import MAX_DEPTH, InvalidJson, read_json, read_json_object
 
 SIZE = 2**20
 PACKAGE = Path(runicorn_jupyter.__file__).parent
@@ -105,11 +104,10 @@ def test_what_must_be_an_object_is_one(text: str) -> None:
 
 # What runs elsewhere has the standard library only; the others read what we wrote, or Jupyter's own words.
 OTHER_READERS = {
-    *(f"remote/{name}.py" for name in MODULES),
-    "ssh/relay_there.py",
-    "proxy/storage.py",  # a page's, with halves of pairs: its own limits and its own error
-    "service/runs.py",  # a cursor of ours
-    "notebook/events.py",
+    *(path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "payload").rglob("*.py")),
+    "proxy/local_storage.py",  # a page's, with halves of pairs: its own limits and its own error
+    "service/run_index.py",  # a cursor of ours
+    "client/events.py",
     "notebook/private_server.py",
     "notebook/server.py",
 }
@@ -121,4 +119,4 @@ def test_nothing_else_reads_what_a_remote_says() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in {"json.loads", "json.load"}:
                 readers.add(path.relative_to(PACKAGE).as_posix())
-    assert {name for name in readers if not name.startswith("demo/")} <= {*OTHER_READERS, "jsontext.py"}
+    assert {name for name in readers if not name.startswith("demo/")} <= {*OTHER_READERS, "json_text.py"}

@@ -8,36 +8,33 @@ from pathlib import Path
 
 import pytest
 
-from runicorn_jupyter.remote.bundle import MODULES
-
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "runicorn_jupyter"
 
 # What makes something of bytes that nobody vouches for; every part may use it, and it uses none.
-UNTRUSTED = {"text", "jsontext"}
+UNTRUSTED = {"text", "json_text"}
 # Each part, and the parts below it that it may import (docs/design.md, "The layers").
 CONTRACT = {"models", "errors", *UNTRUSTED}
 LAYERS: dict[str, set[str]] = {
     "text": set(),
-    "jsontext": set(),
+    "json_text": set(),
+    "private_files": set(),
+    "payload": set(),
     "errors": set(),
     "token_bucket": set(),
     "models": set(),
     "streams": set(),
     "http1": {"streams"},
-    "ssh": {"streams", *CONTRACT},
-    "remote": {"ssh", "http1", "streams", *CONTRACT},
-    "proxy": {"ssh", "http1", "streams", "token_bucket", *CONTRACT},
-    "service": {"remote", "proxy", "ssh", "token_bucket", *CONTRACT},
+    "ssh": {"payload", "private_files", "streams", *CONTRACT},
+    "remote": {"payload", "ssh", "http1", "streams", *CONTRACT},
+    "proxy": {"private_files", "token_bucket", "http1", "streams", *CONTRACT},
+    "service": {"private_files", "token_bucket", "remote", "proxy", "ssh", *CONTRACT},
     "api": {"service", "remote", "proxy", "ssh", *CONTRACT},
     "strict": set(),
     "commandline": set(),
     "extension": {"strict", "commandline", "api", "service", "remote", "proxy", "ssh", *CONTRACT},
-    "discovery": UNTRUSTED,
-    "client_http": {"discovery", *UNTRUSTED},
-    "client_runs": {"client_http"},
-    "client": {"client_http", "client_runs", "discovery"},
-    "notebook": {"client", "client_http", "discovery", *UNTRUSTED},
+    "client": UNTRUSTED,
+    "notebook": {"client", *UNTRUSTED},
     "demo": {"service"},
     # Jupyter and IPython ask the package itself for its entry points: inside functions, so that nothing is
     # imported before it is used.
@@ -141,19 +138,18 @@ def test_imports_point_downwards(path: Path) -> None:
     assert imported - {part, "__version__"} <= LAYERS[part]
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_what_runs_elsewhere_imports_only_what_is_sent_with_it(name: str) -> None:
-    path = PACKAGE / "remote" / f"{name}.py"
+@pytest.mark.parametrize("path", _modules(PACKAGE / "payload"), ids=_name)
+def test_the_payload_imports_only_what_is_sent_with_it(path: Path) -> None:
     imported = {
         node.module for node in ast.walk(_tree(path)) if isinstance(node, ast.ImportFrom) and node.module
     }
     ours = {module for module in imported if module.startswith(PACKAGE.name)}
-    assert ours <= {f"{PACKAGE.name}.remote.{sent}" for sent in MODULES}
+    assert all(module.startswith(f"{PACKAGE.name}.payload.") for module in ours)
 
 
-@pytest.mark.parametrize("path", [*(f"remote/{name}" for name in MODULES), "ssh/relay_there"])
-def test_what_runs_elsewhere_is_for_the_pythons_that_are_there(path: str) -> None:
-    ast.parse((PACKAGE / f"{path}.py").read_text(encoding="utf-8"), feature_version=(3, 8))
+@pytest.mark.parametrize("path", _modules(PACKAGE / "payload"), ids=_name)
+def test_the_payload_is_for_the_pythons_that_are_there(path: Path) -> None:
+    ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
 
 
 def test_the_package_itself_imports_late() -> None:

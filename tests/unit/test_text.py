@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runicorn_jupyter.notebook.results import plain
-from runicorn_jupyter.ssh.interactive import _clean
+from runicorn_jupyter.ssh.auth.interactive import _clean
 from runicorn_jupyter.text import plain_text
 
 # Ends what it stands in, moves, reorders or hides: found from Unicode itself, not from our own list.

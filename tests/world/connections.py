@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from runicorn_jupyter.ssh.auth import Credentials
+from runicorn_jupyter.ssh.auth.authentication import Credentials
+from runicorn_jupyter.ssh.config.resolver import Target
 from runicorn_jupyter.ssh.connection import Connection, Settings
-from runicorn_jupyter.ssh.hosts import Target
 from tests.world.relay import Relay
 from tests.world.sshd import Sshd
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from runicorn_jupyter.remote.fake.clock import FakeClock
     from runicorn_jupyter.remote.fake.line import Pause
-    from runicorn_jupyter.remote.state import RunningViewer
+    from runicorn_jupyter.remote.viewer_state import RunningViewer
 
 __all__ = ["FakeHost"]
 

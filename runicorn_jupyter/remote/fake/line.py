@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from runicorn_jupyter.errors import ConnectionLost
 from runicorn_jupyter.models import ConnectionStatus
-from runicorn_jupyter.ssh.target import Target
+from runicorn_jupyter.ssh.config.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runicorn_jupyter.remote.fake.clock import FakeClock
-    from runicorn_jupyter.ssh.stream import Stream
+    from runicorn_jupyter.ssh.channels.stream import Stream
 
 __all__ = ["EPOCH", "FakeConnection", "Pause"]
 

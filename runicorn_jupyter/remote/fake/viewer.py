@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import SecretStr
 
+from runicorn_jupyter.payload.guard import Ticket
+from runicorn_jupyter.payload.versions import STATE_VERSION
 from runicorn_jupyter.remote.control import ANSWER_SECONDS
 from runicorn_jupyter.remote.fake.line import EPOCH
-from runicorn_jupyter.remote.state import RunningViewer
-from runicorn_jupyter.remote.viewer_boot import STATE_VERSION
-from runicorn_jupyter.remote.viewer_guard import Ticket
+from runicorn_jupyter.remote.viewer_state import RunningViewer
 
 if TYPE_CHECKING:
     from runicorn_jupyter.models import Environment
     from runicorn_jupyter.remote.fake.line import FakeConnection
-    from runicorn_jupyter.remote.memory import MemoryShare
+    from runicorn_jupyter.remote.memory_budget import MemoryShare
 
 __all__ = ["FakeControl", "FakeLifeline", "FakeProcess", "FakeViewer"]
 

@@ -8,7 +8,7 @@ import asyncio
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from runicorn_jupyter.remote import viewer_guard
+from runicorn_jupyter.payload import guard
 
 COLUMNS = 1_200_000
 RUNS = 300
@@ -36,8 +36,8 @@ async def changes(self, body, _gone):
     return {**answer, "runs": runs, "removed": []}
 
 
-viewer_guard.Guard._changes = changes
-viewer_guard.Guard._metrics = metrics
+guard.Guard._changes = changes
+guard.Guard._metrics = metrics
 
 
 def create_app(storage=None):

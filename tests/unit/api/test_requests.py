@@ -9,7 +9,7 @@ import pytest
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from runicorn_jupyter import models as m
-from runicorn_jupyter.api.requests import read_body, read_query
+from runicorn_jupyter.api.validation import read_body, read_query
 from runicorn_jupyter.errors import InvalidParameters
 
 JSON = {"Content-Type": "application/json"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runicorn_jupyter.client import ApiError, RunicornRemoteClient
-from runicorn_jupyter.notebook.connecting import Declined, Work, connect, way_forward
+from runicorn_jupyter.notebook.connect_flow import Declined, Work, connect, way_forward
 from tests.unit.recording import Recorder
 
 HOST_KEY = {

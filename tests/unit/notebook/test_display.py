@@ -9,7 +9,7 @@ import pytest
 
 from runicorn_jupyter.client import RunicornRemoteClient
 from runicorn_jupyter.notebook.display import MIME_TYPE, RunicornViewer, forgets_widgets
-from runicorn_jupyter.notebook.frame import ViewerFrame
+from runicorn_jupyter.notebook.viewer_widget import ViewerFrame
 from tests.unit.recording import Recorder
 
 URL = "http://127.0.0.1:8888/runicorn/v/0123456789abcdef0123456789abcdef/"

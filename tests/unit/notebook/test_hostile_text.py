@@ -12,15 +12,15 @@ import pytest
 from IPython.core.error import UsageError
 
 from runicorn_jupyter.client import ApiError, RunicornRemoteClient
-from runicorn_jupyter.notebook.asking import CellAsker
 from runicorn_jupyter.notebook.display import RunicornViewer
-from runicorn_jupyter.notebook.frame import ViewerFrame
-from runicorn_jupyter.notebook.panel_form import Question, StatusLine
+from runicorn_jupyter.notebook.panel.form import Question, StatusLine
 from runicorn_jupyter.notebook.plot import RunPlot
 from runicorn_jupyter.notebook.progress import _Line
+from runicorn_jupyter.notebook.prompts import CellAsker
 from runicorn_jupyter.notebook.results import Connection, Connections, Environments, Logs, Status
 from runicorn_jupyter.notebook.runs import chosen, run_table
 from runicorn_jupyter.notebook.session import one_line_errors
+from runicorn_jupyter.notebook.viewer_widget import ViewerFrame
 from tests.unit.recording import Recorder
 
 NASTY = [

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runicorn_jupyter.proxy.cache import Asset, AssetCache, accepted_codings, is_hashed
+from runicorn_jupyter.proxy.asset_cache import Asset, AssetCache, accepted_codings, is_hashed
 from tests.unit.proxy.world import Asked, Proxy, Upstream, running_proxy
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/javascript\r\n"

@@ -8,7 +8,7 @@ import logging
 import pytest
 from tornado.log import enable_pretty_logging
 
-from runicorn_jupyter.proxy.logs import MASK, mask_log_records, mask_text
+from runicorn_jupyter.proxy.log_masking import MASK, mask_log_records, mask_text
 from tests.unit.proxy.world import Proxy, Upstream
 
 
@@ -112,7 +112,7 @@ async def test_not_even_when_the_proxy_itself_fails(
     proxy: Proxy, upstream: Upstream, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enable_pretty_logging()
-    monkeypatch.setattr("runicorn_jupyter.proxy.relay.request_headers", lambda *_: 1 / 0)
+    monkeypatch.setattr("runicorn_jupyter.proxy.forwarder.request_headers", lambda *_: 1 / 0)
     caplog.set_level(logging.DEBUG)
     got = await proxy.ask("/api/runs")
     assert got.status == 500

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from runicorn_jupyter.http1 import MAX_HEAD_BYTES
-from runicorn_jupyter.proxy.limits import Limits
+from runicorn_jupyter.proxy.timeouts import Limits
 from tests.unit.proxy.world import Asked, Proxy, Upstream, running_proxy
 
 OK = b"HTTP/1.1 200 OK\r\n"

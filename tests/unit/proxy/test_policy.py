@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runicorn_jupyter.proxy.policy import content_security_policy, may_open_websocket
+from runicorn_jupyter.proxy.csp import content_security_policy, may_open_websocket
 
 PREFIX = "/user/alice/runicorn/v/00112233445566778899aabbccddeeff/"
 

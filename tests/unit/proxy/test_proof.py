@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
-from runicorn_jupyter.remote.viewer_guard import PROOF_HEADER, TICKET_HEADER, Ticket
+from runicorn_jupyter.payload.guard import PROOF_HEADER, TICKET_HEADER, Ticket
 from tests.unit.proxy.test_websocket import AGREED, ASKS
 from tests.unit.proxy.world import Asked, Proxy, Upstream, running_proxy
 

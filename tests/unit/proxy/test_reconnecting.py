@@ -7,8 +7,8 @@ import json
 from html.parser import HTMLParser
 
 from runicorn_jupyter.errors import ConnectionTimeout
-from runicorn_jupyter.proxy.limits import Limits
-from runicorn_jupyter.proxy.policy import content_security_policy
+from runicorn_jupyter.proxy.csp import content_security_policy
+from runicorn_jupyter.proxy.timeouts import Limits
 from tests.unit.proxy.world import Proxy, TcpStream, Upstream, running_proxy
 
 JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runicorn_jupyter.proxy.origin import CHANGES_AT_ONCE, CHANGES_PER_SECOND
-from runicorn_jupyter.proxy.storage import (
+from runicorn_jupyter.proxy.capabilities import CHANGES_AT_ONCE, CHANGES_PER_SECOND
+from runicorn_jupyter.proxy.local_storage import (
     MAX_ENTRIES,
     MAX_STORAGE_BYTES,
     Change,

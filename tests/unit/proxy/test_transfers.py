@@ -8,7 +8,7 @@ import contextlib
 import pytest
 from tornado.iostream import StreamClosedError
 
-from runicorn_jupyter.proxy.origin import MAX_WEBSOCKETS, Viewer
+from runicorn_jupyter.proxy.capabilities import MAX_WEBSOCKETS, Viewer
 from runicorn_jupyter.proxy.pool import MAX_OPEN
 from runicorn_jupyter.proxy.transfers import (
     MAX_TRANSFERS,

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from runicorn_jupyter.proxy.turns import OTHERS_SECONDS, Turns
+from runicorn_jupyter.proxy.loop_fairness import OTHERS_SECONDS, Turns
 from tests.unit.proxy.world import OK, Proxy, Upstream
 
 

@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from runicorn_jupyter.proxy.origin import MAX_WEBSOCKETS
+from runicorn_jupyter.proxy.capabilities import MAX_WEBSOCKETS
 from tests.unit.proxy.world import SECRET, Asked, Proxy, Upstream, running_proxy
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="

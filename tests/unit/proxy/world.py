@@ -17,8 +17,8 @@ from tornado.web import Application
 
 from runicorn_jupyter.errors import ConnectionLost
 from runicorn_jupyter.proxy import Capabilities, Endpoint, viewer_handlers
-from runicorn_jupyter.proxy.limits import Limits
-from runicorn_jupyter.proxy.policy import content_security_policy
+from runicorn_jupyter.proxy.csp import content_security_policy
+from runicorn_jupyter.proxy.timeouts import Limits
 from runicorn_jupyter.streams import END, ByteStream, End
 
 BASE_URL = "/user/alice/"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runicorn_jupyter.remote.fake import FakeClock, FakeHost
-from runicorn_jupyter.remote.hold import ViewerHold
+from runicorn_jupyter.remote.supervisor import ViewerHold
 
 LEASE = 900.0
 NOTICED = 15.0

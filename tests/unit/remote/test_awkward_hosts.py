@@ -12,7 +12,7 @@ import pytest
 
 from runicorn_jupyter.errors import RunicornNotInstalled, ViewerStartFailed
 from runicorn_jupyter.remote.probe import probe
-from runicorn_jupyter.remote.viewer import RemoteViewer
+from runicorn_jupyter.remote.viewer_client import RemoteViewer
 from tests.unit.remote.conftest import assert_nothing_runs, environment
 from tests.unit.ssh.test_stream import download, upload
 from tests.world.connections import Connect

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runicorn_jupyter.remote.commands import MAX_LINE, log_lines
+from runicorn_jupyter.remote.bootstrap import MAX_LINE, log_lines
 from runicorn_jupyter.text import plain_text
 
 

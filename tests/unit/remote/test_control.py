@@ -15,7 +15,8 @@ import pytest
 from pydantic import SecretStr
 
 from runicorn_jupyter.errors import MemoryLimit
-from runicorn_jupyter.jsontext import read_json_object
+from runicorn_jupyter.json_text import read_json_object
+from runicorn_jupyter.payload.guard import PROOF_HEADER, Ticket
 from runicorn_jupyter.remote import control as control_module
 from runicorn_jupyter.remote.control import (
     MAX_ANSWER_BYTES,
@@ -24,8 +25,7 @@ from runicorn_jupyter.remote.control import (
     NotTheViewer,
     Unanswered,
 )
-from runicorn_jupyter.remote.memory import MemoryBudget
-from runicorn_jupyter.remote.viewer_guard import PROOF_HEADER, Ticket
+from runicorn_jupyter.remote.memory_budget import MemoryBudget
 from runicorn_jupyter.streams.memory import MemoryStream
 from tests.world.exchanges import cuts
 
@@ -159,7 +159,7 @@ async def test_what_an_answer_takes_is_counted_before_it_is_parsed() -> None:
 
 EMPTY_COLUMNS = """
 import json, sys
-from runicorn_jupyter.jsontext import estimate_memory, read_json_object
+from runicorn_jupyter.json_text import estimate_memory, read_json_object
 
 def resident():
     with open("/proc/self/statm") as file:

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from runicorn_jupyter.remote.client import HostClient, SshHost
-from runicorn_jupyter.remote.viewer import RemoteViewer
-from runicorn_jupyter.service.foresight import Foresight
+from runicorn_jupyter.remote.host_client import HostClient, SshHost
+from runicorn_jupyter.remote.viewer_client import RemoteViewer
+from runicorn_jupyter.service.prewarm import Foresight
+from runicorn_jupyter.service.profile_store import Profiles
 from runicorn_jupyter.ssh.connection import Connection
-from runicorn_jupyter.ssh.profiles import Profiles
 from tests.unit.remote.conftest import environment, until, viewer_pids
 from tests.world.sshd import Sshd
 

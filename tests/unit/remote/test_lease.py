@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from runicorn_jupyter.remote.lease import MAX_HOLDERS, MAX_TICK_SECONDS, Lease, TooManyHolders
+from runicorn_jupyter.payload.lease import MAX_HOLDERS, MAX_TICK_SECONDS, Lease, TooManyHolders
 
 
 def ticks(lease: Lease, seconds: float) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runicorn_jupyter.remote.ownership import (
+from runicorn_jupyter.payload.state_files import (
     MAX_STATE_BYTES,
     Folder,
     Machine,

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runicorn_jupyter.errors import InvalidParameters
+from runicorn_jupyter.payload.state_files import Folder, Machine, start_time
+from runicorn_jupyter.payload.versions import STATE_VERSION
 from runicorn_jupyter.remote.bundle import shell_input
-from runicorn_jupyter.remote.ownership import Folder, Machine, start_time
 from runicorn_jupyter.remote.probe import Probe, parse, probe
-from runicorn_jupyter.remote.viewer import RemoteViewer
-from runicorn_jupyter.remote.viewer_boot import STATE_VERSION
+from runicorn_jupyter.remote.viewer_client import RemoteViewer
 from runicorn_jupyter.ssh.connection import Connection
 from tests.world.connections import Connect
 from tests.world.environments import base_python, build

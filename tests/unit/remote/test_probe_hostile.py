@@ -12,7 +12,7 @@ from runicorn_jupyter import models as m
 from runicorn_jupyter.remote import probe as module
 from runicorn_jupyter.remote.environments import MAX_NAME, find
 from runicorn_jupyter.remote.probe import MAX_LIST_BYTES, MAX_OUTPUT_BYTES, MAX_ROOTS_BYTES, Probe, parse
-from runicorn_jupyter.ssh.command import Completed
+from runicorn_jupyter.ssh.channels.exec_channel import Completed
 from runicorn_jupyter.text import plain_text
 
 MARK = "m" * 32

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runicorn_jupyter.models import Environment
 from runicorn_jupyter.remote.probe import probe
-from runicorn_jupyter.remote.viewer import RemoteViewer
+from runicorn_jupyter.remote.viewer_client import RemoteViewer
 from tests.unit.remote.conftest import environment
 from tests.world.connections import Connect
 from tests.world.relay import Relay

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from runicorn_jupyter.remote import runs
-from runicorn_jupyter.remote.memory import MemoryBudget
-from runicorn_jupyter.remote.runs import OddAnswer, Place, RemoteRuns, read_metrics, read_run
+from runicorn_jupyter.remote import run_sync
+from runicorn_jupyter.remote.memory_budget import MemoryBudget
+from runicorn_jupyter.remote.run_sync import OddAnswer, Place, RemoteRuns, read_metrics, read_run
 
 PLACE = Place("conn_1", "gpu1", "torch", "/data")
 RUN = {"id": "20261124_175421_ab12cd", "status": "running", "created": 1795543200.5, "metrics": {"loss": 0.5}}
@@ -198,13 +198,13 @@ def test_a_viewer_that_began_anew_replaces_everything() -> None:
 
 
 def test_more_than_there_may_be_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "MAX_RUNS", 2)
+    monkeypatch.setattr(run_sync, "MAX_RUNS", 2)
     table = RemoteRuns(PLACE)
     table.take(answer(3, run(1), run(2), run(3), reset=True))
     assert (list(table.runs), table.left_out and table.left_out.code) == (["run-1", "run-2"], "too_many_runs")
     table.take(answer(4, run(1, step=9)))
     assert table.runs["run-1"].step == 9
-    monkeypatch.setattr(runs, "MAX_TABLE_METRICS", 3)
+    monkeypatch.setattr(run_sync, "MAX_TABLE_METRICS", 3)
     table.take(answer(5, run(2, metrics=dict.fromkeys("abcdef", 1))))
     assert list(table.runs["run-2"].metrics) == ["loss"]
 
@@ -247,9 +247,9 @@ def test_a_run_that_grows_beyond_the_memory_stays_as_it_was() -> None:
 
 HOSTILE_LIST = """
 import json, sys
-from runicorn_jupyter.remote.memory import MemoryBudget
-from runicorn_jupyter.remote.runs import MAX_RUNS, Place, RemoteRuns
-from runicorn_jupyter.service.runs import RunBoard
+from runicorn_jupyter.remote.memory_budget import MemoryBudget
+from runicorn_jupyter.remote.run_sync import MAX_RUNS, Place, RemoteRuns
+from runicorn_jupyter.service.run_index import RunBoard
 
 def resident():
     with open("/proc/self/statm") as file:
@@ -296,7 +296,7 @@ def test_no_list_makes_jupyter_hold_more_than_the_budget() -> None:
         {"epoch": None}, {"epoch": ""}, {"epoch": "x" * 65}, {"version": "1"}, {"version": -1},
         {"version": 2**53},
         {"runs": None}, {"runs": {}}, {"removed": None},
-        {"runs": [{}] * (runs.MAX_CHANGES + 1)}, {"removed": ["x"] * runs.MAX_CHANGES},
+        {"runs": [{}] * (run_sync.MAX_CHANGES + 1)}, {"removed": ["x"] * run_sync.MAX_CHANGES},
     ],
     ids=lambda odd: str(odd)[:40],
 )  # fmt: skip
@@ -327,10 +327,10 @@ def test_only_columns_that_were_asked_for_and_no_more_than_there_can_be() -> Non
     said = {"steps": [1], "metrics": {"loss": [0.5], "unasked": [1], "lo,ss": [2]}, "total": 1}
     assert list(read_metrics(said, "conn_1", "r", ["loss", "acc"]).metrics) == ["loss"]
     empty: dict[str, Any] = {"steps": [], "total": 0}
-    most = {f"m{number}": [] for number in range(runs.MAX_COLUMNS)}
-    assert len(read_metrics({**empty, "metrics": most}, "conn_1", "r").metrics) == runs.MAX_COLUMNS
+    most = {f"m{number}": [] for number in range(run_sync.MAX_COLUMNS)}
+    assert len(read_metrics({**empty, "metrics": most}, "conn_1", "r").metrics) == run_sync.MAX_COLUMNS
     with pytest.raises(OddAnswer):
         read_metrics({**empty, "metrics": {**most, "one more": []}}, "conn_1", "r")
-    steps = list(range(runs.MAX_METRIC_VALUES // 2 + 1))
+    steps = list(range(run_sync.MAX_METRIC_VALUES // 2 + 1))
     with pytest.raises(OddAnswer):
         read_metrics({"steps": steps, "metrics": {"a": steps}, "total": 9}, "conn_1", "r")

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runicorn_jupyter.models import Environment
+from runicorn_jupyter.payload.versions import STATE_VERSION
 from runicorn_jupyter.remote.answers import answer_after, boot_error, no_answer
-from runicorn_jupyter.remote.state import parse_state
-from runicorn_jupyter.remote.viewer_boot import STATE_VERSION
+from runicorn_jupyter.remote.viewer_state import parse_state
 from runicorn_jupyter.text import plain_text
 
 GOOD = {

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runicorn_jupyter.remote.runs import Place, RemoteRuns
-from runicorn_jupyter.remote.viewer import RemoteViewer
-from runicorn_jupyter.remote.viewer_runs import RunTable
+from runicorn_jupyter.payload.runs.changelog import RunTable
+from runicorn_jupyter.remote.run_sync import Place, RemoteRuns
+from runicorn_jupyter.remote.viewer_client import RemoteViewer
 from runicorn_jupyter.ssh.connection import Connection
 from tests.unit.remote.conftest import environment
 from tests.world.environments import Trainer

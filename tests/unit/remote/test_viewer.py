@@ -20,8 +20,8 @@ from runicorn_jupyter.errors import (
     RunicornNotInstalled,
     ViewerStartFailed,
 )
-from runicorn_jupyter.remote.viewer import RemoteViewer
-from runicorn_jupyter.remote.viewer_guard import PROOF_HEADER, Purpose, Ticket
+from runicorn_jupyter.payload.guard import PROOF_HEADER, Purpose, Ticket
+from runicorn_jupyter.remote.viewer_client import RemoteViewer
 from runicorn_jupyter.ssh.connection import Connection
 from runicorn_jupyter.streams import END
 from tests.unit.remote.conftest import assert_nothing_runs, environment, until, viewer_pids
@@ -270,7 +270,7 @@ async def test_a_killed_viewer_is_crashed_and_its_log_is_there(
 async def test_a_stopped_viewer_hangs_is_not_adopted_and_can_be_stopped(
     connection: Connection, remote: Sshd, runicorn_env: Prefix, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runicorn_jupyter.remote.viewer.ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr("runicorn_jupyter.remote.viewer_client.ANSWER_SECONDS", 1.0)
     env = environment(runicorn_env())
     viewer = await RemoteViewer.start(connection, env, None, lease_seconds=60)
     os.kill(viewer.pid, signal.SIGSTOP)

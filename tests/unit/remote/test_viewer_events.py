@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from runicorn_jupyter.remote.viewer_events import Events
-from runicorn_jupyter.remote.viewer_metrics import _thin
+from runicorn_jupyter.payload.runs.event_log import Events
+from runicorn_jupyter.payload.runs.metrics import _thin
 
 
 def line(step: int, **metrics: float) -> str:

@@ -8,8 +8,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from runicorn_jupyter.remote.lease import Lease
-from runicorn_jupyter.remote.viewer_guard import CONTROL_PATH, Guard, Purpose, Ticket
+from runicorn_jupyter.payload.guard import CONTROL_PATH, Guard, Purpose, Ticket
+from runicorn_jupyter.payload.lease import Lease
 from tests.world.exchanges import cuts
 
 SECRET, PORT = "secret", 4711

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runicorn_jupyter.remote.viewer_gzip import INLINE_BYTES, MIN_BYTES, Compressor
+from runicorn_jupyter.payload.gzip_middleware import INLINE_BYTES, MIN_BYTES, Compressor
 
 BODY = b'{"loss": 0.123456789}, ' * 2000
 

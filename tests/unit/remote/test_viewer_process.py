@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from runicorn_jupyter.remote.viewer import RemoteViewer
-from runicorn_jupyter.remote.viewer_guard import Purpose
+from runicorn_jupyter.payload.guard import Purpose
+from runicorn_jupyter.remote.viewer_client import RemoteViewer
+from runicorn_jupyter.ssh.channels.stream import Stream
 from runicorn_jupyter.ssh.connection import Connection
-from runicorn_jupyter.ssh.stream import Stream
 from runicorn_jupyter.streams import END
 from tests.unit.remote.conftest import environment, until, viewer_pids
 from tests.unit.remote.test_viewer import get
@@ -188,7 +188,7 @@ async def test_a_viewer_that_stands_still_ends_long_before_its_lease_and_says_wh
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("runicorn_jupyter.remote.commands.LOOP_SECONDS", 6.0)
+    monkeypatch.setattr("runicorn_jupyter.remote.bootstrap.LOOP_SECONDS", 6.0)
     (tmp_path / "sitecustomize.py").write_text(
         "import signal, time\n"
         "def stands_still(*_): time.sleep(1000)\n"

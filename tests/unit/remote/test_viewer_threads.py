@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from runicorn_jupyter.remote.viewer_runs import RunTable
-from runicorn_jupyter.remote.viewer_threads import started_threads
+from runicorn_jupyter.payload.runs.changelog import RunTable
+from runicorn_jupyter.payload.threads import started_threads
 
 
 def test_an_executor_never_starts_a_thread_later(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,9 +14,10 @@ from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import ConnectionLost, MemoryLimit, NotFound, SshUnavailable
 from runicorn_jupyter.remote.control import NotTheViewer, Unanswered
 from runicorn_jupyter.remote.fake import FakeClock, FakeHost
-from runicorn_jupyter.remote.hold import ViewerHold
-from runicorn_jupyter.remote.memory import MemoryBudget
-from runicorn_jupyter.service.feed import (
+from runicorn_jupyter.remote.memory_budget import MemoryBudget
+from runicorn_jupyter.remote.supervisor import ViewerHold
+from runicorn_jupyter.service.run_index import RunBoard
+from runicorn_jupyter.service.run_watcher import (
     MAX_PAGES,
     MAX_RETRY_SECONDS,
     METRICS_SECONDS,
@@ -24,14 +25,13 @@ from runicorn_jupyter.service.feed import (
     WAIT_SECONDS,
     RunFeed,
 )
-from runicorn_jupyter.service.runs import RunBoard
 
 Record = dict[str, Any]
 
 
 @dataclass
 class Table:
-    """The remote's table of runs, as ``viewer_runs`` answers; what it says can be turned into anything."""
+    """The remote's table of runs, as ``payload/runs`` answers; what it says can be turned into anything."""
 
     clock: FakeClock
     epoch: str = "e1"

@@ -18,11 +18,11 @@ from runicorn_jupyter.errors import (
     RemoteError,
     TooManyConnections,
 )
-from runicorn_jupyter.service.opening import Opened, Opener
+from runicorn_jupyter.service.opener import Opened, Opener
 from runicorn_jupyter.service.settings import ServiceSettings
+from runicorn_jupyter.ssh.config.target import Target
 from runicorn_jupyter.ssh.connection import Connection, Settings
 from runicorn_jupyter.ssh.deadline import Deadline
-from runicorn_jupyter.ssh.target import Target
 
 ABOUT = {"connection_id": "conn_00000001", "request_id": "r1", "host": "gpu"}
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtleWtleWtleWtleWtleWtleWtleWtleWtleWtleWtleWtl"

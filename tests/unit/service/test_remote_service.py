@@ -19,15 +19,15 @@ from runicorn_jupyter.errors import (
     SshUnavailable,
     TooManyConnections,
 )
-from runicorn_jupyter.proxy.origin import Capabilities
+from runicorn_jupyter.proxy.capabilities import Capabilities
 from runicorn_jupyter.remote.fake import FakeClock, FakeHost, Pause
 from runicorn_jupyter.service.caller import Caller
-from runicorn_jupyter.service.opening import Opener
+from runicorn_jupyter.service.opener import Opener
+from runicorn_jupyter.service.profile_store import Profiles
 from runicorn_jupyter.service.remote_service import LOOK_SECONDS, STOP_SECONDS, RemoteService
 from runicorn_jupyter.service.settings import ServiceSettings
+from runicorn_jupyter.ssh.config.target import Target
 from runicorn_jupyter.ssh.connection import Connection
-from runicorn_jupyter.ssh.profiles import Profiles
-from runicorn_jupyter.ssh.target import Target
 
 T = TypeVar("T")
 ADA, BOB = Caller("ada", "http://localhost:8888", "r1"), Caller("bob", "http://localhost:8888")

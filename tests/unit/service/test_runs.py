@@ -10,9 +10,9 @@ import pytest
 
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import InvalidParameters
-from runicorn_jupyter.remote.runs import Place, read_run
-from runicorn_jupyter.service import runs as module
-from runicorn_jupyter.service.runs import RunBoard
+from runicorn_jupyter.remote.run_sync import Place, read_run
+from runicorn_jupyter.service import run_index as module
+from runicorn_jupyter.service.run_index import RunBoard
 
 
 def run(number: int, *, connection: int = 1, **fields: Any) -> m.Run:

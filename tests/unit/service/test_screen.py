@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from runicorn_jupyter.service.screen import Screen
+from runicorn_jupyter.service.local_browser import Screen
 
 URL = "http://127.0.0.1:8888/user/a&b/runicorn/v/00112233445566778899aabbccddeeff/?a=1&b=%22"
 BROWSER = """

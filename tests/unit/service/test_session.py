@@ -17,14 +17,14 @@ from runicorn_jupyter.errors import (
     ViewerNotRunning,
     ViewerStartFailed,
 )
-from runicorn_jupyter.proxy.origin import Capabilities
+from runicorn_jupyter.proxy.capabilities import Capabilities
 from runicorn_jupyter.remote.fake import FakeClock, FakeHost
-from runicorn_jupyter.remote.memory import MemoryBudget
+from runicorn_jupyter.remote.memory_budget import MemoryBudget
 from runicorn_jupyter.service.caller import Caller
-from runicorn_jupyter.service.foresight import Foresight
-from runicorn_jupyter.service.runs import RunBoard
+from runicorn_jupyter.service.prewarm import Foresight
+from runicorn_jupyter.service.profile_store import Profiles
+from runicorn_jupyter.service.run_index import RunBoard
 from runicorn_jupyter.service.session import Session
-from runicorn_jupyter.ssh.profiles import Profiles
 
 CALLER = Caller("ada", "http://jupyter:8888")
 NOTICED = 15.0

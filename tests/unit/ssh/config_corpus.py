@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from runicorn_jupyter.errors import SshUnavailable
-from runicorn_jupyter.ssh import evaluate as evaluator
-from runicorn_jupyter.ssh import hosts, openssh
-from runicorn_jupyter.ssh.relocate import config_view, read_config
+from runicorn_jupyter.ssh.config import evaluator, openssh, resolver
+from runicorn_jupyter.ssh.config.home_copy import config_view, read_config
 
 CORPUS = Path(__file__).parents[2] / "data" / "ssh_config"
 FILES = sorted(path.name for path in CORPUS.iterdir() if path.is_file())
@@ -91,7 +90,7 @@ def split(asked: str) -> tuple[str, str | None]:
 
 def check_refused(home: Path, name: str, asked: str) -> None:
     with pytest.raises(SshUnavailable, match="ssh config") as refused:
-        hosts.resolve(asked)
+        resolver.resolve(asked)
     assert "runicorn-ssh-" not in refused.value.message
     if name.partition("-")[2] not in ONLY_SSH_REFUSES:
         with pytest.raises(SshUnavailable):
@@ -118,7 +117,7 @@ def check_resolved(home: Path, asked: str, expected: dict[str, list[str]]) -> No
     for key in EVALUATED:
         assert hosts_view(evaluated, key, home) == hosts_view(expected, key, home), key
 
-    target = hosts.resolve(asked)
+    target = resolver.resolve(asked)
     assert target.asked == asked
     assert [str(target.update_host_keys).lower()] == expected["updatehostkeys"]
     assert target.hostname == expected["hostname"][0]
@@ -145,8 +144,8 @@ def hosts_view(printed: dict[str, list[str]], key: str, home: Path) -> object:
         "globalknownhostsfile",
         "identityagent",
     ):
-        tokens = hosts.tokens_of(printed, printed["host"][0])
-        expanded = [hosts.expand(value, tokens, home) for value in values]
+        tokens = resolver.tokens_of(printed, printed["host"][0])
+        expanded = [resolver.expand(value, tokens, home) for value in values]
         return " ".join(expanded) if key.endswith("hostsfile") else expanded
     if key == "proxyjump":
         return [value.replace("[", "").replace("]", "").replace("ssh://", "") for value in values]

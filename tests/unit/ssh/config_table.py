@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from runicorn_jupyter.errors import SshUnavailable
-from runicorn_jupyter.ssh import hosts
+from runicorn_jupyter.ssh.config import resolver
 from tests.unit.ssh.config_corpus import (
     FILES,
     ONLY_SSH_REFUSES,
@@ -48,7 +48,7 @@ def row(name: str, asked: str) -> str:
         if truth.returncode != 0:
             check_refused(home, name, asked)
             try:
-                hosts.resolve(asked)
+                resolver.resolve(asked)
             except SshUnavailable as exc:
                 said = exc.message.partition(": ")[2].replace("|", "\\|")
                 known = "read" if name.partition("-")[2] in ONLY_SSH_REFUSES else "same"

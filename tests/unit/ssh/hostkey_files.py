@@ -9,9 +9,9 @@ from pathlib import Path
 
 import paramiko
 
-from runicorn_jupyter.ssh.blob import is_certificate, parse_public_key, plain_blob
-from runicorn_jupyter.ssh.hostkeys import KnownHosts
-from runicorn_jupyter.ssh.hosts import Target
+from runicorn_jupyter.ssh.config.resolver import Target
+from runicorn_jupyter.ssh.hostkeys.verifier import KnownHosts
+from runicorn_jupyter.ssh.wire_format import is_certificate, parse_public_key, plain_blob
 
 
 class Client(paramiko.Transport):

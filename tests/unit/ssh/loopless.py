@@ -8,8 +8,8 @@ from typing import Any
 
 from paramiko import Message
 
-from runicorn_jupyter.ssh.channel import Channel
-from runicorn_jupyter.ssh.link import Waiter
+from runicorn_jupyter.ssh.transport.channel import Channel
+from runicorn_jupyter.ssh.transport.loop_bridge import Waiter
 
 
 class Recorder:

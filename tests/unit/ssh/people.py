@@ -12,8 +12,9 @@ import pytest
 from pydantic import SecretStr
 
 from runicorn_jupyter.models import Prompt
-from runicorn_jupyter.ssh.auth import Ask, Credentials, authenticate
-from runicorn_jupyter.ssh.hosts import Target
+from runicorn_jupyter.ssh.auth.ask import Ask
+from runicorn_jupyter.ssh.auth.authentication import Credentials, authenticate
+from runicorn_jupyter.ssh.config.resolver import Target
 from tests.world.sshd import Sshd, can_relocate
 
 needs_shadow = pytest.mark.skipif(not can_relocate(), reason="needs root for a private password file")

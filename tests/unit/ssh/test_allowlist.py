@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runicorn_jupyter.errors import ConnectionTimeout, HostNotAllowed, SshUnavailable
-from runicorn_jupyter.ssh.allowlist import ANY_HOST, AllowedHosts
+from runicorn_jupyter.ssh.config.allowlist import ANY_HOST, AllowedHosts
 from runicorn_jupyter.ssh.connection import Connection, Settings
 from tests.world.connections import credentials_of, target_of
 from tests.world.sshd import Sshd

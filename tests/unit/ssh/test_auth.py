@@ -21,9 +21,9 @@ from runicorn_jupyter.errors import (
     SshUnavailable,
 )
 from runicorn_jupyter.models import Prompt
-from runicorn_jupyter.ssh.auth import Credentials, authenticate, check_private_key
-from runicorn_jupyter.ssh.hosts import Target
-from runicorn_jupyter.ssh.keyfile import KeyFile, WrongPassphrase
+from runicorn_jupyter.ssh.auth.authentication import Credentials, authenticate, check_private_key
+from runicorn_jupyter.ssh.auth.keyfile import KeyFile, WrongPassphrase
+from runicorn_jupyter.ssh.config.resolver import Target
 from tests.unit.ssh.people import (
     RIGHT,
     WRONG,

@@ -14,10 +14,10 @@ import pytest
 from runicorn_jupyter.errors import (
     AuthenticationFailed,
 )
-from runicorn_jupyter.ssh.agent import AgentClient, AgentUnavailable
-from runicorn_jupyter.ssh.auth import Credentials, check_private_key
-from runicorn_jupyter.ssh.blob import string
-from runicorn_jupyter.ssh.keyfile import KeyFile
+from runicorn_jupyter.ssh.auth.agent import AgentClient, AgentUnavailable
+from runicorn_jupyter.ssh.auth.authentication import Credentials, check_private_key
+from runicorn_jupyter.ssh.auth.keyfile import KeyFile
+from runicorn_jupyter.ssh.wire_format import string
 from tests.unit.ssh.people import (
     BITS,
     Person,

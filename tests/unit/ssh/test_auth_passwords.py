@@ -12,7 +12,7 @@ from runicorn_jupyter.errors import (
     AuthenticationFailed,
     SshUnavailable,
 )
-from runicorn_jupyter.ssh.auth import Credentials
+from runicorn_jupyter.ssh.auth.authentication import Credentials
 from tests.unit.ssh.people import (
     RIGHT,
     WRONG,

@@ -9,12 +9,13 @@ from pydantic import SecretStr
 
 from runicorn_jupyter.errors import AuthenticationRequired, ConnectionTimeout, InvalidParameters, NotFound
 from runicorn_jupyter.models import Prompt
-from runicorn_jupyter.ssh.challenge import Answers, Ask, Challenge, Challenges
+from runicorn_jupyter.service.challenges import Challenge, Challenges
+from runicorn_jupyter.ssh.auth.ask import Ask, Responses
 
 CODE = Prompt(text="Verification code: ", echo=False)
 
 
-def text(answers: Answers) -> list[str]:
+def text(answers: Responses) -> list[str]:
     return [answer.get_secret_value() for answer in answers]
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paramiko import Message, SSHException
 
-from runicorn_jupyter.ssh.channel import CLOSE, DATA, EOF, WINDOW, WINDOW_ADJUST, Channel
+from runicorn_jupyter.ssh.transport.channel import CLOSE, DATA, EOF, WINDOW, WINDOW_ADJUST, Channel
 from runicorn_jupyter.streams import END
 from tests.unit.ssh.loopless import Recorder, message, opened
 

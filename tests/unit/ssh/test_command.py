@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from runicorn_jupyter.remote.answers import answer_after
-from runicorn_jupyter.ssh import command
-from runicorn_jupyter.ssh.channel import STDERR, Channel
-from runicorn_jupyter.ssh.link import Waiter
+from runicorn_jupyter.ssh.channels import exec_channel
+from runicorn_jupyter.ssh.transport.channel import STDERR, Channel
+from runicorn_jupyter.ssh.transport.loop_bridge import Waiter
 from tests.unit.ssh.loopless import message, opened, taken, watched
 from tests.world.exchanges import cuts
 
@@ -36,10 +36,10 @@ class OneSession:
         await taken(self.channel)
 
 
-async def run(session: OneSession) -> asyncio.Task[command.Completed]:
+async def run(session: OneSession) -> asyncio.Task[exec_channel.Completed]:
     """Begin to run a command on a session."""
     relays: Any = session
-    return asyncio.create_task(command.run(relays, "x", b"", 30, 10_000))
+    return asyncio.create_task(exec_channel.run(relays, "x", b"", 30, 10_000))
 
 
 @pytest.mark.parametrize("end", ["eof", "close"])

@@ -17,8 +17,9 @@ import paramiko
 import pytest
 
 from runicorn_jupyter.errors import ConnectionLost, ConnectionTimeout, InternalError, SshUnavailable
-from runicorn_jupyter.ssh import hostkeys, relay
 from runicorn_jupyter.ssh.connection import Connection
+from runicorn_jupyter.ssh.hostkeys import verifier
+from runicorn_jupyter.ssh.relay import client
 from runicorn_jupyter.streams import END
 from tests.unit.ssh.test_stream import MIB, download, open_stream, read_all, upload
 from tests.world.connections import Census, Connect, await_census
@@ -195,7 +196,7 @@ async def test_what_no_relay_says_ends_it(
 async def test_the_relay_ends_with_its_last_stream_and_with_the_connection(
     make_sshd: Callable[..., Sshd], connect: Connect, peer_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(client, "IDLE_SECONDS", 0.05)
     server = make_sshd(AllowTcpForwarding="no")
     connection = await connect(server)
     await download(connection, peer_port, MIB)
@@ -239,7 +240,7 @@ async def test_what_it_tells_of_itself(sshd: Sshd, connect: Connect) -> None:
     assert before <= connection.created_at == connection.connected_since
     assert connection.reconnects == 0
     blob = paramiko.Ed25519Key.from_private_key_file(str(sshd.host_key_path)).asbytes()
-    assert connection.host_key_fingerprint == hostkeys.fingerprint(blob)
+    assert connection.host_key_fingerprint == verifier.fingerprint(blob)
     assert steps == ["connecting", "authenticating"]
 
 

@@ -19,7 +19,7 @@ from runicorn_jupyter.errors import (
     RemoteError,
     SshUnavailable,
 )
-from runicorn_jupyter.ssh.auth import Credentials
+from runicorn_jupyter.ssh.auth.authentication import Credentials
 from runicorn_jupyter.ssh.connection import Connection
 from tests.unit.ssh.test_stream import MIB, download, upload
 from tests.world.connections import Census, Connect, await_census, target_of

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from runicorn_jupyter.errors import HostKeyChanged, HostKeyUnknown, SshUnavailable
-from runicorn_jupyter.ssh import hosts
+from runicorn_jupyter.ssh.config import resolver
 from runicorn_jupyter.ssh.connection import Connection
-from runicorn_jupyter.ssh.hostkeys import verify
-from runicorn_jupyter.ssh.known_hosts_command import KnownHostsCommand
-from runicorn_jupyter.ssh.known_hosts_file import entries_of, hash_name
-from runicorn_jupyter.ssh.update_host_keys import HostKeyUpdate, compare
+from runicorn_jupyter.ssh.hostkeys.known_hosts_command import KnownHostsCommand
+from runicorn_jupyter.ssh.hostkeys.known_hosts_file import entries_of, hash_name
+from runicorn_jupyter.ssh.hostkeys.rotation import HostKeyUpdate, compare
+from runicorn_jupyter.ssh.hostkeys.verifier import verify
 from tests.unit.ssh.hostkey_files import PlainKey, blob, public, record, target
 from tests.world.connections import Connect, target_of
 from tests.world.sshd import Sshd
@@ -148,10 +148,10 @@ async def test_a_program_that_hangs_ends_with_the_attempt(
 
 def test_an_administrator_switches_it_off(home: Path) -> None:
     (home / ".ssh" / "config").write_text("Host x\n  KnownHostsCommand /bin/true %H\n")
-    told = hosts.resolve("x").known_hosts_command
+    told = resolver.resolve("x").known_hosts_command
     assert told is not None
     assert told.arguments("[x]:7", "ORDER") == ["/bin/true", "[x]:7"]
-    without = hosts.resolve("x", run_commands=False)
+    without = resolver.resolve("x", run_commands=False)
     assert without.known_hosts_command is None
     assert "KnownHostsCommand" in without.notes[0]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runicorn_jupyter.ssh.hostcert import HostCertificate
+from runicorn_jupyter.ssh.hostkeys.certificate import HostCertificate
 from tests.unit.ssh.hostkey_files import blob, certify
 
 

@@ -12,8 +12,8 @@ import paramiko
 import pytest
 
 from runicorn_jupyter.errors import HostKeyChanged, HostKeyUnknown, SshUnavailable
-from runicorn_jupyter.ssh.blob import fingerprint
-from runicorn_jupyter.ssh.hostkeys import verify
+from runicorn_jupyter.ssh.hostkeys.verifier import verify
+from runicorn_jupyter.ssh.wire_format import fingerprint
 from tests.unit.ssh.hostkey_files import Client, PlainKey, blob, public, record, target
 from tests.world.sshd import Sshd
 

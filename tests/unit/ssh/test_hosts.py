@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from runicorn_jupyter.errors import ConnectionTimeout, HostNotAllowed, InvalidParameters, SshUnavailable
-from runicorn_jupyter.ssh import hosts, openssh
+from runicorn_jupyter.ssh.config import openssh, resolver
 from tests.world import processes
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh") is None, reason="needs OpenSSH's client")
@@ -31,7 +31,7 @@ def without_openssh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_host_without_config_is_itself(home: Path) -> None:
-    target = hosts.resolve("gpu.example")
+    target = resolver.resolve("gpu.example")
     assert (target.hostname, target.port, target.username) == ("gpu.example", 22, ME)
     assert home / ".ssh" / "id_ed25519" in target.identity_files
     assert target.user_known_hosts == (home / ".ssh" / "known_hosts", home / ".ssh" / "known_hosts2")
@@ -41,7 +41,7 @@ def test_a_host_without_config_is_itself(home: Path) -> None:
 
 def test_what_the_request_says_wins(home: Path) -> None:
     write_config(home, "Host gpu\n  HostName 10.0.0.1\n  User config\n  Port 2222\n")
-    target = hosts.resolve("gpu", username="request", port=2022)
+    target = resolver.resolve("gpu", username="request", port=2022)
     assert (target.username, target.port) == ("request", 2022)
     assert target.known_hosts_name == "[10.0.0.1]:2022"
 
@@ -55,7 +55,7 @@ def test_destinations_as_people_write_them(home: Path) -> None:
         "[::1]": ("::1", ME, 22),
         "first@realm@gpu": ("10.0.0.1", "first@realm", 22),
     }.items():
-        target = hosts.resolve(asked)
+        target = resolver.resolve(asked)
         assert (target.hostname, target.username, target.port) == expected
         assert target.asked == asked
 
@@ -66,14 +66,14 @@ def test_destinations_as_people_write_them(home: Path) -> None:
 )
 def test_a_host_that_could_mean_something_to_a_shell_is_refused(home: Path, bad: str) -> None:
     with pytest.raises(InvalidParameters) as refused:
-        hosts.resolve(bad)
+        resolver.resolve(bad)
     assert refused.value.details["errors"][0]["field"] == "host"
 
 
 @pytest.mark.parametrize("bad", ["-l", "a;b", "a`id`", "a -x", "a\x00", "a$(x)"])
 def test_a_user_that_could_mean_something_to_a_shell_is_refused(home: Path, bad: str) -> None:
     with pytest.raises(InvalidParameters) as refused:
-        hosts.resolve("gpu", username=bad)
+        resolver.resolve("gpu", username=bad)
     assert refused.value.details["errors"][0]["field"] == "username"
 
 
@@ -85,7 +85,7 @@ def test_jump_hosts_each_have_their_own_config(home: Path) -> None:
         "Host outer\n  HostName 10.0.0.1\n  Port 2201\n  ProxyCommand nc %h %p\n  IdentityFile ~/.ssh/outer\n"
         "Host last\n  HostName 10.0.0.3\n  User ignored\n  Port 23\n  ProxyJump nowhere\n",
     )
-    outer, mid, last = hosts.resolve("gpu").proxy_jump
+    outer, mid, last = resolver.resolve("gpu").proxy_jump
     assert (outer.hostname, outer.port, outer.proxy_command) == ("10.0.0.1", 2201, "nc 10.0.0.1 2201")
     assert outer.identity_files == (home / ".ssh" / "outer",)
     assert (mid.hostname, mid.username) == ("10.0.0.2", "mike")
@@ -97,13 +97,13 @@ def test_jump_hosts_each_have_their_own_config(home: Path) -> None:
 def test_jump_hosts_in_a_circle_are_refused(home: Path) -> None:
     write_config(home, "Host a\n  ProxyJump b\nHost b\n  ProxyJump a\n")
     with pytest.raises(SshUnavailable, match="circle"):
-        hosts.resolve("a")
+        resolver.resolve("a")
 
 
 def test_a_host_that_is_its_own_jump_host_is_refused_as_ssh_does(home: Path) -> None:
     write_config(home, "Host *\n  ProxyJump bastion\n")
     with pytest.raises(SshUnavailable, match="jumphost loop"):
-        hosts.resolve("bastion")
+        resolver.resolve("bastion")
 
 
 def test_an_administrator_can_switch_commands_off(home: Path, tmp_path: Path) -> None:
@@ -114,13 +114,13 @@ def test_an_administrator_can_switch_commands_off(home: Path, tmp_path: Path) ->
         f'Match !exec "touch {witness}; false"\n  Port 1\n'
         "Host proxied\n  ProxyCommand nc %h %p\nHost behind\n  ProxyJump proxied\nHost *\n  User plain\n",
     )
-    assert hosts.resolve("gpu", run_commands=False).username == "plain"
-    assert hosts.resolve("gpu", run_commands=False).port == 22
+    assert resolver.resolve("gpu", run_commands=False).username == "plain"
+    assert resolver.resolve("gpu", run_commands=False).port == 22
     assert not witness.exists()
     for name in ("proxied", "behind"):
         with pytest.raises(HostNotAllowed, match="ProxyCommand"):
-            hosts.resolve(name, run_commands=False)
-    assert hosts.resolve("gpu").username == "matched"
+            resolver.resolve(name, run_commands=False)
+    assert resolver.resolve("gpu").username == "matched"
     assert witness.exists()
 
 
@@ -132,7 +132,7 @@ def test_no_spelling_of_exec_gets_through(home: Path, tmp_path: Path, line: str)
     command = f'"touch {witness}"'
     write_config(home, f"Match {line.replace('true', command)}\n  User matched\n")
     try:
-        hosts.resolve("gpu", run_commands=False)
+        resolver.resolve("gpu", run_commands=False)
     except SshUnavailable:
         assert "host=gpu" in line  # only newer versions of ssh know that form
     assert not witness.exists()
@@ -147,7 +147,7 @@ def test_listing_aliases_follows_includes_and_leaves_patterns_out(home: Path, tm
         "Include work.d/*\nHost gpu1 gpu? !gpu9 gpu2\n  User alice\n  Port 2222\n"
         f'Match exec "touch {witness}"\n  User nobody\nHost *\n  User plain\n',
     )
-    listed = {alias.alias: alias for alias in hosts.list_aliases()}
+    listed = {alias.alias: alias for alias in resolver.list_aliases()}
     assert list(listed) == ["lab", "gpu1", "gpu2"]
     assert (listed["lab"].hostname, listed["lab"].proxy_jump) == ("lab.example", "gate")
     assert (listed["gpu2"].username, listed["gpu2"].port) == ("alice", 2222)
@@ -155,20 +155,20 @@ def test_listing_aliases_follows_includes_and_leaves_patterns_out(home: Path, tm
 
 
 def test_no_config_lists_no_aliases(home: Path) -> None:
-    assert hosts.list_aliases() == []
+    assert resolver.list_aliases() == []
 
 
 def test_a_config_that_others_may_write_is_refused(home: Path) -> None:
     write_config(home, "Host gpu\n  User alice\n")
     (home / ".ssh" / "config").chmod(0o666)
     with pytest.raises(SshUnavailable, match=r"bad owner or permissions on ~/\.ssh/config"):
-        hosts.resolve("gpu")
+        resolver.resolve("gpu")
 
 
 def test_the_complaint_names_the_users_file_and_line(home: Path) -> None:
     write_config(home, "Host gpu\n  User alice\n  Colour red\n")
     with pytest.raises(SshUnavailable) as refused:
-        hosts.resolve("gpu")
+        resolver.resolve("gpu")
     assert "~/.ssh/config: line 3: Bad configuration option: colour" in refused.value.message
 
 
@@ -180,7 +180,7 @@ def test_agents_that_the_config_names(home: Path, monkeypatch: pytest.MonkeyPatc
         "Host c\n  IdentityAgent SSH_AUTH_SOCK\nHost e\n  IdentityAgent none\n"
         'Host f\n  IdentityAgent "~/agent sock"\n',
     )
-    assert [hosts.resolve(name).identity_agent for name in "abcef"] == [
+    assert [resolver.resolve(name).identity_agent for name in "abcef"] == [
         *("/run/mine", "none", None, "none"),
         str(home / "agent sock"),
     ]
@@ -188,7 +188,7 @@ def test_agents_that_the_config_names(home: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_known_hosts_files_with_spaces_are_told_apart(home: Path) -> None:
     write_config(home, 'Host x\n  UserKnownHostsFile "~/.ssh/known hosts" ~/.ssh/second "/a b/c d"\n')
-    assert hosts.resolve("x").user_known_hosts == (
+    assert resolver.resolve("x").user_known_hosts == (
         *(home / ".ssh" / "known hosts", home / ".ssh" / "second"),
         Path("/a b/c d"),
     )
@@ -197,7 +197,7 @@ def test_known_hosts_files_with_spaces_are_told_apart(home: Path) -> None:
 def test_what_is_not_honoured_is_said(home: Path) -> None:
     write_config(home, "Host y\n  ProxyCommand nc %h %p\n  ProxyUseFDPass yes\n")
     with pytest.raises(SshUnavailable, match="ProxyUseFDPass"):
-        hosts.resolve("y")
+        resolver.resolve("y")
 
 
 def test_methods_that_the_config_switches_off(home: Path) -> None:
@@ -206,17 +206,17 @@ def test_methods_that_the_config_switches_off(home: Path) -> None:
         "Host a\n  PasswordAuthentication no\nHost b\n  PubkeyAuthentication no\n"
         "Host c\n  PreferredAuthentications password,publickey\n  PasswordAuthentication no\n",
     )
-    assert hosts.resolve("a").preferred_authentications == ("publickey", "keyboard-interactive")
-    assert hosts.resolve("b").preferred_authentications == ("keyboard-interactive", "password")
-    assert hosts.resolve("c").preferred_authentications == ("publickey",)
-    assert hosts.resolve("d").preferred_authentications is None
+    assert resolver.resolve("a").preferred_authentications == ("publickey", "keyboard-interactive")
+    assert resolver.resolve("b").preferred_authentications == ("keyboard-interactive", "password")
+    assert resolver.resolve("c").preferred_authentications == ("publickey",)
+    assert resolver.resolve("d").preferred_authentications is None
 
 
 @pytest.mark.usefixtures("without_openssh")
 def test_without_openssh_the_config_still_counts(home: Path) -> None:
     write_config(home, "Include more\nHost gpu\n  ProxyJump gate\n  IdentityFile ~/.ssh/gpu\n")
     (home / ".ssh" / "more").write_text("Host gate\n  User gatekeeper\n")
-    target = hosts.resolve("gpu")
+    target = resolver.resolve("gpu")
     assert target.identity_files == (home / ".ssh" / "gpu",)
     assert target.proxy_jump[0].username == "gatekeeper"
     assert "OpenSSH" in target.notes[0]
@@ -230,18 +230,18 @@ def test_a_user_id_that_nobody_knows_does_not_need_ssh(
     program.chmod(0o755)
     monkeypatch.setattr(openssh, "find_ssh", lambda: str(program))
     write_config(home, "Host gpu\n  HostName 10.0.0.9\n")
-    assert hosts.resolve("gpu").hostname == "10.0.0.9"
+    assert resolver.resolve("gpu").hostname == "10.0.0.9"
 
 
 def test_a_config_that_takes_for_ever_ends_with_all_it_started(home: Path, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     write_config(home, f'Match exec "echo $$ > {pid}; sleep 60; :"\n  User x\n')
     with pytest.raises(ConnectionTimeout, match="Match exec"):
-        hosts.resolve("gpu", timeout=2)
+        resolver.resolve("gpu", timeout=2)
     assert processes.ends(int(pid.read_text()), 15)
 
 
 def test_importing_needs_no_openssh() -> None:
-    code = "import runicorn_jupyter.ssh.hosts"
+    code = "import runicorn_jupyter.ssh.config.resolver"
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PATH": ""}, check=False)
     assert done.returncode == 0

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from runicorn_jupyter.ssh import hosts, tcp
+from runicorn_jupyter.ssh.config import resolver
 from runicorn_jupyter.ssh.keepalive import UNANSWERED, Keepalive
+from runicorn_jupyter.ssh.transport import tcp
 from runicorn_jupyter.ssh.watchdog import watch
 
 
@@ -36,7 +37,7 @@ def test_the_ssh_config_of_the_host_counts(
         "Host gpu1\n  HostName 127.0.0.1\n" + "".join(f"  {line}\n" for line in config.split("\n"))
     )
     path.chmod(0o600)
-    assert Keepalive.of(hosts.resolve("gpu1"), 15) == expected
+    assert Keepalive.of(resolver.resolve("gpu1"), 15) == expected
 
 
 class Silent:

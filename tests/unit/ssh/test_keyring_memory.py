@@ -11,8 +11,8 @@ import keyring.errors
 import pytest
 from keyring.backend import KeyringBackend
 
-from runicorn_jupyter.ssh.auth import Credentials
-from runicorn_jupyter.ssh.keyring_memory import KeyringMemory, load_keyring
+from runicorn_jupyter.service.keyring_store import KeyringMemory, load_keyring
+from runicorn_jupyter.ssh.auth.authentication import Credentials
 from tests.unit.ssh.people import (
     RIGHT,
     Person,

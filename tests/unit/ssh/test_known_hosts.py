@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from runicorn_jupyter.errors import InvalidParameters, SshUnavailable
-from runicorn_jupyter.ssh import hostkeys, known_hosts_file
-from runicorn_jupyter.ssh.blob import fingerprint
-from runicorn_jupyter.ssh.hostkeys import KnownHosts, OfferedKeys
-from runicorn_jupyter.ssh.lockedfile import append_line, replace
+from runicorn_jupyter.private_files import append_line, replace
+from runicorn_jupyter.ssh.hostkeys import known_hosts_file, verifier
+from runicorn_jupyter.ssh.hostkeys.verifier import KnownHosts, OfferedKeys
+from runicorn_jupyter.ssh.wire_format import fingerprint
 from tests.unit.ssh.hostkey_files import blob, certify, public, record
 
 
@@ -24,7 +24,7 @@ def test_fingerprints_are_those_of_ssh_keygen(keys: Path) -> None:
             ["ssh-keygen", "-lf", str(keys / f"{name}.pub")], capture_output=True, text=True, check=True
         )
         assert fingerprint(blob(keys, name)) == printed.stdout.split()[1]
-        assert hostkeys.fingerprint(certify(keys, name, "ca", "-n", "x")) == printed.stdout.split()[1]
+        assert verifier.fingerprint(certify(keys, name, "ca", "-n", "x")) == printed.stdout.split()[1]
 
 
 def test_known_unknown_changed_revoked(tmp_path: Path, keys: Path) -> None:
@@ -224,7 +224,8 @@ def test_writers_do_not_lose_each_others_lines(tmp_path: Path, keys: Path) -> No
             failures.append(exc)
 
     other = (
-        "import sys; from pathlib import Path; from runicorn_jupyter.ssh.hostkeys import KnownHosts\n"
+        "import sys; from pathlib import Path\n"
+        "from runicorn_jupyter.ssh.hostkeys.verifier import KnownHosts\n"
         "for n in range(20): KnownHosts([Path(sys.argv[1])], []).accept(f'other{n}', 22, sys.argv[2])"
     )
     process = subprocess.Popen([sys.executable, "-c", other, str(path), public(keys, "rsa")])

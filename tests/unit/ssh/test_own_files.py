@@ -12,9 +12,9 @@ import pytest
 
 from runicorn_jupyter.errors import InternalError
 from runicorn_jupyter.models import Profile
-from runicorn_jupyter.proxy.storage import Change, StorageFolder
-from runicorn_jupyter.ssh.lockedfile import NotPrivate, append_line, own_folder, read_own, replace, write_own
-from runicorn_jupyter.ssh.profiles import Profiles
+from runicorn_jupyter.private_files import NotPrivate, append_line, own_folder, read_own, replace, write_own
+from runicorn_jupyter.proxy.local_storage import Change, StorageFolder
+from runicorn_jupyter.service.profile_store import Profiles
 
 needs_root = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
 

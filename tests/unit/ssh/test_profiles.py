@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from runicorn_jupyter.errors import InternalError, InvalidParameters
 from runicorn_jupyter.models import Profile
-from runicorn_jupyter.ssh import profiles as module
-from runicorn_jupyter.ssh.profiles import Profiles
+from runicorn_jupyter.service import profile_store as module
+from runicorn_jupyter.service.profile_store import Profiles
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_a_file_that_cannot_be_written_says_so(tmp_path: Path) -> None:
 def test_several_servers_do_not_lose_each_others_connections(saved: Profiles, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from runicorn_jupyter.models import Profile\n"
-        "from runicorn_jupyter.ssh.profiles import Profiles\n"
+        "from runicorn_jupyter.service.profile_store import Profiles\n"
         "for n in range(15): Profiles(Path(sys.argv[1])).save(Profile(name=f'{sys.argv[2]}{n}', host='gpu'))"
     )
     path = str(tmp_path / "runicorn" / "profiles.json")

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from runicorn_jupyter.errors import ConnectionLost
-from runicorn_jupyter.ssh.channel import WINDOW
-from runicorn_jupyter.ssh.pump import NotTaken
+from runicorn_jupyter.ssh.channels.socket_pump import NotTaken
+from runicorn_jupyter.ssh.transport.channel import WINDOW
 from tests.unit.ssh.test_stream import MIB, open_stream, read_all
 from tests.world.connections import Connect
 from tests.world.sshd import Sshd

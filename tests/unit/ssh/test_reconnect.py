@@ -23,11 +23,11 @@ from runicorn_jupyter.errors import (
 )
 from runicorn_jupyter.models import Prompt
 from runicorn_jupyter.ssh import reconnect
-from runicorn_jupyter.ssh.auth import Credentials
+from runicorn_jupyter.ssh.auth.authentication import Credentials
 from runicorn_jupyter.ssh.connection import Connection, Settings
 from runicorn_jupyter.ssh.keepalive import Keepalive
 from runicorn_jupyter.ssh.reconnect import Reconnector, delay
-from runicorn_jupyter.ssh.wakeup import WakeUp
+from runicorn_jupyter.ssh.suspend import WakeUp
 from runicorn_jupyter.ssh.watchdog import watch
 from tests.unit.ssh.test_stream import MIB, download, open_stream
 from tests.world.connections import Census, Connect, await_census, target_of

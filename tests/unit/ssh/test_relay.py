@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from runicorn_jupyter.ssh import relay_there
-from runicorn_jupyter.ssh.channel import DATA
-from runicorn_jupyter.ssh.relay import Relay, wait_ready
-from runicorn_jupyter.ssh.relay_there import CLOSE, EOF, HEAD, OPEN
-from runicorn_jupyter.ssh.relay_there import DATA as DATA_FRAME
-from runicorn_jupyter.ssh.stream import Stream
+from runicorn_jupyter.payload import relay as remote_relay
+from runicorn_jupyter.payload.relay import CLOSE, EOF, HEAD, OPEN
+from runicorn_jupyter.payload.relay import DATA as DATA_FRAME
+from runicorn_jupyter.ssh.channels.stream import Stream
+from runicorn_jupyter.ssh.relay.client import Relay, wait_ready
+from runicorn_jupyter.ssh.transport.channel import DATA
 from runicorn_jupyter.streams import END
 from runicorn_jupyter.streams.memory import MemoryStream
 from tests.unit.ssh.loopless import Recorder, message, opened, taken, watched
@@ -101,7 +101,7 @@ async def test_a_relay_that_ends_before_its_first_line_is_not_ready(size: int) -
 def test_what_the_relay_there_is_told_is_understood_however_it_is_cut() -> None:
     frames = [(1, DATA_FRAME, b"hel"), (2, EOF, b""), (1, DATA_FRAME, b"lo"), (70000, CLOSE, b"")]
 
-    class Recording(relay_there.Relay):
+    class Recording(remote_relay.Relay):
         def __init__(self) -> None:
             super().__init__()
             self.heard: list[tuple[int, int, bytes]] = []

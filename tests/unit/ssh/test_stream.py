@@ -11,10 +11,10 @@ from collections.abc import Callable
 import pytest
 
 from runicorn_jupyter.errors import ConnectionLost
-from runicorn_jupyter.ssh.channel import WINDOW
+from runicorn_jupyter.ssh.channels.stream import Stream
 from runicorn_jupyter.ssh.connection import Connection
-from runicorn_jupyter.ssh.stream import Stream
-from runicorn_jupyter.ssh.wire import HIGH_WATER
+from runicorn_jupyter.ssh.transport.byte_transport import HIGH_WATER
+from runicorn_jupyter.ssh.transport.channel import WINDOW
 from runicorn_jupyter.streams import END
 from tests.world.connections import Connect
 from tests.world.peers import BLOCK

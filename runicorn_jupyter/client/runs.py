@@ -1,0 +1,175 @@
+"""The client's part for runs: listing, waiting, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from time import monotonic
+from typing import Any
+
+from runicorn_jupyter.client.http import ServerClient
+
+__all__ = ["RunsClient", "still_reading"]
+
+_RUNS_A_PAGE = 2000
+
+_WAIT_SECONDS = 50.0
+"""Of one request that waits: less than proxies let a silent connection live (nginx: 60 s)."""
+
+_COMPLETE_SECONDS = 30.0
+"""How long `list_runs` waits for viewers that still take up their runs."""
+
+Server = dict[str, Any]
+
+
+def still_reading(servers: Iterable[Server]) -> list[Server]:
+    """Choose the viewers that still take up their runs, so that the list will grow.
+
+    Parameters
+    ----------
+    servers
+        As `RunsClient.list_run_servers` gives them; one with an ``error`` is not waited for.
+    """
+    return [server for server in servers if not (server.get("complete", True) or server["error"])]
+
+
+class RunsClient(ServerClient):
+    """Calls about the runs of all viewers that the server's connections hold."""
+
+    def list_runs(
+        self,
+        *,
+        complete_within: float = _COMPLETE_SECONDS,
+        on_progress: Callable[[list[Server]], object] | None = None,
+        **filters: Any,
+    ) -> list[dict[str, Any]]:
+        """List the runs of all viewers, newest first.
+
+        A viewer that has just started takes up its runs one by one; that is waited for.
+
+        Parameters
+        ----------
+        complete_within
+            Seconds to wait at most for viewers that still take up their runs; 0 lists what is there.
+        on_progress
+            Called with those viewers, as `list_run_servers` gives them, each time that there is more.
+        **filters
+            ``connection_id``, ``run_id``, ``status`` (several with commas between), ``path`` (or below it),
+            ``project``, ``text`` (words), ``since`` (a ``datetime`` with a zone, or RFC 3339).
+
+        Returns
+        -------
+        list of dict
+            As ``docs/runs.md`` shows them. A server that cannot be reached is there with what was last known.
+            `list_run_servers` says which viewers are not ``complete`` even then.
+        """
+        since = filters.get("since")
+        if isinstance(since, datetime):
+            filters["since"] = since.isoformat()
+        query = {**filters, "limit": _RUNS_A_PAGE}
+        answer = self._call("GET", "runs", params=query)
+        if complete_within > 0 and still_reading(answer["servers"]):
+            place = {name: filters[name] for name in ("connection_id",) if name in filters}
+            self._wait_complete(place, answer, complete_within, on_progress)
+            answer = self._call("GET", "runs", params=query)
+        runs = list(answer["runs"])
+        while answer["next_cursor"] is not None:
+            answer = self._call("GET", "runs", params={**query, "cursor": answer["next_cursor"]})
+            runs += answer["runs"]
+        return runs
+
+    def _wait_complete(
+        self,
+        place: dict[str, Any],
+        answer: dict[str, Any],
+        seconds: float,
+        on_progress: Callable[[list[Server]], object] | None,
+    ) -> None:
+        """Wait until the viewers (of one connection, if ``place`` names it) have taken up their runs."""
+        end = monotonic() + seconds
+        while True:
+            wanted = place.get("connection_id")
+            reading = [s for s in still_reading(answer["servers"]) if wanted in (None, s["connection_id"])]
+            left = end - monotonic()
+            if not reading or left <= 0:
+                return
+            if on_progress is not None:
+                on_progress(reading)
+            query = {**place, "limit": 1, "changed_since": answer["version"], "wait": left}
+            answer = self._call("GET", "runs", params=query, seconds=left + 15)
+
+    def list_run_servers(self) -> list[Server]:
+        """List the viewers whose runs `list_runs` gives; one that is not current has an ``error``."""
+        servers: list[Server] = self._call("GET", "runs", params={"limit": 1})["servers"]
+        return servers
+
+    def get_metrics(
+        self, run: Mapping[str, Any], names: Sequence[str] | None = None, points: int = 1000
+    ) -> dict[str, Any]:
+        """Read metrics of a run over its steps.
+
+        Parameters
+        ----------
+        run
+            One of `list_runs`; its ``connection_id`` and ``run_id`` are what counts.
+        names
+            Which metrics; default: all.
+        points
+            Steps at most, 2 to 50000; more are thinned out, and peaks kept.
+
+        Returns
+        -------
+        dict
+            With ``steps`` and ``metrics``: for each name a list of as many numbers, or None at steps without.
+        """
+        params = {"connection_id": run["connection_id"], "run_id": run["run_id"], "points": points}
+        if names is not None:
+            params["names"] = ",".join(names)
+        return self._call("GET", "runs/metrics", params=params)
+
+    def wait(self, run: str | Mapping[str, Any], timeout: float | None = None) -> dict[str, Any]:
+        """Wait until a run has ended.
+
+        Parameters
+        ----------
+        run
+            Its id, or one of `list_runs`.
+        timeout
+            Seconds; default: as long as it takes.
+
+        Returns
+        -------
+        dict
+            The run; its ``status`` is ``finished``, ``failed`` or ``interrupted``.
+
+        Raises
+        ------
+        TimeoutError
+            It has not ended in time.
+        LookupError
+            No viewer has this run, or no longer.
+        """
+        end = None if timeout is None else monotonic() + timeout
+        names: Mapping[str, Any] = {"run_id": run} if isinstance(run, str) else run
+        query = {name: names[name] for name in ("run_id", "connection_id") if name in names}
+        answer = self._call("GET", "runs", params=query)
+        found = None
+        while True:
+            found = answer["runs"][-1] if answer["runs"] else found
+            held = found is not None and found["connection_id"] in {
+                s["connection_id"] for s in answer["servers"]
+            }
+            lost = not answer["runs"] and (answer["removed"] or answer["reset"])
+            if found is None or lost or not held:
+                raise LookupError(f"No viewer that is open has the run {query['run_id']}.")
+            if found["status"] != "running":
+                return dict(found)
+            left = _WAIT_SECONDS if end is None else min(_WAIT_SECONDS, end - monotonic())
+            if left <= 0:
+                raise TimeoutError(f"The run {query['run_id']} has not ended within {timeout} seconds.")
+            query |= {
+                "connection_id": found["connection_id"],
+                "changed_since": answer["version"],
+                "wait": left,
+            }
+            answer = self._call("GET", "runs", params=query, seconds=left + 15)

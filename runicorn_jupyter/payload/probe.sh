@@ -1,0 +1,341 @@
+# Finds what connecting needs to know of the remote: the system, Python environments and the runicorn in each, its
+# configuration, and viewers of ours that run. POSIX sh, on stdin of `exec /bin/sh -s`, after `mark` and `most`.
+#
+# It reads names and small files and starts nothing for an environment. What it prints are fields that end in
+# NUL, which no path can hold and no variable of a shell: nothing needs escaping, and nothing can be forged.
+# Each record is a tag and a fixed number of fields, printed at once; see probe.py.
+
+emit() { printf '%s\0' "$@"; }
+
+# -- the system, runicorn's configuration
+
+system_facts() {
+    host='' system='' release='' pretty=''
+    if [ -r /proc/sys/kernel/hostname ]; then
+        read -r host </proc/sys/kernel/hostname
+        read -r system </proc/sys/kernel/ostype
+        read -r release </proc/sys/kernel/osrelease
+        read -r boot </proc/sys/kernel/random/boot_id
+    else
+        host=$(uname -n) system=$(uname -s) release=$(uname -r)
+    fi
+    if [ -f /etc/os-release ]; then
+        while IFS== read -r key value; do
+            case $key in PRETTY_NAME) pretty=${value#\"} pretty=${pretty%\"} ;; esac
+        done </etc/os-release
+    fi
+    emit system "$host" "$boot" "$system" "$release" "$pretty" "$HOME" "${RUNICORN_DIR-}"
+}
+
+# The only interpreter that is started, and only to say its version; beside all else, for it may be slow.
+# Prints its prefix and its version, a line each.
+python3_version() {
+    found=$(command -v python3) || return
+    case $found in
+    */shims/*)
+        # Of pyenv: a shim takes a tenth of a second, and its choice stands in a file.
+        version=${PYENV_VERSION-}
+        [ -n "$version" ] || read -r version <"${found%/shims/*}/version"
+        printf '%s\nPython %s\n' "${found%/shims/*}" "$version"
+        ;;
+    /*)
+        cd -P -- "${found%/*}/.." && printf '%s\n' "$PWD" && python3 -V
+        ;;
+    esac
+}
+
+# Folders that look as runicorn's default root does, for who has configured none.
+roots() {
+    for one in "$HOME"/.runicorn "$HOME"/*/.runicorn; do
+        [ -d "$one/runs" ] && emit root "$one"
+    done
+}
+
+runicorn_config() {
+    case $system in
+    Darwin) file="$HOME/Library/Application Support/Runicorn/config.json" ;;
+    *) file="${XDG_CONFIG_HOME:-$HOME/.config}/runicorn/config.json" ;;
+    esac
+    [ -f "$file" ] && emit config "$(dd if="$file" bs=65536 count=1)"
+}
+
+# -- viewers of ours (state_files.py writes these files)
+
+states() {
+    for base in "${XDG_STATE_HOME:-$HOME/.local/state}/runicorn-jupyter" "${XDG_RUNTIME_DIR:-/nowhere}/runicorn-jupyter" \
+        "${TMPDIR:-/tmp}"/runicorn-jupyter-state-* /var/tmp/runicorn-jupyter-state-* /dev/shm/runicorn-jupyter-state-*; do
+        # Once inside a folder that is ours alone, nobody can exchange what is looked at.
+        [ -d "$base" ] && [ ! -L "$base" ] && cd -P -- "$base" && ours_alone || continue
+        for folder in *."$boot"*; do
+            cd -P -- "$base" && [ -d "$folder" ] && [ ! -L "$folder" ] && cd -P -- "$folder" && ours_alone && states_here
+        done
+    done
+}
+
+ours_alone() {
+    [ -O . ] || return
+    case $(ls -ld .) in d???------*) ;; *) return 1 ;; esac
+}
+
+states_here() {
+    for file in ./*.json; do
+        [ -f "$file" ] && [ ! -L "$file" ] && [ -O "$file" ] || continue
+        line='' stat=''
+        IFS= read -r line <"$file"
+        pid=${line##*\"pid\": }
+        pid=${pid%%[!0-9]*}
+        [ -n "$pid" ] && read -r stat <"/proc/$pid/stat"
+        emit viewer "$line" "${stat##*) }"
+    done
+}
+
+# -- environments
+
+# look KIND PREFIX: print the environment that is there, once. KIND is what its place makes it: venv, project,
+# conda, pyenv, asdf, mise; what is in it decides whether it is a conda environment or a virtualenv.
+look() {
+    kind=$1 prefix=$2
+    cd -P -- "$prefix" || return
+    case $seen in *"
+$PWD
+"*) return ;; esac
+    python='' version='' base='' inherits='' libs='' broken=''
+    if [ -f pyvenv.cfg ]; then
+        case $kind in venv | project) ;; *) kind=venv ;; esac
+        while IFS='= ' read -r key value; do
+            case $key in
+            version | version_info) version=$value ;;
+            home) base=$value ;;
+            include-system-site-packages) inherits=$value ;;
+            esac
+        done <pyvenv.cfg
+    elif [ -d conda-meta ]; then
+        kind=conda
+        case ${PWD%/*} in */envs) ;; *) if [ -d condabin ] || [ -x bin/conda ]; then kind=base; fi ;; esac
+        for file in conda-meta/python-[0-9]*.json; do
+            [ -f "$file" ] && version=${file#conda-meta/python-}
+        done
+        # Variables that activation would set (conda env config vars).
+        [ -f conda-meta/state ] && variables=$PWD/conda-meta/state
+    else
+        case $kind in pyenv | asdf | mise) ;; *) return ;; esac
+    fi
+    seen="$seen$PWD
+"
+    for file in bin/python bin/python3; do
+        if [ -x "$file" ]; then
+            python=$file
+            break
+        elif [ -L "$file" ] && [ -z "$broken" ]; then
+            broken=$file
+        fi
+    done
+    [ -n "$python$broken" ] || return
+    if [ "$count" -ge "$most" ]; then
+        more=yes
+        return
+    fi
+    count=$((count + 1))
+    for file in lib/python3* lib/pypy3*; do
+        [ -d "$file" ] && libs="$libs $file"
+    done
+    emit env "$kind" "$prefix" "$PWD" "$python" "$version" "$base" "$inherits" "$libs"
+    if [ -n "${variables-}" ]; then
+        emit variables "$(dd if="$variables" bs=65536 count=1)"
+        variables=
+    fi
+    for file in lib/python3*/site-packages/runicorn-[0-9]*.dist-info lib/pypy3*/site-packages/runicorn-[0-9]*.dist-info; do
+        dist "$file"
+    done
+    if [ "$kind" = base ]; then
+        folder=$PWD
+        for prefix in "$folder"/envs/*/; do look conda "${prefix%/}"; done
+    fi
+}
+
+# dist FOLDER: print a dist-info folder, and whether the package is there or, if editable, pointed to.
+dist() {
+    [ -d "$1" ] || return
+    present=no
+    if [ -f "${1%/*}/runicorn/__init__.py" ]; then
+        present=yes
+    else
+        for file in "${1%/*}"/*runicorn*.pth; do
+            case $file in *jupyter*) continue ;; esac
+            [ -f "$file" ] && present=yes
+        done
+    fi
+    emit dist "$1" "$present"
+}
+
+# interpreters FOLDER: what a folder of programs belongs to: an environment, or the system's Pythons.
+interpreters() {
+    case $1 in /*) ;; *) return ;; esac
+    cd -P -- "$1" || return
+    case $PWD in */shims) return ;; esac
+    [ -x python3 ] || [ -x python ] || return
+    case $seen in *"
+$PWD
+"*) return ;; esac
+    seen="$seen$PWD
+"
+    bin=${PWD##*/}
+    cd .. || return
+    if [ -f pyvenv.cfg ]; then
+        look venv "$PWD"
+    elif [ -d conda-meta ]; then
+        look conda "$PWD"
+    else
+        folder=$PWD
+        for python in "$bin"/python3.[0-9] "$bin"/python3.[0-9][0-9]; do
+            cd -- "$folder" || return
+            [ -x "$python" ] && system_python "$python"
+        done
+    fi
+}
+
+# system_python PROGRAM: print an interpreter of the system; the current folder is its prefix if it is no link.
+system_python() {
+    python=$1 minor=${1##*/}
+    if [ -L "$python" ]; then
+        python=$(readlink -f "$python") || return
+        cd -P -- "${python%/*}/.." || return
+        case $seen in *"
+$python
+"*) return ;; esac
+        seen="$seen$python
+"
+        python=${python#"$PWD"/}
+    fi
+    emit env system "$PWD" "$PWD" "$python" "${minor#python}" '' '' " lib/$minor"
+    for file in lib/python3/dist-packages lib/"$minor"/site-packages lib/"$minor"/dist-packages \
+        local/lib/"$minor"/dist-packages local/lib/"$minor"/site-packages; do
+        for file in "$file"/runicorn-[0-9]*.dist-info; do dist "$file"; done
+    done
+}
+
+# Both take folders; a pattern that matched nothing is not one.
+each() {
+    kind_of_all=$1
+    shift
+    for one in "$@"; do
+        [ -d "$one" ] && look "$kind_of_all" "$one"
+    done
+}
+
+conda_places() {
+    if [ -f "$HOME/.conda/environments.txt" ]; then
+        while IFS= read -r one; do
+            case $one in /*) look conda "$one" ;; esac
+        done <"$HOME/.conda/environments.txt"
+    fi
+    each conda "${CONDA_PREFIX:-/nowhere}" "${MAMBA_ROOT_PREFIX:-/nowhere}" "${CONDA_EXE%/bin/conda}" \
+        "$HOME"/miniconda* "$HOME"/anaconda* "$HOME"/miniforge* "$HOME"/mambaforge* "$HOME"/micromamba* \
+        "$HOME"/.miniconda* "$HOME"/.local/share/mamba /opt/*conda* /opt/*forge* /opt/mamba /opt/micromamba \
+        /usr/local/*conda* /usr/local/*forge*
+    # A root of micromamba has no Python of its own, and so is not looked into by itself.
+    each conda "${MAMBA_ROOT_PREFIX:-/nowhere}"/envs/* "$HOME"/micromamba/envs/* "$HOME"/.local/share/mamba/envs/* \
+        "$HOME"/.conda/envs/*
+    IFS=:
+    set -f
+    # shellcheck disable=SC2086
+    set -- ${CONDA_ENVS_PATH-} ${CONDA_ENVS_DIRS-}
+    set +f
+    unset IFS
+    for folder in "$@"; do each conda "$folder"/*; done
+    [ -f "$HOME/.condarc" ] || return
+    inside=
+    while read -r key value; do
+        case $key in
+        envs_dirs:) inside=yes ;;
+        -) [ -n "$inside" ] && case $value in
+            '~/'*) each conda "$HOME/${value#'~/'}"/* ;;
+            /*) each conda "$value"/* ;;
+            esac ;;
+        \#* | '') ;;
+        *) inside= ;;
+        esac
+    done <"$HOME/.condarc"
+}
+
+venv_places() {
+    data=${XDG_DATA_HOME:-$HOME/.local/share} cache=${XDG_CACHE_HOME:-$HOME/.cache}
+    each venv "${VIRTUAL_ENV:-/nowhere}" "${WORKON_HOME:-$HOME/.virtualenvs}"/* "$HOME"/.virtualenvs/* \
+        "$data"/virtualenvs/* "${POETRY_VIRTUALENVS_PATH:-$cache/pypoetry/virtualenvs}"/* "$data"/pdm/venvs/* \
+        "$data"/hatch/env/virtual/*/*/* "$data"/uv/tools/* "$data"/pipx/venvs/* "$HOME"/.local/pipx/venvs/* \
+        "$HOME"/.venvs/* "$HOME"/venvs/* "$HOME"/virtualenvs/* "$HOME"/.envs/* "$HOME"/envs/* "$HOME"/Envs/* \
+        "$HOME"/.venv "$HOME"/.env
+    for one in "$HOME"/*/pyvenv.cfg /opt/*/pyvenv.cfg /venv/pyvenv.cfg; do
+        [ -f "$one" ] && look venv "${one%/*}"
+    done
+}
+
+projects_in() {
+    for folder in "$@"; do
+        [ -d "$folder" ] || continue
+        for one in "$folder"/*/.venv "$folder"/*/venv "$folder"/*/env "$folder"/*/.env; do
+            [ -d "$one" ] && look project "$one"
+        done
+    done
+}
+
+project_places() {
+    projects_in "$HOME"
+    projects_in "$HOME"/projects "$HOME"/Projects "$HOME"/project "$HOME"/src "$HOME"/code "$HOME"/Code "$HOME"/work \
+        "$HOME"/workspace "$HOME"/repos "$HOME"/git "$HOME"/github "$HOME"/dev "$HOME"/Documents "$HOME"/research \
+        "$HOME"/experiments "${WORK:-/nowhere}" "${SCRATCH:-/nowhere}" /workspace
+    each project /workspace/.venv /workspace/venv
+}
+
+pyenv_places() {
+    for folder in "${PYENV_ROOT:-$HOME/.pyenv}/versions" "$HOME/.pyenv/versions"; do
+        each pyenv "$folder"/* "$folder"/*/envs/*
+    done
+    each asdf "${ASDF_DATA_DIR:-$HOME/.asdf}"/installs/python/*
+    each mise "${MISE_DATA_DIR:-${XDG_DATA_HOME:-$HOME/.local/share}/mise}"/installs/python/*
+}
+
+system_places() {
+    IFS=:
+    set -f
+    # shellcheck disable=SC2086
+    set -- ${PATH-} /usr/local/bin /usr/bin /opt/homebrew/bin
+    set +f
+    unset IFS
+    for folder in "$@"; do interpreters "$folder"; done
+}
+
+user_site() {
+    cd -P -- "$HOME" || return
+    emit user
+    for file in .local/lib/python3*/site-packages/runicorn-[0-9]*.dist-info; do dist "$file"; done
+}
+
+scan() {
+    printf '\n%s\0' "$mark"
+    system_facts
+    runicorn_config
+    roots
+    states
+    user_site
+    conda_places
+    venv_places
+    pyenv_places
+    system_places
+    project_places
+    prefix='' version=''
+    IFS= read -r prefix && IFS= read -r version
+    emit python3 "$prefix" "$version"
+    emit end "$more"
+}
+
+main() {
+    unset CDPATH IFS
+    LC_ALL=C
+    HOME=${HOME:-/}
+    boot='' count=0 more='' variables='' seen='
+'
+    # What reads a file says so; scan's own input is the version, which is there by the time it is wanted.
+    python3_version </dev/null | scan
+} 2>/dev/null
+main

@@ -1,0 +1,1 @@
+"""The runs on the remote's disk, and what changed of them."""

@@ -1,0 +1,197 @@
+"""The runs of the viewer's storage root, as a table of which only changes are sent. Remote (Python >= 3.8).
+
+What runs there are is the viewer's own ``GET /api/runs`` to say, asked inside of this process (0.5, 0.6 and
+0.7 have it). It has no times, no last metrics, and tells nobody of changes; those are read from the files
+that runicorn's SDK writes into each run's folder, and the files' times tell when to look: while somebody
+waits, the folders and the files of running runs are looked at (``os.stat``) once a second, or less often
+where that takes long. Nothing is looked at while nobody asks.
+"""
+
+import asyncio
+import collections
+import secrets
+import time
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from runicorn_jupyter.payload.runs.metrics import columns
+from runicorn_jupyter.payload.runs.scanner import Disk, Record
+from runicorn_jupyter.payload.threads import started_threads
+
+__all__ = ["RunTable"]
+
+TICK_SECONDS = 1.0
+LOAD = 20
+"""Between two looks passes at least so many times what one takes."""
+FRESH_SECONDS = 0.2
+MAX_ANSWER_BYTES = 100000
+"""Of one answer; more is asked for. The other side looks at each run of it, in one go of its event loop."""
+MAX_REMOVED = 10000
+MAX_WAITERS = 64
+
+
+class RunTable:
+    """The table.
+
+    Parameters
+    ----------
+    app
+        The viewer.
+    root
+        Returns the storage root it has now.
+    taking_up
+        Tells, on any thread, whether the viewer's own list is still being filled.
+    """
+
+    def __init__(self, app: Any, root: Callable[[], Optional[str]], taking_up: Callable[[], bool]) -> None:
+        self._app = app
+        self._root = root
+        self._taking_up = taking_up
+        self._thread = started_threads(1, "runicorn-jupyter-runs")
+        self._looking: Optional["asyncio.Future[None]"] = None
+        self._looked = 0.0
+        self._took = 0.0
+        self._closed: Optional["asyncio.Future[None]"] = None
+        self._waiting = 0
+        self.dirty = True
+        """Whether the list has to be asked for anew."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._epoch = secrets.token_hex(8)
+        self._version = 0
+        # By the order of change; None: removed.
+        self._records: "collections.OrderedDict[str, Tuple[int, Optional[Record]]]" = (
+            collections.OrderedDict()
+        )
+        self._disk = Disk(None, self._taking_up)
+        self._complete = False
+
+    def close(self) -> None:
+        """Let go of all who wait; on the event loop."""
+        if self._closed is None:
+            self._closed = asyncio.get_event_loop().create_future()
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+    async def changes(
+        self, epoch: str, version: int, seconds: float, gone: "asyncio.Future[Any]"
+    ) -> Dict[str, Any]:
+        """Return what changed after a version.
+
+        Parameters
+        ----------
+        epoch, version
+            Of the answer before; of another epoch is answered by everything, with ``reset``.
+        seconds
+            How long to wait for a change.
+        gone
+            Is done when the asker has gone.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            await self._refresh(seconds > 0)
+            if epoch != self._epoch or version != self._version:
+                break
+            pause = min(max(TICK_SECONDS, LOAD * self._took), deadline - time.monotonic())
+            if pause <= 0 or self._waiting >= MAX_WAITERS or not await self._pause(pause, gone):
+                break
+        return self._since(epoch, version)
+
+    async def metrics(self, run_id: str, names: Optional[List[str]], points: int) -> Dict[str, Any]:
+        """Return metrics of a run; see ``metrics.columns``."""
+        loop = asyncio.get_event_loop()
+        return await loop.run_in_executor(self._thread, columns, self._app, run_id, names, points)
+
+    async def _pause(self, seconds: float, gone: "asyncio.Future[Any]") -> bool:
+        """Wait; tell whether to go on."""
+        if self._closed is None:
+            self._closed = asyncio.get_event_loop().create_future()
+        self._waiting += 1
+        try:
+            done, _ = await asyncio.wait(
+                {self._closed, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            self._waiting -= 1
+        return not done
+
+    async def _refresh(self, patient: bool) -> None:
+        """Look now, or with who looks already; a list that nothing asks for is made for who waits anyway."""
+        if self._looking is None or self._looking.done():
+            if time.monotonic() - self._looked < FRESH_SECONDS and not self.dirty:
+                return
+            self._looking = asyncio.ensure_future(self._look(patient))
+        await asyncio.shield(self._looking)
+
+    async def _look(self, patient: bool) -> None:
+        root = self._root()
+        if root != self._disk.root:
+            self._begin()
+            self._disk = Disk(root, self._taking_up)
+            self.dirty = True
+        dirty, self.dirty = self.dirty, False
+        started = time.monotonic()
+        loop = asyncio.get_event_loop()
+        try:
+            changed, removed = await loop.run_in_executor(
+                self._thread, self._disk.look, self._app, dirty, patient
+            )
+        except BaseException:
+            self.dirty = True
+            raise
+        for run_id in removed:
+            self._put(run_id, None)
+        for run_id, record in changed.items():
+            self._put(run_id, record)
+        if self._disk.complete != self._complete:
+            self._complete = self._disk.complete
+            self._version += 1  # so that whoever waits is told
+        self._looked = time.monotonic()
+        self._took = self._looked - started
+        if sum(record is None for _, record in self._records.values()) > MAX_REMOVED:
+            kept = [(run_id, record) for run_id, (_, record) in self._records.items() if record is not None]
+            disk = self._disk
+            self._begin()
+            self._disk, self._complete = disk, disk.complete
+            for run_id, record in kept:
+                self._put(run_id, record)
+
+    def _put(self, run_id: str, record: Optional[Record]) -> None:
+        self._version += 1
+        self._records.pop(run_id, None)
+        self._records[run_id] = (self._version, record)
+
+    def _since(self, epoch: str, version: int) -> Dict[str, Any]:
+        reset = epoch != self._epoch
+        found: List[Tuple[str, int, Optional[Record]]] = []
+        for run_id in reversed(self._records):
+            number, record = self._records[run_id]
+            if number <= version and not reset:
+                break
+            if record is not None or not reset:
+                found.append((run_id, number, record))
+        runs: List[Record] = []
+        removed: List[str] = []
+        size, reached, more = 0, self._version, False
+        last = 0 if reset else version
+        for run_id, number, record in reversed(found):
+            size += 150 if record is None else record["size"]
+            if size > MAX_ANSWER_BYTES and (runs or removed):
+                reached, more = last, True
+                break
+            if record is None:
+                removed.append(run_id)
+            else:
+                runs.append(record["run"])
+            last = number
+        return {
+            "root": self._disk.root,
+            "epoch": self._epoch,
+            "version": reached,
+            "reset": reset,
+            "more": more,
+            "complete": self._complete,
+            "runs": runs,
+            "removed": removed,
+            "total": sum(record is not None for _, record in self._records.values()),
+        }

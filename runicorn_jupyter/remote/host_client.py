@@ -1,0 +1,219 @@
+"""What the life of a viewer needs of its SSH connection and of the remote: the seam of hold and session.
+
+`ViewerHold`, `RunFeed` and `Session` know a remote only by these protocols. Over SSH they are `Connection`,
+`SshHost` and `RemoteViewer`; without a process or a network they are those of `runicorn_jupyter.remote.fake`,
+which says how tests use them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from runicorn_jupyter.remote.probe import PROBE_SECONDS, Probe, probe
+from runicorn_jupyter.remote.viewer_client import RemoteViewer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from runicorn_jupyter.models import ConnectionStatus, Environment
+    from runicorn_jupyter.payload.guard import Ticket
+    from runicorn_jupyter.remote.memory_budget import MemoryShare
+    from runicorn_jupyter.remote.viewer_state import RunningViewer
+    from runicorn_jupyter.ssh.channels.stream import Stream
+    from runicorn_jupyter.ssh.config.resolver import Target
+    from runicorn_jupyter.ssh.connection import Connection
+
+__all__ = ["HostClient", "Lifeline", "Line", "SshHost", "ViewerClient", "ViewerControl"]
+
+
+class Line(Protocol):
+    """An SSH connection, as far as the viewer behind it is concerned; see `Connection`."""
+
+    connection_id: str
+    target: Target
+    status: ConnectionStatus
+    created_at: datetime
+    connected_since: datetime
+    reconnects: int
+    relay_python: str
+    reconnect_delay_max: float
+
+    @property
+    def way(self) -> Sequence[tuple[str, str, int, str]]:
+        """See `Connection.way`."""
+
+    async def wait_connected(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - as Connection has it
+        """See `Connection.wait_connected`."""
+
+    async def open_tunnel(self, host: str, port: int) -> Stream:
+        """See `Connection.open_tunnel`."""
+
+    async def ping(self, timeout: float = ...) -> float:  # noqa: ASYNC109 - as Connection has it
+        """See `Connection.ping`."""
+
+    def subscribe(self, callback: Callable[[Any], None]) -> Callable[[], None]:
+        """See `Connection.subscribe`."""
+
+    async def close(self) -> None:
+        """See `Connection.close`."""
+
+
+class ViewerControl(Protocol):
+    """One stream to a viewer, for exchanges one after the other; see `Control`."""
+
+    async def __aenter__(self) -> ViewerControl: ...
+
+    async def __aexit__(self, *exc_info: Any) -> None: ...
+
+    async def ask(
+        self,
+        action: str,
+        *,
+        max_bytes: int = ...,
+        max_values: int = ...,
+        memory: MemoryShare | None = None,
+        **body: Any,
+    ) -> dict[str, Any]:
+        """See `Control.ask`."""
+
+    def close(self) -> None:
+        """Close the stream."""
+
+
+class Lifeline(Protocol):
+    """The stream that tells whether a viewer lives and answers."""
+
+    async def renew(self) -> None:
+        """Prolong the lease; waits for as long as there is no answer.
+
+        Raises
+        ------
+        OSError
+            If the stream ends, or what answers is not the viewer.
+        ConnectionLost
+            If the connection is lost.
+        """
+
+    async def ended(self) -> None:
+        """Wait until the viewer's side ends; not while `renew` waits.
+
+        Raises
+        ------
+        ConnectionLost
+            If the connection is lost.
+        """
+
+    def close(self) -> None:
+        """Close it."""
+
+
+class ViewerClient(Protocol):
+    """One holder's view of a viewer; see `RemoteViewer`."""
+
+    @property
+    def pid(self) -> int:
+        """The process id on the remote."""
+
+    @property
+    def port(self) -> int:
+        """The port of the remote's 127.0.0.1."""
+
+    remote_root: str | None
+    runicorn_version: str | None
+    started_at: datetime
+    uptime_seconds: float
+
+    def ticket(self, method: str, target: str) -> Ticket:
+        """See `RemoteViewer.ticket`."""
+
+    async def open_control(self, timeout: float) -> ViewerControl:  # noqa: ASYNC109 - of later exchanges
+        """See `RemoteViewer.open_control`."""
+
+    async def open_lifeline(self) -> Lifeline:
+        """See `RemoteViewer.open_lifeline`."""
+
+    async def check(self) -> Literal["running", "crashed", "hung"]:
+        """See `RemoteViewer.check`."""
+
+    async def reattach(self) -> Literal["running", "crashed", "hung"]:
+        """See `RemoteViewer.reattach`."""
+
+    async def logs(self, lines: int) -> tuple[list[str], int]:
+        """See `RemoteViewer.logs`."""
+
+    async def stop(self, cleanup: bool) -> bool:
+        """See `RemoteViewer.stop`."""
+
+    async def kill(self) -> None:
+        """See `RemoteViewer.kill`."""
+
+    async def release(self) -> None:
+        """See `RemoteViewer.release`."""
+
+
+class HostClient(Protocol):
+    """What is done on a remote for its viewers."""
+
+    async def probe(self, timeout: float = ...) -> Probe:  # noqa: ASYNC109 - of the command there
+        """Look for environments and running viewers; see `probe`."""
+
+    async def start_viewer(
+        self,
+        environment: Environment,
+        root: str | None,
+        *,
+        lease_seconds: float,
+        on_step: Callable[[str], None] | None = None,
+        running: Sequence[RunningViewer] = (),
+    ) -> ViewerClient:
+        """Start a viewer or adopt the one that runs; see `RemoteViewer.start`."""
+
+    async def start_unheld(
+        self, environment: Environment, root: str | None, *, lease_seconds: float
+    ) -> RunningViewer:
+        """Start a viewer that nobody holds yet; see `RemoteViewer.start_unheld`."""
+
+
+class SshHost:
+    """The remote at the other end of an SSH connection.
+
+    Parameters
+    ----------
+    connection
+        Leads there.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def probe(self, timeout: float = PROBE_SECONDS) -> Probe:  # noqa: ASYNC109 - of the command there
+        """Look for environments and running viewers; see `probe`."""
+        return await probe(self._connection, timeout=timeout)
+
+    async def start_viewer(
+        self,
+        environment: Environment,
+        root: str | None,
+        *,
+        lease_seconds: float,
+        on_step: Callable[[str], None] | None = None,
+        running: Sequence[RunningViewer] = (),
+    ) -> ViewerClient:
+        """Start a viewer or adopt the one that runs; see `RemoteViewer.start`."""
+        return await RemoteViewer.start(
+            self._connection,
+            environment,
+            root,
+            lease_seconds=lease_seconds,
+            on_step=on_step,
+            running=running,
+        )
+
+    async def start_unheld(
+        self, environment: Environment, root: str | None, *, lease_seconds: float
+    ) -> RunningViewer:
+        """Start a viewer that nobody holds yet; see `RemoteViewer.start_unheld`."""
+        return await RemoteViewer.start_unheld(
+            self._connection, environment, root, lease_seconds=lease_seconds
+        )

@@ -1,0 +1,422 @@
+"""The runs of one viewer, as this side knows them: changes are asked for, looked at, and taken over.
+
+One adapter for runicorn 0.5, 0.6 and 0.7: ``payload/runs`` passes on the words of each version's
+own list, and here they become the same. Nothing that comes is believed: sizes, types and texts are bounded
+first.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from urllib.parse import quote
+
+from runicorn_jupyter import models as m
+from runicorn_jupyter.errors import MemoryLimit
+from runicorn_jupyter.payload.runs.metrics import MAX_COLUMNS, MAX_VALUES
+from runicorn_jupyter.text import plain_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from runicorn_jupyter.remote.memory_budget import MemoryShare
+
+__all__ = [
+    "MAX_METRICS_BYTES",
+    "MAX_METRIC_VALUES",
+    "MAX_RUNS",
+    "Answer",
+    "Changes",
+    "OddAnswer",
+    "Place",
+    "RemoteRuns",
+    "read_metrics",
+    "read_run",
+]
+
+MAX_RUNS = 20000
+"""Of one viewer; a table of that many takes some 20 MiB."""
+MAX_TABLE_METRICS = 400_000
+"""Values in all records of one viewer: what a hostile one can make this process hold."""
+MAX_CHANGES = 2000
+"""In one answer; the remote's has some 700 at most (``changelog.MAX_ANSWER_BYTES``)."""
+RUN_BYTES, METRIC_BYTES = 1700, 100
+"""What a run takes without its texts, and each of its metrics without its name, as measured."""
+MAX_METRICS_BYTES = 16 * 2**20
+"""Of the answer about one run's metrics: ``metrics.MAX_VALUES`` numbers of 18 digits fit."""
+MAX_METRIC_VALUES = MAX_VALUES + 50002
+"""Of that answer: those in the columns, and the steps (``RunMetricsQuery.points``)."""
+MAX_METRICS = 64
+MAX_TAGS = 16
+MAX_TEXT = 512
+MAX_NAME = 128
+MAX_ROOT = 4096
+LATEST = 253402300799.0
+"""The last second that a ``datetime`` can say."""
+
+# What 0.7 makes of the words that a script may end its run with (``sdk.py``, ``_normalize_status``).
+STATUSES: dict[str, m.RunStatus] = {
+    "running": "running",
+    "finished": "finished",
+    "completed": "finished",
+    "success": "finished",
+    "failed": "failed",
+    "error": "failed",
+    "crashed": "failed",
+    "interrupted": "interrupted",
+    "killed": "interrupted",
+    "cancelled": "interrupted",
+    "aborted": "interrupted",
+}
+
+
+_RUN_FIELDS = set(m.Run.model_fields)
+
+
+class OddAnswer(ValueError):
+    """An answer of the viewer's side that is not of the form."""
+
+
+class Place(NamedTuple):
+    """Where runs are: what each of them says of it."""
+
+    connection_id: str
+    host: str
+    env_name: str
+    remote_root: str | None
+
+
+class Changes(NamedTuple):
+    """What one answer came to.
+
+    Attributes
+    ----------
+    runs
+        New or different: each with what it was before, or None.
+    removed
+        What is gone.
+    not_finite
+        Ids and metrics that became NaN or infinite since this side watches.
+    first
+        Whether this is the whole list, not changes.
+    more
+        Whether more can be asked for at once.
+    completed
+        Whether `RemoteRuns.complete` became another.
+    """
+
+    runs: list[tuple[m.Run, m.Run | None]]
+    removed: list[m.Run]
+    not_finite: list[tuple[m.Run, str]]
+    first: bool
+    more: bool
+    completed: bool
+
+
+class Answer(NamedTuple):
+    """What a viewer's side says about its runs, looked at: nothing in it is of another form.
+
+    Attributes
+    ----------
+    runs
+        Each with the bytes that it takes, and the metrics of it that are no finite numbers.
+    """
+
+    epoch: str
+    version: int
+    reset: bool
+    place: Place
+    runs: list[tuple[m.Run, int, frozenset[str]]]
+    removed: list[str]
+    more: bool
+    complete: bool
+
+
+NOTHING = Changes([], [], [], first=False, more=False, completed=False)
+
+
+class RemoteRuns:
+    """The table of one viewer.
+
+    Parameters
+    ----------
+    place
+        Of all its runs.
+    memory
+        Counts what the runs take; None: nobody does.
+    """
+
+    def __init__(self, place: Place, memory: MemoryShare | None = None) -> None:
+        self.place = place
+        self.runs: dict[str, m.Run] = {}
+        self.left_out: m.RunsProblem | None = None
+        """Why some runs are not here; None if all are."""
+        self.complete = False
+        """Whether these are all the runs that are there: false while the viewer still takes them up."""
+        self._memory = memory
+        self._epoch = ""
+        self._version = 0
+        self._bad: dict[str, frozenset[str]] = {}
+        self._bytes: dict[str, int] = {}
+        self._metrics = 0
+        self._whole = True
+
+    @property
+    def have(self) -> dict[str, Any]:
+        """What the remote is told of, to answer with what is newer."""
+        return {"epoch": self._epoch, "version": self._version}
+
+    def close(self) -> None:
+        """Forget all."""
+        self.runs, self._bad, self._bytes, self._metrics = {}, {}, {}, 0
+        if self._memory is not None:
+            self._memory.close()
+
+    def take(self, answer: dict[str, Any]) -> Changes:
+        """Look at an answer and take it over; see `read` and `apply`."""
+        return self.apply(self.read(answer))
+
+    def read(self, answer: dict[str, Any]) -> Answer:
+        """Look at an answer; on any thread, as it takes time in proportion to the answer.
+
+        Raises
+        ------
+        OddAnswer
+            If it is not of the form.
+        """
+        epoch, version = answer.get("epoch"), answer.get("version")
+        runs, removed = answer.get("runs"), answer.get("removed")
+        if not (
+            isinstance(epoch, str)
+            and 0 < len(epoch) <= 64
+            and isinstance(version, int)
+            and 0 <= version < 2**53
+            and isinstance(runs, list)
+            and isinstance(removed, list)
+            and len(runs) + len(removed) <= MAX_CHANGES
+        ):
+            raise OddAnswer("the answer about runs is not of the form")
+        place, root, reset = self.place, answer.get("root"), answer.get("reset") is True
+        if reset and epoch != self._epoch and isinstance(root, str):
+            # The viewer's page may have moved it to another root.
+            place = place._replace(remote_root=plain_text(root[:MAX_ROOT]))
+        read = [(read_run(value, place), value) for value in runs]
+        return Answer(
+            epoch,
+            version,
+            reset,
+            place,
+            [_weighed(run, frozenset(_names(value.get("nan")))) for run, value in read if run is not None],
+            [run_id for run_id in removed if isinstance(run_id, str)],
+            more=answer.get("more") is True,
+            complete=answer.get("complete") is True,
+        )
+
+    def apply(self, answer: Answer) -> Changes:
+        """Take over what was read."""
+        gone: list[m.Run] = []
+        complete = self.complete
+        if answer.epoch != self._epoch:
+            if not answer.reset:
+                return NOTHING
+            gone = self._begin(answer.epoch, answer.place)
+        elif answer.version <= self._version:
+            # Of two requests under way the other was answered first, by all that is here and more.
+            return NOTHING
+        first = self._whole
+        self._version = max(self._version, answer.version)
+        self._whole = self._whole and answer.more
+        gone += [run for run in map(self._remove, answer.removed) if run is not None]
+        changed, not_finite = self._take_runs(answer, first=first)
+        new = {run.run_id for run, _ in changed}
+        if not answer.more or not answer.complete:
+            self.complete = answer.complete
+        return Changes(
+            changed,
+            [run for run in gone if run.run_id not in new],
+            not_finite,
+            first,
+            answer.more,
+            completed=self.complete != complete,
+        )
+
+    def _begin(self, epoch: str, place: Place) -> list[m.Run]:
+        """Start anew; what was known is gone unless it comes again."""
+        gone = list(self.runs.values())
+        self.close()
+        self.place, self.complete, self.left_out = place, False, None
+        self._epoch, self._version, self._whole = epoch, 0, True
+        return gone
+
+    def _remove(self, run_id: str) -> m.Run | None:
+        run = self.runs.pop(run_id, None)
+        if run is not None:
+            self._metrics -= len(run.metrics)
+            self._bad.pop(run_id, None)
+            self._use(-self._bytes.pop(run_id))
+        return run
+
+    def _use(self, count: int) -> None:
+        if self._memory is not None:
+            self._memory.add(count)
+
+    def _take_runs(
+        self, answer: Answer, *, first: bool
+    ) -> tuple[list[tuple[m.Run, m.Run | None]], list[tuple[m.Run, str]]]:
+        changed: list[tuple[m.Run, m.Run | None]] = []
+        not_finite: list[tuple[m.Run, str]] = []
+        for run, size, bad in answer.runs:
+            before = self.runs.get(run.run_id)
+            if not self._fits(run, before, size):
+                continue
+            self.runs[run.run_id] = run
+            if not first:
+                not_finite += [(run, name) for name in sorted(bad - self._bad.get(run.run_id, frozenset()))]
+            if bad:
+                self._bad[run.run_id] = bad
+            changed.append((run, before))
+        return changed, not_finite
+
+    def _fits(self, run: m.Run, before: m.Run | None, size: int) -> bool:
+        """Count a run in; if there is no room for it, take note of why."""
+        metrics = self._metrics + len(run.metrics) - (len(before.metrics) if before else 0)
+        if (before is None and len(self.runs) >= MAX_RUNS) or metrics > MAX_TABLE_METRICS:
+            self.left_out = m.RunsProblem(
+                code="too_many_runs",
+                message=f"The viewer on {self.place.host} has more than {MAX_RUNS} runs, or more than"
+                f" {MAX_TABLE_METRICS} values in them; some are left out.",
+            )
+            return False
+        try:
+            self._use(size - self._bytes.get(run.run_id, 0))
+        except MemoryLimit as exc:
+            self.left_out = m.RunsProblem(
+                code=exc.code, message=f"Some runs of {self.place.host} are left out: {exc.message}"
+            )
+            return False
+        self._metrics, self._bytes[run.run_id] = metrics, size
+        return True
+
+
+def _weighed(run: m.Run, bad: frozenset[str]) -> tuple[m.Run, int, frozenset[str]]:
+    """Estimate, rather too high, the bytes that a run takes here: itself, its JSON, and what finds it."""
+    texts = [run.run_id, run.name, run.path, run.project, run.page, *run.tags, *run.metrics]
+    known = [text for text in texts if text]
+    as_json = sum(len(text) if text.isascii() else len(text.encode()) for text in known)
+    parts = RUN_BYTES + METRIC_BYTES * (len(run.metrics) + len(bad))
+    return run, parts + sum(map(sys.getsizeof, [*known, *bad])) + 2 * as_json, bad
+
+
+def read_run(value: Any, place: Place) -> m.Run | None:
+    """Make a run of what a viewer's side says of it; None if that is nothing to go by."""
+    if not isinstance(value, dict):
+        return None
+    run_id = value.get("id")
+    if not isinstance(run_id, str) or not 0 < len(run_id) <= MAX_NAME or _text(run_id) != run_id:
+        return None
+    # 0.5 has project and name, the later ones a path and an alias.
+    parts = [part for part in (_text(value.get("project")), _text(value.get("name"))) if part]
+    path = _text(value.get("path")) or "/".join(parts) or None
+    name = _text(value.get("alias")) or _text(value.get("name"))
+    started, ended = _time(value.get("started")), _time(value.get("ended"))
+    status = STATUSES.get(str(value.get("status")).strip().lower(), "finished")
+    ended = None if status == "running" else ended
+    step = value.get("step")
+    tags = value.get("tags")
+    # Every field was looked at above: validating 10,000 runs again would take longer than getting them.
+    return m.Run.model_construct(
+        _RUN_FIELDS,  # one set for all: of each run's own, it would be a fifth of what that takes
+        **place._asdict(),
+        run_id=run_id,
+        name=name,
+        path=path,
+        project=path.split("/", 1)[0] if path else None,
+        status=status,
+        tags=[text for text in map(_text, tags[:MAX_TAGS]) if text] if isinstance(tags, list) else [],
+        created_at=_time(value.get("created")),
+        started_at=started,
+        ended_at=ended,
+        duration_seconds=max(0.0, (ended - started).total_seconds()) if started and ended else None,
+        step=step if isinstance(step, int) and not isinstance(step, bool) and abs(step) < 2**53 else None,
+        metrics=dict(_metrics(value.get("metrics"))),
+        page=f"/runs/{quote(run_id, safe='')}",
+    )
+
+
+def read_metrics(
+    value: dict[str, Any], connection_id: str, run_id: str, wanted: Sequence[str] | None = None
+) -> m.RunMetricsResponse:
+    """Make the API's answer of what the viewer's side says of a run's metrics.
+
+    Parameters
+    ----------
+    value
+        What it says.
+    connection_id, run_id
+        Of the run.
+    wanted
+        The names that were asked for; there is no other column in the answer then. None: all.
+
+    Raises
+    ------
+    OddAnswer
+        If it is not of the form.
+    """
+    steps, metrics, total = value.get("steps"), value.get("metrics"), value.get("total")
+    if not isinstance(steps, list) or not isinstance(metrics, dict) or not isinstance(total, int):
+        raise OddAnswer("the answer about metrics is not of the form")
+    columns: dict[str, list[float | None]] = {}
+    if len(metrics) > MAX_COLUMNS or len(steps) * (1 + len(metrics)) > MAX_METRIC_VALUES:
+        raise OddAnswer("the answer about metrics has more columns or values than there can be")
+    for name, values in metrics.items():
+        if wanted is not None and name not in wanted:
+            continue
+        if not isinstance(values, list) or len(values) != len(steps):
+            raise OddAnswer("the answer about metrics has columns of several lengths")
+        columns[_text(name[:MAX_NAME]) or "?"] = [_finite(each) for each in values]
+    if not all(type(step) is int and abs(step) < 2**53 for step in steps):
+        raise OddAnswer("the answer about metrics has steps that are no numbers")
+    return m.RunMetricsResponse.model_construct(
+        connection_id=connection_id, run_id=run_id, steps=steps, metrics=columns, total=max(total, len(steps))
+    )
+
+
+def _text(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return None
+    text = value[:MAX_TEXT]
+    return (text if text.isprintable() and text.isascii() else plain_text(text)).strip() or None
+
+
+def _names(value: Any) -> Iterator[str]:
+    for name in list(value)[:MAX_METRICS] if isinstance(value, dict) else ():
+        text = _text(name[:MAX_NAME])
+        if text:
+            yield text
+
+
+def _time(value: Any) -> datetime | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LATEST:
+        return None
+    return datetime.fromtimestamp(value, UTC)
+
+
+def _metrics(value: Any) -> Iterator[tuple[str, m.MetricValue]]:
+    for name in list(value)[:MAX_METRICS] if isinstance(value, dict) else ():
+        text, number = _text(name[:MAX_NAME]), value[name]
+        if text is None:
+            continue
+        finite = _finite(number)
+        if finite is not None:
+            yield text, finite
+        elif number in ("NaN", "Infinity", "-Infinity"):
+            yield text, cast("m.MetricValue", number)
+
+
+def _finite(value: Any) -> float | None:
+    """Give a finite number that a ``float`` can hold, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) <= sys.float_info.max and not math.isnan(value) else None

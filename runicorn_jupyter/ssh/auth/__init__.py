@@ -1,0 +1,1 @@
+"""Authenticates a user: keys, agents, certificates, passwords and codes."""

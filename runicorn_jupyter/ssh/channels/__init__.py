@@ -1,0 +1,1 @@
+"""What runs over one SSH connection: commands, and streams to the remote's ports."""

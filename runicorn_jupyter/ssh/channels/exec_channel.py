@@ -1,0 +1,124 @@
+"""One command on the remote: its input, its output within bounds, its status."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+from runicorn_jupyter.errors import ConnectionTimeout, InternalError
+from runicorn_jupyter.ssh.channels.stream import Stream
+from runicorn_jupyter.ssh.relay.client import Relays
+from runicorn_jupyter.ssh.transport.channel import CommandChannel
+from runicorn_jupyter.ssh.transport.loop_bridge import Waiter
+from runicorn_jupyter.streams import END, End
+
+CHUNK_BYTES = 262144
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a command left.
+
+    Attributes
+    ----------
+    exit_status
+        Its status; None if a signal ended it, or the server did not say.
+    stdout, stderr
+        All of its output.
+    exit_signal
+        The name of the signal that ended it, without ``SIG``.
+    """
+
+    exit_status: int | None
+    stdout: bytes
+    stderr: bytes
+    exit_signal: str | None = None
+
+
+class Unfinished(ConnectionTimeout):
+    """A command that did not end in time; ``stdout`` is what it had printed by then."""
+
+    def __init__(self, message: str, stdout: bytes) -> None:
+        super().__init__(message)
+        self.stdout = stdout
+
+
+async def run(
+    relays: Relays,
+    command: str,
+    stdin: bytes,
+    timeout: float,  # noqa: ASYNC109 – closes the channel too
+    max_output: int,
+) -> Completed:
+    """Run a command and wait for its end.
+
+    Parameters
+    ----------
+    relays
+        Where it runs.
+    command
+        Text for the user's login shell.
+    stdin
+        Its input; followed by the end of input.
+    timeout
+        Seconds for all of it; the channel is closed then.
+    max_output
+        Bytes of output and error output together.
+
+    Raises
+    ------
+    Unfinished
+        If it did not end in time (a ``ConnectionTimeout``).
+    InternalError
+        If it printed more.
+    SshUnavailable
+        If the server does not run it.
+    ConnectionResetError
+        If the link ended.
+    """
+    output: dict[bool, list[bytes]] = {False: [], True: []}
+    try:
+        async with asyncio.timeout(timeout), relays.command(command) as (channel, waiter):
+            return await _communicate(channel, waiter, stdin, output, max_output)
+    except TimeoutError as error:
+        message = f"A command on the remote did not end within {timeout:g} seconds."
+        raise Unfinished(message, b"".join(output[False])) from error
+
+
+async def _communicate(
+    channel: CommandChannel, waiter: Waiter, stdin: bytes, output: dict[bool, list[bytes]], max_output: int
+) -> Completed:
+    stream = Stream(channel, waiter)
+    feeding = asyncio.create_task(_feed(stream, stdin), name="ssh-stdin")
+    size = 0
+
+    def some() -> tuple[bytes | End | None, bytes | End | None] | None:
+        news = channel.take(CHUNK_BYTES), channel.take_errors(CHUNK_BYTES)
+        return None if news == (None, None) else news
+
+    try:
+        while (news := await waiter.until(some)) != (END, END):
+            for is_error, data in enumerate(news):
+                if isinstance(data, bytes):
+                    output[bool(is_error)].append(data)
+                    size += len(data)
+            if size > max_output:
+                raise InternalError(f"A command on the remote printed more than {max_output} bytes.")
+        # The status may follow the end of the output.
+        await waiter.until(lambda: True if channel.exit_status is not None or channel.closed else None)
+        if channel.lost and channel.exit_status is None:
+            raise ConnectionResetError("the SSH connection was lost")
+    finally:
+        stream.close()
+        feeding.cancel()
+        await asyncio.wait([feeding])
+    return Completed(
+        channel.exit_status, b"".join(output[False]), b"".join(output[True]), channel.exit_signal
+    )
+
+
+async def _feed(stream: Stream, data: bytes) -> None:
+    with contextlib.suppress(OSError):  # a command need not read its input
+        await stream.write(data)
+        stream.write_eof()

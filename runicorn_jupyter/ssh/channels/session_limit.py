@@ -1,0 +1,127 @@
+"""Session channels, of which a server allows few: one at a time where it must be so."""
+
+from __future__ import annotations
+
+import asyncio
+
+from runicorn_jupyter.errors import SshUnavailable
+from runicorn_jupyter.ssh.transport.channel import Channel
+from runicorn_jupyter.ssh.transport.loop_bridge import ChannelRefused, Link, Waiter
+
+MANY = 10
+"""OpenSSH's default of MaxSessions."""
+
+RETRY_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""A server may count a session that is over a moment longer, and has no way to tell when it stops."""
+
+
+class _NoRoom(Exception):
+    """Another session has to end first."""
+
+
+class Sessions:
+    """Opens session channels on one link, and learns how many the server allows at once.
+
+    Parameters
+    ----------
+    link
+        The connection.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._open = 0
+        self._limit = MANY
+        self._change = asyncio.Condition()
+        self._ending: set[asyncio.Task[None]] = set()
+
+    @property
+    def full(self) -> bool:
+        """Whether another session has to wait for the end of one."""
+        return self._open >= self._limit
+
+    async def open(self) -> tuple[Channel, Waiter]:
+        """Open a session channel, waiting for another to end if the server wants that.
+
+        Its place is free again when both sides have closed it; the caller only closes it.
+
+        Raises
+        ------
+        SshUnavailable
+            If the server allows none.
+        ConnectionResetError
+            If the link has ended.
+        """
+        return await self._open_one(wait=True)
+
+    async def open_now(self) -> tuple[Channel, Waiter] | None:
+        """Open a session channel as `open` does; None where another would have to end first."""
+        try:
+            return await self._open_one(wait=False)
+        except _NoRoom:
+            return None
+
+    async def _open_one(self, *, wait: bool) -> tuple[Channel, Waiter]:
+        retries = iter(RETRY_SECONDS)
+        while True:
+            async with self._change:
+                if not wait and self.full:
+                    raise _NoRoom
+                await self._change.wait_for(lambda: not self.full)
+                self._open += 1
+            try:
+                channel, waiter = await self._link.open_channel("session")
+            except ChannelRefused as refused:
+                await self._free()
+                if self._open:
+                    self._limit = self._open
+                    continue
+                seconds = next(retries, None)
+                if seconds is None:
+                    raise SshUnavailable("The SSH server does not open a session for a command.") from refused
+                await asyncio.sleep(seconds)
+            except BaseException:
+                await self._free()
+                raise
+            else:
+                task = asyncio.create_task(self._follow(channel, waiter), name="ssh-session")
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
+                return channel, waiter
+
+    async def _follow(self, channel: Channel, waiter: Waiter) -> None:
+        try:
+            await waiter.until(lambda: True if channel.close_received or channel.lost else None)
+        finally:
+            await self._free()
+
+    async def _free(self) -> None:
+        async with self._change:
+            self._open -= 1
+            self._change.notify_all()
+
+
+async def execute(channel: Channel, waiter: Waiter, command: str) -> None:
+    """Start a command on a session channel.
+
+    Parameters
+    ----------
+    channel, waiter
+        From `Sessions.open`.
+    command
+        Text for the user's login shell.
+
+    Raises
+    ------
+    SshUnavailable
+        If the server does not run commands.
+    ConnectionResetError
+        If the link has ended.
+    """
+    text = command.encode()
+    channel.request("exec", len(text).to_bytes(4, "big") + text)
+    await waiter.until(lambda: True if channel.replies or channel.closed else None)
+    if channel.lost:
+        raise ConnectionResetError("the SSH connection was lost")
+    if not channel.replies or not channel.replies.popleft():
+        raise SshUnavailable("The SSH server does not run commands for this user.")

@@ -1,0 +1,1 @@
+"""What the ssh configuration says about a host, and which hosts may be reached."""

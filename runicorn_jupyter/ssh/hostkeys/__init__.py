@@ -1,0 +1,1 @@
+"""Verifies the server's host key as OpenSSH does."""

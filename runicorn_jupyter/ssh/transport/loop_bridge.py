@@ -1,0 +1,237 @@
+"""An SSH transport as the event loop sees it: one wake-up for a batch of news, nothing that blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import struct
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from runicorn_jupyter.ssh.threads import run_in_thread
+from runicorn_jupyter.ssh.transport.byte_transport import Wire
+from runicorn_jupyter.ssh.transport.channel import Channel
+from runicorn_jupyter.ssh.transport.transport import SshTransport
+
+T = TypeVar("T")
+
+JOIN_SECONDS = 5.0
+
+
+class Waiter:
+    """What someone on the loop waits for: the next news of one channel."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._futures: set[asyncio.Future[None]] = set()
+        self.pending = False
+
+    def wake(self) -> None:
+        """Tell the loop, from any thread, that there is news."""
+        self._link.wake(self)
+
+    def another(self) -> Waiter:
+        """Make one for something else of the same connection."""
+        return Waiter(self._link)
+
+    def fire(self) -> None:
+        """Wake all who wait (on the loop)."""
+        futures, self._futures = self._futures, set()
+        for future in futures:
+            if not future.done():
+                future.set_result(None)
+
+    async def wait(self) -> None:
+        """Wait for the next news."""
+        future = self._link.loop.create_future()
+        self._futures.add(future)
+        try:
+            await future
+        finally:
+            self._futures.discard(future)
+
+    async def until(self, ready: Callable[[], T | None]) -> T:
+        """Wait until ``ready`` returns something else than None, and return that."""
+        while (value := ready()) is None:
+            await self.wait()
+        return value
+
+
+class Link:
+    """One SSH connection, over ``wire``, seen from the loop it was made on.
+
+    Parameters
+    ----------
+    wire
+        What it talks over; owned from now on.
+    below
+        The connection to the jump host that carries the wire; closed with this one.
+
+    Attributes
+    ----------
+    transport
+        The transport, for the handshake and authentication in a worker thread.
+    ended
+        Done when the transport's thread has ended.
+    """
+
+    def __init__(self, wire: Wire, below: Link | None = None) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.wire = wire
+        self.below = below
+        self.ended: asyncio.Future[None] = self.loop.create_future()
+        self.transport = SshTransport(wire, self._on_end)
+        self.started_at = time.monotonic()
+        self._ready: collections.deque[Waiter] = collections.deque()
+        self._armed = False
+
+    # -- waking ---------------------------------------------------------------------------------
+
+    def wake(self, waiter: Waiter) -> None:
+        """Have ``waiter.fire`` called on the loop soon; any thread."""
+        if waiter.pending:
+            return
+        waiter.pending = True
+        self._ready.append(waiter)
+        if not self._armed:
+            self._armed = True
+            self._call(self._fire)
+
+    def _call(self, function: Callable[[], object]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self.loop.call_soon_threadsafe(function)
+
+    def _fire(self) -> None:
+        self._armed = False  # before looking: who comes later calls again
+        for _ in range(len(self._ready)):
+            waiter = self._ready.popleft()
+            waiter.pending = False
+            waiter.fire()
+        if self._ready and not self._armed:
+            self._armed = True
+            self.loop.call_soon(self._fire)
+
+    # -- ending ---------------------------------------------------------------------------------
+
+    def _on_end(self) -> None:
+        self._call(self._set_ended)
+
+    def _set_ended(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+        if self.below is not None:
+            self.below.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be used."""
+        return self.transport.active and not self.ended.done()
+
+    @property
+    def progress_at(self) -> float:
+        """``time.monotonic()`` of the last sign that the other side lives."""
+        return self.wire.progress_at
+
+    def close(self) -> None:
+        """End it and the connections to its jump hosts at once; any thread; waits for nothing."""
+        self.transport.close()
+        if not self.transport.is_alive():  # never started, or over
+            self._on_end()
+        if self.below is not None:
+            self.below.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until no thread of it is left."""
+        await run_in_thread(self._join)
+        if self.below is not None:
+            await self.below.wait_closed()
+
+    def _join(self) -> None:
+        if self.transport.ident is not None and self.transport is not threading.current_thread():
+            self.transport.join(JOIN_SECONDS)
+        self.wire.join(JOIN_SECONDS)
+
+    # -- using ----------------------------------------------------------------------------------
+
+    async def open_channel(self, kind: str, body: bytes = b"") -> tuple[Channel, Waiter]:
+        """Open a channel; the caller bounds the time.
+
+        A cancelled opening leaves nothing: when the server's late answer comes, the channel is closed.
+
+        Raises
+        ------
+        ConnectionResetError
+            If the transport has ended, or ends meanwhile.
+        ChannelRefused
+            If the server does not open it.
+        """
+        waiter = Waiter(self)
+        channel = self.transport.open(kind, body, waiter.wake)
+        try:
+            await waiter.until(lambda: True if channel.opened or channel.failure or channel.lost else None)
+        except BaseException:
+            channel.close()
+            raise
+        if channel.failure:
+            raise ChannelRefused(*channel.failure)
+        if not channel.opened:
+            raise ConnectionResetError("the SSH connection was lost")
+        return channel, waiter
+
+    async def open_tcp(self, host: str, port: int) -> tuple[Channel, Waiter]:
+        """Open a TCP connection from the server to ``host``:``port`` (RFC 4254, section 7.2)."""
+        return await self.open_channel("direct-tcpip", tcp_body(host, port))
+
+    def probe(self) -> None:
+        """Have the server say something; whether it does shows in ``progress_at``."""
+        self.transport.ask("keepalive@openssh.com", lambda: None)
+
+    async def ping(self) -> float:
+        """Cross the whole path once and return how long it took, in seconds; the caller bounds the time.
+
+        Raises
+        ------
+        ConnectionResetError
+            If the transport has ended, or ends meanwhile.
+        """
+        if not self.alive:
+            raise ConnectionResetError("the SSH connection is closed")
+        answered = self.loop.create_future()
+
+        def answer() -> None:
+            if not answered.done():
+                answered.set_result(None)
+
+        begun = time.perf_counter()
+        self.transport.ask("keepalive@openssh.com", lambda: self._call(answer))
+        await asyncio.wait([answered, self.ended], return_when=asyncio.FIRST_COMPLETED)
+        if not answered.done():
+            raise ConnectionResetError("the SSH connection was lost")
+        return time.perf_counter() - begun
+
+
+class ChannelRefused(Exception):
+    """The server did not open a channel.
+
+    Parameters
+    ----------
+    reason
+        RFC 4254's reason code.
+    text
+        The server's words.
+    """
+
+    def __init__(self, reason: int, text: str) -> None:
+        super().__init__(f"{text} ({reason})")
+        self.reason = reason
+        self.text = text
+
+
+def tcp_body(host: str, port: int) -> bytes:
+    """Make the body of a ``direct-tcpip`` request; the originator is given as loopback, port 0."""
+    name, origin = host.encode("idna" if not host.isascii() else "ascii"), b"127.0.0.1"
+    head = struct.pack(f">I{len(name)}sI", len(name), name, port)
+    return head + struct.pack(f">I{len(origin)}sI", len(origin), origin, 0)

@@ -1,0 +1,101 @@
+"""A ``ProxyCommand``'s standard input and output as the wire below an SSH transport."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import threading
+
+from runicorn_jupyter.errors import SshUnavailable
+from runicorn_jupyter.ssh.transport.byte_transport import SocketWire
+from runicorn_jupyter.text import plain_text
+
+TAIL_BYTES = 2048
+"""How much of what the command printed is kept, to say why it failed."""
+
+LAST_WORDS_SECONDS = 1.0
+"""How long to wait for them: a command may close its output and go on."""
+
+
+class CommandWire(SocketWire):
+    """A wire to a process, which is ended with it; made by ``start``."""
+
+    def __init__(self, sock: socket.socket, process: asyncio.subprocess.Process) -> None:
+        super().__init__(sock, "ssh-proxy-command")
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+        self._tail = b""
+        self._said_all = threading.Event()
+        self._drain = self._loop.create_task(self._collect(), name="ssh-proxy-command")
+
+    @classmethod
+    async def start(cls, command: str) -> CommandWire:
+        """Start the command in the user's shell, as ssh does.
+
+        Parameters
+        ----------
+        command
+            Text of the ssh config, its tokens expanded.
+
+        Raises
+        ------
+        SshUnavailable
+            If there is no way to start it.
+        """
+        if os.name != "posix":
+            raise SshUnavailable("ProxyCommand is not supported on this system; use ProxyJump instead.")
+        shell = os.environ.get("SHELL") or "/bin/sh"
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    shell,
+                    "-c",
+                    f"exec {command}",
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
+                    stderr=asyncio.subprocess.PIPE,
+                    start_new_session=True,
+                )
+        except BaseException as error:
+            ours.close()
+            if isinstance(error, OSError):
+                raise SshUnavailable(
+                    "The ProxyCommand of the ssh config could not be started; check it and $SHELL."
+                ) from error
+            raise
+        return cls(ours, process)
+
+    def last_words(self) -> str:
+        """Give the last line that the command printed to its standard error (in a worker thread).
+
+        Its standard output may have ended before what it said of that was read: it has a moment to end, too.
+        """
+        self._said_all.wait(LAST_WORDS_SECONDS)
+        lines = self._tail.decode("utf-8", "replace").split("\n")
+        last = next((line for line in reversed(lines) if line.strip()), "")
+        return plain_text(last, limit=200).strip()
+
+    async def _collect(self) -> None:
+        try:
+            while self._process.stderr and (data := await self._process.stderr.read(4096)):
+                self._tail = (self._tail + data)[-TAIL_BYTES:]
+        finally:
+            self._said_all.set()
+        await self._process.wait()
+
+    def close(self) -> None:
+        """End reading and writing at once, and the process."""
+        super().close()
+        try:
+            self._loop.call_soon_threadsafe(self._stop)
+        except RuntimeError:  # the loop is closed; nobody else will
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)
