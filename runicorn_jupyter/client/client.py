@@ -128,7 +128,17 @@ class RunicornRemoteClient(RunsClient):
             seconds=_CHALLENGE_SECONDS,
         )
 
-    def cancel_challenge(self, challenge_id: str) -> dict[str, Any]:
+    def get_challenge(self, challenge_id: str) -> dict[str, Any]:
+        """Read the prompts of an open challenge again, in another process for example.
+
+        Parameters
+        ----------
+        challenge_id
+            ``error.details["challenge_id"]``.
+        """
+        return self._call("GET", f"connect/{quote(challenge_id, safe='')}")
+
+    def drop_challenge(self, challenge_id: str) -> dict[str, Any]:
         """Drop a challenge unanswered, and the attempt to connect with it.
 
         Parameters
@@ -327,15 +337,15 @@ class RunicornRemoteClient(RunsClient):
 
     # -- beyond upstream's examples ---------------------------------------------------------------
 
-    def hosts(self) -> list[dict[str, Any]]:
+    def list_hosts(self) -> list[dict[str, Any]]:
         """List the aliases of the ssh config, as the server sees it."""
         return self._list("hosts", "hosts")
 
-    def known_hosts(self) -> list[dict[str, Any]]:
+    def list_known_hosts(self) -> list[dict[str, Any]]:
         """List the known host keys."""
         return self._list("known-hosts", "known_hosts")
 
-    def accept_host_key(self, host: str, public_key: str, port: int = 22) -> dict[str, Any]:
+    def accept_known_host(self, host: str, public_key: str, port: int = 22) -> dict[str, Any]:
         """Trust a host key from now on, after a person compared its fingerprint.
 
         Parameters
@@ -345,17 +355,17 @@ class RunicornRemoteClient(RunsClient):
         """
         return self._call("POST", "known-hosts", json={"host": host, "port": port, "public_key": public_key})
 
-    def remove_host_key(self, host: str, port: int = 22) -> dict[str, Any]:
+    def remove_known_host(self, host: str, port: int = 22) -> dict[str, Any]:
         """Forget a host's keys.
 
         Parameters
         ----------
         host, port
-            As `known_hosts` lists them.
+            As `list_known_hosts` gives them.
         """
         return self._call("DELETE", "known-hosts", params={"host": host, "port": port})
 
-    def profiles(self) -> list[dict[str, Any]]:
+    def list_profiles(self) -> list[dict[str, Any]]:
         """List the saved connections; none holds a secret."""
         return self._list("profiles", "profiles")
 
@@ -380,7 +390,7 @@ class RunicornRemoteClient(RunsClient):
         Parameters
         ----------
         aliases
-            As `hosts` lists them; default: all.
+            As `list_hosts` gives them; default: all.
         """
         body = {} if aliases is None else {"aliases": list(aliases)}
         imported: list[dict[str, Any]] = self._call("POST", "profiles/import", json=body)["imported"]
@@ -390,13 +400,13 @@ class RunicornRemoteClient(RunsClient):
         """List what was last opened on each host, the latest first: ``env_name``, ``remote_root``, …."""
         return self._list("profiles", "recent")
 
-    def remove_profile(self, name: str) -> dict[str, Any]:
+    def delete_profile(self, name: str) -> dict[str, Any]:
         """Remove a saved connection.
 
         Parameters
         ----------
         name
-            As `profiles` lists it.
+            As `list_profiles` gives it.
         """
         return self._call("DELETE", "profiles", params={"name": name})
 

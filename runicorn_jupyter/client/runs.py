@@ -103,7 +103,7 @@ class RunsClient(ServerClient):
         servers: list[Server] = self._call("GET", "runs", params={"limit": 1})["servers"]
         return servers
 
-    def get_metrics(
+    def run_metrics(
         self, run: Mapping[str, Any], names: Sequence[str] | None = None, points: int = 1000
     ) -> dict[str, Any]:
         """Read metrics of a run over its steps.

@@ -280,7 +280,7 @@ class Commands:
         points = points_each(len(runs))
         client = self._session.client
         series = [
-            (label, client.get_metrics(run, metrics, points)) for label, run in zip(labels, runs, strict=True)
+            (label, client.run_metrics(run, metrics, points)) for label, run in zip(labels, runs, strict=True)
         ]
         plot = RunPlot(series)
         if plot.data.empty:

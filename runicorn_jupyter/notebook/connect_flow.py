@@ -99,7 +99,7 @@ def _trusting(host_key: dict[str, Any], asker: Asker) -> Work:
         raise Declined(f"Not connected: the key of {host_key['host']} is not trusted.")
 
     def accept(client: RunicornRemoteClient) -> dict[str, Any]:
-        return client.accept_host_key(host_key["host"], host_key["public_key"], host_key["port"])
+        return client.accept_known_host(host_key["host"], host_key["public_key"], host_key["port"])
 
     return accept
 
@@ -108,7 +108,7 @@ def _answering(details: dict[str, Any], asker: Asker, run: Callable[[Work], dict
     challenge_id: str = details["challenge_id"]
 
     def cancel(client: RunicornRemoteClient) -> dict[str, Any]:
-        return client.cancel_challenge(challenge_id)
+        return client.drop_challenge(challenge_id)
 
     try:
         answers = asker.answer(str(details.get("instruction") or ""), details.get("prompts") or [])

@@ -46,7 +46,7 @@ class RunPlot:
     Parameters
     ----------
     series
-        For each run its label and its metrics, as ``client.get_metrics()`` gives them.
+        For each run its label and its metrics, as ``client.run_metrics()`` gives them.
     """
 
     def __init__(self, series: Sequence[tuple[str, Mapping[str, Any]]]) -> None:

@@ -225,16 +225,16 @@ def test_metrics_of_a_run(runs: Runs, version: str) -> None:
     live.training.log_metrics(late=float("nan"), other=2)
     run = runs.until(live.training, lambda run: "late" in run["metrics"])
     assert run["metrics"]["late"] == "NaN"
-    found = runs.client.get_metrics(run)
+    found = runs.client.run_metrics(run)
     assert found["steps"][:5] == [1, 2, 3, 4, 5]
     assert found["steps"][-1] == run["step"]
     assert {len(values) for values in found["metrics"].values()} == {len(found["steps"])}
     assert found["metrics"]["other"] == [None] * (len(found["steps"]) - 1) + [2.0]
-    some = runs.client.get_metrics(run, ["loss"], points=3)
+    some = runs.client.run_metrics(run, ["loss"], points=3)
     assert list(some["metrics"]) == ["loss"]
     assert (some["steps"][0], len(some["steps"]), some["total"]) == (1, 2, 5)
     with pytest.raises(ApiError) as caught:
-        runs.client.get_metrics({**run, "run_id": "20000101_000000_abcdef"})
+        runs.client.run_metrics({**run, "run_id": "20000101_000000_abcdef"})
     assert (caught.value.status, caught.value.code) == (404, "not_found")
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 
+from runicorn_jupyter.api.routes import OPERATIONS
 from runicorn_jupyter.client import ApiError, ApiTimeout, RunicornRemoteClient, ServerNotReached
 from tests.unit.recording import Recorder, recording_server
 
@@ -56,6 +57,13 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "health_check": lambda c: c.health_check("conn_1"),
     "ping": lambda c: c.ping("conn_1"),
 }
+# Operations whose method has the name that upstream's documented class gave it.
+UPSTREAM_NAMES = {
+    "get_config": "get_remote_config",
+    "viewer_status": "get_viewer_status",
+    "viewer_logs": "get_viewer_logs",
+    "health": "health_check",
+}
 LISTS = {"connections": [1], "environments": [2], "logs": ["3"]}
 
 
@@ -87,6 +95,11 @@ def test_has_upstreams_methods_with_their_arguments_and_defaults(upstream: type)
         ]
         assert all(p.default is not p.empty for p in own), name  # upstream's calls work without them
         assert [(p.name, p.default, p.kind) for p in ours if p not in own] == expected, name
+
+
+def test_each_operation_is_a_method_by_its_name() -> None:
+    names = {UPSTREAM_NAMES.get(operation.name, operation.name) for operation in OPERATIONS}
+    assert names - set(dir(RunicornRemoteClient)) == set()
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
@@ -185,7 +198,7 @@ def test_answers_of_something_else_say_so(
         RunicornRemoteClient(f"{recorder.url}/user/alice/") as client,
         pytest.raises(ApiError, match=words) as caught,
     ):
-        client.hosts()
+        client.list_hosts()
     assert caught.value.code == code
     assert f"{recorder.url}/user/alice" in str(caught.value)
 
@@ -225,15 +238,17 @@ def test_routes_beyond_upstreams(recorder: Recorder) -> None:
     answers = {"hosts": ["h"], "known_hosts": ["k"], "profiles": ["p"], "imported": ["i"], "recent": ["r"]}
     recorder.default = (200, {"success": True, **answers}, {})
     with RunicornRemoteClient(recorder.url) as client:
-        assert (client.hosts(), client.known_hosts(), client.profiles()) == (["h"], ["k"], ["p"])
-        client.accept_host_key("gpu", "ssh-ed25519 AAAA", 2222)
-        client.remove_host_key("gpu", 2222)
+        assert (client.list_hosts(), client.list_known_hosts()) == (["h"], ["k"])
+        assert client.list_profiles() == ["p"]
+        client.accept_known_host("gpu", "ssh-ed25519 AAAA", 2222)
+        client.remove_known_host("gpu", 2222)
         client.save_profile("lab", "gpu", username="me")
         assert client.import_profiles() == client.import_profiles(["gpu"]) == ["i"]
         assert client.recent() == ["r"]
-        client.remove_profile("a b")
+        client.delete_profile("a b")
         client.answer_challenge("ab/../cd", ["123456"])
-        client.cancel_challenge("abcd")
+        client.get_challenge("abcd")
+        client.drop_challenge("abcd")
         client.openapi()
     asked = [(a.method, a.path, a.query, a.body) for a in recorder.asked[3:]]
     root = "/api/remote"
@@ -246,6 +261,7 @@ def test_routes_beyond_upstreams(recorder: Recorder) -> None:
         ("GET", f"{root}/profiles", {}, None),
         ("DELETE", f"{root}/profiles", {"name": ["a b"]}, None),
         ("POST", f"{root}/connect/ab%2F..%2Fcd", {}, {"responses": ["123456"]}),
+        ("GET", f"{root}/connect/abcd", {}, None),
         ("DELETE", f"{root}/connect/abcd", {}, None),
         ("GET", f"{root}/openapi.json", {}, None),
     ]

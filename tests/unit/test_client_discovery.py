@@ -143,7 +143,7 @@ def test_a_dead_servers_token_is_never_sent(runtime_dir: Path, recorder: Recorde
     write_info(runtime_dir, recorder, pid=dead_pid())
     assert discovery.find_server() is None
     with RunicornRemoteClient(recorder.url) as client, pytest.raises(ApiError, match="login"):
-        client.hosts()
+        client.list_hosts()
     assert [a.headers.get("authorization") for a in recorder.asked] == [None]
 
 
@@ -199,7 +199,7 @@ def test_another_base_url_gets_no_token(runtime_dir: Path, recorder: Recorder) -
         write_info(runtime_dir, recorder)
         other.answer("/api/remote/hosts", {"success": True, "hosts": []})
         with RunicornRemoteClient(other.url) as client:
-            client.hosts()
+            client.list_hosts()
         assert "authorization" not in other.asked[0].headers
 
 
@@ -208,7 +208,7 @@ def test_the_servers_own_base_url_gets_its_token(runtime_dir: Path, recorder: Re
     write_info(runtime_dir, recorder)
     recorder.answer("/api/remote/hosts", {"success": True, "hosts": []})
     with RunicornRemoteClient(f"http://{host}:{recorder.port}/") as client:
-        assert client.hosts() == []
+        assert client.list_hosts() == []
 
 
 def test_a_given_token_wins_and_an_empty_one_means_none(runtime_dir: Path, recorder: Recorder) -> None:
@@ -238,7 +238,7 @@ def test_the_token_does_not_follow_a_redirect(runtime_dir: Path, recorder: Recor
             RunicornRemoteClient(recorder.url, token="secret") as client,
             pytest.raises(ApiError, match="login"),
         ):
-            client.hosts()
+            client.list_hosts()
         assert thief.asked == []
 
 
@@ -267,7 +267,7 @@ def test_neither_proxies_nor_netrc_see_a_local_servers_requests(
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.delenv("no_proxy", raising=False)
         with RunicornRemoteClient(recorder.url, token="secret") as client:
-            client.hosts()
+            client.list_hosts()
         assert proxy.asked == []
     assert recorder.asked[0].headers["authorization"] == "token secret"
 

@@ -153,8 +153,8 @@ def test_waiting_ends_in_time(client: RunicornRemoteClient, recorder: Recorder) 
 def test_metrics_of_a_run(client: RunicornRemoteClient, recorder: Recorder) -> None:
     recorder.answer(METRICS, {"success": True, "steps": [1], "metrics": {"loss": [0.5]}})
     run = {"connection_id": "c", "run_id": "r", "host": "gpu"}
-    assert client.get_metrics(run, ["loss", "a/b"])["metrics"] == {"loss": [0.5]}
-    client.get_metrics(run, points=7)
+    assert client.run_metrics(run, ["loss", "a/b"])["metrics"] == {"loss": [0.5]}
+    client.run_metrics(run, points=7)
     first, second = queries(recorder)
     assert first == {"connection_id": "c", "run_id": "r", "points": "1000", "names": "loss,a/b"}
     assert second == {"connection_id": "c", "run_id": "r", "points": "7"}

@@ -31,7 +31,7 @@ def test_each_operation_is_a_method_of_the_client_by_its_name() -> None:
 
 
 def test_every_frame_that_shows_a_viewer_has_the_sandbox_of_its_pages() -> None:
-    frames = (SOURCES / "viewer" / "frame.ts", ROOT / "runicorn_jupyter" / "notebook" / "frame.py")
+    frames = (SOURCES / "viewer" / "frame.ts", ROOT / "runicorn_jupyter/notebook/viewer_widget.py")
     for path in frames:
         words = re.findall(r"[\"'](allow-scripts[a-z -]*)[\"']", path.read_text(encoding="utf-8"))
         assert words == [SANDBOX], path

@@ -112,8 +112,8 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
     def _offer(self) -> None:
         """Offer the aliases of the ssh config and the saved connections as hosts."""
         with one_line_errors():
-            aliases = [entry["alias"] for entry in self._client.hosts()]
-            self._profiles = {entry["name"]: entry for entry in self._client.profiles()}
+            aliases = [entry["alias"] for entry in self._client.list_hosts()]
+            self._profiles = {entry["name"]: entry for entry in self._client.list_profiles()}
             recent = [entry["host"] for entry in self._client.recent()]
         self.form.host.options = tuple(dict.fromkeys([*recent, *self._profiles, *aliases]))
 
