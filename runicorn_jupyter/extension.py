@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from traitlets import Bool, CaselessStrEnum, List, Unicode, validate
 
-from runicorn_jupyter import __version__
+from runicorn_jupyter._version import __version__
 from runicorn_jupyter.api.client_js import client_handlers
 from runicorn_jupyter.api.events import EventSink
 from runicorn_jupyter.api.misconfigured import misconfigured_handlers

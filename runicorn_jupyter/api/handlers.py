@@ -19,7 +19,7 @@ from runicorn_jupyter.service import Caller
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runicorn_jupyter.api.routes import Operation
+    from runicorn_jupyter.api.operation import Operation
     from runicorn_jupyter.models import Success
     from runicorn_jupyter.service import RemoteService
 

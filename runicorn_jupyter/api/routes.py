@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jupyter_server.auth.decorator import authorized
 from tornado import web
@@ -14,14 +13,8 @@ from runicorn_jupyter import errors as e
 from runicorn_jupyter import models as m
 from runicorn_jupyter.api.handlers import EnvelopeHandler, RemoteHandler, UnknownRouteHandler
 from runicorn_jupyter.api.openapi import openapi_document
+from runicorn_jupyter.api.operation import Operation
 from runicorn_jupyter.service import RemoteService
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from pydantic import BaseModel
-
-    from runicorn_jupyter.models.base import Success
 
 _NEEDS_CONNECTION: tuple[type[e.RemoteError], ...] = (e.ConnectionNotFound,)
 _NEEDS_SSH: tuple[type[e.RemoteError], ...] = (
@@ -41,58 +34,6 @@ _CONNECTS: tuple[type[e.RemoteError], ...] = (
     e.TooManyConnections,
     e.SshUnavailable,
 )
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One method of one path.
-
-    Parameters
-    ----------
-    method
-        The HTTP method.
-    path
-        Below ``/api/remote/``, with ``{name}`` for path arguments.
-    call
-        The method of `RemoteService`; takes the caller and the request's model.
-    request
-        The model of body or query, path arguments included; ``None`` if it takes nothing.
-    response
-        The model of the answer.
-    errors
-        What it raises beyond what every route can.
-    summary
-        One sentence for the OpenAPI document.
-    """
-
-    method: str
-    path: str
-    call: Callable[[RemoteService, Any, Any], Awaitable[Success]]
-    request: type[BaseModel] | None
-    response: type[Success]
-    summary: str
-    errors: tuple[type[e.RemoteError], ...] = field(default=())
-
-    @property
-    def name(self) -> str:
-        """The operation's id: the name of the service's method."""
-        return self.call.__name__
-
-    @property
-    def ends_with_client(self) -> bool:
-        """Whether a client that hangs up means that the work is not wanted any more."""
-        return self.path.startswith("connect/") or self.path in ("connect", "runs", "runs/metrics")
-
-    @property
-    def reads_body(self) -> bool:
-        """Whether the request's model comes from a JSON body."""
-        return self.method == "POST"
-
-    @property
-    def path_arguments(self) -> list[str]:
-        """The names in braces in the path."""
-        return re.findall(r"\{(\w+)\}", self.path)
-
 
 _S = RemoteService
 OPERATIONS: tuple[Operation, ...] = (

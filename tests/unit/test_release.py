@@ -75,6 +75,7 @@ def test_a_build_without_node_ends_with_a_sentence(tmp_path: Path) -> None:
         "README.md",
         "LICENSE",
         "runicorn_jupyter/__init__.py",
+        "runicorn_jupyter/_version.py",
         "scripts/build_lab.py",
     )
     for name in (*needed, "labextension/package.json"):
