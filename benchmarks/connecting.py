@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from benchmarks.harness import OURS, Answer, interleave, stopwatch, until
-from benchmarks.upstream import NAME, Upstream, upstream
+from benchmarks.upstream import NAME, FakeViewer, upstream
 from benchmarks.world import ASYNCSSH, World, answers
 
 BY_HAND = "ssh -L + runicorn viewer"
@@ -28,7 +28,7 @@ def _by_hand(world: World) -> float:
         return elapsed()
 
 
-def _upstream(peer: Upstream) -> float:
+def _upstream(peer: FakeViewer) -> float:
     with stopwatch() as elapsed:
         peer.connect()
         session_id, url = peer.start_viewer()

@@ -24,8 +24,8 @@ for folder in "$HOME"/.virtualenvs/*; do echo "${folder##*/}  $folder"; done
 """
 
 
-class Upstream:
-    """Upstream's viewer on this side.
+class FakeViewer:
+    """FakeViewer's viewer on this side.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class Upstream:
 
 
 @contextmanager
-def upstream(world: World) -> Iterator[Upstream]:
+def upstream(world: World) -> Iterator[FakeViewer]:
     """Run upstream's viewer; yield it once it answers and knows the sshd's key."""
     conda = world.sshd.home / "miniconda3" / "bin" / "conda"
     conda.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def upstream(world: World) -> Iterator[Upstream]:
     try:
         url = f"http://127.0.0.1:{port}/"
         until(lambda: answers(f"{url}api/health"), NAME)
-        peer = Upstream(world, url)
+        peer = FakeViewer(world, url)
         peer.trust()
         yield peer
     finally:

@@ -11,6 +11,7 @@ from tornado import web
 from runicorn_jupyter.api.handlers import EnvelopeHandler
 from runicorn_jupyter.api.routes import OpenApiHandler
 from runicorn_jupyter.errors import Misconfigured
+from runicorn_jupyter.proxy.capabilities import VIEWERS_PATTERN
 
 TO_ANYBODY = "This Jupyter server is misconfigured; its log says how."
 
@@ -63,5 +64,5 @@ def misconfigured_handlers(names: list[str]) -> list[tuple[str, type[web.Request
     return [
         (r"/api/remote/openapi\.json", OpenApiHandler, {}),
         (r"/api/remote(?:/.*)?", MisconfiguredHandler, {"names": names}),
-        (r"/runicorn/v/.*", ClosedViewerHandler, {}),
+        (VIEWERS_PATTERN, ClosedViewerHandler, {}),
     ]

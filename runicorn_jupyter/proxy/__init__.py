@@ -1,6 +1,7 @@
 """The viewers' side of the server: HTTP and WebSockets from the browser to a remote viewer, and back."""
 
-from runicorn_jupyter.proxy.capabilities import Capabilities, Endpoint
+from runicorn_jupyter.proxy.capabilities import Capabilities
+from runicorn_jupyter.proxy.endpoint import Endpoint
 from runicorn_jupyter.proxy.handler import viewer_handlers
 from runicorn_jupyter.proxy.local_storage import StorageFolder
 from runicorn_jupyter.proxy.log_masking import mask_log_records

@@ -1,29 +1,21 @@
-"""Which URL a viewer gets: capabilities, and the endpoints that they stand for."""
+"""Which URL a viewer gets: capabilities, and the upstreams that they stand for."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from runicorn_jupyter.proxy.asset_cache import AssetCache
+from runicorn_jupyter.proxy.endpoint import partition_of
 from runicorn_jupyter.proxy.local_storage import StorageFolder, ViewerStorage
-from runicorn_jupyter.proxy.pool import Pool, ViewerStopped
-from runicorn_jupyter.proxy.prefetch import Ahead, Habits, RoundTrip
+from runicorn_jupyter.proxy.prefetch import Habits, RoundTrip
 from runicorn_jupyter.proxy.throttle import Throttle
-from runicorn_jupyter.proxy.transfers import Transfers
-from runicorn_jupyter.streams import ByteStream
-from runicorn_jupyter.token_bucket import TokenBucket
+from runicorn_jupyter.proxy.upstream import Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from runicorn_jupyter.models import Environment
+    from runicorn_jupyter.proxy.endpoint import Endpoint, ViewerView
 
 CAPABILITY_BYTES = 16
 """128 random bits: nobody guesses one (docs/design.md, "The viewer's origin")."""
@@ -31,12 +23,11 @@ CAPABILITY_BYTES = 16
 CAPABILITY = re.compile(rf"[0-9a-f]{{{CAPABILITY_BYTES * 2}}}")
 """What a capability looks like in a URL."""
 
+VIEWERS = "runicorn/v/"
+"""The path below Jupyter's base URL that viewers' URLs begin with."""
 
-CHANGES_PER_SECOND, CHANGES_AT_ONCE = 10, 50
-"""How often the pages of one viewer may change their storage; each page sends five times a second at most."""
-
-MAX_WEBSOCKETS = 32
-"""How many WebSockets one viewer may have open, of the streams that it has (``pool.MAX_OPEN``)."""
+VIEWERS_PATTERN = rf"/{VIEWERS}.*"
+"""The pattern of a Tornado rule for all viewers, without the base URL."""
 
 MAX_ENDED = 1024
 """How many capabilities that have ended are still known as such: their pages are told, and logs mask them."""
@@ -45,187 +36,17 @@ MAX_HABITS = 64
 """Of how many places it is remembered what their pages ask for."""
 
 
-class ConnectionView(Protocol):
-    """What the proxy wants to know of a viewer's SSH connection."""
-
-    @property
-    def way(self) -> Sequence[tuple[str, str, int, str]]:
-        """Where it really leads now: user, address, port and host key of each hop."""
-
-
-class Ticket(Protocol):
-    """What lets one request pass at the viewer, and knows the viewer's answer from a stranger's."""
-
-    @property
-    def header(self) -> tuple[str, str]:
-        """Name and value of the header to send."""
-
-    def is_proven_by(self, header: Callable[[str], str | None], /) -> bool:
-        """Tell whether an answer is the viewer's, by its headers."""
-
-
-class ViewerView(Protocol):
-    """What the proxy wants to know of a viewer that a connection holds."""
-
-    @property
-    def connection(self) -> ConnectionView:
-        """The connection that it is reached through."""
-
-    @property
-    def environment(self) -> Environment:
-        """Whose Python it runs under."""
-
-    def ticket(self, method: str, target: str, /) -> Ticket:
-        """Make the ticket of one request."""
-
-    async def open_stream(self) -> ByteStream:
-        """Open a fresh byte stream to the viewer's port."""
-
-    def question(self) -> None:
-        """Take note that it has not answered somebody."""
-
-    async def wait_reachable(self, seconds: float) -> None:
-        """Return once streams can be opened; raise `ConnectionLost` where that was not in time."""
-
-
-def partition_of(viewer: ViewerView) -> str:
-    """Give the name of the place that a viewer is at: the way there, users, host keys, environment.
-
-    A host key alone is no place: copies of a machine, and containers of an image, share theirs.
-    """
-    return json.dumps([viewer.connection.way, viewer.environment.prefix])
-
-
-@dataclass(slots=True)
-class Endpoint:
-    """A remote viewer as the proxy reaches it.
+def viewer_path(base_url: str, capability: str) -> str:
+    """Return the path of a viewer's URL.
 
     Parameters
     ----------
-    open_stream
-        Opens a fresh byte stream to the viewer's port. Raises `ConnectionLost` while the SSH
-        connection is down, and an `OSError` where nothing listens.
-    wait_connected
-        Waits for at most so many seconds until streams can be opened again, and raises
-        `ConnectionLost` where they cannot.
-    ticket
-        Called for each request, with its method and target.
-    question
-        Called when the viewer has not answered a request in time.
-    partition
-        Gives the name of the place that the viewer is at now (`partition_of`): what came from one place is
-        never shown as another's.
-    title
-        What people call it, as text.
-    storage
-        The page's ``localStorage``.
+    base_url
+        The Jupyter server's base URL, with slashes at both ends.
+    capability
+        The viewer's.
     """
-
-    open_stream: Callable[[], Coroutine[Any, Any, ByteStream]]
-    wait_connected: Callable[[float], Coroutine[Any, Any, None]]
-    ticket: Callable[[str, str], Ticket]
-    partition: Callable[[], str]
-    title: str = ""
-    storage: ViewerStorage = field(default_factory=ViewerStorage)
-    question: Callable[[], None] = lambda: None
-
-    @classmethod
-    def of(cls, viewer: ViewerView, *, title: str, storage: ViewerStorage | None = None) -> Endpoint:
-        """Make the endpoint of a viewer that a connection holds.
-
-        Parameters
-        ----------
-        viewer
-            The viewer; asked anew for each stream, so that it may move to another port.
-        title
-            What people call it.
-        storage
-            Where its ``localStorage`` lives; default: as long as the endpoint.
-        """
-
-        return cls(
-            open_stream=viewer.open_stream,
-            wait_connected=viewer.wait_reachable,
-            ticket=viewer.ticket,
-            partition=lambda: partition_of(viewer),
-            question=viewer.question,
-            title=title,
-            storage=storage if storage is not None else ViewerStorage(),
-        )
-
-
-class Viewer:
-    """An endpoint with the streams that are open to it.
-
-    Parameters
-    ----------
-    endpoint
-        Where it is.
-    habits
-        Gives what the pages of a partition asked for before.
-
-    Attributes
-    ----------
-    answers
-        Holds back what the proxy answers by itself.
-    changes
-        How often its pages may change their storage.
-    transfers
-        What is on its way to browsers.
-    websockets
-        How many are open, or about to be.
-    """
-
-    def __init__(self, endpoint: Endpoint, habits: Callable[[str], Habits]) -> None:
-        self.endpoint = endpoint
-        self.pool = Pool(endpoint.open_stream)
-        self.ahead = Ahead(endpoint, self.pool, habits)
-        self.answers = Throttle()
-        self.transfers = Transfers()
-        self.websockets = 0
-        self.changes = TokenBucket(CHANGES_PER_SECOND, CHANGES_AT_ONCE)
-        self._waiting: set[asyncio.Task[None]] = set()
-        self._storages = {endpoint.partition(): endpoint.storage}
-
-    @property
-    def storage(self) -> ViewerStorage:
-        """Its pages' ``localStorage``; an empty one, kept nowhere, once the connection leads elsewhere."""
-        place = self.endpoint.partition()
-        if place not in self._storages:
-            first = next(iter(self._storages.items()))
-            self._storages = dict([first, (place, ViewerStorage())])
-        return self._storages[place]
-
-    async def wait_connected(self, seconds: float) -> None:
-        """Wait for at most so many seconds until the viewer can be reached again.
-
-        Raises
-        ------
-        ViewerStopped
-            As soon as there is no viewer to wait for.
-        ConnectionLost
-            If the time was too short.
-        """
-        if self.pool.closed:
-            raise ViewerStopped
-        waiting = asyncio.ensure_future(self.endpoint.wait_connected(seconds))
-        self._waiting.add(waiting)
-        try:
-            await waiting
-        except asyncio.CancelledError:
-            if self.pool.closed:
-                raise ViewerStopped from None
-            raise
-        finally:
-            self._waiting.discard(waiting)
-            waiting.cancel()
-
-    def close(self) -> None:
-        """End every request that is under way; there will be no other."""
-        self.ahead.close()
-        self.pool.close()
-        for waiting in self._waiting:
-            waiting.cancel()
+    return f"{base_url}{VIEWERS}{capability}/"
 
 
 class Capabilities:
@@ -245,7 +66,7 @@ class Capabilities:
     """
 
     def __init__(self, storages: StorageFolder | None = None) -> None:
-        self._viewers: dict[str, Viewer] = {}
+        self._viewers: dict[str, Upstream] = {}
         self._storages = storages
         self._habits: OrderedDict[str, Habits] = OrderedDict()
         self._ended: OrderedDict[str, None] = OrderedDict()
@@ -282,7 +103,7 @@ class Capabilities:
             32 lower-case hexadecimal digits. Never log it.
         """
         capability = secrets.token_hex(CAPABILITY_BYTES)
-        self._viewers[capability] = Viewer(endpoint, self._habits_of)
+        self._viewers[capability] = Upstream(endpoint, self._habits_of)
         return capability
 
     def _habits_of(self, partition: str) -> Habits:
@@ -326,7 +147,7 @@ class Capabilities:
         viewer = self.viewer(capability)
         return viewer.endpoint if viewer is not None else None
 
-    def viewer(self, capability: str) -> Viewer | None:
+    def viewer(self, capability: str) -> Upstream | None:
         """Give the viewer behind a capability, or ``None`` for a dead or unknown one."""
         return self._viewers.get(capability)
 

@@ -26,8 +26,9 @@ from runicorn_jupyter.streams import END, End
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from runicorn_jupyter.proxy.capabilities import Ticket, Viewer
+    from runicorn_jupyter.proxy.endpoint import Ticket
     from runicorn_jupyter.proxy.handler import ViewerHandler
+    from runicorn_jupyter.proxy.upstream import Upstream
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 """Methods that may be sent again (RFC 9110, 9.2.1); ``OPTIONS`` never gets this far."""
@@ -50,7 +51,7 @@ class Relay:
         The other side.
     """
 
-    def __init__(self, handler: ViewerHandler, viewer: Viewer) -> None:
+    def __init__(self, handler: ViewerHandler, viewer: Upstream) -> None:
         self._handler = handler
         self._viewer = viewer
         self._connection: Http1Connection | None = None

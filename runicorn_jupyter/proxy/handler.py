@@ -18,7 +18,13 @@ from runicorn_jupyter.errors import ConnectionTimeout, RemoteError
 from runicorn_jupyter.http1 import BadResponse
 from runicorn_jupyter.proxy import error_pages
 from runicorn_jupyter.proxy.asset_cache import AssetCache
-from runicorn_jupyter.proxy.capabilities import CAPABILITY, MAX_WEBSOCKETS, Capabilities, Viewer
+from runicorn_jupyter.proxy.capabilities import (
+    CAPABILITY,
+    VIEWERS,
+    VIEWERS_PATTERN,
+    Capabilities,
+    viewer_path,
+)
 from runicorn_jupyter.proxy.csp import CORS_HEADERS, HOST, PREFLIGHT_HEADERS, security_headers
 from runicorn_jupyter.proxy.forwarder import Relay
 from runicorn_jupyter.proxy.headers import LeavesPrefix
@@ -28,6 +34,7 @@ from runicorn_jupyter.proxy.loop_fairness import Turns
 from runicorn_jupyter.proxy.paths import RESERVED, BadPath, ForbiddenPath, check_path, check_query
 from runicorn_jupyter.proxy.reserved_routes import answer_own
 from runicorn_jupyter.proxy.timeouts import Limits
+from runicorn_jupyter.proxy.upstream import MAX_WEBSOCKETS, Upstream
 from runicorn_jupyter.proxy.websocket import is_websocket, relay_websocket
 
 if TYPE_CHECKING:
@@ -36,9 +43,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LENGTH = re.compile(r"[0-9]{1,18}")
-
-VIEWERS = "runicorn/v/"
-"""Below the base URL: where viewers live."""
 
 
 class Refused(Exception):
@@ -67,18 +71,19 @@ class ViewerHandler(RequestHandler):
         self.cache = capabilities.assets
         self.limits = limits
         self.turns = turns
-        self.viewer: Viewer | None = None
+        self.viewer: Upstream | None = None
         self.relay: Relay | None = None
         self.received = bytearray()
         self._worker: asyncio.Task[Any] | None = None
         self._left = False
         self._refused: Refused | None = None
         self._is_read = False
-        root = self.settings.get("base_url", "/") + VIEWERS
+        base_url = self.settings.get("base_url", "/")
+        root = base_url + VIEWERS
         capability, slash, rest = self.request.path.removeprefix(root).partition("/")
         self.capability = capability if CAPABILITY.fullmatch(capability) else ""
         self.tail = slash + rest
-        self.prefix = f"{root}{self.capability}/" if self.capability else root
+        self.prefix = viewer_path(base_url, self.capability) if self.capability else root
         host = self.request.host if HOST.fullmatch(self.request.host) else "invalid"
         self.own_origin = viewer_origin.rstrip("/") or f"{self.request.protocol}://{host}"
         ancestors = self.settings.get("runicorn_frame_ancestors", "'self'")
@@ -141,7 +146,7 @@ class ViewerHandler(RequestHandler):
         else:
             await self._guarded(self._relayed().answer())
 
-    async def _websocket(self, viewer: Viewer) -> None:
+    async def _websocket(self, viewer: Upstream) -> None:
         """Relay a WebSocket, if the viewer has not too many: what its pages ask for needs streams too."""
         if viewer.websockets >= MAX_WEBSOCKETS:
             message = "This viewer has too many WebSockets open."
@@ -324,7 +329,7 @@ class ViewerHandler(RequestHandler):
             self.relay = Relay(self, self._live())
         return self.relay
 
-    def _live(self) -> Viewer:
+    def _live(self) -> Upstream:
         if self.viewer is None:
             raise RuntimeError("only after the request was checked")
         return self.viewer
@@ -422,4 +427,4 @@ def viewer_handlers(
         "turns": Turns(),
         "viewer_origin": viewer_origin,
     }
-    return [(r"/runicorn/v/.*", ViewerHandler, shared)]
+    return [(VIEWERS_PATTERN, ViewerHandler, shared)]

@@ -24,7 +24,7 @@ from runicorn_jupyter.streams import END
 
 if TYPE_CHECKING:
     from runicorn_jupyter.proxy.asset_cache import AssetCache
-    from runicorn_jupyter.proxy.capabilities import Endpoint
+    from runicorn_jupyter.proxy.endpoint import Endpoint
     from runicorn_jupyter.proxy.pool import Pool
 
 MAX_ASKED = 24

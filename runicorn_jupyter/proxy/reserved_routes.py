@@ -19,14 +19,14 @@ from runicorn_jupyter.proxy.paths import RESERVED
 from runicorn_jupyter.proxy.pool import ViewerStopped
 
 if TYPE_CHECKING:
-    from runicorn_jupyter.proxy.capabilities import Viewer
     from runicorn_jupyter.proxy.handler import ViewerHandler
+    from runicorn_jupyter.proxy.upstream import Upstream
 
 CHANGE_BYTES = 16384
-"""A change of the storage counts once more for each of so many bytes; see ``origin.CHANGES_PER_SECOND``."""
+"""A change of the storage counts once more for each of so many bytes; see ``upstream.CHANGES_PER_SECOND``."""
 
 
-async def answer_own(handler: ViewerHandler, viewer: Viewer) -> None:
+async def answer_own(handler: ViewerHandler, viewer: Upstream) -> None:
     """Answer a request for a reserved path.
 
     Parameters
@@ -50,7 +50,7 @@ async def answer_own(handler: ViewerHandler, viewer: Viewer) -> None:
         await handler.refuse(404, "not_found", "Nothing is there.")
 
 
-async def _keep(handler: ViewerHandler, viewer: Viewer) -> None:
+async def _keep(handler: ViewerHandler, viewer: Upstream) -> None:
     body = bytes(handler.received)
     wait = viewer.changes.take(1 + len(body) // CHANGE_BYTES)
     if wait:
@@ -75,7 +75,7 @@ async def _keep(handler: ViewerHandler, viewer: Viewer) -> None:
     handler.finish()
 
 
-async def _wait(viewer: Viewer, seconds: float) -> str:
+async def _wait(viewer: Upstream, seconds: float) -> str:
     """Wait until the viewer can be reached, and say whether it can."""
     try:
         await viewer.wait_connected(seconds)

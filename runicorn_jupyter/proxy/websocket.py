@@ -25,9 +25,9 @@ from runicorn_jupyter.streams import END
 if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
 
-    from runicorn_jupyter.proxy.capabilities import Viewer
     from runicorn_jupyter.proxy.handler import ViewerHandler
     from runicorn_jupyter.proxy.loop_fairness import Turns
+    from runicorn_jupyter.proxy.upstream import Upstream
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455, 1.3."""
@@ -48,7 +48,9 @@ def is_websocket(request: HTTPServerRequest) -> bool:
     )
 
 
-async def relay_websocket(handler: ViewerHandler, viewer: Viewer, target: str) -> tuple[int, str, str] | None:
+async def relay_websocket(
+    handler: ViewerHandler, viewer: Upstream, target: str
+) -> tuple[int, str, str] | None:
     """Open the WebSocket at the viewer, agree to it here, and pass bytes until one side ends.
 
     Parameters
@@ -93,7 +95,7 @@ async def relay_websocket(handler: ViewerHandler, viewer: Viewer, target: str) -
     return None
 
 
-async def _ask(handler: ViewerHandler, viewer: Viewer, connection: Http1Connection, target: str) -> Head:
+async def _ask(handler: ViewerHandler, viewer: Upstream, connection: Http1Connection, target: str) -> Head:
     allowed = (REQUEST_HEADERS | WEBSOCKET_REQUEST_HEADERS) - {"content-type", "content-encoding"}
     ticket = viewer.endpoint.ticket("GET", target)
     headers = [

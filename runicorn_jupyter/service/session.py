@@ -15,7 +15,8 @@ from runicorn_jupyter.errors import (
     ViewerNotRunning,
     ViewerStartFailed,
 )
-from runicorn_jupyter.proxy.capabilities import Endpoint
+from runicorn_jupyter.proxy.capabilities import viewer_path
+from runicorn_jupyter.proxy.endpoint import Endpoint
 from runicorn_jupyter.remote import environments
 from runicorn_jupyter.remote.clock import Clock, SystemClock
 from runicorn_jupyter.remote.probe import PROBE_SECONDS, Probe
@@ -312,7 +313,7 @@ class Session:
             return m.Viewer(status="stopped")
         if self._capability is None:
             return self._hold.describe(None, None)
-        url = f"{caller.origin}{base_url}runicorn/v/{self._capability}/"
+        url = caller.origin + viewer_path(base_url, self._capability)
         return self._hold.describe(url, caller.port)
 
     def describe(self, caller: Caller, base_url: str) -> m.ConnectionInfo:

@@ -1,4 +1,4 @@
-"""Upstream's examples, every Python block of them, run unchanged against real parts.
+"""FakeViewer's examples, every Python block of them, run unchanged against real parts.
 
 Twice: with our client against a Jupyter server that wants its token, and with upstream's own class
 against one that its owner opened. ``gpu-server.com`` and the others lead to an sshd on loopback by

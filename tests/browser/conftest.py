@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from playwright.async_api import Page
 
-from tests.unit.proxy.world import OK, Asked, Proxy, Upstream, html_answer, running_proxy, running_upstream
+from tests.unit.proxy.world import OK, Asked, FakeViewer, Proxy, html_answer, running_proxy, running_upstream
 
 PAGE = b"""<!doctype html><html><head><title>page</title>
 <link rel="stylesheet" href="/style.css"><script src="/classic.js"></script></head>
@@ -61,7 +61,7 @@ async def serve(asked: Asked, _: asyncio.StreamReader, writer: asyncio.StreamWri
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def shimmed() -> AsyncIterator[tuple[Proxy, Upstream]]:
+async def shimmed() -> AsyncIterator[tuple[Proxy, FakeViewer]]:
     """The proxy before a server of such a page."""
     async with running_upstream() as upstream, running_proxy(upstream.port) as proxy:
         upstream.answer = serve
@@ -69,7 +69,7 @@ async def shimmed() -> AsyncIterator[tuple[Proxy, Upstream]]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def shown(shimmed: tuple[Proxy, Upstream], page: Page) -> Page:
+async def shown(shimmed: tuple[Proxy, FakeViewer], page: Page) -> Page:
     """The page, loaded."""
     await page.goto(f"{shimmed[0].origin}{shimmed[0].path}/")
     return page

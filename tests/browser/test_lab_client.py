@@ -18,7 +18,7 @@ CLIENT = REPOSITORY / "runicorn_jupyter" / "static" / "client.js"
 
 
 def seed_blocks() -> tuple[str, str]:
-    """Upstream's class, and upstream's example of using it, as the document has them."""
+    """FakeViewer's class, and upstream's example of using it, as the document has them."""
     blocks: list[str] = re.findall(r"```javascript\n(.*?)```", EXAMPLES.read_text(), re.DOTALL)
     (class_,) = (block for block in blocks if "export default" in block)
     (usage,) = (block for block in blocks if "new RunicornRemoteClient()" in block)

@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.async_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import serve
-from tests.unit.proxy.world import Asked, Proxy, Upstream, html_answer
+from tests.unit.proxy.world import Asked, FakeViewer, Proxy, html_answer
 from tests.world.browser import Trouble
 
 
@@ -51,7 +51,7 @@ async def test_so_many_names_and_no_more(shown: Page) -> None:
 
 
 async def test_local_storage_is_kept_and_session_storage_is_not(
-    shimmed: tuple[Proxy, Upstream], shown: Page, context: BrowserContext, trouble: Trouble
+    shimmed: tuple[Proxy, FakeViewer], shown: Page, context: BrowserContext, trouble: Trouble
 ) -> None:
     proxy = shimmed[0]
     async with shown.expect_response("**/__runicorn_jupyter__/storage"):
@@ -70,7 +70,7 @@ async def test_local_storage_is_kept_and_session_storage_is_not(
 
 
 async def test_what_was_just_set_is_kept_when_the_page_goes(
-    shimmed: tuple[Proxy, Upstream], shown: Page
+    shimmed: tuple[Proxy, FakeViewer], shown: Page
 ) -> None:
     async with shown.expect_navigation():  # a page in the middle of one is closed by Chromium at its leisure
         await shown.evaluate("localStorage.last = 'word'; void setTimeout(() => location.reload())")
@@ -83,7 +83,7 @@ async def test_what_was_just_set_is_kept_when_the_page_goes(
 
 
 async def test_the_page_around_hears_that_it_runs_and_nothing_else(
-    shimmed: tuple[Proxy, Upstream], page: Page
+    shimmed: tuple[Proxy, FakeViewer], page: Page
 ) -> None:
     proxy = shimmed[0]
     # A page of the same host, as JupyterLab is: only such a page may show a viewer.
@@ -107,7 +107,7 @@ async def test_the_page_around_hears_that_it_runs_and_nothing_else(
 
 
 async def test_no_other_site_shows_a_viewer(
-    shimmed: tuple[Proxy, Upstream], page: Page, trouble: Trouble
+    shimmed: tuple[Proxy, FakeViewer], page: Page, trouble: Trouble
 ) -> None:
     proxy, upstream = shimmed
     body = f'<title>around</title><iframe src="{proxy.origin}{proxy.path}/"></iframe>'.encode()
@@ -129,7 +129,7 @@ async def test_no_other_site_shows_a_viewer(
 
 
 async def test_a_page_without_a_connection_comes_by_itself(
-    shimmed: tuple[Proxy, Upstream], page: Page
+    shimmed: tuple[Proxy, FakeViewer], page: Page
 ) -> None:
     proxy = shimmed[0]
     proxy.connected.clear()
@@ -143,7 +143,7 @@ async def test_a_page_without_a_connection_comes_by_itself(
     assert page.url.endswith("/#!/runs/1")
 
 
-async def test_a_viewer_that_was_stopped_says_so(shimmed: tuple[Proxy, Upstream], page: Page) -> None:
+async def test_a_viewer_that_was_stopped_says_so(shimmed: tuple[Proxy, FakeViewer], page: Page) -> None:
     proxy = shimmed[0]
     proxy.connected.clear()
     await page.goto(f"{proxy.origin}{proxy.path}/")
@@ -154,7 +154,7 @@ async def test_a_viewer_that_was_stopped_says_so(shimmed: tuple[Proxy, Upstream]
     await expect(page.get_by_role("status")).to_have_text("This viewer is not there any more; open it again.")
 
 
-async def test_a_jupyter_that_was_started_anew_is_told(shimmed: tuple[Proxy, Upstream], page: Page) -> None:
+async def test_a_jupyter_that_was_started_anew_is_told(shimmed: tuple[Proxy, FakeViewer], page: Page) -> None:
     """It knows no capability of before, and lets no page read its answers."""
     proxy = shimmed[0]
     proxy.connected.clear()

@@ -12,7 +12,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from tests.unit.proxy.test_websocket import echo
-from tests.unit.proxy.world import Proxy, Upstream, running_proxy
+from tests.unit.proxy.world import FakeViewer, Proxy, running_proxy
 from tests.world.browser import Trouble
 
 
@@ -203,7 +203,7 @@ async def test_a_place_on_the_page_keeps_the_route(shown: Page, trouble: Trouble
 
 
 async def test_a_link_leads_below_the_prefix(
-    shimmed: tuple[Proxy, Upstream], shown: Page, context: BrowserContext
+    shimmed: tuple[Proxy, FakeViewer], shown: Page, context: BrowserContext
 ) -> None:
     # Made in a way that the shim does not see.
     await shown.evaluate("""() => {

@@ -10,7 +10,7 @@ from runicorn_jupyter.proxy.csp import SANDBOX
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "labextension" / "src"
-# Upstream's documented class has these names already.
+# FakeViewer's documented class has these names already.
 UPSTREAM = {
     "getConfig": "getRemoteConfig",
     "viewerStatus": "getViewerStatus",

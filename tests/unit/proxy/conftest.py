@@ -6,18 +6,18 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from tests.unit.proxy.world import Proxy, Upstream, running_proxy, running_upstream
+from tests.unit.proxy.world import FakeViewer, Proxy, running_proxy, running_upstream
 
 
 @pytest_asyncio.fixture
-async def upstream() -> AsyncIterator[Upstream]:
+async def upstream() -> AsyncIterator[FakeViewer]:
     """A server in the viewer's place."""
     async with running_upstream() as made:
         yield made
 
 
 @pytest_asyncio.fixture
-async def proxy(upstream: Upstream) -> AsyncIterator[Proxy]:
+async def proxy(upstream: FakeViewer) -> AsyncIterator[Proxy]:
     """The proxy before ``upstream``."""
     async with running_proxy(upstream.port) as made:
         yield made

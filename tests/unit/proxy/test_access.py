@@ -8,10 +8,10 @@ import json
 import pytest
 
 from tests.unit.proxy.test_websocket import ASKS
-from tests.unit.proxy.world import BASE_URL, JSON, OK, Proxy, Upstream, running_proxy
+from tests.unit.proxy.world import BASE_URL, JSON, OK, FakeViewer, Proxy, running_proxy
 
 
-async def test_an_unknown_capability_is_a_404(proxy: Proxy, upstream: Upstream) -> None:
+async def test_an_unknown_capability_is_a_404(proxy: Proxy, upstream: FakeViewer) -> None:
     for capability in ("0" * 32, "x", "", proxy.capability.upper(), proxy.capability + "0", "..", "%2e%2e"):
         got = await proxy.ask(path=f"{BASE_URL}runicorn/v/{capability}/api/runs")
         assert got.status == 404, capability
@@ -19,7 +19,7 @@ async def test_an_unknown_capability_is_a_404(proxy: Proxy, upstream: Upstream) 
     assert upstream.asked == []
 
 
-async def test_a_capability_ends_with_its_viewer(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_capability_ends_with_its_viewer(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(JSON)
     assert (await proxy.ask("/api/runs")).status == 200
     proxy.capabilities.revoke(proxy.capability)
@@ -29,7 +29,7 @@ async def test_a_capability_ends_with_its_viewer(proxy: Proxy, upstream: Upstrea
     assert await upstream.closed.get() == 1  # idle streams close too
 
 
-async def test_a_download_ends_with_its_viewer(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_download_ends_with_its_viewer(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(OK + b"Content-Length: 5000000\r\n\r\n" + b"x" * 1000)
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     writer.write(f"GET {proxy.path}/big HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: null\r\n\r\n".encode())
@@ -41,7 +41,7 @@ async def test_a_download_ends_with_its_viewer(proxy: Proxy, upstream: Upstream)
 
 
 @pytest.mark.parametrize("tail", ["/../x", "/%2e%2e/x", "/a//b", "//", "/a%5cb", "/a\\b", "/%00", "/%zz"])
-async def test_a_path_that_is_not_plain_is_a_400(proxy: Proxy, upstream: Upstream, tail: str) -> None:
+async def test_a_path_that_is_not_plain_is_a_400(proxy: Proxy, upstream: FakeViewer, tail: str) -> None:
     got = await proxy.ask(tail)
     assert got.status == 400
     assert json.loads(got.body)["error"] == "invalid_parameters"
@@ -52,7 +52,7 @@ async def test_a_path_that_is_not_plain_is_a_400(proxy: Proxy, upstream: Upstrea
 @pytest.mark.parametrize("tail", ["/api/remote", "/api/remote/connect", "/api/%72emote/connect"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 async def test_the_viewers_ssh_client_is_a_403(
-    proxy: Proxy, upstream: Upstream, tail: str, method: str
+    proxy: Proxy, upstream: FakeViewer, tail: str, method: str
 ) -> None:
     got = await proxy.ask(tail, method)
     assert got.status == 403
@@ -72,7 +72,7 @@ async def test_the_viewers_ssh_client_is_a_403(
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_the_viewers_control_is_a_403_however_it_is_written(
-    proxy: Proxy, upstream: Upstream, tail: str, method: str
+    proxy: Proxy, upstream: FakeViewer, tail: str, method: str
 ) -> None:
     assert (await proxy.ask(tail, method)).status == 403
     assert (await proxy.ask(tail, headers=ASKS)).status == 403
@@ -101,7 +101,7 @@ async def test_a_page_reads_that_its_viewer_has_ended(proxy: Proxy) -> None:
         assert (got.status, got.headers["Access-Control-Allow-Origin"]) == (404, "*")
 
 
-async def test_another_host_name_reads_nothing_either(upstream: Upstream) -> None:
+async def test_another_host_name_reads_nothing_either(upstream: FakeViewer) -> None:
     """A name of another site that leads to this address is not let in, even by a capability."""
     settings = {"allow_remote_access": False, "local_hostnames": ["localhost"]}
     async with running_proxy(upstream.port, **settings) as proxy:
@@ -112,7 +112,7 @@ async def test_another_host_name_reads_nothing_either(upstream: Upstream) -> Non
 @pytest.mark.parametrize("length", ["5, 5", "5,5", "+5", "0_5", "-1", "0x5", "", "5 5", "9" * 30])
 @pytest.mark.parametrize("tail", ["/api/runs", "/__runicorn_jupyter__/storage"])
 async def test_a_length_that_is_no_plain_number_is_a_400(
-    proxy: Proxy, upstream: Upstream, tail: str, length: str
+    proxy: Proxy, upstream: FakeViewer, tail: str, length: str
 ) -> None:
     request = f"POST {proxy.path}{tail} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\nhello"
     got = await proxy.send(request.encode())
@@ -122,12 +122,12 @@ async def test_a_length_that_is_no_plain_number_is_a_400(
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "get", "BREW"])
-async def test_another_method_is_a_405(proxy: Proxy, upstream: Upstream, method: str) -> None:
+async def test_another_method_is_a_405(proxy: Proxy, upstream: FakeViewer, method: str) -> None:
     assert (await proxy.ask("/api/runs", method)).status == 405
     assert upstream.asked == []
 
 
-async def test_a_preflight_is_answered_here(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_preflight_is_answered_here(proxy: Proxy, upstream: FakeViewer) -> None:
     asks = {
         "Origin": "null",
         "Access-Control-Request-Method": "PUT",
@@ -141,7 +141,7 @@ async def test_a_preflight_is_answered_here(proxy: Proxy, upstream: Upstream) ->
     assert upstream.asked == []
 
 
-async def test_jupyters_host_check_holds(upstream: Upstream) -> None:
+async def test_jupyters_host_check_holds(upstream: FakeViewer) -> None:
     upstream.says(JSON)
     settings = {"allow_remote_access": False, "local_hostnames": ["localhost"]}
     async with running_proxy(upstream.port, **settings) as proxy:
@@ -157,7 +157,7 @@ async def test_jupyters_host_check_holds(upstream: Upstream) -> None:
             assert ";b" not in got.headers["Content-Security-Policy"].replace("; ", "")
 
 
-async def test_the_policy_is_of_the_host_that_the_browser_used(upstream: Upstream) -> None:
+async def test_the_policy_is_of_the_host_that_the_browser_used(upstream: FakeViewer) -> None:
     upstream.says(JSON)
     async with running_proxy(upstream.port) as proxy:
         forwarded = {"Host": "hub.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}

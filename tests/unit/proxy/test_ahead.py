@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from tests.unit.proxy.world import OK, Asked, Proxy, Upstream, html_answer
+from tests.unit.proxy.world import OK, Asked, FakeViewer, Proxy, html_answer
 
 PAGE = html_answer(
     b'<head><script type="module" src="/assets/index-CwA3IHQ5.js"></script>'
@@ -17,7 +17,7 @@ SCRIPT = "/assets/index-CwA3IHQ5.js"
 class Viewer:
     """Answers pages, scripts and data, and counts what it was asked."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: FakeViewer) -> None:
         self.asked: Counter[str] = Counter()
         self.version = 1
         self.let_through = asyncio.Event()
@@ -59,7 +59,7 @@ async def open_page(proxy: Proxy, *targets: str) -> list[bytes]:
 
 
 async def test_a_page_that_is_opened_again_has_its_data_asked_for_with_it(
-    proxy: Proxy, upstream: Upstream
+    proxy: Proxy, upstream: FakeViewer
 ) -> None:
     viewer = Viewer(upstream)
     assert await open_page(proxy, "/api/runs", "/api/config?x=1") == [b"/api/runs 1", b"/api/config?x=1 1"]
@@ -75,7 +75,7 @@ async def test_a_page_that_is_opened_again_has_its_data_asked_for_with_it(
     assert viewer.asked["GET /api/runs"] == 3  # given once only
 
 
-async def test_a_copy_of_the_machine_is_not_asked_for_it(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_copy_of_the_machine_is_not_asked_for_it(proxy: Proxy, upstream: FakeViewer) -> None:
     """The connection came back to another place, which has the same host key."""
     viewer = Viewer(upstream)
     await open_page(proxy, "/api/runs")
@@ -90,7 +90,7 @@ async def test_a_copy_of_the_machine_is_not_asked_for_it(proxy: Proxy, upstream:
     assert viewer.asked["GET /api/other"] == 3
 
 
-async def test_another_request_is_not_given_that_answer(proxy: Proxy, upstream: Upstream) -> None:
+async def test_another_request_is_not_given_that_answer(proxy: Proxy, upstream: FakeViewer) -> None:
     viewer = Viewer(upstream)
     await open_page(proxy, "/api/runs")
     await proxy.visit()
@@ -99,7 +99,7 @@ async def test_another_request_is_not_given_that_answer(proxy: Proxy, upstream: 
     assert viewer.asked["GET /api/runs"] == 3
 
 
-async def test_what_was_changed_since_is_asked_for_again(proxy: Proxy, upstream: Upstream) -> None:
+async def test_what_was_changed_since_is_asked_for_again(proxy: Proxy, upstream: FakeViewer) -> None:
     viewer = Viewer(upstream)
     await open_page(proxy, "/api/runs")
     for times, (method, body) in enumerate([("DELETE", b""), ("POST", b"x")], start=1):
@@ -111,7 +111,7 @@ async def test_what_was_changed_since_is_asked_for_again(proxy: Proxy, upstream:
 
 
 async def test_the_files_of_a_viewer_that_starts_are_there_when_its_page_is_opened(
-    proxy: Proxy, upstream: Upstream
+    proxy: Proxy, upstream: FakeViewer
 ) -> None:
     viewer = Viewer(upstream)
     proxy.capabilities.prepare(proxy.capability, far)
@@ -122,7 +122,7 @@ async def test_the_files_of_a_viewer_that_starts_are_there_when_its_page_is_open
     assert viewer.asked["GET /favicon.ico"] == 0  # its name says nothing of its content
 
 
-async def test_the_files_of_a_near_host_are_left_to_the_page(proxy: Proxy, upstream: Upstream) -> None:
+async def test_the_files_of_a_near_host_are_left_to_the_page(proxy: Proxy, upstream: FakeViewer) -> None:
     viewer = Viewer(upstream)
     measured = asyncio.Event()
 
@@ -136,7 +136,7 @@ async def test_the_files_of_a_near_host_are_left_to_the_page(proxy: Proxy, upstr
     assert set(viewer.asked) == {"GET /api/runs"}
 
 
-async def test_who_asks_for_a_file_on_its_way_waits_for_it(proxy: Proxy, upstream: Upstream) -> None:
+async def test_who_asks_for_a_file_on_its_way_waits_for_it(proxy: Proxy, upstream: FakeViewer) -> None:
     viewer = Viewer(upstream)
     proxy.capabilities.prepare(proxy.capability, far)
     await viewer.until_asked(f"GET {SCRIPT}", 1)
@@ -148,7 +148,7 @@ async def test_who_asks_for_a_file_on_its_way_waits_for_it(proxy: Proxy, upstrea
     assert viewer.asked["GET /assets/index-DkoBtEcW.css"] == 1
 
 
-async def test_nothing_of_it_outlives_the_viewer(proxy: Proxy, upstream: Upstream) -> None:
+async def test_nothing_of_it_outlives_the_viewer(proxy: Proxy, upstream: FakeViewer) -> None:
     viewer = Viewer(upstream)
     await open_page(proxy, "/api/runs")
     viewer.let_through.clear()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runicorn_jupyter.proxy.asset_cache import Asset, AssetCache, accepted_codings, is_hashed
-from tests.unit.proxy.world import Asked, Proxy, Upstream, running_proxy
+from tests.unit.proxy.world import Asked, FakeViewer, Proxy, running_proxy
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/javascript\r\n"
 PATH = "/assets/index-CwA3IHQ5.js"
@@ -58,7 +58,7 @@ def test_never_grows_beyond_its_bound(puts: list[tuple[int, int]]) -> None:
         assert cache.size == sum(asset.size for asset in held if asset is not None)
 
 
-async def test_a_second_visit_does_not_reach_the_viewer(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_second_visit_does_not_reach_the_viewer(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(OK + b'ETag: "a"\r\nContent-Length: 5\r\n\r\nhello')
     first, second = await proxy.ask(PATH), await proxy.ask(PATH)
     assert first.body == second.body == b"hello"
@@ -70,7 +70,7 @@ async def test_a_second_visit_does_not_reach_the_viewer(proxy: Proxy, upstream: 
         assert got.headers["Content-Security-Policy"].startswith("sandbox ")
 
 
-async def test_compressed_files_stay_compressed_and_apart(proxy: Proxy, upstream: Upstream) -> None:
+async def test_compressed_files_stay_compressed_and_apart(proxy: Proxy, upstream: FakeViewer) -> None:
     async def answer(asked: Asked, _: object, writer: object) -> None:
         coding = b"Content-Encoding: gzip\r\n" if "gzip" in asked.headers.get("accept-encoding", "") else b""
         writer.write(
@@ -88,7 +88,7 @@ async def test_compressed_files_stay_compressed_and_apart(proxy: Proxy, upstream
     assert len(upstream.asked) == 2
 
 
-async def test_no_host_gets_what_another_sent(proxy: Proxy, upstream: Upstream) -> None:
+async def test_no_host_gets_what_another_sent(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(OK + b"Content-Length: 4\r\n\r\nevil")
     await proxy.ask(PATH)
     upstream.says(OK + b"Content-Length: 4\r\n\r\ngood")
@@ -105,7 +105,7 @@ async def test_no_host_gets_what_another_sent(proxy: Proxy, upstream: Upstream) 
     proxy.capabilities.revoke(other)
 
 
-async def test_a_copy_of_the_machine_gets_nothing_of_it(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_copy_of_the_machine_gets_nothing_of_it(proxy: Proxy, upstream: FakeViewer) -> None:
     """The connection came back to another place, which has the same host key."""
     upstream.says(OK + b"Content-Length: 4\r\n\r\ngood")
     await proxy.ask(PATH)
@@ -130,14 +130,14 @@ async def test_a_copy_of_the_machine_gets_nothing_of_it(proxy: Proxy, upstream: 
     ],
     ids=["no-store", "private", "cookies", "anything", "page", "404", "part", "no length"],
 )
-async def test_what_may_differ_is_not_kept(proxy: Proxy, upstream: Upstream, answer: bytes) -> None:
+async def test_what_may_differ_is_not_kept(proxy: Proxy, upstream: FakeViewer, answer: bytes) -> None:
     upstream.says(answer, close=True)
     for _ in range(2):
         await proxy.ask(PATH)
     assert len(upstream.asked) == 2
 
 
-async def test_half_a_file_is_not_kept(proxy: Proxy, upstream: Upstream) -> None:
+async def test_half_a_file_is_not_kept(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(OK + b"Content-Length: 300000\r\n\r\n" + b"x" * 200000, close=True)
     for _ in range(2):
         reader_status = await proxy.ask(PATH, "HEAD")
@@ -146,7 +146,7 @@ async def test_half_a_file_is_not_kept(proxy: Proxy, upstream: Upstream) -> None
     assert (await proxy.ask(PATH)).body == b"hello"
 
 
-async def test_a_cache_of_nothing_keeps_nothing(upstream: Upstream) -> None:
+async def test_a_cache_of_nothing_keeps_nothing(upstream: FakeViewer) -> None:
     upstream.says(OK + b"Content-Length: 5\r\n\r\nhello")
     async with running_proxy(upstream.port, asset_cache_bytes=0) as proxy:
         for _ in range(2):
@@ -154,7 +154,7 @@ async def test_a_cache_of_nothing_keeps_nothing(upstream: Upstream) -> None:
     assert len(upstream.asked) == 2
 
 
-async def test_a_dead_capability_is_given_nothing_from_the_cache(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_dead_capability_is_given_nothing_from_the_cache(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(OK + b"Content-Length: 5\r\n\r\nhello")
     await proxy.ask(PATH)
     proxy.capabilities.revoke(proxy.capability)

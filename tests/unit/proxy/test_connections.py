@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 
 from runicorn_jupyter.streams import END, End
-from tests.unit.proxy.world import JSON, OK, Asked, Proxy, TcpStream, Upstream, html_answer, running_proxy
+from tests.unit.proxy.world import JSON, OK, Asked, FakeViewer, Proxy, TcpStream, html_answer, running_proxy
 
 
-async def test_one_connection_serves_many_requests(proxy: Proxy, upstream: Upstream) -> None:
+async def test_one_connection_serves_many_requests(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(JSON)
     for _ in range(5):
         assert (await proxy.ask("/api/runs")).status == 200
     assert upstream.connections == 1
 
 
-async def test_a_connection_that_closed_meanwhile_costs_nothing(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_connection_that_closed_meanwhile_costs_nothing(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(JSON, close=True)
     for _ in range(3):
         assert (await proxy.ask("/api/runs")).status == 200
@@ -23,7 +23,7 @@ async def test_a_connection_that_closed_meanwhile_costs_nothing(proxy: Proxy, up
 
 
 async def test_a_get_is_sent_again_when_the_connection_closes_in_that_moment(
-    proxy: Proxy, upstream: Upstream
+    proxy: Proxy, upstream: FakeViewer
 ) -> None:
     async def answer(asked: Asked, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(upstream.asked) == 2:
@@ -36,7 +36,7 @@ async def test_a_get_is_sent_again_when_the_connection_closes_in_that_moment(
     assert [asked.connection for asked in upstream.asked] == [1, 1, 2]
 
 
-async def test_a_post_is_never_sent_twice(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_post_is_never_sent_twice(proxy: Proxy, upstream: FakeViewer) -> None:
     async def answer(_: Asked, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
 
@@ -47,7 +47,7 @@ async def test_a_post_is_never_sent_twice(proxy: Proxy, upstream: Upstream) -> N
         assert len(upstream.asked) == 1
 
 
-async def test_a_page_finds_connections_open(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_page_finds_connections_open(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(html_answer(b"<head>"))
     await proxy.visit()
     while upstream.connections < 6:
@@ -56,7 +56,7 @@ async def test_a_page_finds_connections_open(proxy: Proxy, upstream: Upstream) -
     assert upstream.connections == 6
 
 
-async def test_a_browser_that_leaves_stops_the_viewer(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_browser_that_leaves_stops_the_viewer(proxy: Proxy, upstream: FakeViewer) -> None:
     asked = asyncio.Event()
 
     async def answer(_: Asked, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
@@ -71,7 +71,7 @@ async def test_a_browser_that_leaves_stops_the_viewer(proxy: Proxy, upstream: Up
     assert await upstream.closed.get() == 1
 
 
-async def test_a_browser_that_leaves_in_the_middle_of_its_body(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_browser_that_leaves_in_the_middle_of_its_body(proxy: Proxy, upstream: FakeViewer) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     writer.write(
         f"POST {proxy.path}/up HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 500\r\n\r\nhalf".encode()
@@ -95,7 +95,7 @@ class CountingStream(TcpStream):
         return data
 
 
-async def test_who_does_not_read_stops_the_viewer(upstream: Upstream) -> None:
+async def test_who_does_not_read_stops_the_viewer(upstream: FakeViewer) -> None:
     """Back-pressure goes all the way: a stalled browser leaves the body where it is."""
     size = 64 * 2**20
     upstream.says(OK + b"Content-Length: %d\r\n\r\n" % size, *[b"x" * 2**20] * 64)
@@ -116,7 +116,7 @@ async def test_who_does_not_read_stops_the_viewer(upstream: Upstream) -> None:
         writer.close()
 
 
-async def test_who_does_not_read_keeps_nobody_else_waiting(proxy: Proxy, upstream: Upstream) -> None:
+async def test_who_does_not_read_keeps_nobody_else_waiting(proxy: Proxy, upstream: FakeViewer) -> None:
     async def answer(asked: Asked, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if asked.target == "/big":
             writer.write(OK + b"Content-Length: 50000000\r\n\r\n" + bytes(50_000_000))
@@ -136,7 +136,7 @@ async def test_who_does_not_read_keeps_nobody_else_waiting(proxy: Proxy, upstrea
         writer.transport.abort()
 
 
-async def test_events_come_as_they_happen(proxy: Proxy, upstream: Upstream) -> None:
+async def test_events_come_as_they_happen(proxy: Proxy, upstream: FakeViewer) -> None:
     more = asyncio.Event()
 
     async def answer(_: Asked, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

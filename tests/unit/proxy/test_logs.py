@@ -9,11 +9,11 @@ import pytest
 from tornado.log import enable_pretty_logging
 
 from runicorn_jupyter.proxy.log_masking import MASK, mask_log_records, mask_text
-from tests.unit.proxy.world import Proxy, Upstream
+from tests.unit.proxy.world import FakeViewer, Proxy
 
 
 async def test_no_line_holds_the_capability(
-    proxy: Proxy, upstream: Upstream, caplog: pytest.LogCaptureFixture
+    proxy: Proxy, upstream: FakeViewer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     secret = "canary-of-the-query"
@@ -109,7 +109,7 @@ def test_every_record_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 async def test_not_even_when_the_proxy_itself_fails(
-    proxy: Proxy, upstream: Upstream, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    proxy: Proxy, upstream: FakeViewer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enable_pretty_logging()
     monkeypatch.setattr("runicorn_jupyter.proxy.forwarder.request_headers", lambda *_: 1 / 0)

@@ -9,7 +9,7 @@ import pytest
 
 from runicorn_jupyter.http1 import MAX_HEAD_BYTES
 from runicorn_jupyter.proxy.timeouts import Limits
-from tests.unit.proxy.world import Asked, Proxy, Upstream, running_proxy
+from tests.unit.proxy.world import Asked, FakeViewer, Proxy, running_proxy
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -53,7 +53,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("answer", BAD.values(), ids=BAD)
-async def test_is_a_502(proxy: Proxy, upstream: Upstream, answer: bytes) -> None:
+async def test_is_a_502(proxy: Proxy, upstream: FakeViewer, answer: bytes) -> None:
     upstream.says(answer, close=True)
     got = await proxy.ask("/api/runs")
     assert got.status == 502
@@ -63,7 +63,7 @@ async def test_is_a_502(proxy: Proxy, upstream: Upstream, answer: bytes) -> None
 
 
 @pytest.mark.parametrize("answer", [b"", OK, OK + b"Content-Length: 5\r\n"], ids=["nothing", "half", "more"])
-async def test_closing_before_the_body_is_a_502(proxy: Proxy, upstream: Upstream, answer: bytes) -> None:
+async def test_closing_before_the_body_is_a_502(proxy: Proxy, upstream: FakeViewer, answer: bytes) -> None:
     upstream.says(answer, close=True)
     assert (await proxy.ask("/api/runs")).status == 502
 
@@ -84,7 +84,9 @@ TRUNCATED = {
 
 
 @pytest.mark.parametrize("answer", TRUNCATED.values(), ids=TRUNCATED)
-async def test_a_broken_body_never_passes_for_whole(proxy: Proxy, upstream: Upstream, answer: bytes) -> None:
+async def test_a_broken_body_never_passes_for_whole(
+    proxy: Proxy, upstream: FakeViewer, answer: bytes
+) -> None:
     upstream.says(answer, close=True)
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     writer.write(f"GET {proxy.path}/big HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: null\r\n\r\n".encode())
@@ -116,7 +118,7 @@ GOOD = {
 
 
 @pytest.mark.parametrize(("answer", "body"), GOOD.values(), ids=GOOD)
-async def test_passes(proxy: Proxy, upstream: Upstream, answer: bytes, body: bytes) -> None:
+async def test_passes(proxy: Proxy, upstream: FakeViewer, answer: bytes, body: bytes) -> None:
     upstream.says(answer, close=True)
     got = await proxy.ask("/api/runs")
     assert (got.status // 100, got.body) == (2, body)
@@ -125,12 +127,14 @@ async def test_passes(proxy: Proxy, upstream: Upstream, answer: bytes, body: byt
 
 
 @pytest.mark.parametrize("answer", [answer for answer, _ in GOOD.values()], ids=GOOD)
-async def test_passes_byte_by_byte(proxy: Proxy, upstream: Upstream, answer: bytes) -> None:
+async def test_passes_byte_by_byte(proxy: Proxy, upstream: FakeViewer, answer: bytes) -> None:
     upstream.says(*(answer[i : i + 1] for i in range(len(answer))), close=True)
     assert (await proxy.ask("/api/runs")).status // 100 == 2
 
 
-async def test_what_comes_after_an_answer_is_no_answer_to_the_next(proxy: Proxy, upstream: Upstream) -> None:
+async def test_what_comes_after_an_answer_is_no_answer_to_the_next(
+    proxy: Proxy, upstream: FakeViewer
+) -> None:
     """A viewer that sends two answers to one request must not poison the next one's."""
     upstream.says(OK + b"Content-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
     for _ in range(3):
@@ -138,7 +142,7 @@ async def test_what_comes_after_an_answer_is_no_answer_to_the_next(proxy: Proxy,
     assert upstream.connections == 3  # each such connection was given up
 
 
-async def test_what_comes_unasked_ends_an_idle_connection(proxy: Proxy, upstream: Upstream) -> None:
+async def test_what_comes_unasked_ends_an_idle_connection(proxy: Proxy, upstream: FakeViewer) -> None:
     async def answer(asked: Asked, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(OK + b"Content-Length: 2\r\n\r\nok")
         await writer.drain()
@@ -156,7 +160,7 @@ async def test_what_comes_unasked_ends_an_idle_connection(proxy: Proxy, upstream
     assert (await proxy.ask("/api/runs")).body == b"ok"
 
 
-async def test_silence_is_a_504(upstream: Upstream) -> None:
+async def test_silence_is_a_504(upstream: FakeViewer) -> None:
     async def answer(_: Asked, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
         assert await reader.read() == b""  # nothing, until the other side gives up
 
@@ -168,13 +172,13 @@ async def test_silence_is_a_504(upstream: Upstream) -> None:
     assert await upstream.closed.get() == 1  # and the viewer is not asked any longer
 
 
-async def test_half_a_head_is_a_504(upstream: Upstream) -> None:
+async def test_half_a_head_is_a_504(upstream: FakeViewer) -> None:
     upstream.says(OK + b"Content-Le")
     async with running_proxy(upstream.port, limits=Limits(first_byte_seconds=0.05)) as proxy:
         assert (await proxy.ask("/api/runs")).status == 504
 
 
-async def test_a_stalled_body_is_broken_off(upstream: Upstream) -> None:
+async def test_a_stalled_body_is_broken_off(upstream: FakeViewer) -> None:
     upstream.says(OK + b"Content-Length: 500000\r\n\r\n" + b"x" * 300000)
     async with running_proxy(upstream.port, limits=Limits(stall_seconds=0.05)) as proxy:
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
@@ -185,13 +189,13 @@ async def test_a_stalled_body_is_broken_off(upstream: Upstream) -> None:
     assert await upstream.closed.get() == 1
 
 
-async def test_a_stalled_page_is_a_504(upstream: Upstream) -> None:
+async def test_a_stalled_page_is_a_504(upstream: FakeViewer) -> None:
     upstream.says(OK + b"Content-Type: text/html\r\nContent-Length: 500\r\n\r\n<html>")
     async with running_proxy(upstream.port, limits=Limits(stall_seconds=0.05)) as proxy:
         assert (await proxy.visit()).status == 504
 
 
-async def test_nothing_listens(proxy: Proxy, upstream: Upstream) -> None:
+async def test_nothing_listens(proxy: Proxy, upstream: FakeViewer) -> None:
     async with running_proxy(1) as other:
         assert (await other.ask("/api/runs")).status == 502
         page = await other.visit()

@@ -6,10 +6,10 @@ import asyncio
 import gzip
 
 from runicorn_jupyter.proxy.html import MAX_HTML_BYTES
-from tests.unit.proxy.world import Asked, Proxy, Upstream, html_answer
+from tests.unit.proxy.world import Asked, FakeViewer, Proxy, html_answer
 
 
-async def test_a_page_gets_the_shim_and_is_never_stored(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_page_gets_the_shim_and_is_never_stored(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(
         html_answer(
             b'<head><script src="/a.js"></script>',
@@ -28,19 +28,19 @@ async def test_a_page_gets_the_shim_and_is_never_stored(proxy: Proxy, upstream: 
     assert got.headers["Content-Security-Policy"] == proxy.policy
 
 
-async def test_an_encoded_page_is_a_502(proxy: Proxy, upstream: Upstream) -> None:
+async def test_an_encoded_page_is_a_502(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(html_answer(gzip.compress(b"<head>"), b"Content-Encoding: gzip"))
     assert (await proxy.visit()).status == 502
 
 
-async def test_a_page_is_not_read_without_end(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_page_is_not_read_without_end(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(html_answer(b"x" * (MAX_HTML_BYTES + 1)))
     assert (await proxy.visit()).status == 502
     upstream.says(html_answer(b"x" * MAX_HTML_BYTES))
     assert (await proxy.visit()).status == 200
 
 
-async def test_html_that_is_data_is_left_alone(proxy: Proxy, upstream: Upstream) -> None:
+async def test_html_that_is_data_is_left_alone(proxy: Proxy, upstream: FakeViewer) -> None:
     """A report that a script fetches, or a person downloads, is no page of the viewer's."""
     report = b'<head><a href="/x">' + b"x" * MAX_HTML_BYTES
     upstream.says(html_answer(report))
@@ -51,7 +51,7 @@ async def test_html_that_is_data_is_left_alone(proxy: Proxy, upstream: Upstream)
     assert got.headers["Content-Disposition"] == "attachment; filename=report.html"
 
 
-async def test_a_navigation_is_known_where_browsers_do_not_say_so(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_navigation_is_known_where_browsers_do_not_say_so(proxy: Proxy, upstream: FakeViewer) -> None:
     """Over plain HTTP to another machine there is no Sec-Fetch-Dest; an opaque page's fetch has an Origin."""
     upstream.says(html_answer(b"<head>"))
     page = await proxy.ask("/", headers={"Sec-Fetch-Dest": "", "Accept": "text/html"})
@@ -60,7 +60,7 @@ async def test_a_navigation_is_known_where_browsers_do_not_say_so(proxy: Proxy, 
     assert data.body == b"<head>"
 
 
-async def test_the_routes_of_a_page_are_the_page(proxy: Proxy, upstream: Upstream) -> None:
+async def test_the_routes_of_a_page_are_the_page(proxy: Proxy, upstream: FakeViewer) -> None:
     """Runicorn before 0.7 knows ``/`` only; a link to ``/runs/ID`` that opens in a new tab needs more."""
 
     async def answer(asked: Asked, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

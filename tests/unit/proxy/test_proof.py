@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from runicorn_jupyter.payload.guard import PROOF_HEADER, TICKET_HEADER, Ticket
 from tests.unit.proxy.test_websocket import AGREED, ASKS
-from tests.unit.proxy.world import Asked, Proxy, Upstream, running_proxy
+from tests.unit.proxy.world import Asked, FakeViewer, Proxy, running_proxy
 
 VIEWERS_SECRET = "the-secret-of-the-viewer"
 ASSET = "/assets/index-0123abcd.js"
@@ -22,7 +22,7 @@ BODY = b"<p>hello"
 class Answering:
     """What listens on the port, and what secret it knows."""
 
-    upstream: Upstream
+    upstream: FakeViewer
     secret: str = VIEWERS_SECRET
     agreed: bool = False
 
@@ -37,7 +37,7 @@ class Answering:
 
 
 @pytest_asyncio.fixture
-async def proven(upstream: Upstream) -> AsyncIterator[tuple[Proxy, Answering]]:
+async def proven(upstream: FakeViewer) -> AsyncIterator[tuple[Proxy, Answering]]:
     """The proxy, and a viewer that knows the secret until it is told another."""
 
     def ticket(method: str, target: str) -> Ticket:

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from runicorn_jupyter.streams import END
-from tests.unit.proxy.world import OK, TcpStream, Upstream, running_proxy
+from tests.unit.proxy.world import OK, FakeViewer, TcpStream, running_proxy
 
 SIZE = 4 * 2**20
 
@@ -38,7 +38,7 @@ def _from_nothing() -> None:
     PumpStream.pumped = 0
 
 
-async def test_a_large_answer_goes_past_the_loop_and_a_small_one_does_not(upstream: Upstream) -> None:
+async def test_a_large_answer_goes_past_the_loop_and_a_small_one_does_not(upstream: FakeViewer) -> None:
     body = bytes(range(256)) * (SIZE // 256)
     upstream.says(OK + b"Content-Length: %d\r\n\r\n" % SIZE, body)
     async with running_proxy(upstream.port, open_stream=PumpStream.open) as proxy:
@@ -54,14 +54,14 @@ async def test_a_large_answer_goes_past_the_loop_and_a_small_one_does_not(upstre
         assert upstream.connections == before
 
 
-async def test_an_answer_that_ends_early_is_broken_off(upstream: Upstream) -> None:
+async def test_an_answer_that_ends_early_is_broken_off(upstream: FakeViewer) -> None:
     upstream.says(OK + b"Content-Length: %d\r\n\r\n" % SIZE, bytes(SIZE // 2), close=True)
     async with running_proxy(upstream.port, open_stream=PumpStream.open) as proxy:
         with pytest.raises(asyncio.IncompleteReadError):
             await proxy.ask("/large")
 
 
-async def test_a_browser_that_leaves_ends_the_work_on_the_other_side(upstream: Upstream) -> None:
+async def test_a_browser_that_leaves_ends_the_work_on_the_other_side(upstream: FakeViewer) -> None:
     async def endless(_: object, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(OK + b"Content-Length: %d\r\n\r\n" % 2**40)
         while not writer.is_closing():

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from runicorn_jupyter.errors import ConnectionTimeout
 from runicorn_jupyter.proxy.csp import content_security_policy
 from runicorn_jupyter.proxy.timeouts import Limits
-from tests.unit.proxy.world import Proxy, TcpStream, Upstream, running_proxy
+from tests.unit.proxy.world import FakeViewer, Proxy, TcpStream, running_proxy
 
 JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 WAIT = "/__runicorn_jupyter__/wait"
@@ -52,7 +52,7 @@ async def test_the_page_is_whole_and_its_title_is_text(proxy: Proxy) -> None:
     assert "<title>gpu &lt;1&gt;</title>" in page
 
 
-async def test_waiting_ends_when_the_connection_is_back(proxy: Proxy, upstream: Upstream) -> None:
+async def test_waiting_ends_when_the_connection_is_back(proxy: Proxy, upstream: FakeViewer) -> None:
     proxy.connected.clear()
     waiting = asyncio.create_task(proxy.ask(WAIT))
     await asyncio.sleep(0)
@@ -63,7 +63,7 @@ async def test_waiting_ends_when_the_connection_is_back(proxy: Proxy, upstream: 
     assert upstream.asked == []
 
 
-async def test_waiting_says_when_it_was_in_vain(upstream: Upstream) -> None:
+async def test_waiting_says_when_it_was_in_vain(upstream: FakeViewer) -> None:
     async with running_proxy(upstream.port, limits=SHORT) as proxy:
         proxy.connected.clear()
         assert json.loads((await proxy.ask(WAIT)).body) == {"state": "reconnecting"}
@@ -73,7 +73,7 @@ async def test_waiting_says_when_it_was_in_vain(upstream: Upstream) -> None:
         assert (await proxy.ask(WAIT)).status == 404
 
 
-async def test_a_request_of_a_page_is_held(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_request_of_a_page_is_held(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(JSON)
     proxy.connected.clear()
     held = [asyncio.create_task(proxy.ask("/api/runs", method)) for method in ("GET", "POST")]
@@ -82,7 +82,7 @@ async def test_a_request_of_a_page_is_held(proxy: Proxy, upstream: Upstream) -> 
     assert [(await task).status for task in held] == [200, 200]
 
 
-async def test_nobody_waits_for_a_viewer_that_was_stopped(proxy: Proxy, upstream: Upstream) -> None:
+async def test_nobody_waits_for_a_viewer_that_was_stopped(proxy: Proxy, upstream: FakeViewer) -> None:
     proxy.connected.clear()
     waiting = [asyncio.create_task(proxy.ask(tail)) for tail in (WAIT, "/api/runs")]
     while len(proxy.waits) < 2:
@@ -93,7 +93,7 @@ async def test_nobody_waits_for_a_viewer_that_was_stopped(proxy: Proxy, upstream
     assert held.status == 404
 
 
-async def test_a_request_is_not_held_for_ever(upstream: Upstream) -> None:
+async def test_a_request_is_not_held_for_ever(upstream: FakeViewer) -> None:
     async with running_proxy(upstream.port, limits=SHORT) as proxy:
         proxy.connected.clear()
         for method, body in (("GET", b""), ("POST", b""), ("POST", b"{}")):
@@ -112,7 +112,7 @@ async def test_a_browser_that_leaves_is_not_waited_for(proxy: Proxy) -> None:
     assert (await proxy.ask("/x", "OPTIONS")).status == 204  # the server is well, and nothing is left of it
 
 
-async def test_all_waits_of_a_request_together_have_one_limit(upstream: Upstream) -> None:
+async def test_all_waits_of_a_request_together_have_one_limit(upstream: FakeViewer) -> None:
     limits = Limits(first_byte_seconds=0.05, held_seconds=30)
     async with running_proxy(upstream.port, limits=limits) as proxy:
         proxy.connected.clear()

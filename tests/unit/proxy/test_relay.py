@@ -7,10 +7,10 @@ import gzip
 
 import pytest
 
-from tests.unit.proxy.world import JSON, OK, SECRET, Asked, Proxy, Upstream, running_proxy
+from tests.unit.proxy.world import JSON, OK, SECRET, Asked, FakeViewer, Proxy, running_proxy
 
 
-async def test_a_request_says_what_it_must_and_no_more(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_request_says_what_it_must_and_no_more(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(JSON)
     secrets = {
         "Cookie": "_xsrf=1",
@@ -35,7 +35,7 @@ async def test_a_request_says_what_it_must_and_no_more(proxy: Proxy, upstream: U
     }
 
 
-async def test_an_answer_says_nothing_that_changes_the_browser(proxy: Proxy, upstream: Upstream) -> None:
+async def test_an_answer_says_nothing_that_changes_the_browser(proxy: Proxy, upstream: FakeViewer) -> None:
     hostile = b"".join(
         b"%s: x\r\n" % name
         for name in (
@@ -63,7 +63,7 @@ async def test_an_answer_says_nothing_that_changes_the_browser(proxy: Proxy, ups
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-async def test_bodies_go_up(proxy: Proxy, upstream: Upstream, method: str) -> None:
+async def test_bodies_go_up(proxy: Proxy, upstream: FakeViewer, method: str) -> None:
     upstream.says(JSON)
     body = bytes(range(256)) * 1000
     got = await proxy.ask("/api/import", method, {"Content-Type": "application/zip"}, body)
@@ -74,7 +74,7 @@ async def test_bodies_go_up(proxy: Proxy, upstream: Upstream, method: str) -> No
     assert asked.headers["content-type"] == "application/zip"
 
 
-async def test_chunked_bodies_go_up_in_chunks(proxy: Proxy, upstream: Upstream) -> None:
+async def test_chunked_bodies_go_up_in_chunks(proxy: Proxy, upstream: FakeViewer) -> None:
     async def answer(_: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while size := int(await reader.readline(), 16):
             got.extend(await reader.readexactly(size))
@@ -90,7 +90,7 @@ async def test_chunked_bodies_go_up_in_chunks(proxy: Proxy, upstream: Upstream) 
     assert got == b"hello world"
 
 
-async def test_a_viewer_may_refuse_a_body_before_its_end(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_viewer_may_refuse_a_body_before_its_end(proxy: Proxy, upstream: FakeViewer) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
@@ -113,7 +113,7 @@ async def test_a_viewer_may_refuse_a_body_before_its_end(proxy: Proxy, upstream:
     assert (got.status, got.body) == (413, b"big")
 
 
-async def test_head_has_no_body(proxy: Proxy, upstream: Upstream) -> None:
+async def test_head_has_no_body(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(OK + b'Content-Type: text/plain\r\nETag: "a"\r\nContent-Length: 500\r\n\r\n')
     for _ in range(2):
         got = await proxy.ask("/api/runs", "HEAD")
@@ -122,7 +122,7 @@ async def test_head_has_no_body(proxy: Proxy, upstream: Upstream) -> None:
     assert upstream.connections == 1
 
 
-async def test_validators_pass(proxy: Proxy, upstream: Upstream) -> None:
+async def test_validators_pass(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\nContent-Length: 500\r\n\r\n')
     for _ in range(2):
         got = await proxy.ask("/api/runs", headers={"If-None-Match": '"a"'})
@@ -132,7 +132,7 @@ async def test_validators_pass(proxy: Proxy, upstream: Upstream) -> None:
     assert upstream.connections == 1
 
 
-async def test_ranges_pass(proxy: Proxy, upstream: Upstream) -> None:
+async def test_ranges_pass(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(
         b"HTTP/1.1 206 Partial Content\r\nContent-Type: text/html\r\nContent-Range: bytes 1-2/9\r\n"
         b"Accept-Ranges: bytes\r\nContent-Length: 2\r\n\r\n<h"
@@ -142,7 +142,7 @@ async def test_ranges_pass(proxy: Proxy, upstream: Upstream) -> None:
     assert got.headers["Content-Range"] == "bytes 1-2/9"
 
 
-async def test_nothing_is_compressed_or_opened_on_the_way(proxy: Proxy, upstream: Upstream) -> None:
+async def test_nothing_is_compressed_or_opened_on_the_way(proxy: Proxy, upstream: FakeViewer) -> None:
     text = b'{"a": 1}' * 1000
     upstream.says(OK + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
     got = await proxy.ask("/api/runs", headers={"Accept-Encoding": "gzip"})
@@ -158,13 +158,13 @@ async def test_nothing_is_compressed_or_opened_on_the_way(proxy: Proxy, upstream
     assert got.headers["Content-Encoding"] == "gzip"
 
 
-async def test_a_redirect_stays_below_the_prefix(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_redirect_stays_below_the_prefix(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(b"HTTP/1.1 307 X\r\nLocation: http://127.0.0.1/api/runs/?a=b\r\nContent-Length: 0\r\n\r\n")
     got = await proxy.ask("/api/runs")
     assert (got.status, got.headers["Location"]) == (307, f"{proxy.path}/api/runs/?a=b")
 
 
-async def test_a_redirect_elsewhere_is_a_502(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_redirect_elsewhere_is_a_502(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(b"HTTP/1.1 302 X\r\nLocation: https://evil.example/\r\nContent-Length: 0\r\n\r\n")
     got = await proxy.ask("/api/runs")
     assert got.status == 502

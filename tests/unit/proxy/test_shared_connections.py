@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from runicorn_jupyter.proxy.paths import RESERVED
-from tests.unit.proxy.world import Proxy, Upstream
+from tests.unit.proxy.world import FakeViewer, Proxy
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -58,7 +58,7 @@ def path_of(proxy: Proxy, pattern: str) -> str:
 @pytest.mark.parametrize(("pattern", "status"), REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 async def test_a_refusal_keeps_the_connection(
-    proxy: Proxy, upstream: Upstream, method: str, pattern: str, status: int
+    proxy: Proxy, upstream: FakeViewer, method: str, pattern: str, status: int
 ) -> None:
     upstream.says(OK)
     async with connection(proxy) as (reader, writer):
@@ -70,7 +70,7 @@ async def test_a_refusal_keeps_the_connection(
 
 @pytest.mark.parametrize(("pattern", "status"), list(REFUSED.values())[:-1], ids=list(REFUSED)[:-1])
 async def test_a_refused_body_ends_the_connection_and_says_so(
-    proxy: Proxy, upstream: Upstream, pattern: str, status: int
+    proxy: Proxy, upstream: FakeViewer, pattern: str, status: int
 ) -> None:
     async with connection(proxy) as (reader, writer):
         got, head = await ask(reader, writer, "POST", path_of(proxy, pattern), b"x" * 100)

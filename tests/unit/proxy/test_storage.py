@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runicorn_jupyter.proxy.capabilities import CHANGES_AT_ONCE, CHANGES_PER_SECOND
 from runicorn_jupyter.proxy.local_storage import (
     MAX_ENTRIES,
     MAX_STORAGE_BYTES,
@@ -20,9 +19,10 @@ from runicorn_jupyter.proxy.local_storage import (
     StorageRefused,
     ViewerStorage,
 )
+from runicorn_jupyter.proxy.upstream import CHANGES_AT_ONCE, CHANGES_PER_SECOND
 from runicorn_jupyter.token_bucket import TokenBucket
 from tests.security.linear import count_steps
-from tests.unit.proxy.world import Proxy, Upstream
+from tests.unit.proxy.world import FakeViewer, Proxy
 
 PATH = "/__runicorn_jupyter__/storage"
 
@@ -109,7 +109,7 @@ def test_what_cannot_be_read_counts_as_empty(content: bytes) -> None:
     assert ViewerStorage(content).items == {}
 
 
-async def test_pages_read_and_write_it(proxy: Proxy, upstream: Upstream) -> None:
+async def test_pages_read_and_write_it(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<head>")
     sent = await proxy.ask(PATH, "POST", body=b'{"set": {"theme": "</script>"}}')
     assert (sent.status, sent.body) == (204, b"")
@@ -150,7 +150,7 @@ async def test_a_large_change_counts_as_many(proxy: Proxy) -> None:
     assert (await proxy.ask(PATH, "POST", body=b"{}")).status == 429
 
 
-async def test_it_is_not_shown_elsewhere(proxy: Proxy, upstream: Upstream) -> None:
+async def test_it_is_not_shown_elsewhere(proxy: Proxy, upstream: FakeViewer) -> None:
     """After a reconnect that led to a copy of the machine, with the same host key."""
     upstream.says(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<head>")
     await proxy.ask(PATH, "POST", body=b'{"set": {"theme": "honest"}}')
@@ -171,7 +171,7 @@ async def test_a_change_without_an_end_takes_no_memory(proxy: Proxy) -> None:
     ("tail", "method"),
     [(PATH, "GET"), (PATH, "DELETE"), ("/__runicorn_jupyter__/x", "GET"), ("/__runicorn_jupyter__/", "GET")],
 )
-async def test_there_is_nothing_else(proxy: Proxy, upstream: Upstream, tail: str, method: str) -> None:
+async def test_there_is_nothing_else(proxy: Proxy, upstream: FakeViewer, tail: str, method: str) -> None:
     assert (await proxy.ask(tail, method)).status == 404
     assert upstream.asked == []
 

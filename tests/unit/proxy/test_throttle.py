@@ -10,7 +10,7 @@ import pytest
 from runicorn_jupyter.proxy.throttle import AT_ONCE, HELD_SECONDS, MAX_HELD, PER_SECOND, Throttle
 from runicorn_jupyter.remote.fake import FakeClock
 from runicorn_jupyter.token_bucket import TokenBucket
-from tests.unit.proxy.world import JSON, Answered, Proxy, Upstream
+from tests.unit.proxy.world import JSON, Answered, FakeViewer, Proxy
 
 ASKS = {
     "Connection": "Upgrade",
@@ -63,7 +63,7 @@ async def test_so_many_at_once_and_so_many_later() -> None:
 
 @pytest.mark.parametrize(("status", "ask"), QUESTIONS.values(), ids=QUESTIONS)
 async def test_a_flood_is_held_back_and_then_closed(
-    proxy: Proxy, upstream: Upstream, status: int, ask: Callable[[Proxy], Awaitable[Answered]]
+    proxy: Proxy, upstream: FakeViewer, status: int, ask: Callable[[Proxy], Awaitable[Answered]]
 ) -> None:
     gate = asyncio.Event()
     throttle = Throttle(clock=lambda: 0.0, sleep=lambda _: gate.wait())

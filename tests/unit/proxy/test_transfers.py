@@ -8,7 +8,6 @@ import contextlib
 import pytest
 from tornado.iostream import StreamClosedError
 
-from runicorn_jupyter.proxy.capabilities import MAX_WEBSOCKETS, Viewer
 from runicorn_jupyter.proxy.pool import MAX_OPEN
 from runicorn_jupyter.proxy.transfers import (
     MAX_TRANSFERS,
@@ -18,13 +17,14 @@ from runicorn_jupyter.proxy.transfers import (
     TooManyTransfers,
     Transfers,
 )
-from tests.unit.proxy.world import JSON, OK, Asked, Proxy, Upstream, html_answer
+from runicorn_jupyter.proxy.upstream import MAX_WEBSOCKETS, Upstream
+from tests.unit.proxy.world import JSON, OK, Asked, FakeViewer, Proxy, html_answer
 
 LONG = 8 * 2**20
 
 
 @pytest.fixture
-def viewer(proxy: Proxy, upstream: Upstream) -> Viewer:
+def viewer(proxy: Proxy, upstream: FakeViewer) -> Upstream:
     """The viewer, which has a long file, a long page and short answers."""
 
     async def answer(asked: Asked, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -61,14 +61,14 @@ class Reader:
         self._writer.transport.abort()
 
 
-async def counted(viewer: Viewer, count: int) -> None:
+async def counted(viewer: Upstream, count: int) -> None:
     """Wait until so many transfers are under way."""
     while viewer.transfers.count != count:
         await asyncio.sleep(0)
 
 
 async def test_one_download_too_many_is_refused_and_what_is_short_is_answered(
-    proxy: Proxy, viewer: Viewer
+    proxy: Proxy, viewer: Upstream
 ) -> None:
     with contextlib.ExitStack() as stack:
         readers = [await Reader.ask(proxy, "/long") for _ in range(MAX_TRANSFERS)]
@@ -85,7 +85,9 @@ async def test_one_download_too_many_is_refused_and_what_is_short_is_answered(
     await counted(viewer, 0)
 
 
-async def test_an_upload_that_does_not_go_on_is_one(proxy: Proxy, viewer: Viewer, upstream: Upstream) -> None:
+async def test_an_upload_that_does_not_go_on_is_one(
+    proxy: Proxy, viewer: Upstream, upstream: FakeViewer
+) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     head = f"POST {proxy.path}/up HTTP/1.1\r\nHost: 127.0.0.1:{proxy.port}\r\nContent-Length: 500\r\n\r\nhalf"
     writer.write(head.encode())
@@ -96,7 +98,7 @@ async def test_an_upload_that_does_not_go_on_is_one(proxy: Proxy, viewer: Viewer
     await counted(viewer, 0)
 
 
-async def test_long_pages_count_for_more(proxy: Proxy, viewer: Viewer) -> None:
+async def test_long_pages_count_for_more(proxy: Proxy, viewer: Upstream) -> None:
     navigation = "Sec-Fetch-Dest: document\r\nAccept: text/html\r\n"
     viewer.transfers.begin(MAX_TRANSFERS - PAGE_COST + 1)
     assert (await proxy.visit("/page")).status == 429

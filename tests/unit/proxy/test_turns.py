@@ -8,7 +8,7 @@ import time
 import pytest
 
 from runicorn_jupyter.proxy.loop_fairness import OTHERS_SECONDS, Turns
-from tests.unit.proxy.world import OK, Proxy, Upstream
+from tests.unit.proxy.world import OK, FakeViewer, Proxy
 
 
 async def test_one_goes_on_in_each_turn_and_each_in_its_turn() -> None:
@@ -71,7 +71,7 @@ async def test_who_has_work_goes_first_but_not_for_ever(longest: float, goes_on:
     assert len(went) == 5
 
 
-async def test_a_download_lets_others_run(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_download_lets_others_run(proxy: Proxy, upstream: FakeViewer) -> None:
     """Both sides are as fast as they can be, and so no wait of the relay's ever waits."""
     size = 32 * 2**20
     upstream.says(OK + b"Content-Length: %d\r\n\r\n" % size, *[bytes(2**20)] * 32)

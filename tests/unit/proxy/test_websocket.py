@@ -15,8 +15,8 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from runicorn_jupyter.proxy.capabilities import MAX_WEBSOCKETS
-from tests.unit.proxy.world import SECRET, Asked, Proxy, Upstream, running_proxy
+from runicorn_jupyter.proxy.upstream import MAX_WEBSOCKETS
+from tests.unit.proxy.world import SECRET, Asked, FakeViewer, Proxy, running_proxy
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455, 1.3
@@ -131,7 +131,7 @@ async def test_so_many_and_no_more_are_open_at_once(echoing: Proxy) -> None:
 @pytest.mark.parametrize(
     "origin", ["http://evil.example", "https://127.0.0.1", "http://localhost:1", "file://"]
 )
-async def test_another_sites_page_opens_none(proxy: Proxy, upstream: Upstream, origin: str) -> None:
+async def test_another_sites_page_opens_none(proxy: Proxy, upstream: FakeViewer, origin: str) -> None:
     with pytest.raises(InvalidStatus) as refused:
         await dial(proxy, origin=origin)
     assert refused.value.response.status_code == 403
@@ -144,7 +144,7 @@ async def test_pages_of_this_host_and_programs_may(echoing: Proxy) -> None:
             await socket.recv()
 
 
-async def test_an_unknown_capability_opens_none(proxy: Proxy, upstream: Upstream) -> None:
+async def test_an_unknown_capability_opens_none(proxy: Proxy, upstream: FakeViewer) -> None:
     proxy.capabilities.revoke(proxy.capability)
     with pytest.raises(InvalidStatus) as refused:
         await dial(proxy)
@@ -152,7 +152,7 @@ async def test_an_unknown_capability_opens_none(proxy: Proxy, upstream: Upstream
     assert upstream.connections == 0
 
 
-async def test_the_viewers_ssh_client_opens_none(proxy: Proxy, upstream: Upstream) -> None:
+async def test_the_viewers_ssh_client_opens_none(proxy: Proxy, upstream: FakeViewer) -> None:
     assert (await proxy.ask("/api/remote/ws", headers=ASKS)).status == 403
     assert upstream.connections == 0
 
@@ -167,7 +167,7 @@ async def test_the_viewers_ssh_client_opens_none(proxy: Proxy, upstream: Upstrea
     ],
 )
 async def test_what_is_no_websocket_opens_none(
-    proxy: Proxy, upstream: Upstream, change: dict[str, str]
+    proxy: Proxy, upstream: FakeViewer, change: dict[str, str]
 ) -> None:
     assert (await proxy.ask("/ws", headers={**ASKS, **change})).status == 400
     assert upstream.connections == 0
@@ -181,7 +181,7 @@ async def test_a_socket_ends_with_its_viewer(echoing: Proxy) -> None:
             await socket.recv()
 
 
-async def test_a_browser_that_leaves_closes_the_viewers_side(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_browser_that_leaves_closes_the_viewers_side(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(AGREED + b"\r\n")
     socket = await raw(proxy)
     await socket[0].readuntil(b"\r\n\r\n")
@@ -197,7 +197,7 @@ async def raw(proxy: Proxy, extra: str = "") -> tuple[asyncio.StreamReader, asyn
     return reader, writer
 
 
-async def test_bytes_that_come_with_the_agreement_are_not_lost(proxy: Proxy, upstream: Upstream) -> None:
+async def test_bytes_that_come_with_the_agreement_are_not_lost(proxy: Proxy, upstream: FakeViewer) -> None:
     frames = os.urandom(1000)
     upstream.says(AGREED + b"\r\n" + frames)
     reader, writer = await raw(proxy)
@@ -221,7 +221,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("answer", REFUSED.values(), ids=REFUSED)
 async def test_what_the_viewer_agrees_to_must_be_what_was_asked(
-    proxy: Proxy, upstream: Upstream, answer: bytes
+    proxy: Proxy, upstream: FakeViewer, answer: bytes
 ) -> None:
     upstream.says(answer)
     got = await proxy.ask("/ws", headers=ASKS)
@@ -229,7 +229,7 @@ async def test_what_the_viewer_agrees_to_must_be_what_was_asked(
     assert await upstream.closed.get() == 1
 
 
-async def test_a_refusal_is_passed_on_without_its_body(proxy: Proxy, upstream: Upstream) -> None:
+async def test_a_refusal_is_passed_on_without_its_body(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(b"HTTP/1.1 403 No\r\nSet-Cookie: a=b\r\nContent-Length: 4\r\n\r\nevil")
     got = await proxy.ask("/ws", headers=ASKS)
     assert got.status == 403
@@ -237,7 +237,7 @@ async def test_a_refusal_is_passed_on_without_its_body(proxy: Proxy, upstream: U
     assert "Set-Cookie" not in got.headers
 
 
-async def test_who_does_not_read_stops_the_viewer(proxy: Proxy, upstream: Upstream) -> None:
+async def test_who_does_not_read_stops_the_viewer(proxy: Proxy, upstream: FakeViewer) -> None:
     sent = 0
 
     async def answer(_: Asked, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

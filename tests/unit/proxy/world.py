@@ -88,7 +88,7 @@ Answer = Callable[[Asked, asyncio.StreamReader, asyncio.StreamWriter], Awaitable
 
 
 @dataclass
-class Upstream:
+class FakeViewer:
     """A server on loopback in the viewer's place; ``answer`` writes whatever it likes."""
 
     port: int = 0
@@ -145,9 +145,9 @@ class Upstream:
 
 
 @asynccontextmanager
-async def running_upstream() -> AsyncIterator[Upstream]:
-    """Run an `Upstream`."""
-    upstream = Upstream()
+async def running_upstream() -> AsyncIterator[FakeViewer]:
+    """Run an `FakeViewer`."""
+    upstream = FakeViewer()
     server = await asyncio.start_server(upstream.accept, "127.0.0.1", 0, limit=2**20)
     upstream.port = server.sockets[0].getsockname()[1]
     try:
