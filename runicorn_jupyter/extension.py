@@ -25,7 +25,7 @@ from runicorn_jupyter.proxy.csp import HOST
 from runicorn_jupyter.service import RemoteService, ServiceSettings
 from runicorn_jupyter.service.local_browser import Screen
 from runicorn_jupyter.ssh.config.allowlist import AllowedHosts
-from runicorn_jupyter.ssh.connection import Settings
+from runicorn_jupyter.ssh.connection import SshSettings
 from runicorn_jupyter.strict import Amount, Count, SettingError, StrictApp, sentence
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ class RunicornJupyter(StrictApp):
         self._end_masking = mask_log_records(self.capabilities.is_known)
         self.service = RemoteService(
             ServiceSettings(
-                connection=Settings(
+                connection=SshSettings(
                     keepalive_seconds=self.keepalive_seconds,
                     reconnect_for_seconds=self.reconnect_for_seconds,
                     host_key_policy=self.host_key_policy,

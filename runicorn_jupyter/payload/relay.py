@@ -44,7 +44,7 @@ class Stream:
         self.ending = False
 
 
-class Relay:
+class RelayServer:
     """Moves bytes between the streams and our own standard input and output, on one thread."""
 
     def __init__(self) -> None:
@@ -227,6 +227,6 @@ class Relay:
 
 def main(mark: str) -> None:
     """Say that we are there, and serve."""
-    relay = Relay()
+    relay = RelayServer()
     os.write(1, ("%s ready\n" % mark).encode())
     relay.serve()

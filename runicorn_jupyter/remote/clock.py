@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from runicorn_jupyter.ssh.suspend import sleepless_time
+from runicorn_jupyter.ssh.suspend import boottime
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -38,8 +38,8 @@ class SystemClock:
         return time.monotonic()
 
     def sleepless(self) -> float:
-        """Return `sleepless_time`."""
-        return sleepless_time()
+        """Return `boottime`."""
+        return boottime()
 
     async def sleep(self, seconds: float) -> None:
         """Wait so many seconds."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.service.challenges import Challenge
     from runicorn_jupyter.service.settings import ServiceSettings
     from runicorn_jupyter.ssh.auth.ask import Ask
-    from runicorn_jupyter.ssh.connection import Settings
+    from runicorn_jupyter.ssh.connection import SshSettings
 
 DEFAULT_SSH_PORT = 22
 RESOLVE_SECONDS = 20.0
@@ -50,7 +50,7 @@ class Connect(Protocol):
         credentials: Credentials,
         *,
         timeout: Deadline,  # noqa: ASYNC109 - as Connection.open has it
-        settings: Settings,
+        settings: SshSettings,
         ask: Ask,
         on_step: Callable[[str], None],
         connection_id: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from runicorn_jupyter.ssh.connection import Settings
+from runicorn_jupyter.ssh.connection import SshSettings
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ServiceSettings:
         How much may be kept of what remotes say: of one connection, and of all together.
     """
 
-    connection: Settings = field(default_factory=Settings)
+    connection: SshSettings = field(default_factory=SshSettings)
     viewer_lease_seconds: float = 900
     max_connections: int = 64
     config_commands: bool = True

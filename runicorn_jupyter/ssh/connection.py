@@ -23,15 +23,15 @@ from runicorn_jupyter.ssh.auth.ask import Ask
 from runicorn_jupyter.ssh.auth.authentication import Credentials
 from runicorn_jupyter.ssh.channels import exec_channel as commands
 from runicorn_jupyter.ssh.channels.exec_channel import Completed
-from runicorn_jupyter.ssh.channels.session_limit import Sessions
+from runicorn_jupyter.ssh.channels.session_limit import SessionPool
 from runicorn_jupyter.ssh.channels.stream import Stream
 from runicorn_jupyter.ssh.deadline import Deadline
 from runicorn_jupyter.ssh.dial import Dialled, Dialler, NoAnswer, Step
 from runicorn_jupyter.ssh.error_mapping import established, failed_here, lost
 from runicorn_jupyter.ssh.keepalive import Keepalive
 from runicorn_jupyter.ssh.reconnect import Reconnector
-from runicorn_jupyter.ssh.relay.client import Relays
-from runicorn_jupyter.ssh.settings import Settings
+from runicorn_jupyter.ssh.relay.client import LazyRelay
+from runicorn_jupyter.ssh.settings import SshSettings
 from runicorn_jupyter.ssh.transport.channel import CONNECT_FAILED, PROHIBITED, UNKNOWN_TYPE
 from runicorn_jupyter.ssh.transport.loop_bridge import ChannelRefused
 from runicorn_jupyter.ssh.watchdog import watch
@@ -39,7 +39,7 @@ from runicorn_jupyter.ssh.watchdog import watch
 if TYPE_CHECKING:
     from runicorn_jupyter.ssh.config.resolver import Target
 
-__all__ = ["Completed", "Connection", "Settings"]
+__all__ = ["Completed", "Connection", "SshSettings"]
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Connection:
         The remote's interpreter for tunnels where its sshd forwards none.
     """
 
-    def __init__(self, connection_id: str, dialler: Dialler, dialled: Dialled, settings: Settings) -> None:
+    def __init__(self, connection_id: str, dialler: Dialler, dialled: Dialled, settings: SshSettings) -> None:
         self.connection_id = connection_id
         self.target = dialler.target
         self.status: ConnectionStatus = "connected"
@@ -90,8 +90,8 @@ class Connection:
         self.relay_python = "python3"
         self._dialler = dialler
         self._timeout = 30.0
-        self._link = dialled.link
-        self._relays = Relays(Sessions(dialled.link))
+        self._bridge = dialled.bridge
+        self._relay = LazyRelay(SessionPool(dialled.bridge))
         self._forwarding = True
         self._subscribers: list[Callable[[Connection], None]] = []
         self._changed = asyncio.Event()
@@ -107,7 +107,7 @@ class Connection:
         credentials: Credentials,
         *,
         timeout: float | Deadline,  # noqa: ASYNC109 – bounds more than the awaiting: threads and sockets too
-        settings: Settings | None = None,
+        settings: SshSettings | None = None,
         ask: Ask | None = None,
         on_step: Step | None = None,
         connection_id: str,
@@ -142,7 +142,7 @@ class Connection:
         AuthenticationFailed
             If a server on the way refuses the credentials.
         """
-        settings = settings or Settings()
+        settings = settings or SshSettings()
         dialler = Dialler(
             target,
             credentials,
@@ -192,7 +192,7 @@ class Connection:
             If it printed more.
         """
         with self._using():
-            return await commands.run(self._relays, command, stdin, timeout, max_output)
+            return await commands.run(self._relay, command, stdin, timeout, max_output)
 
     async def open_tunnel(self, host: str, port: int, *, timeout: float = 15) -> Stream:  # noqa: ASYNC109
         """Open a TCP connection from the remote.
@@ -222,10 +222,10 @@ class Connection:
                 async with asyncio.timeout(timeout):
                     if self._forwarding:
                         try:
-                            return Stream(*await self._link.open_tcp(host, port))
+                            return Stream(*await self._bridge.open_tcp(host, port))
                         except ChannelRefused as refused:
                             self._cannot_forward(refused, port)
-                    return await self._relays.open_tcp(host, port, timeout, self.relay_python)
+                    return await self._relay.open_tcp(host, port, timeout, self.relay_python)
             except TimeoutError as error:
                 raise ConnectionTimeout(
                     f"The tunnel to port {port} did not open within {timeout:g} seconds."
@@ -260,13 +260,13 @@ class Connection:
         with self._using():
             try:
                 async with asyncio.timeout(timeout):
-                    return await self._link.ping()
+                    return await self._bridge.ping()
             except TimeoutError as error:
                 raise ConnectionLost(f"The SSH server did not answer within {timeout:g} seconds.") from error
 
     @contextlib.contextmanager
     def _using(self) -> Iterator[None]:
-        if self.status == "connected" and not self._link.alive:
+        if self.status == "connected" and not self._bridge.alive:
             # At once, not when the keeper's turn comes: who waits for a change would wait in vain.
             self.last_error = lost()
             self._set("reconnecting")
@@ -333,9 +333,9 @@ class Connection:
     async def close(self) -> None:
         """End it for good; returns when no thread and no descriptor of it is left. Any number of times."""
         self._keeper.cancel()
-        self._link.close()
+        self._bridge.close()
         await asyncio.wait([self._keeper])
-        await self._link.wait_closed()
+        await self._bridge.wait_closed()
         self.last_error = None
         self._set("disconnected")
         self._subscribers.clear()
@@ -356,12 +356,12 @@ class Connection:
 
     async def _keep(self) -> None:
         while True:
-            end = await watch(self._link, self._dialler.keepalive)
+            end = await watch(self._bridge, self._dialler.keepalive)
             log.info("%s: the connection to %s is %s", self.connection_id, self.target.asked, end)
             self.last_error = lost()
             self._set("reconnecting")
             try:
-                await self._link.wait_closed()
+                await self._bridge.wait_closed()
                 self._take(await self._reconnector.run())
             except RemoteError as error:
                 log.warning("%s: %s", self.connection_id, error.message)
@@ -386,8 +386,8 @@ class Connection:
             ) from error
 
     def _take(self, dialled: Dialled) -> None:
-        self._link = dialled.link
-        self._relays = Relays(Sessions(dialled.link))
+        self._bridge = dialled.bridge
+        self._relay = LazyRelay(SessionPool(dialled.bridge))
         self._forwarding = True
         self.host_key_fingerprint = dialled.host_key_fingerprint
         self.way = dialled.way

@@ -22,11 +22,11 @@ from runicorn_jupyter.ssh.hostkeys.rotation import HostKeyUpdate
 from runicorn_jupyter.ssh.keepalive import Keepalive
 from runicorn_jupyter.ssh.threads import run_in_thread
 from runicorn_jupyter.ssh.transport import tcp
-from runicorn_jupyter.ssh.transport.byte_transport import SocketWire, Wire
+from runicorn_jupyter.ssh.transport.byte_transport import ByteTransport, SocketTransport
 from runicorn_jupyter.ssh.transport.channel import PROHIBITED
-from runicorn_jupyter.ssh.transport.jump import ChannelWire
-from runicorn_jupyter.ssh.transport.loop_bridge import ChannelRefused, Link
-from runicorn_jupyter.ssh.transport.proxy_command import CommandWire
+from runicorn_jupyter.ssh.transport.jump import ChannelTransport
+from runicorn_jupyter.ssh.transport.loop_bridge import ChannelRefused, LoopBridge
+from runicorn_jupyter.ssh.transport.proxy_command import CommandTransport
 
 if TYPE_CHECKING:
     from runicorn_jupyter.ssh.config.resolver import Target
@@ -42,7 +42,7 @@ class Dialled:
 
     Attributes
     ----------
-    link
+    bridge
         The authenticated connection.
     host_key_fingerprint
         Of the last hop's host key, ``SHA256:…``.
@@ -51,7 +51,7 @@ class Dialled:
         resolves), port and host key of each.
     """
 
-    link: Link
+    bridge: LoopBridge
     host_key_fingerprint: str
     way: tuple[tuple[str, str, int, str], ...]
 
@@ -117,7 +117,7 @@ class Dialler:
         HostNotAllowed
             If the administrator allows one of the hosts on the way not; nothing was connected to then.
         """
-        made: list[Link] = []
+        made: list[LoopBridge] = []
         try:
             ask = None if self.ask is None else deadline.patient(_noticing(self.ask))
             async with deadline.limit():
@@ -131,61 +131,65 @@ class Dialler:
                 ) from error
             raise
 
-    async def _hops(self, made: list[Link], ask: Ask | None, on_step: Step) -> Dialled:
-        link: Link | None = None
+    async def _hops(self, made: list[LoopBridge], ask: Ask | None, on_step: Step) -> Dialled:
+        bridge: LoopBridge | None = None
         hops = [*self.target.proxy_jump, self.target]
         checked = [await addresses_to_use(hop, self.allowed) for hop in hops]
         way: list[tuple[str, str, int, str]] = []
         for jump, addresses in zip(hops[:-1], checked[:-1], strict=True):
             on_step(f"jump host {jump.asked}")
             credentials = self.credentials.for_jump()
-            link, key = await self._hop(
-                jump, credentials, link, addresses=addresses, made=made, ask=ask, on_step=on_step
+            bridge, key = await self._hop(
+                jump, credentials, bridge, addresses=addresses, made=made, ask=ask, on_step=on_step
             )
-            way.append(_gone(jump, link, addresses, key))
+            way.append(_gone(jump, bridge, addresses, key))
         on_step("connecting")
-        link, key = await self._hop(
-            self.target, self.credentials, link, addresses=checked[-1], made=made, ask=ask, on_step=on_step
+        bridge, key = await self._hop(
+            self.target, self.credentials, bridge, addresses=checked[-1], made=made, ask=ask, on_step=on_step
         )
-        way.append(_gone(self.target, link, checked[-1], key))
-        return Dialled(link, verifier.fingerprint(key.asbytes()), tuple(way))
+        way.append(_gone(self.target, bridge, checked[-1], key))
+        return Dialled(bridge, verifier.fingerprint(key.asbytes()), tuple(way))
 
     async def _hop(
         self,
         hop: Target,
         credentials: Credentials,
-        below: Link | None,
+        below: LoopBridge | None,
         *,
         addresses: list[tcp.AddrInfo] | None,
-        made: list[Link],
+        made: list[LoopBridge],
         ask: Ask | None,
         on_step: Step,
-    ) -> tuple[Link, paramiko.PKey]:
-        link = Link(await self._wire(hop, below, addresses), below)
-        made.append(link)
-        address = link.wire.address
+    ) -> tuple[LoopBridge, paramiko.PKey]:
+        bridge = LoopBridge(await self._byte_transport(hop, below, addresses), below)
+        made.append(bridge)
+        address = bridge.byte_transport.address
         command, name = hop.known_hosts_command, hop.known_hosts_name
-        told = await command.ask(name, "ORDER") if command else ()
-        key = await run_in_thread(_exchange_keys, link, hop, told)
+        extra_entries = await command.ask(name, "ORDER") if command else ()
+        key = await run_in_thread(_exchange_keys, bridge, hop, extra_entries)
         if command:
             offered = verifier.wire_form(key)
-            told = await command.ask(name, "HOSTNAME", offered)
+            extra_entries = await command.ask(name, "HOSTNAME", offered)
             if hop.check_host_ip and address is not None:
                 at = verifier.known_hosts_name(address, hop.port)
-                told += await command.ask(at, "ADDRESS", offered)
-        await run_in_thread(verifier.verify, hop, key, self.policy, address=address, told=told)
+                extra_entries += await command.ask(at, "ADDRESS", offered)
+        await run_in_thread(
+            verifier.verify, hop, key, self.policy, address=address, extra_entries=extra_entries
+        )
         on_step("authenticating")
-        await run_in_thread(_authenticate, link, hop, credentials, ask)
+        await run_in_thread(_authenticate, bridge, hop, credentials, ask)
         if hop.update_host_keys and verifier.wire_form(key) == key.asbytes():
-            HostKeyUpdate(hop, key.asbytes(), link.transport).listen()
-        return link, key
+            HostKeyUpdate(hop, key.asbytes(), bridge.transport).listen()
+        return bridge, key
 
-    async def _wire(self, hop: Target, below: Link | None, addresses: list[tcp.AddrInfo] | None) -> Wire:
+    async def _byte_transport(
+        self, hop: Target, below: LoopBridge | None, addresses: list[tcp.AddrInfo] | None
+    ) -> ByteTransport:
         if below is None:
             if hop.proxy_command is not None:
-                return await CommandWire.start(hop.proxy_command)
+                return await CommandTransport.start(hop.proxy_command)
             sock = await tcp.connect(hop, self.keepalive, self.tcp_seconds, addresses)
-            return SocketWire(sock)
+            return SocketTransport(sock)
         where = f"{hop.hostname} port {hop.port}"
         try:
             channel, _ = await below.open_tcp(addresses[0][4][0] if addresses else hop.hostname, hop.port)
@@ -195,7 +199,7 @@ class Dialler:
             raise SshUnavailable(f"The jump host cannot reach {where}.") from refused
         except ConnectionResetError as error:
             raise SshUnavailable("The connection to the jump host was lost.") from error
-        return ChannelWire(channel)
+        return ChannelTransport(channel)
 
 
 async def addresses_to_use(hop: Target, allowed: AllowedHosts) -> list[tcp.AddrInfo] | None:
@@ -243,11 +247,11 @@ async def addresses_to_use(hop: Target, allowed: AllowedHosts) -> list[tcp.AddrI
 
 
 def _gone(
-    hop: Target, link: Link, addresses: list[tcp.AddrInfo] | None, key: paramiko.PKey
+    hop: Target, bridge: LoopBridge, addresses: list[tcp.AddrInfo] | None, key: paramiko.PKey
 ) -> tuple[str, str, int, str]:
     """Say where a hop really went; see `Dialled`."""
     named = addresses[0][4][0] if addresses else hop.hostname
-    where = hop.proxy_command or link.wire.address or named
+    where = hop.proxy_command or bridge.byte_transport.address or named
     return hop.username, where, hop.port, verifier.fingerprint(key.asbytes())
 
 
@@ -255,11 +259,11 @@ def _no_step(_step: str) -> None:
     """Stand in for an ``on_step`` that nobody gave."""
 
 
-async def _drop(links: list[Link]) -> None:
-    for link in reversed(links):
-        link.close()
-    for link in reversed(links):
-        await link.wait_closed()
+async def _drop(bridges: list[LoopBridge]) -> None:
+    for bridge in reversed(bridges):
+        bridge.close()
+    for bridge in reversed(bridges):
+        await bridge.wait_closed()
 
 
 def _noticing(ask: Ask) -> Ask:
@@ -274,17 +278,17 @@ def _noticing(ask: Ask) -> Ask:
     return noticing
 
 
-def _exchange_keys(link: Link, hop: Target, told: Sequence[Entry]) -> paramiko.PKey:
+def _exchange_keys(bridge: LoopBridge, hop: Target, extra_entries: Sequence[Entry]) -> paramiko.PKey:
     """Exchange keys, asking for the host key on record (in a worker thread)."""
-    transport = link.transport
-    known = verifier.KnownHosts.for_target(hop, told)
+    transport = bridge.transport
+    known = verifier.KnownHosts.for_target(hop, extra_entries)
     transport.host_key_algorithms = tuple(known.preferred_key_types(hop.known_hosts_name))
-    with handshake(link, hop):
+    with handshake(bridge, hop):
         transport.start_client()
         return transport.get_remote_server_key()
 
 
-def _authenticate(link: Link, hop: Target, credentials: Credentials, ask: Ask | None) -> None:
+def _authenticate(bridge: LoopBridge, hop: Target, credentials: Credentials, ask: Ask | None) -> None:
     """Authenticate on a transport whose host key was verified (in a worker thread)."""
-    with handshake(link, hop):
-        authenticate(link.transport, hop, credentials, ask)
+    with handshake(bridge, hop):
+        authenticate(bridge.transport, hop, credentials, ask)

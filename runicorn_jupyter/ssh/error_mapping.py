@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import paramiko
 
 from runicorn_jupyter.errors import ConnectionLost, ConnectionTimeout, RemoteError, SshUnavailable
-from runicorn_jupyter.ssh.transport.proxy_command import CommandWire
+from runicorn_jupyter.ssh.transport.proxy_command import CommandTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runicorn_jupyter.ssh.config.target import Target
-    from runicorn_jupyter.ssh.transport.loop_bridge import Link
+    from runicorn_jupyter.ssh.transport.loop_bridge import LoopBridge
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def no_connection(error: OSError, target: Target) -> RemoteError:
 
 
 @contextlib.contextmanager
-def handshake(link: Link, hop: Target) -> Iterator[None]:
+def handshake(bridge: LoopBridge, hop: Target) -> Iterator[None]:
     """Map what ends a key exchange or an authentication to why the server cannot be used."""
     try:
         yield
@@ -72,21 +72,21 @@ def handshake(link: Link, hop: Target) -> Iterator[None]:
             "its SSH server needs an update."
         ) from error
     except (paramiko.SSHException, EOFError, OSError) as error:
-        raise _no_server(link, hop, error) from error
+        raise _no_server(bridge, hop, error) from error
 
 
-def _no_server(link: Link, hop: Target, error: Exception) -> SshUnavailable:
+def _no_server(bridge: LoopBridge, hop: Target, error: Exception) -> SshUnavailable:
     where = f"{hop.hostname} port {hop.port}"
-    greeting = link.transport.greeting
-    if isinstance(link.wire, CommandWire):
-        words = link.wire.last_words()
+    greeting = bridge.transport.greeting
+    if isinstance(bridge.byte_transport, CommandTransport):
+        words = bridge.byte_transport.last_words()
         said = f": {words}" if words else ""
         return SshUnavailable(f"The ProxyCommand for {hop.asked} gave no SSH connection{said}.")
     if any("MaxStartups" in line for line in greeting):
         return SshUnavailable(f"{where} is busy with too many new connections; try again in a moment.")
-    if greeting and not link.transport.remote_version:
+    if greeting and not bridge.transport.remote_version:
         return SshUnavailable(f"{where} does not answer as an SSH server.")
-    if isinstance(error, paramiko.SSHException) and link.transport.remote_version:
+    if isinstance(error, paramiko.SSHException) and bridge.transport.remote_version:
         return SshUnavailable(f"{where} does not keep to the SSH protocol.")
     return SshUnavailable(
         f"{where} closed the connection: too many new connections, or this address is not let in."

@@ -20,7 +20,7 @@ from runicorn_jupyter.errors import (
     InvalidParameters,
     RemoteError,
 )
-from runicorn_jupyter.ssh.suspend import WakeUp
+from runicorn_jupyter.ssh.suspend import SuspendDetector
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ class Reconnector(Generic[T]):
             await self._pause(begun, pause)
 
     async def _pause(self, begun: float, seconds: float) -> None:
-        wakeup = WakeUp()
+        detector = SuspendDetector()
         while (left := begun + seconds - time.monotonic()) > 0:
             soonest = begun + FIRST_DELAY - time.monotonic()
             if self._wanted.is_set():
@@ -146,7 +146,7 @@ class Reconnector(Generic[T]):
             if left <= 0:
                 return
             wait = min(left, TICK)
-            wakeup.expect(wait)
+            detector.expect(wait)
             if self._wanted.is_set():
                 await asyncio.sleep(wait)
             else:
@@ -155,5 +155,5 @@ class Reconnector(Generic[T]):
                         await self._wanted.wait()
                 except TimeoutError:
                     pass
-            if wakeup.happened():
+            if detector.happened():
                 return

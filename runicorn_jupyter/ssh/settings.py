@@ -9,7 +9,7 @@ from runicorn_jupyter.ssh.hostkeys.verifier import Policy
 
 
 @dataclass(frozen=True)
-class Settings:
+class SshSettings:
     """What an administrator can set for connections.
 
     Attributes

@@ -9,29 +9,29 @@ GAP_SECONDS = 2.0
 """Shorter gaps are ordinary load."""
 
 
-def sleepless_time() -> float:
+def boottime() -> float:
     """Return seconds of a clock that goes on while the machine sleeps; the wall clock where there is none."""
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.time()
 
 
-class WakeUp:
+class SuspendDetector:
     """Compares how long a wait took with how long it was meant to take.
 
     Parameters
     ----------
-    monotonic, sleepless
+    monotonic, boottime
         Clocks, in seconds: one that may stand still while the machine sleeps, and one that does not.
     """
 
     def __init__(
         self,
         monotonic: Callable[[], float] = time.monotonic,
-        sleepless: Callable[[], float] = sleepless_time,
+        boottime: Callable[[], float] = boottime,
     ) -> None:
         self._monotonic = monotonic
-        self._sleepless = sleepless
+        self._boottime = boottime
         self._expected = 0.0
         self._offset = 0.0
         self.expect(0.0)
@@ -40,11 +40,11 @@ class WakeUp:
         """Say, before waiting, how long the wait should take at most."""
         now = self._monotonic()
         self._expected = now + seconds
-        self._offset = self._sleepless() - now
+        self._offset = self._boottime() - now
 
     def happened(self) -> bool:
         """Tell, after waiting, whether it took much longer than it should have."""
         now = self._monotonic()
         late = now - self._expected
-        slept = abs(self._sleepless() - now - self._offset)
+        slept = abs(self._boottime() - now - self._offset)
         return max(late, slept) > GAP_SECONDS

@@ -7,55 +7,55 @@ import time
 from typing import Literal
 
 from runicorn_jupyter.ssh.keepalive import Keepalive
-from runicorn_jupyter.ssh.suspend import WakeUp
-from runicorn_jupyter.ssh.transport.loop_bridge import Link
+from runicorn_jupyter.ssh.suspend import SuspendDetector
+from runicorn_jupyter.ssh.transport.loop_bridge import LoopBridge
 
 End = Literal["closed", "dead"]
 
 
-async def watch(link: Link, keepalive: Keepalive, wakeup: WakeUp | None = None) -> End:
-    """Return when the link has ended; end it when the other side gives no sign of life any more.
+async def watch(bridge: LoopBridge, keepalive: Keepalive, detector: SuspendDetector | None = None) -> End:
+    """Return when the connection has ended; end it when the other side gives no sign of life any more.
 
     After two thirds of the interval without a sign of life a keepalive is sent that the server must
-    answer, each third another one, and a third after the last that may stay unanswered the link is dead:
+    answer, each third another one; a third after the last that may stay unanswered, the connection is dead:
     20 s for the default of 15. Any byte that comes counts, and so does one that had to wait and went out,
     so a line that is slow and full is not taken for a dead one. After a sleep the question is put at once.
 
     Parameters
     ----------
-    link
+    bridge
         What to watch.
     keepalive
         How often to ask, and how often in vain.
-    wakeup
+    detector
         Tells that the machine was asleep; for tests.
 
     Returns
     -------
     str
-        ``closed`` if the link ended by itself, ``dead`` if this ended it.
+        ``closed`` if the connection ended by itself, ``dead`` if this ended it.
     """
     third = keepalive.seconds / 3
-    wakeup = wakeup or WakeUp()
+    detector = detector or SuspendDetector()
     asked_at, asked = 0.0, 0
-    while not link.ended.done():
+    while not bridge.ended.done():
         now = time.monotonic()
-        if link.progress_at > asked_at:
+        if bridge.progress_at > asked_at:
             asked = 0
-        due = asked_at + asked * third if asked else link.progress_at + 2 * third
-        if wakeup.happened():
+        due = asked_at + asked * third if asked else bridge.progress_at + 2 * third
+        if detector.happened():
             asked_at, asked = now, 1
-            link.probe()
+            bridge.probe()
         elif now >= due:
             if asked >= keepalive.unanswered:
-                link.close()
-                await link.ended
+                bridge.close()
+                await bridge.ended
                 return "dead"
             asked_at = asked_at if asked else now
             asked += 1
-            link.probe()
+            bridge.probe()
         due = asked_at + asked * third if asked else due
         wait = min(third, max(0.0, due - time.monotonic()))
-        wakeup.expect(wait)
-        await asyncio.wait([link.ended], timeout=wait)
+        detector.expect(wait)
+        await asyncio.wait([bridge.ended], timeout=wait)
     return "closed"

@@ -22,7 +22,7 @@ from runicorn_jupyter.ssh.config.patterns import matches, matches_list
 from runicorn_jupyter.ssh.hostkeys import known_hosts_file
 from runicorn_jupyter.ssh.hostkeys.certificate import HostCertificate
 from runicorn_jupyter.ssh.relay.channel import RelayChannel
-from runicorn_jupyter.ssh.relay.client import Relay
+from runicorn_jupyter.ssh.relay.client import RelayClient
 from runicorn_jupyter.streams import END
 
 
@@ -140,7 +140,7 @@ class _Still:
 
 @given(st.lists(_FRAME | st.binary(max_size=30), max_size=8).map(b"".join), st.booleans())
 def test_a_relay_of_any_words_harms_nobody(data: bytes, is_command: bool) -> None:
-    relay = Relay.__new__(Relay)  # as it is between two turns, without a connection
+    relay = RelayClient.__new__(RelayClient)  # as it is between two turns, without a connection
     channel = RelayChannel(relay, 1, _Still(), is_command=is_command)  # type: ignore[arg-type]
     relay._streams, relay._buffer = {1: channel}, bytearray(data)
     with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):

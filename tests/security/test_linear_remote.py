@@ -22,7 +22,7 @@ from runicorn_jupyter.ssh.auth import interactive
 from runicorn_jupyter.ssh.config import patterns
 from runicorn_jupyter.ssh.hostkeys import certificate, known_hosts_file
 from runicorn_jupyter.ssh.relay.channel import RelayChannel
-from runicorn_jupyter.ssh.relay.client import Relay
+from runicorn_jupyter.ssh.relay.client import RelayClient
 from runicorn_jupyter.text import plain_text
 from tests.security.linear import check_linear
 from tests.security.patterns import Use, attacks, uses
@@ -130,7 +130,7 @@ class _Still:
 
 
 def relayed(data: bytes) -> None:
-    relay = Relay.__new__(Relay)  # as it is between two turns, without a connection
+    relay = RelayClient.__new__(RelayClient)  # as it is between two turns, without a connection
     relay.send = lambda *_: None  # type: ignore[method-assign]
     relay._streams = {1: RelayChannel(relay, 1, _Still(), is_command=True)}  # type: ignore[arg-type]
     relay._buffer = bytearray()

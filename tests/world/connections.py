@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from runicorn_jupyter.ssh.auth.authentication import Credentials
 from runicorn_jupyter.ssh.config.resolver import Target
-from runicorn_jupyter.ssh.connection import Connection, Settings
+from runicorn_jupyter.ssh.connection import Connection, SshSettings
 from tests.world.relay import Relay
 from tests.world.sshd import Sshd
 
@@ -84,7 +84,7 @@ async def connect() -> AsyncIterator[Connect]:
             target_of(server, via, **changes),
             credentials_of(server),
             timeout=timeout,
-            settings=Settings(keepalive_seconds, reconnect_for_seconds),
+            settings=SshSettings(keepalive_seconds, reconnect_for_seconds),
             ask=ask,
             on_step=on_step,
             connection_id=f"conn_{next(_numbers):08x}",

@@ -89,7 +89,7 @@ class PasswordState:
         self.attempts = max(1, attempts)
         self.typed: SecretStr | None = None
         self.notes = notes
-        self._told = 0
+        self._reported = 0
 
     @property
     def password(self) -> SecretStr | None:
@@ -115,7 +115,7 @@ class PasswordState:
             raise AuthenticationFailed(
                 f"{self.who} asks for {wanted}, and nobody is here to answer: connect again."
             )
-        news, self._told = self.notes[self._told :], len(self.notes)
+        news, self._reported = self.notes[self._reported :], len(self.notes)
         answers = list(self.ask(" ".join([*news, instruction]), prompts))
         if len(answers) != len(prompts):
             raise AuthenticationFailed(

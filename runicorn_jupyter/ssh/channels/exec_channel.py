@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from runicorn_jupyter.errors import ConnectionTimeout, InternalError
 from runicorn_jupyter.ssh.channels.stream import Stream
-from runicorn_jupyter.ssh.relay.client import Relays
+from runicorn_jupyter.ssh.relay.client import LazyRelay
 from runicorn_jupyter.ssh.transport.channel import CommandChannel
-from runicorn_jupyter.ssh.transport.loop_bridge import Waiter
+from runicorn_jupyter.ssh.transport.loop_bridge import Notifier
 from runicorn_jupyter.streams import END, End
 
 CHUNK_BYTES = 262144
@@ -45,7 +45,7 @@ class Unfinished(ConnectionTimeout):
 
 
 async def run(
-    relays: Relays,
+    relay: LazyRelay,
     command: str,
     stdin: bytes,
     timeout: float,  # noqa: ASYNC109 – closes the channel too
@@ -55,7 +55,7 @@ async def run(
 
     Parameters
     ----------
-    relays
+    relay
         Where it runs.
     command
         Text for the user's login shell.
@@ -79,17 +79,21 @@ async def run(
     """
     output: dict[bool, list[bytes]] = {False: [], True: []}
     try:
-        async with asyncio.timeout(timeout), relays.command(command) as (channel, waiter):
-            return await _communicate(channel, waiter, stdin, output, max_output)
+        async with asyncio.timeout(timeout), relay.command(command) as (channel, notifier):
+            return await _communicate(channel, notifier, stdin, output, max_output)
     except TimeoutError as error:
         message = f"A command on the remote did not end within {timeout:g} seconds."
         raise Unfinished(message, b"".join(output[False])) from error
 
 
 async def _communicate(
-    channel: CommandChannel, waiter: Waiter, stdin: bytes, output: dict[bool, list[bytes]], max_output: int
+    channel: CommandChannel,
+    notifier: Notifier,
+    stdin: bytes,
+    output: dict[bool, list[bytes]],
+    max_output: int,
 ) -> Completed:
-    stream = Stream(channel, waiter)
+    stream = Stream(channel, notifier)
     feeding = asyncio.create_task(_feed(stream, stdin), name="ssh-stdin")
     size = 0
 
@@ -98,7 +102,7 @@ async def _communicate(
         return None if news == (None, None) else news
 
     try:
-        while (news := await waiter.until(some)) != (END, END):
+        while (news := await notifier.until(some)) != (END, END):
             for is_error, data in enumerate(news):
                 if isinstance(data, bytes):
                     output[bool(is_error)].append(data)
@@ -106,7 +110,7 @@ async def _communicate(
             if size > max_output:
                 raise InternalError(f"A command on the remote printed more than {max_output} bytes.")
         # The status may follow the end of the output.
-        await waiter.until(lambda: True if channel.exit_status is not None or channel.closed else None)
+        await notifier.until(lambda: True if channel.exit_status is not None or channel.closed else None)
         if channel.lost and channel.exit_status is None:
             raise ConnectionResetError("the SSH connection was lost")
     finally:

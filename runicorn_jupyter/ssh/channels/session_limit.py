@@ -6,7 +6,7 @@ import asyncio
 
 from runicorn_jupyter.errors import SshUnavailable
 from runicorn_jupyter.ssh.transport.channel import Channel
-from runicorn_jupyter.ssh.transport.loop_bridge import ChannelRefused, Link, Waiter
+from runicorn_jupyter.ssh.transport.loop_bridge import ChannelRefused, LoopBridge, Notifier
 
 MANY = 10
 """OpenSSH's default of MaxSessions."""
@@ -19,17 +19,17 @@ class _NoRoom(Exception):
     """Another session has to end first."""
 
 
-class Sessions:
-    """Opens session channels on one link, and learns how many the server allows at once.
+class SessionPool:
+    """Opens session channels on one connection, and learns how many the server allows at once.
 
     Parameters
     ----------
-    link
+    bridge
         The connection.
     """
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, bridge: LoopBridge) -> None:
+        self._bridge = bridge
         self._open = 0
         self._limit = MANY
         self._change = asyncio.Condition()
@@ -40,7 +40,7 @@ class Sessions:
         """Whether another session has to wait for the end of one."""
         return self._open >= self._limit
 
-    async def open(self) -> tuple[Channel, Waiter]:
+    async def open(self) -> tuple[Channel, Notifier]:
         """Open a session channel, waiting for another to end if the server wants that.
 
         Its place is free again when both sides have closed it; the caller only closes it.
@@ -50,18 +50,18 @@ class Sessions:
         SshUnavailable
             If the server allows none.
         ConnectionResetError
-            If the link has ended.
+            If the connection has ended.
         """
         return await self._open_one(wait=True)
 
-    async def open_now(self) -> tuple[Channel, Waiter] | None:
+    async def open_now(self) -> tuple[Channel, Notifier] | None:
         """Open a session channel as `open` does; None where another would have to end first."""
         try:
             return await self._open_one(wait=False)
         except _NoRoom:
             return None
 
-    async def _open_one(self, *, wait: bool) -> tuple[Channel, Waiter]:
+    async def _open_one(self, *, wait: bool) -> tuple[Channel, Notifier]:
         retries = iter(RETRY_SECONDS)
         while True:
             async with self._change:
@@ -70,7 +70,7 @@ class Sessions:
                 await self._change.wait_for(lambda: not self.full)
                 self._open += 1
             try:
-                channel, waiter = await self._link.open_channel("session")
+                channel, notifier = await self._bridge.open_channel("session")
             except ChannelRefused as refused:
                 await self._free()
                 if self._open:
@@ -84,14 +84,14 @@ class Sessions:
                 await self._free()
                 raise
             else:
-                task = asyncio.create_task(self._follow(channel, waiter), name="ssh-session")
+                task = asyncio.create_task(self._follow(channel, notifier), name="ssh-session")
                 self._ending.add(task)
                 task.add_done_callback(self._ending.discard)
-                return channel, waiter
+                return channel, notifier
 
-    async def _follow(self, channel: Channel, waiter: Waiter) -> None:
+    async def _follow(self, channel: Channel, notifier: Notifier) -> None:
         try:
-            await waiter.until(lambda: True if channel.close_received or channel.lost else None)
+            await notifier.until(lambda: True if channel.close_received or channel.lost else None)
         finally:
             await self._free()
 
@@ -101,13 +101,13 @@ class Sessions:
             self._change.notify_all()
 
 
-async def execute(channel: Channel, waiter: Waiter, command: str) -> None:
+async def execute(channel: Channel, notifier: Notifier, command: str) -> None:
     """Start a command on a session channel.
 
     Parameters
     ----------
-    channel, waiter
-        From `Sessions.open`.
+    channel, notifier
+        From `SessionPool.open`.
     command
         Text for the user's login shell.
 
@@ -116,11 +116,11 @@ async def execute(channel: Channel, waiter: Waiter, command: str) -> None:
     SshUnavailable
         If the server does not run commands.
     ConnectionResetError
-        If the link has ended.
+        If the connection has ended.
     """
     text = command.encode()
     channel.request("exec", len(text).to_bytes(4, "big") + text)
-    await waiter.until(lambda: True if channel.replies or channel.closed else None)
+    await notifier.until(lambda: True if channel.replies or channel.closed else None)
     if channel.lost:
         raise ConnectionResetError("the SSH connection was lost")
     if not channel.replies or not channel.replies.popleft():

@@ -9,7 +9,7 @@ import warnings
 from runicorn_jupyter.ssh.channels.socket_pump import Pump
 from runicorn_jupyter.ssh.error_mapping import established
 from runicorn_jupyter.ssh.transport.channel import ByteChannel
-from runicorn_jupyter.ssh.transport.loop_bridge import Waiter
+from runicorn_jupyter.ssh.transport.loop_bridge import Notifier
 from runicorn_jupyter.streams import End
 
 SLICE_BYTES = 65536
@@ -27,13 +27,13 @@ class Stream:
     ----------
     channel
         An open channel; owned from now on.
-    waiter
+    notifier
         Where its news come.
     """
 
-    def __init__(self, channel: ByteChannel, waiter: Waiter) -> None:
+    def __init__(self, channel: ByteChannel, notifier: Notifier) -> None:
         self._channel = channel
-        self._waiter = waiter
+        self._notifier = notifier
         self._closed = False
 
     def __del__(self) -> None:
@@ -65,7 +65,7 @@ class Stream:
             If the SSH connection ended before the data did.
         """
         with established():
-            return await self._waiter.until(lambda: self._channel.take(max_bytes))
+            return await self._notifier.until(lambda: self._channel.take(max_bytes))
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of ``data``; wait while the other side, or the line, takes no more.
@@ -85,7 +85,7 @@ class Stream:
                 rest = rest[size:]
                 sent += size
                 if not size:
-                    await self._waiter.wait()
+                    await self._notifier.wait()
                     sent = 0
                 elif sent >= SLICE_BYTES:
                     await asyncio.sleep(0)

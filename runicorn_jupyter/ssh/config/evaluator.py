@@ -87,7 +87,7 @@ def evaluate(
         state.begin_final_pass(hostname)
         for file in files:
             state.process(file)
-    return state.settle(hostname)
+    return state.fill_defaults(hostname)
 
 
 class _Evaluation:
@@ -139,7 +139,7 @@ class _Evaluation:
         self._host = hostname
         self._values["hostname"] = [hostname]
 
-    def settle(self, hostname: str) -> Settings:
+    def fill_defaults(self, hostname: str) -> Settings:
         """Fill in ssh's defaults."""
         values = self._values
         values["host"] = [self._asked]

@@ -36,15 +36,15 @@ class ConfigView:
     ----------
     path
         The file; None where ssh's own default files are right as they are.
-    explain
+    rename_paths
         Names the original files in what ssh says of the copies.
-    settle
+    restore
         Makes what ``ssh -G`` prints with the copies what it would print without.
     """
 
     path: Path | None
-    explain: Callable[[str], str]
-    settle: Callable[[Settings], Settings]
+    rename_paths: Callable[[str], str]
+    restore: Callable[[Settings], Settings]
 
 
 def read_config(home: Path) -> list[ConfigFile]:
@@ -86,7 +86,7 @@ def config_view(home: Path, run_commands: bool) -> Iterator[ConfigView]:
         return
     with tempfile.TemporaryDirectory(prefix="runicorn-ssh-") as folder:
         copy = _Copy(Path(folder), home, run_commands)
-        yield ConfigView(copy.write(read_config(home)), copy.explain, copy.settle)
+        yield ConfigView(copy.write(read_config(home)), copy.rename_paths, copy.restore)
 
 
 def _same_home(home: Path) -> bool:
@@ -118,12 +118,12 @@ class _Copy:
         path.write_bytes("\n".join([*lines, ""]).encode("utf-8", "surrogateescape"))
         return path
 
-    def explain(self, text: str) -> str:
+    def rename_paths(self, text: str) -> str:
         for original, copy in self._names.items():
             text = str(original).join(re.split(re.escape(str(copy)) + r"\b", text))
         return text
 
-    def settle(self, settings: Settings) -> Settings:
+    def restore(self, settings: Settings) -> Settings:
         """Undo what naming the default files does: UpdateHostKeys is off by default for files with a name.
 
         Who switches it off is rendered as ``ask``, so that ``false`` here is the default of named files.

@@ -41,7 +41,7 @@ def query(
     port: int | None,
     config: Path | None,
     timeout: float,
-    explain: Callable[[str], str] = str,
+    rename_paths: Callable[[str], str] = str,
 ) -> Settings:
     """Ask ssh what it would do.
 
@@ -57,7 +57,7 @@ def query(
         Read this file only (``-F``); None for ssh's own default files.
     timeout
         Seconds; the config may run commands (``Match exec``) and look names up.
-    explain
+    rename_paths
         Rewrites what ssh says of a config that is refused.
 
     Raises
@@ -87,7 +87,7 @@ def query(
     except OSError as exc:
         raise SshUnavailable("The ssh program could not be started to read the ssh config.") from exc
     if status != 0:
-        complaint = _complaint(explain(stderr.decode("utf-8", "replace")))
+        complaint = _complaint(rename_paths(stderr.decode("utf-8", "replace")))
         if complaint.startswith("No user exists for uid"):
             raise NoSuchLocalUser(complaint)
         raise SshUnavailable(f"ssh refuses your ssh config for {host}: {complaint}")

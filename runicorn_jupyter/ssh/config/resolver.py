@@ -198,12 +198,12 @@ class _Resolver:
                         port=port,
                         config=view.path,
                         timeout=max(0.0, self._deadline - time.monotonic()),
-                        explain=view.explain,
+                        rename_paths=view.rename_paths,
                     )
             except openssh.NoSuchLocalUser:
                 log.info("ssh does not run for a user that the user database does not know")
             else:
-                return view.settle(settings), ()
+                return view.restore(settings), ()
         settings = evaluate(
             read_config(home), host, username=username, port=port, home=home, run_commands=self._run_commands
         )

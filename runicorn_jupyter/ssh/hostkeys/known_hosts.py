@@ -71,7 +71,7 @@ class KnownHosts:
         Only read.
     hash_names
         Hash the names of new entries (ssh's ``HashKnownHosts``).
-    told
+    extra_entries
         Further lines, of ``KnownHostsCommand``.
     """
 
@@ -81,18 +81,21 @@ class KnownHosts:
         global_files: Sequence[Path],
         *,
         hash_names: bool = False,
-        told: Sequence[files.Entry] = (),
+        extra_entries: Sequence[files.Entry] = (),
     ) -> None:
         self._user_files = tuple(user_files)
         self._global_files = tuple(global_files)
         self._hash_names = hash_names
-        self._told = tuple(told)
+        self._extra_entries = tuple(extra_entries)
 
     @classmethod
-    def for_target(cls, target: Target, told: Sequence[files.Entry] = ()) -> KnownHosts:
+    def for_target(cls, target: Target, extra_entries: Sequence[files.Entry] = ()) -> KnownHosts:
         """Take the files that the ssh config names for a host."""
         return cls(
-            target.user_known_hosts, target.global_known_hosts, hash_names=target.hash_known_hosts, told=told
+            target.user_known_hosts,
+            target.global_known_hosts,
+            hash_names=target.hash_known_hosts,
+            extra_entries=extra_entries,
         )
 
     def _entries(self, *about: str) -> builtins.list[files.Entry]:
@@ -101,7 +104,7 @@ class KnownHosts:
             entry
             for path in (*self._user_files, *self._global_files)
             for entry in files.read_entries(path, about or None)
-        ] + [*self._told]
+        ] + [*self._extra_entries]
 
     def lookup(self, name: str, key: bytes, *, certificate_name: str | None = None) -> Verdict:
         """Compare a key with the record, as OpenSSH does (``check_host_key``).

@@ -47,7 +47,7 @@ def verify(
     policy: Policy,
     *,
     address: str | None = None,
-    told: Sequence[Entry] = (),
+    extra_entries: Sequence[Entry] = (),
 ) -> None:
     """Refuse a host whose key is not the one on record.
 
@@ -63,7 +63,7 @@ def verify(
         this host decides, as with ssh; its ``yes`` counts under ``accept-new`` too.
     address
         The host's address, where it is connected to directly.
-    told
+    extra_entries
         What ``KnownHostsCommand`` knows of it.
 
     Raises
@@ -76,7 +76,7 @@ def verify(
         A file that has to be read or written cannot be.
     """
     plain, offered = key.asbytes(), wire_form(key)
-    known = KnownHosts.for_target(target, told)
+    known = KnownHosts.for_target(target, extra_entries)
     name = target.known_hosts_name
     if is_revoked(plain, target.revoked_host_keys):
         raise _revoked(target, plain)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from runicorn_jupyter.json_text import InvalidJson, read_json_object
 from runicorn_jupyter.payload.relay import ADJUST, CLOSE, DATA, EOF, EXIT, FAILED, OPEN, PIECE, WINDOW
-from runicorn_jupyter.ssh.transport.loop_bridge import Waiter
+from runicorn_jupyter.ssh.transport.loop_bridge import Notifier
 from runicorn_jupyter.streams import END, End
 
 
@@ -46,14 +46,14 @@ class RelayChannel:
         The relay.
     """
 
-    def __init__(self, relay: Frames, number: int, waiter: Waiter, *, is_command: bool) -> None:
+    def __init__(self, relay: Frames, number: int, notifier: Notifier, *, is_command: bool) -> None:
         self.number = number
         self.opened = False
         self.failure = ""
         self.lost = False
         self.exit_status: int | None = None
         self.exit_signal: str | None = None
-        self.wake: Callable[[], None] = waiter.wake
+        self.wake: Callable[[], None] = notifier.wake
         self.sender = relay
         self._is_command = is_command
         self._inbox: collections.deque[memoryview] = collections.deque()

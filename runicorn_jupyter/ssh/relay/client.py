@@ -18,11 +18,11 @@ from importlib import resources
 
 from runicorn_jupyter.errors import SshUnavailable
 from runicorn_jupyter.payload.relay import HEAD, OPEN, PIECE
-from runicorn_jupyter.ssh.channels.session_limit import Sessions, execute
+from runicorn_jupyter.ssh.channels.session_limit import SessionPool, execute
 from runicorn_jupyter.ssh.channels.stream import Stream
 from runicorn_jupyter.ssh.relay.channel import RelayChannel
 from runicorn_jupyter.ssh.transport.channel import Channel, CommandChannel
-from runicorn_jupyter.ssh.transport.loop_bridge import Waiter
+from runicorn_jupyter.ssh.transport.loop_bridge import Notifier
 from runicorn_jupyter.streams import END, ByteStream, End
 
 log = logging.getLogger(__name__)
@@ -48,31 +48,31 @@ PROGRAM = (
 )
 
 
-class Relay:
+class RelayClient:
     """A relay that runs; made by ``start``, and over when its command or the connection is.
 
     Parameters
     ----------
-    channel, waiter
+    channel, notifier
         The session it runs on.
     stream
         The same as a stream, on which it said that it is there; closed with the relay.
     """
 
-    def __init__(self, channel: Channel, waiter: Waiter, stream: Stream) -> None:
+    def __init__(self, channel: Channel, notifier: Notifier, stream: Stream) -> None:
         self._stream = stream
         self._channel = channel
-        self._waiter = waiter
+        self._notifier = notifier
         self._streams: dict[int, RelayChannel] = {}
         self._last = 0
         self._buffer = bytearray()
         self._out: collections.deque[memoryview] = collections.deque()
         self._out_bytes = 0
-        self._thirsty: set[RelayChannel] = set()
+        self._blocked_writers: set[RelayChannel] = set()
         self.serving = asyncio.create_task(self._serve(), name="ssh-relay")
 
     @classmethod
-    async def start(cls, sessions: Sessions, python: str) -> Relay:
+    async def start(cls, sessions: SessionPool, python: str) -> RelayClient:
         """Start it on a session of its own; the caller bounds the time.
 
         Parameters
@@ -89,10 +89,10 @@ class Relay:
         ConnectionResetError
             If the link has ended.
         """
-        channel, waiter = await sessions.open()
-        stream = Stream(channel, waiter)
+        channel, notifier = await sessions.open()
+        stream = Stream(channel, notifier)
         try:
-            await execute(channel, waiter, COMMAND)
+            await execute(channel, notifier, COMMAND)
             mark = secrets.token_hex(16)
             await stream.write(f"{python}\n{PROGRAM!r}\n{mark}\n".encode())
             ready = await wait_ready(stream, mark)
@@ -102,7 +102,7 @@ class Relay:
             stream.close()
             raise
         if ready:
-            return cls(channel, waiter, stream)
+            return cls(channel, notifier, stream)
         stream.close()
         raise SshUnavailable(
             "The SSH server does not allow forwarding, and the remote has no python3 to do without it; "
@@ -126,32 +126,34 @@ class Relay:
         ConnectionResetError
             If the link or the relay has ended.
         """
-        channel, waiter = await self._open({"host": host, "port": port, "timeout": timeout})
+        channel, notifier = await self._open({"host": host, "port": port, "timeout": timeout})
         if channel.failure == "refused":
             raise ConnectionRefusedError(f"nothing listens on port {port} there")
         if channel.failure:
             raise SshUnavailable(f"The remote cannot reach its port {port}.")
-        return Stream(channel, waiter)
+        return Stream(channel, notifier)
 
     @contextlib.asynccontextmanager
-    async def command(self, text: str) -> AsyncIterator[tuple[CommandChannel, Waiter]]:
+    async def command(self, text: str) -> AsyncIterator[tuple[CommandChannel, Notifier]]:
         """Start a command in the user's shell, and give it up at the end of the block."""
-        channel, waiter = await self._open({"command": text})
+        channel, notifier = await self._open({"command": text})
         if channel.failure:
             raise SshUnavailable("The SSH server does not run commands for this user.")
         try:
-            yield channel, waiter
+            yield channel, notifier
         finally:
             channel.close()
 
-    async def _open(self, what: dict[str, object]) -> tuple[RelayChannel, Waiter]:
+    async def _open(self, what: dict[str, object]) -> tuple[RelayChannel, Notifier]:
         self._last += 1
-        waiter = self._waiter.another()
-        channel = RelayChannel(self, self._last, waiter, is_command="command" in what)
+        notifier = self._notifier.clone()
+        channel = RelayChannel(self, self._last, notifier, is_command="command" in what)
         self._streams[channel.number] = channel
         self.send(channel.number, OPEN, json.dumps(what).encode())
         try:
-            await waiter.until(lambda: True if channel.opened or channel.failure or channel.closed else None)
+            await notifier.until(
+                lambda: True if channel.opened or channel.failure or channel.closed else None
+            )
         except BaseException:
             channel.close()
             raise
@@ -161,7 +163,7 @@ class Relay:
             raise ConnectionResetError("the SSH connection was lost")
         elif not channel.opened:
             raise SshUnavailable("What takes the place of forwarding on the remote has ended; try again.")
-        return channel, waiter
+        return channel, notifier
 
     def forget(self, number: int) -> bool:
         """Let a stream go; tell whether it was there. Some time after the last one the relay ends."""
@@ -179,7 +181,7 @@ class Relay:
         """Tell whether data may be sent now; if not, the channel is woken when it may."""
         if self._out_bytes <= HIGH_WATER:
             return True
-        self._thirsty.add(channel)
+        self._blocked_writers.add(channel)
         return False
 
     def call_later(self, function: Callable[[], None]) -> None:
@@ -203,8 +205,8 @@ class Relay:
             self._out.clear()  # it is over, which `_serve` learns by itself
             self._out_bytes = 0
         if self._out_bytes <= LOW_WATER:
-            thirsty, self._thirsty = self._thirsty, set()
-            for channel in thirsty:
+            blocked, self._blocked_writers = self._blocked_writers, set()
+            for channel in blocked:
                 channel.wake()
 
     def _turn(self) -> bytes | End | None:
@@ -214,7 +216,7 @@ class Relay:
     async def _serve(self) -> None:
         try:
             while True:
-                data: bytes | End = await self._waiter.until(self._turn)
+                data: bytes | End = await self._notifier.until(self._turn)
                 if data is END:
                     break
                 self._buffer += data
@@ -245,7 +247,7 @@ class Relay:
         del self._buffer[:at]
 
 
-class Relays:
+class LazyRelay:
     """The relay of one connection, started when the first tunnel wants it, and what commands go through.
 
     Parameters
@@ -254,20 +256,20 @@ class Relays:
         The connection's.
     """
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: SessionPool) -> None:
         self._sessions = sessions
-        self._relay: Relay | None = None
+        self._relay: RelayClient | None = None
         self._starting = asyncio.Lock()
 
     async def open_tcp(self, host: str, port: int, timeout: float, python: str) -> Stream:  # noqa: ASYNC109
-        """Connect from the remote; see `Relay.start` and `Relay.open_tcp`."""
+        """Connect from the remote; see `RelayClient.start` and `RelayClient.open_tcp`."""
         async with self._starting:
             if self._relay is None or not self._relay.alive:
-                self._relay = await Relay.start(self._sessions, python)
+                self._relay = await RelayClient.start(self._sessions, python)
         return await self._relay.open_tcp(host, port, timeout)
 
     @contextlib.asynccontextmanager
-    async def command(self, text: str) -> AsyncIterator[tuple[CommandChannel, Waiter]]:
+    async def command(self, text: str) -> AsyncIterator[tuple[CommandChannel, Notifier]]:
         """Start a command on a session, or by the relay where that has taken the last one."""
         relay = self._relay if self._relay is not None and self._relay.alive else None
         opened = await self._sessions.open_now() if relay else await self._sessions.open()
@@ -275,10 +277,10 @@ class Relays:
             async with relay.command(text) as started:
                 yield started
             return
-        channel, waiter = opened or await self._sessions.open()
+        channel, notifier = opened or await self._sessions.open()
         try:
-            await execute(channel, waiter, text)
-            yield channel, waiter
+            await execute(channel, notifier, text)
+            yield channel, notifier
         finally:
             channel.close()
 

@@ -36,8 +36,8 @@ LIMIT = 64 * 2**20
 """A peer that makes us answer more bytes than this without reading them is cut off."""
 
 
-class Wire(ABC):
-    """What is common to wires: the backlog, the closing, the signs of life.
+class ByteTransport(ABC):
+    """What is common to byte transports: the backlog, the closing, the signs of life.
 
     Attributes
     ----------
@@ -46,17 +46,17 @@ class Wire(ABC):
     progress_at
         ``time.monotonic()`` of the last sign that the other side lives: something came, or something
         that had to wait went out.
-    on_room
+    on_writable
         Called from any thread when the backlog has fallen to ``LOW_WATER``.
-    before_wait
+    on_drained
         Called by the reader when it has read all that it has, before it asks for more.
     """
 
     def __init__(self, name: str = "ssh") -> None:
         self.backlog_bytes = 0
         self.progress_at = time.monotonic()
-        self.on_room: Callable[[], None] = _nothing
-        self.before_wait: Callable[[], None] = _nothing
+        self.on_writable: Callable[[], None] = _nothing
+        self.on_drained: Callable[[], None] = _nothing
         self._name = name
         self._buffer = b""
         self._offset = 0
@@ -71,7 +71,7 @@ class Wire(ABC):
     def recv(self, size: int) -> bytes:
         """Wait for bytes and return at most ``size`` of them; ``b""`` at the end."""
         if self._offset >= len(self._buffer):
-            self.before_wait()
+            self.on_drained()
             self._buffer, self._offset = self._receive(max(size, READ_BYTES)), 0
         data = self._buffer[self._offset : self._offset + size]
         self._offset += len(data)
@@ -93,7 +93,7 @@ class Wire(ABC):
         parts: list[bytes | memoryview] = []
         while size:
             if self._offset >= len(self._buffer):
-                self.before_wait()
+                self.on_drained()
                 self._buffer, self._offset = self._receive(READ_BYTES), 0
                 if not self._buffer:
                     raise EOFError
@@ -122,7 +122,7 @@ class Wire(ABC):
 
     @abstractmethod
     def _wait_writable(self) -> None:
-        """Wait until the layer below may take bytes again, or the wire is closed (writer thread)."""
+        """Wait until the layer below may take bytes again, or this is closed (writer thread)."""
 
     def write(self, data: bytes) -> None:
         """Send all of ``data``, now or as soon as the layer below takes it; never waits.
@@ -130,7 +130,7 @@ class Wire(ABC):
         Raises
         ------
         EOFError
-            If the wire is closed or broken.
+            If the byte transport is closed or broken.
         """
         try:
             with self._out:
@@ -168,10 +168,10 @@ class Wire(ABC):
         return rest
 
     def _write(self) -> None:
-        """Send what waits, until the wire is closed (writer thread).
+        """Send what waits, until the byte transport is closed (writer thread).
 
         Only from here, with no lock held, is anyone above told that there is room: what they do then
-        may come down to this wire again.
+        may come down to this byte transport again.
         """
         while True:
             with self._out:
@@ -182,7 +182,7 @@ class Wire(ABC):
             self._wait_writable()
             try:
                 if self._flush():
-                    self.on_room()
+                    self.on_writable()
             except EOFError:
                 self.close()
 
@@ -214,8 +214,8 @@ class Wire(ABC):
             self._writer.join(timeout)
 
 
-class SocketWire(Wire):
-    """A wire over a connected socket (TCP, or one end of a socket pair).
+class SocketTransport(ByteTransport):
+    """A byte transport over a connected socket (TCP, or one end of a socket pair).
 
     The socket is closed by whichever thread leaves it last: a file descriptor that another thread still
     waits on must not be closed, its number would be given to someone else.

@@ -1,17 +1,17 @@
-"""A channel of one SSH connection as the wire below another: how a jump host is passed."""
+"""A channel of one SSH connection as the byte transport below another: how a jump host is passed."""
 
 from __future__ import annotations
 
 import threading
 import time
 
-from runicorn_jupyter.ssh.transport.byte_transport import Wire
+from runicorn_jupyter.ssh.transport.byte_transport import ByteTransport
 from runicorn_jupyter.ssh.transport.channel import Channel
 from runicorn_jupyter.streams import END
 
 
-class ChannelWire(Wire):
-    """A wire over an open ``direct-tcpip`` channel.
+class ChannelTransport(ByteTransport):
+    """A byte transport over an open ``direct-tcpip`` channel.
 
     Parameters
     ----------

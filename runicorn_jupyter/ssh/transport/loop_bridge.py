@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from runicorn_jupyter.ssh.threads import run_in_thread
-from runicorn_jupyter.ssh.transport.byte_transport import Wire
+from runicorn_jupyter.ssh.transport.byte_transport import ByteTransport
 from runicorn_jupyter.ssh.transport.channel import Channel
 from runicorn_jupyter.ssh.transport.transport import SshTransport
 
@@ -21,23 +21,23 @@ T = TypeVar("T")
 JOIN_SECONDS = 5.0
 
 
-class Waiter:
+class Notifier:
     """What someone on the loop waits for: the next news of one channel."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, bridge: LoopBridge) -> None:
+        self._bridge = bridge
         self._futures: set[asyncio.Future[None]] = set()
         self.pending = False
 
     def wake(self) -> None:
         """Tell the loop, from any thread, that there is news."""
-        self._link.wake(self)
+        self._bridge.wake(self)
 
-    def another(self) -> Waiter:
+    def clone(self) -> Notifier:
         """Make one for something else of the same connection."""
-        return Waiter(self._link)
+        return Notifier(self._bridge)
 
-    def fire(self) -> None:
+    def notify(self) -> None:
         """Wake all who wait (on the loop)."""
         futures, self._futures = self._futures, set()
         for future in futures:
@@ -46,7 +46,7 @@ class Waiter:
 
     async def wait(self) -> None:
         """Wait for the next news."""
-        future = self._link.loop.create_future()
+        future = self._bridge.loop.create_future()
         self._futures.add(future)
         try:
             await future
@@ -60,15 +60,15 @@ class Waiter:
         return value
 
 
-class Link:
-    """One SSH connection, over ``wire``, seen from the loop it was made on.
+class LoopBridge:
+    """One SSH connection, over ``byte_transport``, seen from the loop it was made on.
 
     Parameters
     ----------
-    wire
+    byte_transport
         What it talks over; owned from now on.
     below
-        The connection to the jump host that carries the wire; closed with this one.
+        The connection to the jump host that carries the byte transport; closed with this one.
 
     Attributes
     ----------
@@ -78,24 +78,24 @@ class Link:
         Done when the transport's thread has ended.
     """
 
-    def __init__(self, wire: Wire, below: Link | None = None) -> None:
+    def __init__(self, byte_transport: ByteTransport, below: LoopBridge | None = None) -> None:
         self.loop = asyncio.get_running_loop()
-        self.wire = wire
+        self.byte_transport = byte_transport
         self.below = below
         self.ended: asyncio.Future[None] = self.loop.create_future()
-        self.transport = SshTransport(wire, self._on_end)
+        self.transport = SshTransport(byte_transport, self._on_end)
         self.started_at = time.monotonic()
-        self._ready: collections.deque[Waiter] = collections.deque()
+        self._ready: collections.deque[Notifier] = collections.deque()
         self._armed = False
 
     # -- waking ---------------------------------------------------------------------------------
 
-    def wake(self, waiter: Waiter) -> None:
-        """Have ``waiter.fire`` called on the loop soon; any thread."""
-        if waiter.pending:
+    def wake(self, notifier: Notifier) -> None:
+        """Have ``notifier.notify`` called on the loop soon; any thread."""
+        if notifier.pending:
             return
-        waiter.pending = True
-        self._ready.append(waiter)
+        notifier.pending = True
+        self._ready.append(notifier)
         if not self._armed:
             self._armed = True
             self._call(self._fire)
@@ -107,9 +107,9 @@ class Link:
     def _fire(self) -> None:
         self._armed = False  # before looking: who comes later calls again
         for _ in range(len(self._ready)):
-            waiter = self._ready.popleft()
-            waiter.pending = False
-            waiter.fire()
+            notifier = self._ready.popleft()
+            notifier.pending = False
+            notifier.notify()
         if self._ready and not self._armed:
             self._armed = True
             self.loop.call_soon(self._fire)
@@ -133,7 +133,7 @@ class Link:
     @property
     def progress_at(self) -> float:
         """``time.monotonic()`` of the last sign that the other side lives."""
-        return self.wire.progress_at
+        return self.byte_transport.progress_at
 
     def close(self) -> None:
         """End it and the connections to its jump hosts at once; any thread; waits for nothing."""
@@ -152,11 +152,11 @@ class Link:
     def _join(self) -> None:
         if self.transport.ident is not None and self.transport is not threading.current_thread():
             self.transport.join(JOIN_SECONDS)
-        self.wire.join(JOIN_SECONDS)
+        self.byte_transport.join(JOIN_SECONDS)
 
     # -- using ----------------------------------------------------------------------------------
 
-    async def open_channel(self, kind: str, body: bytes = b"") -> tuple[Channel, Waiter]:
+    async def open_channel(self, kind: str, body: bytes = b"") -> tuple[Channel, Notifier]:
         """Open a channel; the caller bounds the time.
 
         A cancelled opening leaves nothing: when the server's late answer comes, the channel is closed.
@@ -168,10 +168,10 @@ class Link:
         ChannelRefused
             If the server does not open it.
         """
-        waiter = Waiter(self)
-        channel = self.transport.open(kind, body, waiter.wake)
+        notifier = Notifier(self)
+        channel = self.transport.open(kind, body, notifier.wake)
         try:
-            await waiter.until(lambda: True if channel.opened or channel.failure or channel.lost else None)
+            await notifier.until(lambda: True if channel.opened or channel.failure or channel.lost else None)
         except BaseException:
             channel.close()
             raise
@@ -179,9 +179,9 @@ class Link:
             raise ChannelRefused(*channel.failure)
         if not channel.opened:
             raise ConnectionResetError("the SSH connection was lost")
-        return channel, waiter
+        return channel, notifier
 
-    async def open_tcp(self, host: str, port: int) -> tuple[Channel, Waiter]:
+    async def open_tcp(self, host: str, port: int) -> tuple[Channel, Notifier]:
         """Open a TCP connection from the server to ``host``:``port`` (RFC 4254, section 7.2)."""
         return await self.open_channel("direct-tcpip", tcp_body(host, port))
 

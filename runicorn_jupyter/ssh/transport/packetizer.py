@@ -1,4 +1,4 @@
-"""SSH packets over a ``Wire``: paramiko's packetizer, which never waits to send and copies less.
+"""SSH packets over a ``ByteTransport``: paramiko's packetizer, which never waits to send and copies less.
 
 Private names of paramiko used here (3.4 … 5.x; the tests run on both ends): ``start_handshake``,
 ``_initial_kex_done`` and the packetizer's own ``__aead_in``, ``__block_engine_in``,
@@ -14,7 +14,7 @@ import paramiko
 from cryptography.exceptions import InvalidTag
 from paramiko.packet import Packetizer
 
-from runicorn_jupyter.ssh.transport.byte_transport import Wire
+from runicorn_jupyter.ssh.transport.byte_transport import ByteTransport
 from runicorn_jupyter.ssh.transport.channel import DATA, MAX_PACKET
 
 BANNER_LINE_BYTES = 8192
@@ -57,8 +57,8 @@ class DataMessage(paramiko.Message):
         return memoryview(self._plain)[start : start + size]
 
 
-class WirePacketizer(Packetizer):
-    """SSH packets over a ``Wire``."""
+class SshPacketizer(Packetizer):
+    """SSH packets over a ``ByteTransport``."""
 
     # OpenSSH re-keys each 2^32 cipher blocks (64 GiB) or 2^31 packets (RFC 4344, section 3): it comes first.
     REKEY_PACKETS = 2**31
@@ -66,15 +66,15 @@ class WirePacketizer(Packetizer):
     REKEY_PACKETS_OVERFLOW_MAX = 2**31
     REKEY_BYTES_OVERFLOW_MAX = 2**37
 
-    def __init__(self, wire: Any) -> None:
-        super().__init__(wire)
-        self._wire: Wire = wire
+    def __init__(self, byte_transport: Any) -> None:
+        super().__init__(byte_transport)
+        self._byte_transport: ByteTransport = byte_transport
         self.greeting: list[str] = []
         self._is_known = all(hasattr(self, f"_Packetizer{name}") for name in _PRIVATE)
 
     def write_all(self, out: Any) -> None:
         """Send without waiting."""
-        self._wire.write(out)
+        self._byte_transport.write(out)
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
         """Read ``n`` bytes; a length that no packet has is not believed."""
@@ -96,11 +96,11 @@ class WirePacketizer(Packetizer):
             or not getattr(self, "_initial_kex_done", False)
         ):
             return super().read_message()
-        head = bytes(self._wire.recv_all(LENGTH_BYTES))
+        head = bytes(self._byte_transport.recv_all(LENGTH_BYTES))
         size = int.from_bytes(head, "big")
         if not 2 <= size <= PACKET_BYTES:
             raise paramiko.SSHException("the server announces a packet of impossible size")
-        sealed = self._wire.recv_all(size + self._private("__mac_size_in"))
+        sealed = self._byte_transport.recv_all(size + self._private("__mac_size_in"))
         try:
             plain: bytes = self._private("__block_engine_in").decrypt(self._private("__iv_in"), sealed, head)
         except InvalidTag as error:
@@ -126,14 +126,14 @@ class WirePacketizer(Packetizer):
         setattr(self, f"_Packetizer{name}", value)
 
     def start_handshake(self, timeout: float) -> None:
-        """Start no timer thread: the caller of the handshake closes the wire at its own deadline."""
+        """Start no timer thread: the caller closes the byte transport at its own deadline."""
 
     def readline(self, timeout: float) -> str:
         """Read one line before the key exchange, of bounded length and whatever encoding."""
         line = bytearray()
         try:
             while not line.endswith(b"\n"):
-                byte = self._wire.recv(1)
+                byte = self._byte_transport.recv(1)
                 if not byte:
                     raise EOFError
                 line += byte

@@ -1,4 +1,4 @@
-"""A ``ProxyCommand``'s standard input and output as the wire below an SSH transport."""
+"""A ``ProxyCommand``'s standard input and output as the byte transport below an SSH transport."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import socket
 import threading
 
 from runicorn_jupyter.errors import SshUnavailable
-from runicorn_jupyter.ssh.transport.byte_transport import SocketWire
+from runicorn_jupyter.ssh.transport.byte_transport import SocketTransport
 from runicorn_jupyter.text import plain_text
 
 TAIL_BYTES = 2048
@@ -20,8 +20,8 @@ LAST_WORDS_SECONDS = 1.0
 """How long to wait for them: a command may close its output and go on."""
 
 
-class CommandWire(SocketWire):
-    """A wire to a process, which is ended with it; made by ``start``."""
+class CommandTransport(SocketTransport):
+    """A byte transport to a process, which is ended with it; made by ``start``."""
 
     def __init__(self, sock: socket.socket, process: asyncio.subprocess.Process) -> None:
         super().__init__(sock, "ssh-proxy-command")
@@ -32,7 +32,7 @@ class CommandWire(SocketWire):
         self._drain = self._loop.create_task(self._collect(), name="ssh-proxy-command")
 
     @classmethod
-    async def start(cls, command: str) -> CommandWire:
+    async def start(cls, command: str) -> CommandTransport:
         """Start the command in the user's shell, as ssh does.
 
         Parameters

@@ -2,12 +2,12 @@
 
 What is changed and why (each was measured or seen, see docs/design.md, "A connection"):
 
-- Sending never waits: the packetizer writes to a ``Wire``, and messages that may not be sent during a
-  key exchange are held and sent after it. In paramiko the transport's own thread waits there for
+- Sending never waits: the packetizer writes to a ``ByteTransport``, and messages that may not be sent
+  during a key exchange are sent after it. In paramiko the transport's own thread waits there for
   itself, and a re-key under load ends the connection after 30 s.
 - AES-GCM first where paramiko has it (4.0 and later), weak ciphers, MACs and hashes off.
 - The server decides when to re-key, the limits here only bound one that never does.
-- No timers: whoever connects has one deadline, closes the wire at it, and everything ends at once.
+- No timers: whoever connects has one deadline, closes the byte transport at it, and everything ends at once.
 - Channels are ``channel.Channel``; paramiko's own are for a thread each. Their numbers are used again, so
   nothing grows with the number of channels a connection has had.
 
@@ -30,7 +30,7 @@ from typing import Any, ClassVar
 
 import paramiko
 
-from runicorn_jupyter.ssh.transport.byte_transport import HIGH_WATER, Wire
+from runicorn_jupyter.ssh.transport.byte_transport import HIGH_WATER, ByteTransport
 from runicorn_jupyter.ssh.transport.channel import (
     CLOSE,
     DATA,
@@ -44,7 +44,7 @@ from runicorn_jupyter.ssh.transport.channel import (
     WINDOW_ADJUST,
     Channel,
 )
-from runicorn_jupyter.ssh.transport.packetizer import WirePacketizer
+from runicorn_jupyter.ssh.transport.packetizer import SshPacketizer
 
 CHANNEL_OPEN, GLOBAL_REQUEST = 90, 80  # RFC 4250, section 4.1.2
 MAX_HOST_KEYS = 32
@@ -119,11 +119,11 @@ _PARAMIKO: Any = paramiko.Transport  # with its private names, which type stubs 
 
 
 class SshTransport(paramiko.Transport):
-    """One SSH connection over a wire; ``on_end`` is called from its thread when it is over.
+    """One SSH connection over a byte transport; ``on_end`` is called from its thread when it is over.
 
     Parameters
     ----------
-    wire
+    byte_transport
         What it talks over; closed with it.
     on_end
         Called once, from the transport's thread, after everything else.
@@ -145,27 +145,27 @@ class SshTransport(paramiko.Transport):
         CLOSE: Channel.on_close,
     }
 
-    def __init__(self, wire: Wire, on_end: Callable[[], None]) -> None:
-        super().__init__(wire, packetizer_class=WirePacketizer)  # type: ignore[arg-type]
+    def __init__(self, byte_transport: ByteTransport, on_end: Callable[[], None]) -> None:
+        super().__init__(byte_transport, packetizer_class=SshPacketizer)  # type: ignore[arg-type]
         self.name = "ssh-transport"
         self.set_log_channel(_LOG_NAME)
-        self.wire = wire
+        self.byte_transport = byte_transport
         self.end_reason: BaseException | None = None
         self._on_end = on_end
         self._table = ChannelTable()
         self._channels = self._table
-        self._held: collections.deque[paramiko.Message] = collections.deque()
-        self._waiting: set[Channel] = set()
-        self._waiting_lock = threading.Lock()
+        self._deferred_messages: collections.deque[paramiko.Message] = collections.deque()
+        self._blocked_writers: set[Channel] = set()
+        self._blocked_lock = threading.Lock()
         self._answers: collections.deque[Callable[[bytes | None], None]] = collections.deque()
         self._host_keys: list[bytes] | None = None
         self._hear_host_keys: Callable[[list[bytes]], None] | None = None
         self._over = False
         self.host_key_algorithms: tuple[str, ...] = ()
-        self.auth_timeout = self.banner_timeout = 10**9  # the caller's deadline closes the wire
-        wire.on_room = self._room
-        wire.before_wait = self._catch_up
-        self._later: dict[Callable[[], None], None] = {}
+        self.auth_timeout = self.banner_timeout = 10**9  # the caller's deadline closes the byte transport
+        byte_transport.on_writable = self._wake_writers
+        byte_transport.on_drained = self._run_deferred_calls
+        self._deferred_calls: dict[Callable[[], None], None] = {}
 
     @property
     def greeting(self) -> list[str]:
@@ -186,13 +186,13 @@ class SshTransport(paramiko.Transport):
         In the transport's thread, if this is called from it; at once from any other.
         """
         if threading.current_thread() is self:
-            self._later[function] = None
+            self._deferred_calls[function] = None
         else:
             function()
 
-    def _catch_up(self) -> None:
-        while self._later:
-            later, self._later = self._later, {}
+    def _run_deferred_calls(self) -> None:
+        while self._deferred_calls:
+            later, self._deferred_calls = self._deferred_calls, {}
             for function in later:
                 function()
 
@@ -207,17 +207,17 @@ class SshTransport(paramiko.Transport):
                 self._over = True
                 channels = self._table.values()
             self.end_reason = self.end_reason or self.saved_exception
-            self.wire.close()
+            self.byte_transport.close()
             for channel in channels:
                 channel.on_lost()
-            self._catch_up()
+            self._run_deferred_calls()
             self._on_end()
 
     def close(self) -> None:
         """End it at once, from any thread; waits for nothing."""
         self.active = False
         self.packetizer.close()
-        self.wire.close()
+        self.byte_transport.close()
         if self.completion_event is not None:
             self.completion_event.set()
         if self.auth_handler is not None:
@@ -231,49 +231,49 @@ class SshTransport(paramiko.Transport):
 
     def _send_user_message(self, data: Any) -> None:
         with self.clear_to_send_lock:
-            self._held.append(data)
-            self._send_held()
+            self._deferred_messages.append(data)
+            self._send_deferred()
 
-    def _send_held(self) -> None:
-        while self._held and self.clear_to_send.is_set() and self.active:
-            _PARAMIKO._send_message(self, self._held.popleft())
+    def _send_deferred(self) -> None:
+        while self._deferred_messages and self.clear_to_send.is_set() and self.active:
+            _PARAMIKO._send_message(self, self._deferred_messages.popleft())
 
     def send(self, payload: bytes) -> None:
         """Send a message, now or after the key exchange that is under way; never waits."""
         try:
             self._send_user_message(paramiko.Message(payload))
         except EOFError:
-            self.wire.close()  # the transport's thread ends now, and tells every channel
+            self.byte_transport.close()  # the transport's thread ends now, and tells every channel
 
     @property
     def congested(self) -> bool:
         """Whether data should wait: for the socket, or for a key exchange."""
-        return self.wire.backlog_bytes > HIGH_WATER or not self.clear_to_send.is_set()
+        return self.byte_transport.backlog_bytes > HIGH_WATER or not self.clear_to_send.is_set()
 
     def has_room(self, channel: Channel) -> bool:
         """Tell whether data may be sent now; if not, the channel is woken when it may."""
         if not self.congested:
             return True
-        with self._waiting_lock:
-            self._waiting.add(channel)
+        with self._blocked_lock:
+            self._blocked_writers.add(channel)
         if self.congested:
             return False
-        with self._waiting_lock:  # it ended between the two looks: no wake-up would come
-            self._waiting.discard(channel)
+        with self._blocked_lock:  # it ended between the two looks: no wake-up would come
+            self._blocked_writers.discard(channel)
         return True
 
-    def _room(self) -> None:
-        with self._waiting_lock:
-            waiting = list(self._waiting)
-            self._waiting.clear()
+    def _wake_writers(self) -> None:
+        with self._blocked_lock:
+            waiting = list(self._blocked_writers)
+            self._blocked_writers.clear()
         for channel in waiting:  # who finds no room again waits again, for the next time
             channel.wake()
 
     def _parse_newkeys(self, m: paramiko.Message) -> None:
         super()._parse_newkeys(m)  # type: ignore[misc]
         with self.clear_to_send_lock:
-            self._send_held()
-        self._room()
+            self._send_deferred()
+        self._wake_writers()
 
     # -- channels -------------------------------------------------------------------------------
 
@@ -310,8 +310,8 @@ class SshTransport(paramiko.Transport):
         """Free the channel's number."""
         with self.lock:
             self._table.delete(channel.number)
-        with self._waiting_lock:
-            self._waiting.discard(channel)
+        with self._blocked_lock:
+            self._blocked_writers.discard(channel)
 
     @property
     def open_channels(self) -> int:
@@ -371,9 +371,9 @@ class SshTransport(paramiko.Transport):
         """Have ``hear`` called with all host keys that the server says it has, once, from any thread."""
         with self.lock:
             self._hear_host_keys = hear
-            told = self._host_keys
-        if told is not None:
-            hear(told)
+            host_keys = self._host_keys
+        if host_keys is not None:
+            hear(host_keys)
 
     def _parse_global_request(self, m: paramiko.Message) -> None:
         start = m.packet.tell()

@@ -21,7 +21,7 @@ from runicorn_jupyter.errors import (
 from runicorn_jupyter.service.opener import Opened, Opener
 from runicorn_jupyter.service.settings import ServiceSettings
 from runicorn_jupyter.ssh.config.target import Target
-from runicorn_jupyter.ssh.connection import Connection, Settings
+from runicorn_jupyter.ssh.connection import Connection, SshSettings
 from runicorn_jupyter.ssh.deadline import Deadline
 
 ABOUT = {"connection_id": "conn_00000001", "request_id": "r1", "host": "gpu"}
@@ -177,7 +177,7 @@ async def test_a_key_can_be_accepted_once_it_was_offered_and_no_other(
     assert [one.host for one in await opener.list_known_hosts()] == ["10.0.0.1"]
     assert await opener.forget_host_keys(m.KnownHostRemove(host="gpu", port=22)) == 1
     assert remote.known_hosts.read_text() == ""
-    strict = made(remote, connection=Settings(host_key_policy="strict"))
+    strict = made(remote, connection=SshSettings(host_key_policy="strict"))
     with pytest.raises(Forbidden):
         await strict.accept_host_key(accept)
 

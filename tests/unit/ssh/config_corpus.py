@@ -102,7 +102,7 @@ def check_resolved(home: Path, asked: str, expected: dict[str, list[str]]) -> No
     host, user = split(asked)
     with config_view(home, run_commands=True) as view:
         printed_by_ssh = openssh.query("ssh", host, username=user, port=None, config=view.path, timeout=60)
-        ours = view.settle(printed_by_ssh)
+        ours = view.restore(printed_by_ssh)
     for printed in (ours, expected):
         # Nobody can be asked by then: "ask" is "no" to us, and our copy of the config says it so.
         printed["updatehostkeys"] = [str(printed["updatehostkeys"] == ["true"]).lower()]

@@ -9,7 +9,7 @@ from typing import Any
 from paramiko import Message
 
 from runicorn_jupyter.ssh.transport.channel import Channel
-from runicorn_jupyter.ssh.transport.loop_bridge import Waiter
+from runicorn_jupyter.ssh.transport.loop_bridge import Notifier
 
 
 class Recorder:
@@ -41,13 +41,13 @@ def opened(window: int = 1000, packet: int = 100) -> tuple[Channel, Recorder]:
     return channel, recorder
 
 
-def watched(channel: Channel) -> Waiter:
-    """Return a waiter that has the channel's news on the running loop."""
+def watched(channel: Channel) -> Notifier:
+    """Return a notifier that has the channel's news on the running loop."""
     loop = asyncio.get_running_loop()
-    link: Any = SimpleNamespace(loop=loop, wake=lambda waiter: loop.call_soon(waiter.fire))
-    waiter = Waiter(link)
-    channel.wake = waiter.wake
-    return waiter
+    bridge: Any = SimpleNamespace(loop=loop, wake=lambda notifier: loop.call_soon(notifier.notify))
+    notifier = Notifier(bridge)
+    channel.wake = notifier.wake
+    return notifier
 
 
 def message(*parts: bytes | int | str | bool) -> Message:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from runicorn_jupyter.errors import ConnectionTimeout, HostNotAllowed, SshUnavailable
 from runicorn_jupyter.ssh.config.allowlist import ANY_HOST, AllowedHosts
-from runicorn_jupyter.ssh.connection import Connection, Settings
+from runicorn_jupyter.ssh.connection import Connection, SshSettings
 from tests.world.connections import credentials_of, target_of
 from tests.world.sshd import Sshd
 
@@ -125,7 +125,7 @@ async def opened(server: Sshd, *rules: str, **changes: Any) -> AsyncIterator[Con
         target_of(server, **changes),
         credentials_of(server),
         timeout=60,
-        settings=Settings(allowed_hosts=AllowedHosts(rules), keepalive_seconds=1.5),
+        settings=SshSettings(allowed_hosts=AllowedHosts(rules), keepalive_seconds=1.5),
         connection_id="conn_00000000",
     )
     try:
@@ -249,7 +249,7 @@ async def test_the_check_counts_as_connecting(sshd: Sshd, monkeypatch: pytest.Mo
                 target_of(sshd, hostname="slow.example"),
                 credentials_of(sshd),
                 timeout=0.2,
-                settings=Settings(allowed_hosts=AllowedHosts(["127.0.0.1"])),
+                settings=SshSettings(allowed_hosts=AllowedHosts(["127.0.0.1"])),
                 connection_id="conn_00000000",
             )
     finally:

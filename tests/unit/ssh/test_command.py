@@ -12,7 +12,7 @@ import pytest
 from runicorn_jupyter.remote.answers import answer_after
 from runicorn_jupyter.ssh.channels import exec_channel
 from runicorn_jupyter.ssh.transport.channel import STDERR, Channel
-from runicorn_jupyter.ssh.transport.loop_bridge import Waiter
+from runicorn_jupyter.ssh.transport.loop_bridge import Notifier
 from tests.unit.ssh.loopless import message, opened, taken, watched
 from tests.world.exchanges import cuts
 
@@ -24,11 +24,11 @@ class OneSession:
 
     def __init__(self) -> None:
         self.channel, _ = opened(window=2**20, packet=2**15)
-        self.waiter = watched(self.channel)
+        self.notifier = watched(self.channel)
 
     @contextlib.asynccontextmanager
-    async def command(self, _text: str) -> AsyncIterator[tuple[Channel, Waiter]]:
-        yield self.channel, self.waiter
+    async def command(self, _text: str) -> AsyncIterator[tuple[Channel, Notifier]]:
+        yield self.channel, self.notifier
 
     async def hears(self, data: bytes) -> None:
         """Let output arrive, and wait until it is taken."""
@@ -38,8 +38,8 @@ class OneSession:
 
 async def run(session: OneSession) -> asyncio.Task[exec_channel.Completed]:
     """Begin to run a command on a session."""
-    relays: Any = session
-    return asyncio.create_task(exec_channel.run(relays, "x", b"", 30, 10_000))
+    relay: Any = session
+    return asyncio.create_task(exec_channel.run(relay, "x", b"", 30, 10_000))
 
 
 @pytest.mark.parametrize("end", ["eof", "close"])

@@ -118,7 +118,7 @@ async def test_a_lost_connection_ends_it(
     stream = await open_stream(connection, peer_port, "hold")
     pump = asyncio.create_task(stream.send_to(pair[0], 1, STALL_SECONDS))
     await asyncio.sleep(0)
-    connection._link.close()
+    connection._bridge.close()
     with pytest.raises(ConnectionLost):
         await pump
     stream.close()

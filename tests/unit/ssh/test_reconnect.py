@@ -24,10 +24,10 @@ from runicorn_jupyter.errors import (
 from runicorn_jupyter.models import Prompt
 from runicorn_jupyter.ssh import reconnect
 from runicorn_jupyter.ssh.auth.authentication import Credentials
-from runicorn_jupyter.ssh.connection import Connection, Settings
+from runicorn_jupyter.ssh.connection import Connection, SshSettings
 from runicorn_jupyter.ssh.keepalive import Keepalive
 from runicorn_jupyter.ssh.reconnect import Reconnector, delay
-from runicorn_jupyter.ssh.suspend import WakeUp
+from runicorn_jupyter.ssh.suspend import SuspendDetector
 from runicorn_jupyter.ssh.watchdog import watch
 from tests.unit.ssh.test_stream import MIB, download, open_stream
 from tests.world.connections import Census, Connect, await_census, target_of
@@ -93,20 +93,20 @@ async def test_a_slow_full_line_is_not_taken_for_a_dead_one(
 
 async def test_an_idle_connection_stays(sshd: Sshd, connect: Connect) -> None:
     connection = await connect(sshd, keepalive_seconds=0.3)
-    heard = connection._link.progress_at
-    while connection._link.progress_at < heard + 1:  # five intervals in which nobody uses it
+    heard = connection._bridge.progress_at
+    while connection._bridge.progress_at < heard + 1:  # five intervals in which nobody uses it
         await asyncio.sleep(0.1)
     assert (connection.status, connection.reconnects) == ("connected", 0)
 
 
 async def test_waking_up_asks_at_once(sshd: Sshd, connect: Connect) -> None:
     connection = await connect(sshd, keepalive_seconds=3600)
-    heard = connection._link.progress_at
+    heard = connection._bridge.progress_at
     slept = itertools.count(step=300)  # a machine that sleeps five minutes between any two looks
-    wakeup = WakeUp(sleepless=lambda: time.monotonic() + next(slept))
-    watching = asyncio.create_task(watch(connection._link, Keepalive(3600), wakeup))
+    detector = SuspendDetector(boottime=lambda: time.monotonic() + next(slept))
+    watching = asyncio.create_task(watch(connection._bridge, Keepalive(3600), detector))
     async with asyncio.timeout(LIMIT):
-        while connection._link.progress_at == heard:  # the server's answer to the question
+        while connection._bridge.progress_at == heard:  # the server's answer to the question
             await asyncio.sleep(0.01)
     watching.cancel()
 
@@ -116,11 +116,11 @@ async def test_waking_up_asks_at_once(sshd: Sshd, connect: Connect) -> None:
 )
 def test_a_wait_that_took_too_long_means_sleep(late: float, slept: float, expected: bool) -> None:
     now, extra = 100.0, 5.0
-    wakeup = WakeUp(lambda: now, lambda: now + extra)
-    wakeup.expect(10)
+    detector = SuspendDetector(lambda: now, lambda: now + extra)
+    detector.expect(10)
     now += 10 + late
     extra += slept
-    assert wakeup.happened() is expected
+    assert detector.happened() is expected
 
 
 # -- coming back ------------------------------------------------------------------------------------
@@ -325,7 +325,7 @@ async def test_what_is_permanent_is_not_tried_again() -> None:
 
 
 def test_the_settings_are_those_of_the_design() -> None:
-    assert Settings() == Settings(15, 3600, 30, "ask")
+    assert SshSettings() == SshSettings(15, 3600, 30, "ask")
 
 
 async def test_a_question_that_nobody_answers_stops_it(make_sshd: Callable[..., Sshd]) -> None:

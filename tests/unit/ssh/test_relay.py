@@ -10,7 +10,7 @@ from runicorn_jupyter.payload import relay as remote_relay
 from runicorn_jupyter.payload.relay import CLOSE, EOF, HEAD, OPEN
 from runicorn_jupyter.payload.relay import DATA as DATA_FRAME
 from runicorn_jupyter.ssh.channels.stream import Stream
-from runicorn_jupyter.ssh.relay.client import Relay, wait_ready
+from runicorn_jupyter.ssh.relay.client import RelayClient, wait_ready
 from runicorn_jupyter.ssh.transport.channel import DATA
 from runicorn_jupyter.streams import END
 from runicorn_jupyter.streams.memory import MemoryStream
@@ -34,7 +34,7 @@ async def read_all(stream: Stream) -> bytes:
     return data
 
 
-async def begin(relay: Relay, recorder: Recorder) -> asyncio.Task[Stream]:
+async def begin(relay: RelayClient, recorder: Recorder) -> asyncio.Task[Stream]:
     """Ask for a stream, and return when the relay there has been asked."""
     opening = asyncio.create_task(relay.open_tcp("127.0.0.1", 80, 5))
     while not recorder.of(DATA):
@@ -46,8 +46,8 @@ async def begin(relay: Relay, recorder: Recorder) -> asyncio.Task[Stream]:
 async def test_what_a_relay_sends_is_understood_however_it_is_cut(end: int) -> None:
     for pieces in cuts(TOLD + frame(1, end)):
         channel, recorder = opened(window=2**20, packet=2**15)
-        waiter = watched(channel)
-        relay = Relay(channel, waiter, Stream(channel, waiter))
+        notifier = watched(channel)
+        relay = RelayClient(channel, notifier, Stream(channel, notifier))
         opening = await begin(relay, recorder)
         for piece in pieces:  # each is read before the next comes
             channel.on_data(message(piece))
@@ -61,8 +61,8 @@ async def test_what_a_relay_sends_is_understood_however_it_is_cut(end: int) -> N
 
 async def test_a_quiet_stream_of_a_relay_has_not_ended() -> None:
     channel, recorder = opened(window=2**20, packet=2**15)
-    waiter = watched(channel)
-    relay = Relay(channel, waiter, Stream(channel, waiter))
+    notifier = watched(channel)
+    relay = RelayClient(channel, notifier, Stream(channel, notifier))
     opening = await begin(relay, recorder)
     channel.on_data(message(frame(1, OPEN) + frame(1, DATA_FRAME)))
     stream = await opening
@@ -101,7 +101,7 @@ async def test_a_relay_that_ends_before_its_first_line_is_not_ready(size: int) -
 def test_what_the_relay_there_is_told_is_understood_however_it_is_cut() -> None:
     frames = [(1, DATA_FRAME, b"hel"), (2, EOF, b""), (1, DATA_FRAME, b"lo"), (70000, CLOSE, b"")]
 
-    class Recording(remote_relay.Relay):
+    class Recording(remote_relay.RelayServer):
         def __init__(self) -> None:
             super().__init__()
             self.heard: list[tuple[int, int, bytes]] = []

@@ -40,7 +40,7 @@ async def read_all(stream: Stream) -> bytes:
 async def all_closed(connection: Connection) -> None:
     """Wait until the server has confirmed that every channel is closed; each ping hears more of it."""
     async with asyncio.timeout(60):
-        while connection._link.transport.open_channels:
+        while connection._bridge.transport.open_channels:
             await connection.ping()
 
 
@@ -132,7 +132,7 @@ async def test_a_server_that_reads_nothing_stops_the_writer(
     assert not writing.done()
     # Socket buffers of three hops and two windows; without back-pressure it would have no end.
     assert sent < 32 * MIB
-    assert connection._link.wire.backlog_bytes <= HIGH_WATER + 2 * WINDOW
+    assert connection._bridge.byte_transport.backlog_bytes <= HIGH_WATER + 2 * WINDOW
     writing.cancel()
     stream.close()
 
@@ -147,7 +147,7 @@ async def test_a_line_that_takes_nothing_blocks_neither_loop_nor_memory(
     writing = [asyncio.create_task(stream.write(BLOCK * 8)) for stream in streams]
     done, _ = await asyncio.wait(writing, timeout=0.5)  # the loop lives, and nothing can be finished
     assert not done
-    assert connection._link.wire.backlog_bytes <= HIGH_WATER + 2 * WINDOW
+    assert connection._bridge.byte_transport.backlog_bytes <= HIGH_WATER + 2 * WINDOW
     relay.release()
     await asyncio.gather(*writing)
     expected = hashlib.sha256(BLOCK * 8).digest()
@@ -158,7 +158,7 @@ async def test_a_line_that_takes_nothing_blocks_neither_loop_nor_memory(
 
 async def test_rekeying_by_the_client_under_load(sshd: Sshd, connect: Connect, peer_port: int) -> None:
     connection = await connect(sshd)
-    transport = connection._link.transport
+    transport = connection._bridge.transport
     first = transport.session_id, transport.H
 
     async def rekey() -> None:
@@ -211,7 +211,7 @@ async def test_what_came_before_the_end_can_still_be_read(
     sshd: Sshd, connect: Connect, peer_port: int
 ) -> None:
     stream = await open_stream(await connect(sshd), peer_port, f"send {MIB}")
-    await stream._waiter.until(lambda: True if stream._channel.eof_received else None)
+    await stream._notifier.until(lambda: True if stream._channel.eof_received else None)
     assert len(await read_all(stream)) == MIB + 32
     stream.close()
 
@@ -224,8 +224,8 @@ async def test_an_answer_that_comes_after_the_opening_was_given_up(
     relay.hold()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
-            await connection._link.open_tcp("127.0.0.1", peer_port)
-    transport = connection._link.transport
+            await connection._bridge.open_tcp("127.0.0.1", peer_port)
+    transport = connection._bridge.transport
     assert transport.open_channels == 1  # its number stays taken until the server has answered
     relay.release()
     await all_closed(connection)
@@ -239,7 +239,7 @@ async def test_numbers_of_channels_are_used_again(sshd: Sshd, connect: Connect, 
         await stream.read()
         stream.close()
         await all_closed(connection)
-    assert len(connection._link.transport.channels_seen) <= 2
+    assert len(connection._bridge.transport.channels_seen) <= 2
 
 
 async def test_a_stream_that_is_forgotten_is_closed_and_said(
