@@ -33,13 +33,13 @@ from runicorn_jupyter.ssh.reconnect import Reconnector
 from runicorn_jupyter.ssh.relay.client import LazyRelay
 from runicorn_jupyter.ssh.settings import SshSettings
 from runicorn_jupyter.ssh.transport.channel import CONNECT_FAILED, PROHIBITED, UNKNOWN_TYPE
-from runicorn_jupyter.ssh.transport.loop_bridge import ChannelRefused
+from runicorn_jupyter.ssh.transport.loop_bridge import ChannelRefused, ConnectionStats
 from runicorn_jupyter.ssh.watchdog import watch
 
 if TYPE_CHECKING:
     from runicorn_jupyter.ssh.config.resolver import Target
 
-__all__ = ["Completed", "Connection", "SshSettings"]
+__all__ = ["Completed", "Connection", "ConnectionStats", "SshSettings"]
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +156,11 @@ class Connection:
         connection = cls(connection_id, dialler, dialled, settings)
         connection._timeout = deadline.seconds
         return connection
+
+    @property
+    def stats(self) -> ConnectionStats:
+        """Load and health at this moment; of the last transport while it is down."""
+        return self._bridge.stats
 
     # -- using it -------------------------------------------------------------------------------
 

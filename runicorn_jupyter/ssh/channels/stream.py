@@ -41,11 +41,6 @@ class Stream:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
             self._channel.close()
 
-    @property
-    def is_closing(self) -> bool:
-        """Whether it was closed here, or can take no more data."""
-        return self._closed or self._channel.closed
-
     async def read(self, max_bytes: int = 262144) -> bytes | End:
         """Wait for data.
 

@@ -32,9 +32,6 @@ _MAX_FILE = 4 * 1024 * 1024  # bytes
 _MAX_FILES = 4096  # that one Include may bring
 SYSTEM_FOLDER = Path("/etc/ssh")
 
-# Their argument is the rest of the line as it stands.
-RAW_KEYWORDS = frozenset({"proxycommand", "localcommand", "remotecommand", "knownhostscommand", "proxyjump"})
-
 
 @dataclass(frozen=True, slots=True)
 class Line:

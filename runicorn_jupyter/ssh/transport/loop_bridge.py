@@ -9,6 +9,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from runicorn_jupyter.ssh.threads import run_in_thread
@@ -58,6 +59,25 @@ class Notifier:
         while (value := ready()) is None:
             await self.wait()
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStats:
+    """A connection's load and health at one moment.
+
+    Attributes
+    ----------
+    open_channels
+        Number of channels that are open, or being opened or closed.
+    backlog_bytes
+        Bytes that were written and that the socket has not taken yet.
+    progress_at
+        ``time.monotonic()`` of the last sign of life from the server, in seconds.
+    """
+
+    open_channels: int
+    backlog_bytes: int
+    progress_at: float
 
 
 class LoopBridge:
@@ -129,6 +149,13 @@ class LoopBridge:
     def alive(self) -> bool:
         """Whether it can be used."""
         return self.transport.active and not self.ended.done()
+
+    @property
+    def stats(self) -> ConnectionStats:
+        """Load and health at this moment."""
+        return ConnectionStats(
+            self.transport.open_channels, self.byte_transport.backlog_bytes, self.byte_transport.progress_at
+        )
 
     @property
     def progress_at(self) -> float:

@@ -20,9 +20,9 @@ async def test_the_status_changes_no_later_than_the_first_error(
     connection = await connect(server)
     # The event loop stands still here: nobody but the next call can notice.
     server.close()
-    tick = threading.Event()
-    while connection._bridge.alive:
-        tick.wait(0.01)
+    for thread in threading.enumerate():
+        if thread.name == "ssh-transport":
+            thread.join()
     assert connection.status == "connected"
     for call in (connection.run("true"), connection.open_tunnel("127.0.0.1", 1), connection.ping()):
         with pytest.raises(ConnectionLost):

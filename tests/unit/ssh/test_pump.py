@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -112,13 +112,16 @@ async def test_what_ends_it_is_told_apart(
 
 
 async def test_a_lost_connection_ends_it(
-    sshd: Sshd, connect: Connect, peer_port: int, pair: tuple[socket.socket, socket.socket]
+    make_sshd: Callable[..., Sshd],
+    connect: Connect,
+    peer_port: int,
+    pair: tuple[socket.socket, socket.socket],
 ) -> None:
-    connection = await connect(sshd)
-    stream = await open_stream(connection, peer_port, "hold")
+    server = make_sshd()
+    stream = await open_stream(await connect(server), peer_port, "hold")
     pump = asyncio.create_task(stream.send_to(pair[0], 1, STALL_SECONDS))
     await asyncio.sleep(0)
-    connection._bridge.close()
+    server.drop_sessions()
     with pytest.raises(ConnectionLost):
         await pump
     stream.close()

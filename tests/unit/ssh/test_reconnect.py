@@ -93,20 +93,20 @@ async def test_a_slow_full_line_is_not_taken_for_a_dead_one(
 
 async def test_an_idle_connection_stays(sshd: Sshd, connect: Connect) -> None:
     connection = await connect(sshd, keepalive_seconds=0.3)
-    heard = connection._bridge.progress_at
-    while connection._bridge.progress_at < heard + 1:  # five intervals in which nobody uses it
+    heard = connection.stats.progress_at
+    while connection.stats.progress_at < heard + 1:  # five intervals in which nobody uses it
         await asyncio.sleep(0.1)
     assert (connection.status, connection.reconnects) == ("connected", 0)
 
 
 async def test_waking_up_asks_at_once(sshd: Sshd, connect: Connect) -> None:
     connection = await connect(sshd, keepalive_seconds=3600)
-    heard = connection._bridge.progress_at
+    heard = connection.stats.progress_at
     slept = itertools.count(step=300)  # a machine that sleeps five minutes between any two looks
     detector = SuspendDetector(boottime=lambda: time.monotonic() + next(slept))
     watching = asyncio.create_task(watch(connection._bridge, Keepalive(3600), detector))
     async with asyncio.timeout(LIMIT):
-        while connection._bridge.progress_at == heard:  # the server's answer to the question
+        while connection.stats.progress_at == heard:  # the server's answer to the question
             await asyncio.sleep(0.01)
     watching.cancel()
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from runicorn_jupyter.errors import ConnectionLost
+from runicorn_jupyter.errors import ConnectionLost, ConnectionTimeout
 from runicorn_jupyter.ssh.channels.stream import Stream
 from runicorn_jupyter.ssh.connection import Connection
 from runicorn_jupyter.ssh.transport.byte_transport import HIGH_WATER
@@ -40,7 +40,7 @@ async def read_all(stream: Stream) -> bytes:
 async def all_closed(connection: Connection) -> None:
     """Wait until the server has confirmed that every channel is closed; each ping hears more of it."""
     async with asyncio.timeout(60):
-        while connection._bridge.transport.open_channels:
+        while connection.stats.open_channels:
             await connection.ping()
 
 
@@ -132,7 +132,7 @@ async def test_a_server_that_reads_nothing_stops_the_writer(
     assert not writing.done()
     # Socket buffers of three hops and two windows; without back-pressure it would have no end.
     assert sent < 32 * MIB
-    assert connection._bridge.byte_transport.backlog_bytes <= HIGH_WATER + 2 * WINDOW
+    assert connection.stats.backlog_bytes <= HIGH_WATER + 2 * WINDOW
     writing.cancel()
     stream.close()
 
@@ -147,7 +147,7 @@ async def test_a_line_that_takes_nothing_blocks_neither_loop_nor_memory(
     writing = [asyncio.create_task(stream.write(BLOCK * 8)) for stream in streams]
     done, _ = await asyncio.wait(writing, timeout=0.5)  # the loop lives, and nothing can be finished
     assert not done
-    assert connection._bridge.byte_transport.backlog_bytes <= HIGH_WATER + 2 * WINDOW
+    assert connection.stats.backlog_bytes <= HIGH_WATER + 2 * WINDOW
     relay.release()
     await asyncio.gather(*writing)
     expected = hashlib.sha256(BLOCK * 8).digest()
@@ -202,7 +202,6 @@ async def test_closing_ends_a_read_that_waits_and_writing(
     stream.close()
     stream.close()
     assert await reading is END
-    assert stream.is_closing
     with pytest.raises(BrokenPipeError):
         await stream.write(b"x")
 
@@ -222,11 +221,9 @@ async def test_an_answer_that_comes_after_the_opening_was_given_up(
     relay = make_relay(sshd.host, sshd.port)
     connection = await connect(sshd, via=relay)
     relay.hold()
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.1):
-            await connection._bridge.open_tcp("127.0.0.1", peer_port)
-    transport = connection._bridge.transport
-    assert transport.open_channels == 1  # its number stays taken until the server has answered
+    with pytest.raises(ConnectionTimeout):
+        await connection.open_tunnel("127.0.0.1", peer_port, timeout=0.1)
+    assert connection.stats.open_channels == 1  # its number stays taken until the server has answered
     relay.release()
     await all_closed(connection)
     await download(connection, peer_port, MIB)
