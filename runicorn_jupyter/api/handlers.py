@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from runicorn_jupyter.api.operation import Operation
     from runicorn_jupyter.models import Success
-    from runicorn_jupyter.service import RemoteService
 
 AUTH_RESOURCE = "runicorn"
 REQUEST_ID_HEADER = "X-Request-Id"
@@ -100,8 +99,8 @@ def _from_http(status_code: int, exc: BaseException | None) -> RemoteError:
 class RemoteHandler(EnvelopeHandler):
     """Runs the operation that the route table has for this path and method."""
 
-    def initialize(self, service: RemoteService, operations: Mapping[str, Operation]) -> None:
-        """Take the operations of this path, by HTTP method."""
+    def initialize(self, service: object, operations: Mapping[str, Operation]) -> None:
+        """Take the operations of this path by HTTP method, and the service that has their methods."""
         self._service = service
         self._operations = operations
         self._abandonable: asyncio.Task[Success] | None = None

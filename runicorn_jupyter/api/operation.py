@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from runicorn_jupyter.errors import RemoteError
     from runicorn_jupyter.models import Success
-    from runicorn_jupyter.service import RemoteService
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Operation:
     path
         Below ``/api/remote/``, with ``{name}`` for path arguments.
     call
-        The method of `RemoteService`; takes the caller and the request's model.
+        The method of the resource's service; takes that, the caller and the request's model.
     request
         The model of body or query, path arguments included; ``None`` if it takes nothing.
     response
@@ -40,7 +39,7 @@ class Operation:
 
     method: str
     path: str
-    call: Callable[[RemoteService, Any, Any], Awaitable[Success]]
+    call: Callable[[Any, Any, Any], Awaitable[Success]]
     request: type[BaseModel] | None
     response: type[Success]
     summary: str

@@ -15,6 +15,14 @@ from runicorn_jupyter.api.handlers import EnvelopeHandler, RemoteHandler, Unknow
 from runicorn_jupyter.api.openapi import openapi_document
 from runicorn_jupyter.api.operation import Operation
 from runicorn_jupyter.service import RemoteService
+from runicorn_jupyter.service.connections import ConnectionService
+from runicorn_jupyter.service.environments import EnvironmentService
+from runicorn_jupyter.service.hosts import HostService
+from runicorn_jupyter.service.profiles import ProfileService
+from runicorn_jupyter.service.runs import RunService
+from runicorn_jupyter.service.viewers import ViewerService
+
+Rule = tuple[str, type[web.RequestHandler], dict[str, Any]]
 
 _NEEDS_CONNECTION: tuple[type[e.RemoteError], ...] = (e.ConnectionNotFound,)
 _NEEDS_SSH: tuple[type[e.RemoteError], ...] = (
@@ -35,12 +43,11 @@ _CONNECTS: tuple[type[e.RemoteError], ...] = (
     e.SshUnavailable,
 )
 
-_S = RemoteService
-OPERATIONS: tuple[Operation, ...] = (
+_CONNECTIONS: tuple[Operation, ...] = (
     Operation(
         "POST",
         "connect",
-        _S.connect,
+        ConnectionService.connect,
         m.ConnectRequest,
         m.ConnectResponse,
         "Open an SSH connection.",
@@ -49,7 +56,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST",
         "connect/{challenge_id}",
-        _S.answer_challenge,
+        ConnectionService.answer_challenge,
         m.ChallengeAnswerRequest,
         m.ConnectResponse,
         "Answer what the server, or an encrypted key, asked for.",
@@ -58,7 +65,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET",
         "connect/{challenge_id}",
-        _S.get_challenge,
+        ConnectionService.get_challenge,
         m.ChallengeQuery,
         m.ChallengeResponse,
         "Read again what is asked for.",
@@ -67,19 +74,24 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "DELETE",
         "connect/{challenge_id}",
-        _S.drop_challenge,
+        ConnectionService.drop_challenge,
         m.ChallengeQuery,
         m.MessageResponse,
         "Give up instead of answering.",
         (e.NotFound,),
     ),
     Operation(
-        "GET", "connections", _S.list_connections, None, m.ConnectionsResponse, "List the connections."
+        "GET",
+        "connections",
+        ConnectionService.list_connections,
+        None,
+        m.ConnectionsResponse,
+        "List the connections.",
     ),
     Operation(
         "DELETE",
         "connections/{connection_id}",
-        _S.disconnect,
+        ConnectionService.disconnect,
         m.DisconnectQuery,
         m.DisconnectResponse,
         "Close a connection.",
@@ -87,8 +99,28 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "GET",
+        "health",
+        ConnectionService.health,
+        m.ConnectionQuery,
+        m.HealthResponse,
+        "Check connection, viewer and tunnel.",
+        _NEEDS_CONNECTION,
+    ),
+    Operation(
+        "GET",
+        "ping",
+        ConnectionService.ping,
+        m.ConnectionQuery,
+        m.PingResponse,
+        "Time one SSH round trip.",
+        _NEEDS_SSH,
+    ),
+)
+_ENVIRONMENTS: tuple[Operation, ...] = (
+    Operation(
+        "GET",
         "environments",
-        _S.list_environments,
+        EnvironmentService.list_environments,
         m.EnvironmentsQuery,
         m.EnvironmentsResponse,
         "List the remote's Python environments.",
@@ -97,7 +129,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST",
         "environments/detect",
-        _S.detect_environments,
+        EnvironmentService.detect_environments,
         m.DetectRequest,
         m.DetectResponse,
         "Look for environments again.",
@@ -106,16 +138,18 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET",
         "config",
-        _S.get_config,
+        EnvironmentService.get_config,
         m.ConfigQuery,
         m.ConfigResponse,
         "Read runicorn's configuration on the remote.",
         (*_NEEDS_SSH, e.EnvironmentNotFound),
     ),
+)
+_VIEWERS: tuple[Operation, ...] = (
     Operation(
         "POST",
         "viewer/start",
-        _S.start_viewer,
+        ViewerService.start_viewer,
         m.ViewerStartRequest,
         m.ViewerStartResponse,
         "Start the remote's viewer, or adopt the one that runs.",
@@ -130,7 +164,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST",
         "viewer/stop",
-        _S.stop_viewer,
+        ViewerService.stop_viewer,
         m.ViewerStopRequest,
         m.ViewerStopResponse,
         "Stop the viewer.",
@@ -139,7 +173,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET",
         "viewer/status",
-        _S.viewer_status,
+        ViewerService.viewer_status,
         m.ConnectionQuery,
         m.ViewerStatusResponse,
         "Say how the viewer is.",
@@ -148,28 +182,18 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET",
         "viewer/logs",
-        _S.viewer_logs,
+        ViewerService.viewer_logs,
         m.LogsQuery,
         m.LogsResponse,
         "Read the viewer's log.",
         (*_NEEDS_SSH, e.ViewerNotRunning),
     ),
-    Operation(
-        "GET",
-        "health",
-        _S.health,
-        m.ConnectionQuery,
-        m.HealthResponse,
-        "Check connection, viewer and tunnel.",
-        _NEEDS_CONNECTION,
-    ),
-    Operation(
-        "GET", "ping", _S.ping, m.ConnectionQuery, m.PingResponse, "Time one SSH round trip.", _NEEDS_SSH
-    ),
+)
+_RUNS: tuple[Operation, ...] = (
     Operation(
         "GET",
         "runs",
-        _S.list_runs,
+        RunService.list_runs,
         m.RunsQuery,
         m.RunsResponse,
         "List the runs of all viewers, or what changed in the list.",
@@ -177,16 +201,18 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET",
         "runs/metrics",
-        _S.run_metrics,
+        RunService.run_metrics,
         m.RunMetricsQuery,
         m.RunMetricsResponse,
         "Read metrics of one run.",
         (*_NEEDS_SSH, e.ViewerNotRunning, e.NotFound, e.MemoryLimit),
     ),
+)
+_HOSTS: tuple[Operation, ...] = (
     Operation(
         "GET",
         "hosts",
-        _S.list_hosts,
+        HostService.list_hosts,
         None,
         m.HostsResponse,
         "List the ssh config's aliases.",
@@ -195,7 +221,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET",
         "known-hosts",
-        _S.list_known_hosts,
+        HostService.list_known_hosts,
         None,
         m.KnownHostsResponse,
         "List the known host keys.",
@@ -204,7 +230,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST",
         "known-hosts",
-        _S.accept_known_host,
+        HostService.accept_known_host,
         m.KnownHostAccept,
         m.MessageResponse,
         "Trust exactly the key that was offered.",
@@ -213,18 +239,29 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "DELETE",
         "known-hosts",
-        _S.remove_known_host,
+        HostService.remove_known_host,
         m.KnownHostRemove,
         m.MessageResponse,
         "Forget a host's keys.",
         (*_READS_SSH_CONFIG, e.NotFound),
     ),
-    Operation("GET", "profiles", _S.list_profiles, None, m.ProfilesResponse, "List the saved connections."),
-    Operation("POST", "profiles", _S.save_profile, m.Profile, m.MessageResponse, "Save a connection."),
+)
+_PROFILES: tuple[Operation, ...] = (
+    Operation(
+        "GET",
+        "profiles",
+        ProfileService.list_profiles,
+        None,
+        m.ProfilesResponse,
+        "List the saved connections.",
+    ),
+    Operation(
+        "POST", "profiles", ProfileService.save_profile, m.Profile, m.MessageResponse, "Save a connection."
+    ),
     Operation(
         "POST",
         "profiles/import",
-        _S.import_profiles,
+        ProfileService.import_profiles,
         m.ProfilesImportRequest,
         m.ProfilesImportResponse,
         "Save the ssh config's aliases as connections.",
@@ -233,12 +270,20 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "DELETE",
         "profiles",
-        _S.delete_profile,
+        ProfileService.delete_profile,
         m.ProfileQuery,
         m.MessageResponse,
         "Delete a saved connection.",
         (e.NotFound,),
     ),
+)
+OPERATIONS: tuple[Operation, ...] = (
+    *_CONNECTIONS,
+    *_ENVIRONMENTS,
+    *_VIEWERS,
+    *_RUNS,
+    *_HOSTS,
+    *_PROFILES,
 )
 
 
@@ -252,19 +297,28 @@ class OpenApiHandler(EnvelopeHandler):
         self.finish(openapi_document(OPERATIONS, self.base_url))
 
 
-def remote_handlers(service: RemoteService) -> list[tuple[str, type[web.RequestHandler], dict[str, Any]]]:
+def remote_handlers(service: RemoteService) -> list[Rule]:
     """Give Tornado's rules for ``/api/remote``, without the ``base_url``."""
-    by_path: dict[str, dict[str, Operation]] = {}
-    for operation in OPERATIONS:
-        by_path.setdefault(operation.path, {})[operation.method] = operation
-    rules: list[tuple[str, type[web.RequestHandler], dict[str, Any]]] = [
-        (rf"/api/remote/{_pattern(path)}", RemoteHandler, {"service": service, "operations": operations})
-        for path, operations in by_path.items()
-    ]
     return [
-        *rules,
+        *_rules(_CONNECTIONS, service.connections),
+        *_rules(_ENVIRONMENTS, service.environments),
+        *_rules(_VIEWERS, service.viewers),
+        *_rules(_RUNS, service.runs),
+        *_rules(_HOSTS, service.hosts),
+        *_rules(_PROFILES, service.profiles),
         (r"/api/remote/openapi\.json", OpenApiHandler, {}),
         (r"/api/remote(?:/.*)?", UnknownRouteHandler, {}),
+    ]
+
+
+def _rules(operations: tuple[Operation, ...], service: object) -> list[Rule]:
+    """Make a rule for each path of a resource, whose service has the operations' methods."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in operations:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    return [
+        (rf"/api/remote/{_pattern(path)}", RemoteHandler, {"service": service, "operations": of_path})
+        for path, of_path in by_path.items()
     ]
 
 

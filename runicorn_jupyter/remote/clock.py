@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from runicorn_jupyter.ssh.suspend import boottime
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from contextlib import AbstractAsyncContextManager
 
-__all__ = ["Clock", "SystemClock"]
+__all__ = ["Clock", "SystemClock", "unfinished"]
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -48,3 +52,24 @@ class SystemClock:
     def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
         """Make an `asyncio.timeout`."""
         return asyncio.timeout(seconds)
+
+
+async def unfinished(
+    tasks: Collection[asyncio.Task[T]], seconds: float, clock: Clock
+) -> list[asyncio.Task[T]]:
+    """Wait for tasks, and return those that are not done in time.
+
+    Parameters
+    ----------
+    tasks
+        What is waited for; none of them is cancelled.
+    seconds
+        How long at most.
+    clock
+        Whose seconds these are.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with clock.timeout(seconds):
+            if tasks:
+                await asyncio.wait(tasks)
+    return [task for task in tasks if not task.done()]

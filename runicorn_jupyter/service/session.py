@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.service.caller import Caller, Emit
     from runicorn_jupyter.service.prewarm import Foresight
     from runicorn_jupyter.service.run_index import RunBoard
+    from runicorn_jupyter.service.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ class Session:
         Open already.
     host
         As the request said it.
+    settings
+        The administrator's settings.
     capabilities
         Where viewers get their URLs.
     emit
@@ -69,10 +72,11 @@ class Session:
         self,
         connection: Line,
         host: str,
+        settings: ServiceSettings,
+        *,
         capabilities: Capabilities,
         emit: Emit,
         board: RunBoard,
-        *,
         remote: HostClient,
         foresight: Foresight,
         memory: MemoryBudget,
@@ -84,6 +88,7 @@ class Session:
         self.connection = connection
         self.remote = remote
         self.host = host
+        self._settings = settings
         self._capabilities = capabilities
         self._emit = emit
         self._board = board
@@ -151,7 +156,7 @@ class Session:
 
     # -- the viewer
 
-    def _require_room(self, caller: Caller, request: m.ViewerStartRequest, base_url: str) -> None:
+    def _require_room(self, caller: Caller, request: m.ViewerStartRequest) -> None:
         """Raise ViewerAlreadyRunning where a viewer is held that is not to be replaced."""
         held = self._hold
         if held is not None and (held.is_being_started or (held.is_held and not request.replace)):
@@ -160,12 +165,10 @@ class Session:
                 message = "This connection's viewer does not answer; restart it, or stop it."
             raise ViewerAlreadyRunning(
                 message,
-                viewer=self.describe_viewer(caller, base_url).model_dump(mode="json"),
+                viewer=self.describe_viewer(caller).model_dump(mode="json"),
             )
 
-    async def start_viewer(
-        self, caller: Caller, request: m.ViewerStartRequest, lease_seconds: float, base_url: str
-    ) -> m.Viewer:
+    async def start_viewer(self, caller: Caller, request: m.ViewerStartRequest) -> m.Viewer:
         """Start the viewer, or adopt the one that runs for this environment and root.
 
         Raises
@@ -175,9 +178,9 @@ class Session:
         """
         self._require_connected()
         await self.look()
-        self._require_room(caller, request, base_url)
+        self._require_room(caller, request)
         found, environment = await self._look_for(request.env_name)
-        self._require_room(caller, request, base_url)  # again: another start may have come meanwhile
+        self._require_room(caller, request)  # again: another start may have come meanwhile
         held = self._hold
         root = request.remote_root or environment.storage_root
 
@@ -195,7 +198,7 @@ class Session:
             if request.replace and held is not None and held.state != "stopped":
                 await held.replace(environment, root, on_step)
             else:
-                held = self._new_hold(environment, root, lease_seconds)
+                held = self._new_hold(environment, root)
                 await self._start(held, request, found.viewers, on_step)
         except RemoteError as exc:
             self._failed_log = _log_of(exc)
@@ -209,15 +212,15 @@ class Session:
                 env_name=environment.name,
                 remote_root=held.remote.remote_root,
             )
-        return self.describe_viewer(caller, base_url)
+        return self.describe_viewer(caller)
 
-    def _new_hold(self, environment: m.Environment, root: str | None, lease_seconds: float) -> ViewerHold:
+    def _new_hold(self, environment: m.Environment, root: str | None) -> ViewerHold:
         return ViewerHold(
             self.connection,
             self.remote,
             environment,
             root,
-            lease_seconds=lease_seconds,
+            lease_seconds=self._settings.viewer_lease_seconds,
             changed=self._viewer_changed,
             clock=self._clock,
         )
@@ -307,18 +310,18 @@ class Session:
         self._require_connected()
         return await self._hold.remote.logs(lines)
 
-    def describe_viewer(self, caller: Caller, base_url: str) -> m.Viewer:
+    def describe_viewer(self, caller: Caller) -> m.Viewer:
         """Give the viewer's state as the API shows it; `stopped` where there is none."""
         if self._hold is None:
             return m.Viewer(status="stopped")
         if self._capability is None:
             return self._hold.describe(None, None)
-        url = caller.origin + viewer_path(base_url, self._capability)
+        url = caller.origin + viewer_path(self._settings.base_url, self._capability)
         return self._hold.describe(url, caller.port)
 
-    def describe(self, caller: Caller, base_url: str) -> m.ConnectionInfo:
+    def describe(self, caller: Caller) -> m.ConnectionInfo:
         """Give this entry of ``GET connections``."""
-        viewer = self.describe_viewer(caller, base_url)
+        viewer = self.describe_viewer(caller)
         return m.ConnectionInfo(
             connection_id=self.connection_id,
             host=self.host,

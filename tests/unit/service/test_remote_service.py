@@ -22,9 +22,11 @@ from runicorn_jupyter.errors import (
 from runicorn_jupyter.proxy.capabilities import Capabilities
 from runicorn_jupyter.remote.fake import FakeClock, FakeHost, Pause
 from runicorn_jupyter.service.caller import Caller
+from runicorn_jupyter.service.connections import STOP_SECONDS
 from runicorn_jupyter.service.opener import Opener
 from runicorn_jupyter.service.profile_store import Profiles
-from runicorn_jupyter.service.remote_service import LOOK_SECONDS, STOP_SECONDS, RemoteService
+from runicorn_jupyter.service.remote_service import RemoteService
+from runicorn_jupyter.service.runs import LOOK_SECONDS
 from runicorn_jupyter.service.settings import ServiceSettings
 from runicorn_jupyter.ssh.config.target import Target
 from runicorn_jupyter.ssh.connection import Connection
@@ -95,7 +97,7 @@ class World:
     def begin(self, host: str = "gpu", **fields: Any) -> asyncio.Task[m.ConnectResponse]:
         """Begin to connect."""
         request = m.ConnectRequest.model_validate({"host": host, "auth_method": "agent", **fields})
-        return asyncio.ensure_future(self.service.connect(ADA, request))
+        return asyncio.ensure_future(self.service.connections.connect(ADA, request))
 
     async def connect(self, host: str = "gpu", **fields: Any) -> m.ConnectResponse:
         """Connect."""
@@ -109,7 +111,9 @@ class World:
 
     async def listed(self) -> list[str]:
         """Give the hosts that are connected to."""
-        return [each.host for each in (await self.service.list_connections(ADA, None)).connections]
+        return [
+            each.host for each in (await self.service.connections.list_connections(ADA, None)).connections
+        ]
 
     def types(self) -> list[str]:
         """Give the types of the events since the last time."""
@@ -200,15 +204,15 @@ async def test_a_question_ends_the_request_and_its_answer_connects(world: World)
     world.rounds = 2
     first = await world.challenge()
     assert [event["challenge_id"] for event in world.events if event["type"] == "challenge"] == [first]
-    asked = await world.service.get_challenge(ADA, m.ChallengeQuery(challenge_id=first))
+    asked = await world.service.connections.get_challenge(ADA, m.ChallengeQuery(challenge_id=first))
     assert [prompt.text for prompt in asked.prompts] == ["Code 0:"]
     with pytest.raises(AuthenticationRequired) as raised:
-        await world.done(world.service.answer_challenge(ADA, answer(first, "one")))
+        await world.done(world.service.connections.answer_challenge(ADA, answer(first, "one")))
     second = raised.value.details["challenge_id"]
     assert second != first
     with pytest.raises(NotFound):
-        await world.service.get_challenge(ADA, m.ChallengeQuery(challenge_id=first))
-    found = await world.done(world.service.answer_challenge(ADA, answer(second, "two")))
+        await world.service.connections.get_challenge(ADA, m.ChallengeQuery(challenge_id=first))
+    found = await world.done(world.service.connections.answer_challenge(ADA, answer(second, "two")))
     assert (found.status, world.answers, await world.listed()) == ("connected", ["one", "two"], ["gpu"])
 
 
@@ -216,12 +220,12 @@ async def test_nobody_else_answers_and_as_much_as_was_asked(world: World) -> Non
     world.rounds = 1
     asked = await world.challenge()
     with pytest.raises(NotFound):
-        await world.service.answer_challenge(BOB, answer(asked, "mine"))
+        await world.service.connections.answer_challenge(BOB, answer(asked, "mine"))
     with pytest.raises(NotFound):
-        await world.service.drop_challenge(BOB, m.ChallengeQuery(challenge_id=asked))
+        await world.service.connections.drop_challenge(BOB, m.ChallengeQuery(challenge_id=asked))
     with pytest.raises(InvalidParameters):
-        await world.service.answer_challenge(ADA, answer(asked, "one", "two"))
-    await world.done(world.service.answer_challenge(ADA, answer(asked, "one")))
+        await world.service.connections.answer_challenge(ADA, answer(asked, "one", "two"))
+    await world.done(world.service.connections.answer_challenge(ADA, answer(asked, "one")))
     assert await world.listed() == ["gpu"]
 
 
@@ -229,7 +233,7 @@ async def test_who_declines_gets_no_connection_and_makes_room(tmp_path: Path) ->
     world = World(tmp_path, max_connections=1)
     world.rounds = 1
     asked = await world.challenge()
-    await world.service.drop_challenge(ADA, m.ChallengeQuery(challenge_id=asked))
+    await world.service.connections.drop_challenge(ADA, m.ChallengeQuery(challenge_id=asked))
     await world.clock.advance(0)
     assert (await world.listed(), world.hosts) == ([], [])
     world.rounds = 0
@@ -240,7 +244,7 @@ async def test_the_time_of_a_person_does_not_count(world: World) -> None:
     world.rounds = 1
     asked = await world.challenge()
     await world.clock.advance(100)  # more than the 30 s of the request
-    found = await world.done(world.service.answer_challenge(ADA, answer(asked, "one")))
+    found = await world.done(world.service.connections.answer_challenge(ADA, answer(asked, "one")))
     assert found.status == "connected"
 
 
@@ -256,7 +260,7 @@ async def test_what_was_opened_last_is_started_only_where_nobody_was_asked(
     world.rounds = int(asked)
     if asked:
         challenge = await world.challenge()
-        await world.done(world.service.answer_challenge(ADA, answer(challenge, "one")))
+        await world.done(world.service.connections.answer_challenge(ADA, answer(challenge, "one")))
     else:
         await world.connect()
     for _ in range(200):
@@ -291,7 +295,7 @@ async def while_the_answer_is_tried(world: World) -> asyncio.Task[Any]:
     world.rounds = 1
     asked = await world.challenge()
     world.prepare = lambda host: world.probing.append(host.pause("probe"))
-    task = asyncio.ensure_future(world.service.answer_challenge(ADA, answer(asked, "one")))
+    task = asyncio.ensure_future(world.service.connections.answer_challenge(ADA, answer(asked, "one")))
     async with asyncio.timeout(60):
         while not world.probing:
             await asyncio.sleep(0)
@@ -353,7 +357,7 @@ async def with_viewer(world: World, host: str, *ids: str) -> str:
     world.prepare = lambda fake: runs_of(fake, *ids)
     connection_id = (await world.connect(host)).connection_id
     request = m.ViewerStartRequest(connection_id=connection_id, env_name="torch")
-    await world.done(world.service.start_viewer(ADA, request))
+    await world.done(world.service.viewers.start_viewer(ADA, request))
     return connection_id
 
 
@@ -364,10 +368,10 @@ def query(**fields: Any) -> m.RunsQuery:
 async def test_the_runs_of_all_viewers_and_a_hanging_one_delays_the_list_once(world: World) -> None:
     await with_viewer(world, "gpu1", "a")
     hangs = await with_viewer(world, "gpu2", "b")
-    both = await world.done(world.service.list_runs(ADA, query()))
+    both = await world.done(world.service.runs.list_runs(ADA, query()))
     assert sorted(run.run_id for run in both.runs) == ["a", "b"]
     world.hosts[1].viewer.stop()
-    asking = asyncio.ensure_future(world.service.list_runs(ADA, query()))
+    asking = asyncio.ensure_future(world.service.runs.list_runs(ADA, query()))
     await world.clock.advance(LOOK_SECONDS - 0.1)
     assert not asking.done()
     late = await world.done(_wait(asking), 0.2)
@@ -376,24 +380,24 @@ async def test_the_runs_of_all_viewers_and_a_hanging_one_delays_the_list_once(wo
     assert list(errors.values()) == [None]
     assert len(late.runs) == 2
     before = world.clock.now
-    await world.done(world.service.list_runs(ADA, query()))
+    await world.done(world.service.runs.list_runs(ADA, query()))
     assert world.clock.now == before  # no more than once
     await world.service.close()
 
 
 async def test_a_change_is_waited_for_as_long_as_is_said(world: World) -> None:
     connection_id = await with_viewer(world, "gpu1", "a")
-    version = (await world.done(world.service.list_runs(ADA, query()))).version
+    version = (await world.done(world.service.runs.list_runs(ADA, query()))).version
     waiting = query(changed_since=version, wait=20)
-    asking = asyncio.ensure_future(world.service.list_runs(ADA, waiting))
+    asking = asyncio.ensure_future(world.service.runs.list_runs(ADA, waiting))
     await world.clock.advance(19)
     assert not asking.done()
     nothing = await world.done(_wait(asking), 2)
     assert (nothing.runs, nothing.removed, nothing.version) == ([], [], version)
-    asking = asyncio.ensure_future(world.service.list_runs(ADA, waiting))
+    asking = asyncio.ensure_future(world.service.runs.list_runs(ADA, waiting))
     await world.clock.advance(1)
     await world.done(
-        world.service.stop_viewer(ADA, m.ViewerStopRequest(connection_id=connection_id, cleanup=True))
+        world.service.viewers.stop_viewer(ADA, m.ViewerStopRequest(connection_id=connection_id, cleanup=True))
     )
     gone = await world.done(_wait(asking))
     assert [key.run_id for key in gone.removed] == ["a"]
@@ -408,14 +412,16 @@ async def test_disconnecting_says_whether_the_remote_was_told(world: World) -> N
     second = await with_viewer(world, "gpu2")
     world.hosts[1].connection.drop()
     told, untold = [
-        (await world.done(world.service.disconnect(ADA, m.DisconnectQuery(connection_id=each)))).message
+        (
+            await world.done(world.service.connections.disconnect(ADA, m.DisconnectQuery(connection_id=each)))
+        ).message
         for each in (first, second)
     ]
     assert (told, "could not be reached" in untold) == ("Disconnected from gpu1.", True)
     assert not world.hosts[0].running
     assert await world.listed() == []
     with pytest.raises(ConnectionNotFound):
-        await world.service.disconnect(ADA, m.DisconnectQuery(connection_id=first))
+        await world.service.connections.disconnect(ADA, m.DisconnectQuery(connection_id=first))
     assert world.types().count("closed") == 2
 
 

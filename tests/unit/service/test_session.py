@@ -25,6 +25,7 @@ from runicorn_jupyter.service.prewarm import Foresight
 from runicorn_jupyter.service.profile_store import Profiles
 from runicorn_jupyter.service.run_index import RunBoard
 from runicorn_jupyter.service.session import Session
+from runicorn_jupyter.service.settings import ServiceSettings
 
 CALLER = Caller("ada", "http://jupyter:8888")
 NOTICED = 15.0
@@ -49,9 +50,10 @@ class World:
         self.session = Session(
             self.host.connection,
             "gpu1",
-            self.capabilities,
-            self._emit,
-            RunBoard(lambda: None),
+            ServiceSettings(),
+            capabilities=self.capabilities,
+            emit=self._emit,
+            board=RunBoard(lambda: None),
             remote=self.host,
             foresight=Foresight(Profiles(folder / "profiles.json"), 60),
             memory=MemoryBudget(2**20, "a setting", "a test"),
@@ -63,7 +65,7 @@ class World:
 
     async def start(self, env_name: str = "torch", **fields: Any) -> m.Viewer:
         request = m.ViewerStartRequest(connection_id="c", env_name=env_name, **fields)
-        return await self.session.start_viewer(CALLER, request, 900, "/")
+        return await self.session.start_viewer(CALLER, request)
 
     async def begin(self, step: str, **fields: Any) -> asyncio.Task[m.Viewer]:
         """Begin a start, and return when its step waits."""
@@ -74,7 +76,7 @@ class World:
 
     @property
     def viewer(self) -> m.Viewer:
-        return self.session.describe_viewer(CALLER, "/")
+        return self.session.describe_viewer(CALLER)
 
     @property
     def now(self) -> tuple[str, str | None]:
@@ -103,7 +105,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 async def test_without_a_viewer_it_is_stopped_and_says_so(world: World) -> None:
     assert world.now == ("stopped", None)
-    assert world.session.describe(CALLER, "/").viewer is None
+    assert world.session.describe(CALLER).viewer is None
     for act in (world.session.logs(10), world.session.stop_viewer(cleanup=True)):
         with pytest.raises(ViewerNotRunning):
             await act

@@ -1,0 +1,75 @@
+"""Operations on the runs of all viewers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runicorn_jupyter import models as m
+from runicorn_jupyter.remote.clock import unfinished
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from runicorn_jupyter.remote.clock import Clock
+    from runicorn_jupyter.service.caller import Caller
+    from runicorn_jupyter.service.run_index import RunBoard
+    from runicorn_jupyter.service.sessions import Sessions
+
+__all__ = ["LOOK_SECONDS", "RunService"]
+
+LOOK_SECONDS = 2.0
+"""Seconds that a list of runs waits for the viewers; those that are late are listed as last known."""
+
+
+class RunService:
+    """Lists runs, and reads their metrics.
+
+    Parameters
+    ----------
+    sessions
+        The table of open connections.
+    board
+        The index of all runs.
+    clock
+        Times and timeouts.
+    """
+
+    def __init__(self, sessions: Sessions, board: RunBoard, clock: Clock) -> None:
+        self._sessions = sessions
+        self._board = board
+        self._clock = clock
+
+    async def list_runs(self, caller: Caller, request: m.RunsQuery) -> m.RunsResponse:
+        """List the runs of all viewers, or what changed in the list."""
+        if request.cursor is None:  # a page that follows is of the same list
+            await self._look_at_runs()
+        if request.changed_since is None:
+            return await self._board.page(request, self._servers())
+        answer, changed = await self._changed_runs(request)
+        try:
+            async with self._clock.timeout(request.wait):
+                while answer is None:
+                    await changed.wait()
+                    answer, changed = await self._changed_runs(request)
+        except TimeoutError:
+            return self._board.nothing(self._servers())
+        return answer
+
+    async def _changed_runs(self, request: m.RunsQuery) -> tuple[m.RunsResponse | None, asyncio.Event]:
+        """Return what changed, and the event that the next change after that sets."""
+        changed = self._board.changed
+        return await self._board.changes(request, self._servers()), changed
+
+    async def _look_at_runs(self) -> None:
+        """Refresh the runs of each viewer, waiting `LOOK_SECONDS` at most."""
+        feeds = {session.runs for session in self._sessions if session.runs is not None}
+        looks = {look: feed for feed in feeds if (look := feed.look()) is not None}
+        for look in await unfinished(looks, LOOK_SECONDS, self._clock):
+            looks[look].miss()
+
+    def _servers(self) -> list[m.RunsServer]:
+        return [session.runs.describe() for session in self._sessions if session.runs is not None]
+
+    async def run_metrics(self, caller: Caller, request: m.RunMetricsQuery) -> m.RunMetricsResponse:
+        """Read metrics of one run."""
+        return await self._sessions.get(request.connection_id).run_metrics(request)
