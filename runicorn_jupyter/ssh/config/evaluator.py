@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import re
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from runicorn_jupyter.errors import SshUnavailable
+from runicorn_jupyter.ssh.child_process import run
 from runicorn_jupyter.ssh.config.openssh import Settings
 from runicorn_jupyter.ssh.config.parser import MAX_DEPTH, ConfigFile, Line
 from runicorn_jupyter.ssh.config.patterns import matches, matches_list
@@ -220,18 +220,9 @@ class _Evaluation:
                 jump=None,
                 home=self._home,
             )
-            done = subprocess.run(  # noqa: S602 - a shell is what Match exec means
-                expand_percent(command, tokens),
-                shell=True,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=_MATCH_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as exc:
+            return run(expand_percent(command, tokens), timeout=_MATCH_SECONDS).status == 0
+        except TimeoutError as exc:
             raise ValueError("the command of 'Match exec' took too long") from exc
-        return done.returncode == 0
 
     def _set(self, line: Line) -> None:
         name, arguments = line.keyword, line.arguments

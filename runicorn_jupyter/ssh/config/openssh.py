@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
 import re
 import shutil
-import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 from runicorn_jupyter.errors import ConnectionTimeout, SshUnavailable
+from runicorn_jupyter.ssh.child_process import OutputTooLong, run
 
 __all__ = ["NoSuchLocalUser", "Settings", "find_ssh", "query"]
-
-log = logging.getLogger(__name__)
 
 Settings = dict[str, list[str]]
 """Lower-case option name to its values, in the order of ``ssh -G``."""
@@ -78,42 +73,29 @@ def query(
         command += ["-p", str(port)]
     command += ["--", host]
     try:
-        status, stdout, stderr = _run(command, timeout)
-    except subprocess.TimeoutExpired as exc:
+        # At the limit what its config started (``Match exec``) ends with it.
+        done = run(
+            command,
+            timeout=timeout,
+            max_stdout=_MAX_OUTPUT,
+            max_stderr=_MAX_OUTPUT,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except TimeoutError as exc:
         raise ConnectionTimeout(
             f"Reading the ssh config for {host} took longer than {timeout:.3g} s; "
             "look at its 'Match exec' and 'CanonicalizeHostname' lines."
         ) from exc
     except OSError as exc:
         raise SshUnavailable("The ssh program could not be started to read the ssh config.") from exc
-    if status != 0:
-        complaint = _complaint(rename_paths(stderr.decode("utf-8", "replace")))
+    except OutputTooLong as exc:
+        raise SshUnavailable(f"ssh prints more than 1 MiB about your ssh config for {host}.") from exc
+    if done.status != 0:
+        complaint = _complaint(rename_paths(done.stderr.decode("utf-8", "replace")))
         if complaint.startswith("No user exists for uid"):
             raise NoSuchLocalUser(complaint)
         raise SshUnavailable(f"ssh refuses your ssh config for {host}: {complaint}")
-    return _parse(stdout[:_MAX_OUTPUT].decode("utf-8", "surrogateescape"))
-
-
-def _run(command: list[str], timeout: float) -> tuple[int, bytes, bytes]:
-    """Run ssh; at the limit what its config started (``Match exec``) ends with it."""
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "LC_ALL": "C"},
-        start_new_session=True,
-    )
-    with process:
-        try:
-            stdout, stderr = process.communicate(timeout=timeout)
-        except BaseException:
-            if hasattr(os, "killpg"):
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-            process.kill()
-            raise
-    return process.returncode, stdout, stderr
+    return _parse(done.stdout.decode("utf-8", "surrogateescape"))
 
 
 def _parse(text: str) -> Settings:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import contextlib
 import logging
 import os
-import signal
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
 from runicorn_jupyter.errors import SshUnavailable
+from runicorn_jupyter.ssh.child_process import OutputTooLong, run_async
 from runicorn_jupyter.ssh.config.parser import split_words
 from runicorn_jupyter.ssh.config.tokens import ExpansionError, expand_all
 from runicorn_jupyter.ssh.hostkeys.known_hosts_file import Entry, entries_of
@@ -91,37 +89,15 @@ class KnownHostsCommand:
             log.warning("KnownHostsCommand: %s is not an absolute path", arguments[0])
             return ()
         try:
-            process = await asyncio.create_subprocess_exec(
-                *arguments,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            done = await run_async(arguments, max_stdout=MAX_OUTPUT)
         except OSError as exc:
             log.warning("KnownHostsCommand could not be started: %s", exc.strerror)
             return ()
-        output = await _output_of(process)
-        if process.returncode:
+        except OutputTooLong as exc:
+            raise SshUnavailable("The KnownHostsCommand of the ssh config prints without end.") from exc
+        if done.status:
             raise SshUnavailable(
-                f"The KnownHostsCommand of the ssh config failed with status {process.returncode}, "
+                f"The KnownHostsCommand of the ssh config failed with status {done.status}, "
                 "so the host cannot be checked."
             )
-        return tuple(entries_of(output, "KnownHostsCommand", (name,)))
-
-
-async def _output_of(process: asyncio.subprocess.Process) -> bytes:
-    """Read all that a process prints, and wait for its end; end it where nobody waits any more."""
-    output = bytearray()
-    try:
-        while process.stdout and len(output) <= MAX_OUTPUT and (data := await process.stdout.read(65536)):
-            output += data
-        if len(output) <= MAX_OUTPUT:
-            await process.wait()
-            return bytes(output)
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-    raise SshUnavailable("The KnownHostsCommand of the ssh config prints without end.")
+        return tuple(entries_of(done.stdout, "KnownHostsCommand", (name,)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from runicorn_jupyter.errors import SshUnavailable
+from runicorn_jupyter.ssh.child_process import run
 from runicorn_jupyter.ssh.wire_format import parse_public_key, public_key_line
 
 __all__ = ["is_revoked"]
@@ -60,17 +60,11 @@ def _is_in_krl(blob: bytes, path: Path) -> bool:
         key.write(public_key_line(blob) + "\n")
         key.flush()
         try:
-            done = subprocess.run(
-                ["ssh-keygen", "-Q", "-f", str(path), key.name],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_KRL_SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as exc:
+            status = run(["ssh-keygen", "-Q", "-f", str(path), key.name], timeout=_KRL_SECONDS).status
+        except OSError as exc:  # also TimeoutError
             raise SshUnavailable(
                 "ssh-keygen is needed to read the revoked host keys of your ssh config."
             ) from exc
-    if done.returncode not in (0, 1):
+    if status not in (0, 1):
         raise SshUnavailable("The file of revoked host keys that your ssh config names cannot be read.")
-    return done.returncode == 1
+    return status == 1

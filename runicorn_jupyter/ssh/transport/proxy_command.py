@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
 import threading
 
 from runicorn_jupyter.errors import SshUnavailable
+from runicorn_jupyter.ssh.child_process import signal_group
 from runicorn_jupyter.ssh.transport.byte_transport import SocketTransport
 from runicorn_jupyter.text import plain_text
 
@@ -97,5 +97,4 @@ class CommandTransport(SocketTransport):
 
     def _stop(self) -> None:
         if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGTERM)
+            signal_group(self._process.pid, signal.SIGTERM)
