@@ -8,7 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from runicorn_jupyter._version import __version__
 from runicorn_jupyter.errors import Forbidden, InternalError, InvalidParameters, Misconfigured, RemoteError
-from runicorn_jupyter.models import ErrorResponse
+from runicorn_jupyter.models import ErrorResponse, HostKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +47,8 @@ def openapi_document(operations: Iterable[Operation], base_url: str) -> dict[str
         The Jupyter server's ``base_url``, with slashes at both ends.
     """
     operations = list(operations)
-    models: dict[type[BaseModel], None] = {ErrorResponse: None}
+    # A host key is in the details of two errors.
+    models: dict[type[BaseModel], None] = {ErrorResponse: None, HostKey: None}
     for operation in operations:
         models[operation.response] = None
         if operation.request is not None:

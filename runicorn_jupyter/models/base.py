@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from typing_extensions import TypeAliasType
 
-AuthMethod = Literal["key", "password", "agent"]
-CheckResult = Literal["pass", "fail", "skip"]
-ConnectionStatus = Literal["connecting", "connected", "reconnecting", "disconnected"]
-EnvironmentType = Literal["conda", "venv", "pyenv", "system"]
-Health = Literal["healthy", "degraded", "unhealthy"]
-ViewerHealth = Literal["healthy", "unresponsive", "unknown"]
-ViewerState = Literal["starting", "running", "reconnecting", "crashed", "stopped"]
+AuthMethod = TypeAliasType("AuthMethod", Literal["key", "password", "agent"])
+CheckResult = TypeAliasType("CheckResult", Literal["pass", "fail", "skip"])
+ConnectionStatus = TypeAliasType(
+    "ConnectionStatus", Literal["connecting", "connected", "reconnecting", "disconnected"]
+)
+EnvironmentType = TypeAliasType("EnvironmentType", Literal["conda", "venv", "pyenv", "system"])
+Health = TypeAliasType("Health", Literal["healthy", "degraded", "unhealthy"])
+ViewerHealth = TypeAliasType("ViewerHealth", Literal["healthy", "unresponsive", "unknown"])
+ViewerState = TypeAliasType(
+    "ViewerState", Literal["starting", "running", "reconnecting", "crashed", "stopped"]
+)
 _TRUE = {"true", "True", "1", "yes", "on"}
 _FALSE = {"false", "False", "0", "no", "off"}
 

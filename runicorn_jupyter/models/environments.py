@@ -49,10 +49,10 @@ class Environment(Model):
 
 class _Looked(Model):
     notes: list[str] = Field(
-        default_factory=list, description="Sentences on what could not be found out, as where time ran out."
+        [], description="Sentences on what could not be found out, as where time ran out."
     )
     storage_candidates: list[str] = Field(
-        default_factory=list,
+        [],
         description="Folders of the remote that look like storage roots, for environments that name none.",
     )
 

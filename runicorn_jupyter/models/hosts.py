@@ -127,9 +127,7 @@ class ProfilesResponse(Success):
     """Answer of ``GET profiles``."""
 
     profiles: list[Profile]
-    recent: list[LastChoice] = Field(
-        default_factory=list, description="What was last opened on each host, the latest first."
-    )
+    recent: list[LastChoice] = Field([], description="What was last opened on each host, the latest first.")
     total: int
 
 

@@ -7,14 +7,15 @@ from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
+from typing_extensions import TypeAliasType
 
 from runicorn_jupyter.models.base import ConnectionId, ConnectionQuery, Model, Request, Success, Text
 
-RunStatus = Literal["running", "finished", "failed", "interrupted"]
+RunStatus = TypeAliasType("RunStatus", Literal["running", "finished", "failed", "interrupted"])
 NotFinite = Literal["NaN", "Infinity", "-Infinity"]
 """How JSON, which has no such numbers, says them (as ProtoJSON does): Python's ``float`` and JavaScript's
 ``Number`` both read these words."""
-MetricValue = float | NotFinite
+MetricValue = TypeAliasType("MetricValue", float | NotFinite)
 
 _Mark = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[A-Za-z0-9_-]+$")]
 RunId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f/\\]+$")]
