@@ -3,6 +3,7 @@
 #   make demo    an SSH server, training runs and JupyterLab on this machine, to try everything with
 #   make test    the whole test suite            ARGS='-k viewer' goes to pytest
 #   make lint    what pre-commit and CI check    make format: mend what can be mended
+#   make api-types   the TypeScript types of the API's bodies, made of the models
 #   make fuzz    the tests that make up their own input, for long
 #   make soak    an hour of faults, one after the other by chance, under load
 #   make audit   the known advisories of all that is installed, here and in labextension/
@@ -20,7 +21,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help demo test fuzz soak audit lint format bench docs dist matrix clean dev lab lint-python lint-ruff lint-types lint-js \
-	lint-packages lint-js-packages
+	lint-packages lint-js-packages lint-api-types api-types
 help:
 	@sed -n 's/^#   \{0,1\}//p' Makefile
 
@@ -136,8 +137,14 @@ lint-ruff: $(DEV_VENV)
 lint-types: $(DEV_VENV)
 	@$(BIN)/mypy
 
-lint-js: $(NPM_STAMP)
+lint-js: lint-api-types $(NPM_STAMP)
 	@cd labextension && npm run --silent lint
+
+lint-api-types: $(DEV_VENV) $(NPM_STAMP)
+	@$(BIN)/python scripts/api_types.py --check
+
+api-types: $(DEV_VENV) $(NPM_STAMP)
+	@$(BIN)/python scripts/api_types.py
 
 format: $(DEV_VENV) $(NPM_STAMP)
 	@$(BIN)/ruff check --fix .

@@ -33,6 +33,8 @@ _LAB = f"{_DATA}/share/jupyter/labextensions/runicorn-jupyter"
 BUILT = (  # by npm, so that no git knows of it
     "runicorn_jupyter/static/client.js",
     "runicorn_jupyter/static/client.d.ts",
+    "runicorn_jupyter/static/types.d.ts",
+    "runicorn_jupyter/static/generated.d.ts",
     f"{_LAB}/package.json",
     f"{_LAB}/install.json",
     f"{_LAB}/static/remoteEntry.*.js",

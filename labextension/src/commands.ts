@@ -11,7 +11,7 @@ import {
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
-import type { IConnection, IRun } from './api/client.js';
+import type { ConnectionInfo, Run } from './api/client.js';
 import { Declined } from './state/connectFlow.js';
 import { runicornIcon } from './ui/icons.js';
 import type { Runicorn } from './ui/context.js';
@@ -93,7 +93,7 @@ export class Commands {
   };
 
   /** Show a run's page in its viewer. */
-  readonly openRun = (run: IRun): void => {
+  readonly openRun = (run: Run): void => {
     const connection = this._options.runicorn.store.connection(run.connection_id);
     if (connection?.viewer) {
       this.openAt(locationOf(connection), `#!${run.page}`);
@@ -205,7 +205,8 @@ export class Commands {
   private _addViewerCommands(): void {
     const { app, runicorn } = this._options;
     const { trans, store, client } = runicorn;
-    const withViewer = (): IConnection[] => store.connections.filter(item => item.viewer !== null);
+    const withViewer = (): ConnectionInfo[] =>
+      store.connections.filter(item => item.viewer !== null);
     app.commands.addCommand(CommandIDs.openViewer, {
       label: trans.__('Open Viewer…'),
       caption: trans.__('Show the viewer of a connection'),
@@ -299,8 +300,8 @@ export class Commands {
   private async _choose(
     args: Args,
     label: string,
-    connections: readonly IConnection[]
-  ): Promise<IConnection | null> {
+    connections: readonly ConnectionInfo[]
+  ): Promise<ConnectionInfo | null> {
     const named = connections.find(item => item.connection_id === args.connection_id);
     if (named || args.connection_id || connections.length < 2) {
       return named ?? (args.connection_id ? null : (connections[0] ?? null));

@@ -43,13 +43,14 @@ LAYERS: dict[str, set[str]] = {
 }
 # Text that other machines or browsers run has no place for Python's limits; it is bounded as modules are.
 BUILT = {"labextension", "static"}  # below the package: what the build has put there
+GENERATED = ROOT / "labextension/src/api/generated.ts"  # by make api-types: as long as the API is
 SCRIPTS = [
     *(
         path
         for path in PACKAGE.rglob("*.*")
         if path.suffix in (".js", ".sh") and not BUILT & {*path.relative_to(PACKAGE).parts}
     ),
-    *(ROOT / "labextension" / "src").rglob("*.ts*"),
+    *(path for path in (ROOT / "labextension" / "src").rglob("*.ts*") if path != GENERATED),
 ]
 CLIENT = ROOT / "labextension/src/api/client.ts"  # one ES module for whoever imports it: not to be split
 

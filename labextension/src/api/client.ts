@@ -7,29 +7,43 @@
  */
 
 import type {
-  CheckResult,
-  Health,
+  ChallengeResponse,
+  ConfigResponse,
+  ConnectionInfo,
+  ConnectionsResponse,
+  ConnectRequest,
+  ConnectResponse,
+  DetectResponse,
+  DisconnectResponse,
+  Environment,
+  EnvironmentsQuery,
+  EnvironmentsResponse,
+  HealthResponse,
+  HostAlias,
+  HostsResponse,
   IClientOptions,
-  IConnection,
   IConnectOptions,
-  IConnectResult,
-  IEnvironment,
-  IEnvironmentsLook,
-  IHostAlias,
-  IHostKey,
-  IKnownHost,
-  ILastChoice,
-  IProfile,
-  IPrompt,
-  IRun,
   IRunFilters,
-  IRunMetrics,
-  IRunsAnswer,
-  IRunsServer,
   IStartViewerOptions,
-  IViewer
+  KnownHost,
+  KnownHostAccept,
+  KnownHostsResponse,
+  LogsResponse,
+  PingResponse,
+  Profile,
+  ProfileFields,
+  ProfilesImportResponse,
+  ProfilesResponse,
+  Run,
+  RunMetricsResponse,
+  RunsResponse,
+  RunsServer,
+  ViewerStartRequest,
+  ViewerStartResponse,
+  ViewerStatusResponse,
+  ViewerStopResponse
 } from './types.js';
-import type { Answer, IRequest } from './request.js';
+import type { IRequest } from './request.js';
 
 export type * from './types.js';
 
@@ -82,9 +96,9 @@ export class RunicornRemoteClient {
   }
 
   /** Connect to a host. A new connection each time, to the same host too. */
-  async connect(options: IConnectOptions): Promise<IConnectResult> {
+  async connect(options: IConnectOptions): Promise<ConnectResponse> {
     const { host, username, authMethod = 'key', port = 22, timeout, requestId, signal } = options;
-    const body: Record<string, unknown> = { host, port, username, auth_method: authMethod };
+    const body: Partial<ConnectRequest> = { host, port, username, auth_method: authMethod };
     if (authMethod === 'key') {
       if (options.privateKeyPath) {
         body.private_key_path = options.privateKeyPath;
@@ -109,7 +123,7 @@ export class RunicornRemoteClient {
     challengeId: string,
     responses: string[],
     options: { requestId?: string; signal?: AbortSignal } = {}
-  ): Promise<IConnectResult> {
+  ): Promise<ConnectResponse> {
     return this._call(`connect/${encodeURIComponent(challengeId)}`, {
       ...options,
       method: 'POST',
@@ -118,9 +132,7 @@ export class RunicornRemoteClient {
   }
 
   /** Read again what a challenge asks for. */
-  async getChallenge(
-    challengeId: string
-  ): Promise<Answer<{ challenge_id: string; instruction: string; prompts: IPrompt[] }>> {
+  async getChallenge(challengeId: string): Promise<ChallengeResponse> {
     return this._call(`connect/${encodeURIComponent(challengeId)}`);
   }
 
@@ -130,15 +142,12 @@ export class RunicornRemoteClient {
   }
 
   /** List all connections. */
-  async listConnections(): Promise<IConnection[]> {
-    return (await this._call<{ connections: IConnection[] }>('connections')).connections;
+  async listConnections(): Promise<ConnectionInfo[]> {
+    return (await this._call<ConnectionsResponse>('connections')).connections;
   }
 
   /** Close a connection; its viewer ends too unless `cleanupViewer` is false. */
-  async disconnect(
-    connectionId: string,
-    cleanupViewer = true
-  ): Promise<Answer<{ message: string; connection_id: string }>> {
+  async disconnect(connectionId: string, cleanupViewer = true): Promise<DisconnectResponse> {
     return this._call(`connections/${encodeURIComponent(connectionId)}`, {
       method: 'DELETE',
       query: { cleanup_viewer: cleanupViewer }
@@ -148,26 +157,23 @@ export class RunicornRemoteClient {
   /** List the Python environments of the host. */
   async listEnvironments(
     connectionId: string,
-    filterType: 'all' | 'runicorn_only' = 'all'
-  ): Promise<IEnvironment[]> {
+    filterType: EnvironmentsQuery['filter'] = 'all'
+  ): Promise<Environment[]> {
     return (await this.readEnvironments(connectionId, filterType)).environments;
   }
 
   /** List the environments with what else was found, and what could not be found out. */
   async readEnvironments(
     connectionId: string,
-    filterType: 'all' | 'runicorn_only' = 'all'
-  ): Promise<Answer<IEnvironmentsLook>> {
+    filterType: EnvironmentsQuery['filter'] = 'all'
+  ): Promise<EnvironmentsResponse> {
     return this._call('environments', {
       query: { connection_id: connectionId, filter: filterType }
     });
   }
 
   /** Look for environments again; within a minute only if `forceRefresh` is set. */
-  async detectEnvironments(
-    connectionId: string,
-    forceRefresh = false
-  ): Promise<Answer<{ message: string; environments_found: number } & IEnvironmentsLook>> {
+  async detectEnvironments(connectionId: string, forceRefresh = false): Promise<DetectResponse> {
     return this._call('environments/detect', {
       method: 'POST',
       body: { connection_id: connectionId, force_refresh: forceRefresh }
@@ -175,15 +181,7 @@ export class RunicornRemoteClient {
   }
 
   /** Read the Runicorn configuration that an environment has. */
-  async getRemoteConfig(
-    connectionId: string,
-    envName: string
-  ): Promise<
-    Answer<{
-      config: Record<string, unknown> & { user_root_dir: string | null; viewer_port: number };
-      runicorn_version: string | null;
-    }>
-  > {
+  async getRemoteConfig(connectionId: string, envName: string): Promise<ConfigResponse> {
     return this._call('config', { query: { connection_id: connectionId, env_name: envName } });
   }
 
@@ -192,9 +190,9 @@ export class RunicornRemoteClient {
     connectionId: string,
     envName: string,
     options: IStartViewerOptions = {}
-  ): Promise<Answer<{ message: string; viewer: IViewer }>> {
+  ): Promise<ViewerStartResponse> {
     const { remoteRoot, autoOpen = true, replace, requestId, signal } = options;
-    const body: Record<string, unknown> = {
+    const body: Partial<ViewerStartRequest> = {
       connection_id: connectionId,
       env_name: envName,
       auto_open: autoOpen
@@ -213,10 +211,7 @@ export class RunicornRemoteClient {
    *
    * `ended` is false where the process stays for other connections that hold it.
    */
-  async stopViewer(
-    connectionId: string,
-    cleanup = true
-  ): Promise<Answer<{ message: string; ended: boolean }>> {
+  async stopViewer(connectionId: string, cleanup = true): Promise<ViewerStopResponse> {
     return this._call('viewer/stop', {
       method: 'POST',
       body: { connection_id: connectionId, cleanup }
@@ -224,50 +219,45 @@ export class RunicornRemoteClient {
   }
 
   /** Read the state of the viewer. */
-  async getViewerStatus(connectionId: string): Promise<Answer<{ viewer: IViewer }>> {
+  async getViewerStatus(connectionId: string): Promise<ViewerStatusResponse> {
     return this._call('viewer/status', { query: { connection_id: connectionId } });
   }
 
   /** Read the last lines that the viewer printed, oldest first. */
   async getViewerLogs(connectionId: string, lines = 100): Promise<string[]> {
-    const answer = await this._call<{ logs: string[] }>('viewer/logs', {
+    const answer = await this._call<LogsResponse>('viewer/logs', {
       query: { connection_id: connectionId, lines }
     });
     return answer.logs;
   }
 
   /** Check the connection, the viewer and the way to it. */
-  async healthCheck(connectionId: string): Promise<
-    Answer<{
-      health: Health;
-      checks: Record<'ssh_connection' | 'viewer_process' | 'tunnel_active', CheckResult>;
-    }>
-  > {
+  async healthCheck(connectionId: string): Promise<HealthResponse> {
     return this._call('health', { query: { connection_id: connectionId } });
   }
 
   /** Measure one SSH round trip, in milliseconds. */
-  async ping(connectionId: string): Promise<Answer<{ latency_ms: number; timestamp: string }>> {
+  async ping(connectionId: string): Promise<PingResponse> {
     return this._call('ping', { query: { connection_id: connectionId } });
   }
 
   /** List the aliases of the user's ssh config. */
-  async listHosts(): Promise<IHostAlias[]> {
-    return (await this._call<{ hosts: IHostAlias[] }>('hosts')).hosts;
+  async listHosts(): Promise<HostAlias[]> {
+    return (await this._call<HostsResponse>('hosts')).hosts;
   }
 
   /** List the saved connections. */
-  async listProfiles(): Promise<IProfile[]> {
+  async listProfiles(): Promise<Profile[]> {
     return (await this.readProfiles()).profiles;
   }
 
   /** Read the saved connections, and what was opened last, the latest first. */
-  async readProfiles(): Promise<Answer<{ profiles: IProfile[]; recent: ILastChoice[] }>> {
+  async readProfiles(): Promise<ProfilesResponse> {
     return this._call('profiles');
   }
 
   /** Save a connection under its name. */
-  async saveProfile(profile: IProfile): Promise<void> {
+  async saveProfile(profile: ProfileFields): Promise<void> {
     await this._call('profiles', { method: 'POST', body: profile });
   }
 
@@ -281,9 +271,7 @@ export class RunicornRemoteClient {
    *
    * @param aliases - Which ones; all by default.
    */
-  async importProfiles(
-    aliases?: readonly string[]
-  ): Promise<Answer<{ message: string; imported: IProfile[]; skipped: string[] }>> {
+  async importProfiles(aliases?: readonly string[]): Promise<ProfilesImportResponse> {
     return this._call('profiles/import', { method: 'POST', body: aliases ? { aliases } : {} });
   }
 
@@ -299,14 +287,14 @@ export class RunicornRemoteClient {
   async listRuns(
     filters: IRunFilters = {},
     signal?: AbortSignal,
-    options: { completeWithin?: number; onProgress?: (servers: IRunsServer[]) => void } = {}
-  ): Promise<IRun[]> {
+    options: { completeWithin?: number; onProgress?: (servers: RunsServer[]) => void } = {}
+  ): Promise<Run[]> {
     const { completeWithin = COMPLETE_SECONDS, onProgress } = options;
     let answer = await this.readRuns({ filters, signal });
     if (completeWithin > 0 && stillReading(answer.servers, filters).length) {
       const end = Date.now() + 1000 * completeWithin;
       const place = { connectionId: filters.connectionId };
-      let reading: IRunsServer[];
+      let reading: RunsServer[];
       let left: number;
       while (
         (reading = stillReading(answer.servers, filters)).length &&
@@ -348,7 +336,7 @@ export class RunicornRemoteClient {
       wait?: number;
       signal?: AbortSignal;
     } = {}
-  ): Promise<IRunsAnswer> {
+  ): Promise<RunsResponse> {
     const { filters = {}, cursor, changedSince, limit = RUNS_A_PAGE, wait, signal } = options;
     const { connectionId, runId, status, path, project, text, since } = filters;
     return this._call('runs', {
@@ -371,10 +359,10 @@ export class RunicornRemoteClient {
    * @param options - `points`: how many steps at most; more are thinned out, and peaks kept.
    */
   async runMetrics(
-    run: Pick<IRun, 'connection_id' | 'run_id'>,
+    run: Pick<Run, 'connection_id' | 'run_id'>,
     names?: readonly string[],
     options: { points?: number; signal?: AbortSignal } = {}
-  ): Promise<IRunMetrics> {
+  ): Promise<RunMetricsResponse> {
     const { connection_id, run_id } = run;
     const { points, signal } = options;
     return this._call('runs/metrics', {
@@ -384,12 +372,12 @@ export class RunicornRemoteClient {
   }
 
   /** List the host keys that the user trusts. */
-  async listKnownHosts(): Promise<IKnownHost[]> {
-    return (await this._call<{ known_hosts: IKnownHost[] }>('known-hosts')).known_hosts;
+  async listKnownHosts(): Promise<KnownHost[]> {
+    return (await this._call<KnownHostsResponse>('known-hosts')).known_hosts;
   }
 
   /** Trust a host key that a `host_key_unknown` offered. */
-  async acceptKnownHost(key: Pick<IHostKey, 'host' | 'port' | 'public_key'>): Promise<void> {
+  async acceptKnownHost(key: KnownHostAccept): Promise<void> {
     const { host, port, public_key } = key;
     await this._call('known-hosts', { method: 'POST', body: { host, port, public_key } });
   }
@@ -399,7 +387,7 @@ export class RunicornRemoteClient {
     await this._call('known-hosts', { method: 'DELETE', query: { host, port } });
   }
 
-  private async _call<T>(route: string, request: IRequest = {}): Promise<Answer<T>> {
+  private async _call<T>(route: string, request: IRequest = {}): Promise<T> {
     const query = new URLSearchParams(
       Object.entries(request.query ?? {})
         .filter(([, value]) => value !== null && value !== undefined)
@@ -452,7 +440,7 @@ export class RunicornRemoteClient {
     return headers;
   }
 
-  private static _parse<T>(response: Response, text: string): Answer<T> {
+  private static _parse<T>(response: Response, text: string): T {
     let data: any = null;
     try {
       data = JSON.parse(text);
@@ -480,7 +468,7 @@ export class RunicornRemoteClient {
 }
 
 /** The viewers among these that still take up their runs; one with an error is not waited for. */
-function stillReading(servers: readonly IRunsServer[], filters: IRunFilters): IRunsServer[] {
+function stillReading(servers: readonly RunsServer[], filters: IRunFilters): RunsServer[] {
   return servers.filter(
     server =>
       server.complete === false &&

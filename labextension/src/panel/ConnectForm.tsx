@@ -2,7 +2,7 @@
 
 import React from 'react';
 
-import type { AuthMethod, IProfile, RunicornError } from '../api/client.js';
+import type { AuthMethod, Profile, RunicornError } from '../api/client.js';
 import { Declined } from '../state/connectFlow.js';
 import type { Runicorn } from '../ui/context.js';
 import type { Remedy } from '../ui/messages.js';
@@ -57,7 +57,7 @@ function useForm(onConnected: (what: IConnected) => void): IForm {
   const [password, setPassword] = React.useState('');
   const [error, setError] = React.useState<unknown>(null);
   const [busy, setBusy] = React.useState(false);
-  const [profile, setProfile] = React.useState<IProfile | null>(null);
+  const [profile, setProfile] = React.useState<Profile | null>(null);
   const hostRef = React.useRef<HTMLInputElement>(null);
   const passwordRef = React.useRef<HTMLInputElement>(null);
 

@@ -3,7 +3,7 @@
 import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import type { IConnection, IViewer } from '../api/client.js';
+import type { ConnectionInfo, Viewer } from '../api/client.js';
 import type { Runicorn } from '../ui/context.js';
 import {
   connectionLabel,
@@ -19,7 +19,7 @@ import { ErrorNote, useRunicorn } from '../ui/shared.js';
 import { useCard, type ICard } from './useCard.js';
 
 interface ICardProps {
-  connection: IConnection;
+  connection: ConnectionInfo;
   expanded: boolean;
   /** What a connection that was just made is to show. */
   wanted: IConnected | null;
@@ -95,7 +95,7 @@ function CardHeader(props: ICardProps & { bodyId: string }): JSX.Element {
   );
 }
 
-function Latency(props: { connection: IConnection; runicorn: Runicorn }): JSX.Element | null {
+function Latency(props: { connection: ConnectionInfo; runicorn: Runicorn }): JSX.Element | null {
   const { store, trans, dates } = props.runicorn;
   const { connection_id: id, status } = props.connection;
   const latency = store.latency(id);
@@ -162,7 +162,7 @@ function CardBody(props: ICardProps): JSX.Element {
   );
 }
 
-function ViewerLine(props: { connection: IConnection; card: ICard }): JSX.Element | null {
+function ViewerLine(props: { connection: ConnectionInfo; card: ICard }): JSX.Element | null {
   const { trans, dates } = props.card.runicorn;
   const { viewer } = props.connection;
   if (!viewer) {
@@ -184,7 +184,7 @@ function ViewerLine(props: { connection: IConnection; card: ICard }): JSX.Elemen
   );
 }
 
-function isHung(viewer: IViewer): boolean {
+function isHung(viewer: Viewer): boolean {
   return viewer.status === 'running' && viewer.health === 'unresponsive';
 }
 
@@ -211,7 +211,7 @@ function CardError(props: { card: ICard }): JSX.Element {
   );
 }
 
-function CardActions(props: { connection: IConnection; card: ICard }): JSX.Element {
+function CardActions(props: { connection: ConnectionInfo; card: ICard }): JSX.Element {
   const { card } = props;
   const { trans } = card.runicorn;
   const { viewer } = props.connection;

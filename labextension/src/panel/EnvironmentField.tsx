@@ -4,14 +4,14 @@ import { refreshIcon } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import type { IEnvironment } from '../api/client.js';
+import type { Environment } from '../api/client.js';
 import type { IEnvironmentList } from '../state/store.js';
 import { pipCommand } from '../ui/messages.js';
 import { Field, IconButton, TextField } from '../ui/fields.js';
 import { CommandLine } from '../ui/shared.js';
 
 /** The environments that can show a viewer. */
-export function usableOf(environments: IEnvironmentList): readonly IEnvironment[] {
+export function usableOf(environments: IEnvironmentList): readonly Environment[] {
   return environments.list?.filter(item => item.runicorn_installed) ?? [];
 }
 
@@ -70,7 +70,7 @@ export function EnvironmentField(props: {
   );
 }
 
-function Facts(props: { environment: IEnvironment; trans: TranslationBundle }): JSX.Element {
+function Facts(props: { environment: Environment; trans: TranslationBundle }): JSX.Element {
   const { environment, trans } = props;
   const root = environment.storage_root;
   return (
@@ -92,7 +92,7 @@ function Facts(props: { environment: IEnvironment; trans: TranslationBundle }): 
 /** The storage root, folded away: the environment knows it as a rule. */
 export function StorageField(props: {
   value: string;
-  environment: IEnvironment | undefined;
+  environment: Environment | undefined;
   /** Folders that look like storage roots. */
   candidates: readonly string[];
   disabled: boolean;

@@ -3,7 +3,7 @@
 import { closeIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import type { IProfile } from '../api/client.js';
+import type { Profile } from '../api/client.js';
 import { Declined } from '../state/connectFlow.js';
 import { importedMessage } from '../ui/messages.js';
 import type { IConnected } from './ConnectForm.js';
@@ -17,7 +17,7 @@ export function Saved(props: { onConnected: (what: IConnected) => void }): JSX.E
   const { trans, store, flow, client } = runicorn;
   const [error, setError] = React.useState<unknown>(null);
 
-  const connect = async (profile: IProfile): Promise<void> => {
+  const connect = async (profile: Profile): Promise<void> => {
     setError(null);
     if (profile.auth_method === 'password') {
       runicorn.draft(draftOf(profile));
@@ -38,7 +38,7 @@ export function Saved(props: { onConnected: (what: IConnected) => void }): JSX.E
       }
     }
   };
-  const forget = async (profile: IProfile): Promise<void> => {
+  const forget = async (profile: Profile): Promise<void> => {
     try {
       await client.deleteProfile(profile.name);
       setError(null);
@@ -110,7 +110,7 @@ function ImportHosts(props: { onError: (error: unknown) => void }): JSX.Element 
 }
 
 function SavedRow(props: {
-  profile: IProfile;
+  profile: Profile;
   onConnect: () => void;
   onForget: () => void;
 }): JSX.Element {

@@ -1,6 +1,6 @@
 /** What the Host field offers: a pure function of what is known. */
 
-import type { IHostAlias, IProfile } from '../api/client.js';
+import type { HostAlias, Profile } from '../api/client.js';
 
 /** Something to choose in the Host field. */
 export interface ISuggestion {
@@ -8,13 +8,13 @@ export interface ISuggestion {
   name: string;
   /** Where it leads to. */
   where: string;
-  profile?: IProfile;
+  profile?: Profile;
 }
 
 /** The suggestions of saved connections first, then of the ssh config. */
 export function suggestionsOf(
-  profiles: readonly IProfile[],
-  hosts: readonly IHostAlias[]
+  profiles: readonly Profile[],
+  hosts: readonly HostAlias[]
 ): ISuggestion[] {
   const place = (user: string | null | undefined, host: string, port?: number): string =>
     `${user ? `${user}@` : ''}${host}${port && port !== 22 ? `:${port}` : ''}`;

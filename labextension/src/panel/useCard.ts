@@ -2,7 +2,7 @@
 
 import React from 'react';
 
-import type { IConnection, IEnvironment, ILastChoice, IProfile } from '../api/client.js';
+import type { ConnectionInfo, Environment, LastChoice, Profile } from '../api/client.js';
 import { Declined } from '../state/connectFlow.js';
 import type { Runicorn } from '../ui/context.js';
 import { locationOf } from '../state/viewerLocation.js';
@@ -18,7 +18,7 @@ export interface ICard {
   runicorn: Runicorn;
   /** The chosen environment, by name and in full. */
   envName: string;
-  environment: IEnvironment | undefined;
+  environment: Environment | undefined;
   setEnvName: (name: string) => void;
   root: string;
   setRoot: (root: string) => void;
@@ -44,13 +44,13 @@ export interface ICard {
 /** Remember what a saved connection showed last, so that one press brings it back. */
 async function rememberShown(
   runicorn: Runicorn,
-  connection: IConnection,
+  connection: ConnectionInfo,
   profileName: string | null | undefined,
   envName: string,
   root: string
 ): Promise<void> {
   const { store, client } = runicorn;
-  const leadsHere = (item: IProfile): boolean =>
+  const leadsHere = (item: Profile): boolean =>
     item.host === connection.host && (!item.username || item.username === connection.username);
   const profile =
     store.profiles.find(item => item.name === profileName) ?? store.profiles.find(leadsHere);
@@ -61,7 +61,7 @@ async function rememberShown(
 }
 
 /** Put a new connection in the place of one that the server gave up; what it showed is to be shown. */
-async function connectAgain(runicorn: Runicorn, connection: IConnection): Promise<IConnected> {
+async function connectAgain(runicorn: Runicorn, connection: ConnectionInfo): Promise<IConnected> {
   const { flow, client, store, settings } = runicorn;
   const at = locationOf(connection);
   const result = await flow.connect(requestAt(at, store.profiles, settings));
@@ -75,13 +75,13 @@ async function connectAgain(runicorn: Runicorn, connection: IConnection): Promis
 }
 
 /** The environment to offer first: the one that was opened last, where it is still there. */
-function offeredName(usable: readonly IEnvironment[], last: ILastChoice | undefined): string {
+function offeredName(usable: readonly Environment[], last: LastChoice | undefined): string {
   return (usable.find(item => item.name === last?.env_name) ?? usable[0])?.name ?? '';
 }
 
 /** The state and the actions of a connection's card. */
 export function useCard(
-  connection: IConnection,
+  connection: ConnectionInfo,
   wanted: IConnected | null,
   onConnected: (what: IConnected) => void,
   onOpen: (connectionId: string) => void
@@ -141,7 +141,7 @@ function useBeginning(options: {
   id: string;
   isUp: boolean;
   wanted: IConnected | null;
-  environment: IEnvironment | undefined;
+  environment: Environment | undefined;
   openRef: React.RefObject<HTMLButtonElement>;
   open: () => Promise<void>;
   store: Runicorn['store'];

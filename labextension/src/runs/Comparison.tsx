@@ -4,7 +4,7 @@ import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { closeIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import type { IRun } from '../api/client.js';
+import type { Run } from '../api/client.js';
 import { IconButton } from '../ui/fields.js';
 import { ErrorNote, useRunicorn } from '../ui/shared.js';
 import { MOST_LINES, VEGA_LITE, type ISeries } from './chart.js';
@@ -13,7 +13,7 @@ import { Plot } from './Plot.js';
 
 /** The comparison. */
 export function Comparison(props: {
-  runs: readonly IRun[];
+  runs: readonly Run[];
   metric: string;
   rendermime: IRenderMimeRegistry | null;
   onClose: () => void;

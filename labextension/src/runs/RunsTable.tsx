@@ -4,7 +4,7 @@ import { caretDownEmptyThinIcon, caretUpEmptyThinIcon } from '@jupyterlab/ui-com
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import type { IRun } from '../api/client.js';
+import type { Run } from '../api/client.js';
 import type { Dates } from '../ui/dates.js';
 import { keyOfRun } from '../state/runs.js';
 import { columnsFor, gridOf, type IOrder } from './columns.js';
@@ -19,7 +19,7 @@ const PAGE_ROWS = 20;
 
 /** What the table shows, and what it tells of. */
 export interface IRunsTableProps {
-  runs: readonly IRun[];
+  runs: readonly Run[];
   /** The metric of the last column, or ''. */
   metric: string;
   order: IOrder;
@@ -27,8 +27,8 @@ export interface IRunsTableProps {
   trans: TranslationBundle;
   dates: Dates;
   onOrder: (order: IOrder) => void;
-  onToggle: (run: IRun) => void;
-  onOpen: (run: IRun) => void;
+  onToggle: (run: Run) => void;
+  onOpen: (run: Run) => void;
 }
 
 /** The table. */
@@ -37,7 +37,7 @@ export function RunsTable(props: IRunsTableProps): JSX.Element {
   const id = React.useId();
   const { ref, at, measure } = useWindow(runs.length);
   const keys = useKeys(props, ref);
-  const runOf = (event: React.MouseEvent): IRun | undefined => {
+  const runOf = (event: React.MouseEvent): Run | undefined => {
     const row = (event.target as HTMLElement).closest<HTMLElement>('[data-index]');
     return runs[Number(row?.dataset.index ?? -1)];
   };
@@ -219,7 +219,7 @@ function Head(props: IRunsTableProps): JSX.Element {
 interface IRowProps {
   id: string;
   index: number;
-  run: IRun;
+  run: Run;
   metric: string;
   isActive: boolean;
   isSelected: boolean;

@@ -5,7 +5,7 @@ import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { refreshIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import type { IRun } from '../api/client.js';
+import type { Run } from '../api/client.js';
 import { runicornIcon } from '../ui/icons.js';
 import type { Runicorn } from '../ui/context.js';
 import { Choice, IconButton } from '../ui/fields.js';
@@ -24,7 +24,7 @@ export interface IRunsViewOptions {
   /** Draws the comparison; null where nothing does. */
   rendermime: IRenderMimeRegistry | null;
   /** Show a run's page in the tab of its viewer. */
-  openRun: (run: IRun) => void;
+  openRun: (run: Run) => void;
   /** Show the side panel. */
   showPanel: () => void;
 }
@@ -62,16 +62,16 @@ interface IRunsChoice {
   metric: string;
   setMetric: (metric: string) => void;
   /** The runs that pass the filter, in their order. */
-  shown: readonly IRun[];
+  shown: readonly Run[];
   selected: ReadonlySet<string>;
-  toggle: (run: IRun) => void;
+  toggle: (run: Run) => void;
   /** The selected ones. */
-  compared: readonly IRun[];
+  compared: readonly Run[];
   comparing: boolean;
   setComparing: (comparing: boolean) => void;
 }
 
-function useChoice(runs: readonly IRun[]): IRunsChoice {
+function useChoice(runs: readonly Run[]): IRunsChoice {
   const [typed, setTyped] = React.useState('');
   const [order, setOrder] = React.useState(NEWEST_FIRST);
   const [chosen, setMetric] = React.useState('');
@@ -89,7 +89,7 @@ function useChoice(runs: readonly IRun[]): IRunsChoice {
     () => runs.filter(run => selected.has(keyOfRun(run))),
     [runs, selected]
   );
-  const toggle = (run: IRun): void => {
+  const toggle = (run: Run): void => {
     const next = new Set(selected);
     if (!next.delete(keyOfRun(run))) {
       next.add(keyOfRun(run));

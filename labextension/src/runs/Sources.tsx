@@ -3,14 +3,14 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import type { IRunsServer } from '../api/client.js';
+import type { RunsServer } from '../api/client.js';
 import type { Dates } from '../ui/dates.js';
 import { runsProblemMessage } from '../ui/messages.js';
 import { serverOf } from './table.js';
 
 /** The servers that something is to be said of; nothing where all is well. */
 export function Sources(props: {
-  servers: readonly IRunsServer[];
+  servers: readonly RunsServer[];
   trans: TranslationBundle;
   dates: Dates;
 }): JSX.Element | null {

@@ -3,7 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import type { IRun, MetricValue } from '../api/client.js';
+import type { Run, MetricValue } from '../api/client.js';
 import type { Dates } from '../ui/dates.js';
 import { runStatusLabel } from '../ui/messages.js';
 import { formatDuration, formatMetric, nameOf, secondsOf, serverOf } from './table.js';
@@ -26,9 +26,9 @@ interface IColumn {
   /** Whether the cells are numbers: ranged right, with figures of one width. */
   isNumber?: boolean;
   /** Return what the rows are sorted by; null sorts last. */
-  value: (run: IRun, metric: string, now: Date) => string | number | null;
+  value: (run: Run, metric: string, now: Date) => string | number | null;
   /** Return a cell's text, and what is drawn if that is more than the text. */
-  render: (run: IRun, context: ICellContext) => [text: string, content?: React.ReactNode];
+  render: (run: Run, context: ICellContext) => [text: string, content?: React.ReactNode];
 }
 
 /** All columns, from left to right; the last is shown only where a metric is chosen. */
@@ -125,7 +125,7 @@ function numberOf(value: MetricValue | undefined): number | null {
 }
 
 /** Sort runs; those that have nothing to compare come last either way. */
-export function sorted(runs: readonly IRun[], order: IOrder, metric: string): readonly IRun[] {
+export function sorted(runs: readonly Run[], order: IOrder, metric: string): readonly Run[] {
   if (order.column === NEWEST_FIRST.column && order.descending === NEWEST_FIRST.descending) {
     return runs;
   }

@@ -1,6 +1,6 @@
 /** The lines of the comparison: one reading at a time, and of runs that did not change none. */
 
-import type { IRun, RunicornRemoteClient } from '../api/client.js';
+import type { Run, RunicornRemoteClient } from '../api/client.js';
 import { CoalescedTask } from '../state/coalesce.js';
 import { namesOf, type ISeries } from './chart.js';
 import { serverOf } from './table.js';
@@ -14,7 +14,7 @@ type Line = Omit<ISeries, 'name'>;
 
 /** What to read: a metric of some runs, all of which have it. */
 interface IWish {
-  runs: readonly IRun[];
+  runs: readonly Run[];
   metric: string;
 }
 
@@ -74,7 +74,7 @@ export class SeriesReader {
     }
   }
 
-  private async _readLine(run: IRun, metric: string, signal: AbortSignal): Promise<Line> {
+  private async _readLine(run: Run, metric: string, signal: AbortSignal): Promise<Line> {
     // Commas stand between the names in the request.
     const wanted = metric.includes(',') ? undefined : [metric];
     const answer = await this.client.runMetrics(run, wanted, { points: POINTS, signal });
@@ -84,6 +84,6 @@ export class SeriesReader {
   private _wish: IWish | null = null;
   private _abort = new AbortController();
   /** What was read of the metric; a run that changed is another object. */
-  private _lines = new WeakMap<IRun, Line>();
+  private _lines = new WeakMap<Run, Line>();
   private readonly _reading = new CoalescedTask(() => this._read());
 }

@@ -2,9 +2,8 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { IRun, RunicornRemoteClient } from '../api/client.js';
+import type { RemoteEvent, Run, RunicornRemoteClient } from '../api/client.js';
 import { CoalescedTask } from '../state/coalesce.js';
-import type { IRemoteEvent } from '../state/store.js';
 
 /** How good or bad news is; the worst comes last. */
 const KINDS = ['success', 'warning', 'error'] as const;
@@ -19,7 +18,7 @@ export interface ISummary {
   /** How many messages it stands for. */
   count: number;
   /** The run of the worst, if it could be read. */
-  run: IRun | null;
+  run: Run | null;
 }
 
 /** The longest parts of a sentence, in characters; Lab shows 140 of a notification. */
@@ -28,10 +27,10 @@ const LONGEST_PART = 24;
 
 /** News of one run. */
 interface INews {
-  event: IRemoteEvent;
+  event: RemoteEvent;
   rank: number;
   /** Undefined as long as it was not read. */
-  run?: IRun | null;
+  run?: Run | null;
 }
 
 /** All news of a host. */
@@ -53,7 +52,7 @@ export class RunNews {
   ) {}
 
   /** Take up an event; of one that is no news of runs nothing is told. */
-  take(event: IRemoteEvent): void {
+  take(event: RemoteEvent): void {
     const host = event.host ?? '';
     const news = this._hosts.get(host) ?? { worst: null, latest: null, count: 0 };
     if (event.type === 'more' && event.of === 'run' && news.worst) {
@@ -95,7 +94,7 @@ export class RunNews {
     }
   }
 
-  private async _read(event: IRemoteEvent): Promise<IRun | null> {
+  private async _read(event: RemoteEvent): Promise<Run | null> {
     const filters = { connectionId: event.connection_id, runId: event.run_id };
     try {
       return (await this.client.readRuns({ filters, limit: 1 })).runs[0] ?? null;
@@ -125,7 +124,7 @@ export class RunNews {
 }
 
 /** How good or bad an event of a run is; null where nothing is to be told. */
-function kindOf(event: IRemoteEvent): NewsKind | null {
+function kindOf(event: RemoteEvent): NewsKind | null {
   switch (event.status) {
     case 'finished':
       return 'success';
@@ -143,7 +142,7 @@ function nameOf(news: INews): string {
   return news.run?.name ?? news.event.run_id ?? '';
 }
 
-function sentenceOf(trans: TranslationBundle, event: IRemoteEvent, run: string): string {
+function sentenceOf(trans: TranslationBundle, event: RemoteEvent, run: string): string {
   const host = shortened(event.host ?? '', LONGEST_PART);
   const name = shortened(run, LONGEST_NAME);
   switch (event.status) {

@@ -2,7 +2,7 @@
 
 import { Notification } from '@jupyterlab/apputils';
 
-import type { IRun } from '../api/client.js';
+import type { Run } from '../api/client.js';
 import type { Runicorn } from '../ui/context.js';
 import { RunNews, type ISummary } from './news.js';
 
@@ -16,7 +16,7 @@ const GOOD_NEWS_LIFE = 10_000;
  */
 export function notifyOfRuns(
   runicorn: Runicorn,
-  openRun: (run: IRun) => void,
+  openRun: (run: Run) => void,
   showRuns: (() => void) | null
 ): void {
   const { store, client, trans } = runicorn;

@@ -1,6 +1,6 @@
 /** What the table of runs shows, as text and numbers: pure functions. */
 
-import type { IRun, MetricValue } from '../api/client.js';
+import type { Run, MetricValue } from '../api/client.js';
 
 /** The place of some rows among all. */
 export interface IWindow {
@@ -11,12 +11,12 @@ export interface IWindow {
 }
 
 /** Where a run is, in words. */
-export function serverOf(run: Pick<IRun, 'host' | 'env_name'>): string {
+export function serverOf(run: Pick<Run, 'host' | 'env_name'>): string {
   return run.env_name ? `${run.host} · ${run.env_name}` : run.host;
 }
 
 /** How long a run took, or has been running, in seconds; null where nothing tells. */
-export function secondsOf(run: IRun, now: Date): number | null {
+export function secondsOf(run: Run, now: Date): number | null {
   const begun = Date.parse(run.started_at ?? run.created_at ?? '');
   if (run.duration_seconds !== null || run.status !== 'running' || Number.isNaN(begun)) {
     return run.duration_seconds;
@@ -25,7 +25,7 @@ export function secondsOf(run: IRun, now: Date): number | null {
 }
 
 /** The names of all metrics, sorted. */
-export function metricsOf(runs: readonly IRun[]): string[] {
+export function metricsOf(runs: readonly Run[]): string[] {
   const names = new Set<string>();
   for (const run of runs) {
     for (const name of Object.keys(run.metrics)) {
@@ -35,9 +35,9 @@ export function metricsOf(runs: readonly IRun[]): string[] {
   return [...names].sort((a, b) => a.localeCompare(b));
 }
 
-const haystacks = new WeakMap<IRun, string>();
+const haystacks = new WeakMap<Run, string>();
 
-function haystackOf(run: IRun): string {
+function haystackOf(run: Run): string {
   let text = haystacks.get(run);
   if (text === undefined) {
     const parts = [run.name, run.path, run.run_id, run.status, run.host, run.env_name, ...run.tags];
@@ -48,7 +48,7 @@ function haystackOf(run: IRun): string {
 }
 
 /** The runs that hold each of the typed words somewhere. */
-export function matching(runs: readonly IRun[], typed: string): readonly IRun[] {
+export function matching(runs: readonly Run[], typed: string): readonly Run[] {
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
   return words.length === 0
     ? runs
@@ -97,7 +97,7 @@ export function formatDuration(seconds: number | null): string {
 }
 
 /** A run's name, and where it is unless its name says so. */
-export function nameOf(run: IRun): [name: string, path: string] {
+export function nameOf(run: Run): [name: string, path: string] {
   const { name, path, run_id } = run;
   if (!name) {
     return [run_id, path ?? ''];

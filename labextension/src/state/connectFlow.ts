@@ -9,14 +9,15 @@ import { Signal, type ISignal } from '@lumino/signaling';
 
 import {
   RunicornError,
+  type ConnectResponse,
+  type HostKey,
   type IConnectOptions,
-  type IConnectResult,
-  type IHostKey,
-  type IViewer,
-  type RunicornRemoteClient
+  type RemoteEvent,
+  type RunicornRemoteClient,
+  type Viewer
 } from '../api/client.js';
 import type { IQuestions } from './questions.js';
-import type { IRemoteEvent, RemoteStore } from './store.js';
+import type { RemoteStore } from './store.js';
 import { holdsViewer } from './viewerLocation.js';
 
 /** The questions that come up while connecting and opening. */
@@ -73,7 +74,7 @@ export class ConnectFlow {
    * @throws Declined - if the person said no or cancelled.
    * @throws RunicornError - if the server refused.
    */
-  async connect(options: IConnectOptions): Promise<IConnectResult> {
+  async connect(options: IConnectOptions): Promise<ConnectResponse> {
     const controller = new AbortController();
     const attempt: IAttempt = {
       id: newRequestId(),
@@ -113,8 +114,8 @@ export class ConnectFlow {
     connectionId: string,
     envName: string,
     options: { remoteRoot?: string; autoOpen?: boolean } = {}
-  ): Promise<IViewer> {
-    const start = async (): Promise<IViewer> =>
+  ): Promise<Viewer> {
+    const start = async (): Promise<Viewer> =>
       (await this._client.startViewer(connectionId, envName, options)).viewer;
     try {
       const held = this._store.connection(connectionId)?.viewer;
@@ -188,9 +189,9 @@ export class ConnectFlow {
 
   private async _withHostKey(
     attempt: IAttempt,
-    connect: () => Promise<IConnectResult>,
+    connect: () => Promise<ConnectResponse>,
     options: { requestId: string; signal: AbortSignal }
-  ): Promise<IConnectResult> {
+  ): Promise<ConnectResponse> {
     for (;;) {
       try {
         return await this._withChallenges(attempt, connect, options);
@@ -198,7 +199,7 @@ export class ConnectFlow {
         if (!(reason instanceof RunicornError) || reason.code !== 'host_key_unknown') {
           throw reason;
         }
-        const key = reason.details.host_key as IHostKey;
+        const key = reason.details.host_key as HostKey;
         if (!(await this._asking(attempt, () => this._questions.trustHostKey(key)))) {
           throw new Declined();
         }
@@ -210,9 +211,9 @@ export class ConnectFlow {
 
   private async _withChallenges(
     attempt: IAttempt,
-    connect: () => Promise<IConnectResult>,
+    connect: () => Promise<ConnectResponse>,
     options: { requestId: string; signal: AbortSignal }
-  ): Promise<IConnectResult> {
+  ): Promise<ConnectResponse> {
     let next = connect;
     for (;;) {
       try {
@@ -257,7 +258,7 @@ export class ConnectFlow {
   }
 
   /** A connection that is being re-established asks; nobody's request waits for the answer. */
-  private _onEvent(_: RemoteStore, event: IRemoteEvent): void {
+  private _onEvent(_: RemoteStore, event: RemoteEvent): void {
     const id = event.challenge_id;
     if (event.type !== 'challenge' || !id || event.request_id || !event.connection_id) {
       return;

@@ -4,8 +4,9 @@ import {
   RunicornError,
   type AuthMethod,
   type IConnectOptions,
-  type IHostAlias,
-  type IProfile
+  type HostAlias,
+  type Profile,
+  type ProfileFields
 } from '../api/client.js';
 import type { ISettings } from './settings.js';
 import type { ViewerLocation } from './viewerLocation.js';
@@ -35,7 +36,7 @@ export function emptyDraft(settings: ISettings): IConnectDraft {
 }
 
 /** Return the form filled in from a saved connection. */
-export function draftOf(profile: IProfile): IConnectDraft {
+export function draftOf(profile: Profile): IConnectDraft {
   return {
     host: profile.host,
     username: profile.username ?? '',
@@ -67,7 +68,7 @@ export function requestOf(
 /** Return the client's arguments for a location: as it was saved, else as the ssh config says. */
 export function requestAt(
   at: ViewerLocation,
-  profiles: readonly IProfile[],
+  profiles: readonly Profile[],
   settings: ISettings
 ): IConnectOptions {
   const profile = profiles.find(
@@ -85,7 +86,7 @@ export function requestAt(
 }
 
 /** Return the connection to save; never with a secret. */
-export function profileOf(name: string, request: IConnectOptions): IProfile {
+export function profileOf(name: string, request: IConnectOptions): ProfileFields {
   return {
     name,
     host: request.host,
@@ -98,7 +99,7 @@ export function profileOf(name: string, request: IConnectOptions): IProfile {
 }
 
 /** Return the user name that the ssh config has for an alias, or ''. */
-export function configuredUser(host: string, hosts: readonly IHostAlias[]): string {
+export function configuredUser(host: string, hosts: readonly HostAlias[]): string {
   return hosts.find(item => item.alias === host.trim())?.username ?? '';
 }
 

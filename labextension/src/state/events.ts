@@ -3,8 +3,9 @@
 import { EventManager, ServerConnection } from '@jupyterlab/services';
 import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 
-import type { IRemoteEvent, RemoteStore } from './store.js';
+import type { RemoteEvent } from '../api/client.js';
 import { EVENT_SCHEMA } from '../ids.js';
+import type { RemoteStore } from './store.js';
 
 /**
  * Keep a store up to date for as long as the result lives.
@@ -29,7 +30,7 @@ export function followEvents(
   });
   manager.stream.connect((_, emission) => {
     if (emission.schema_id === EVENT_SCHEMA) {
-      store.handleEvent(emission as unknown as IRemoteEvent);
+      store.handleEvent(emission as unknown as RemoteEvent);
     }
   });
   return new DisposableDelegate(() => manager.dispose());

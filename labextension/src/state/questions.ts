@@ -1,24 +1,24 @@
 /** The questions that only a person can answer; `ui/dialogs.tsx` asks them. */
 
-import type { IHostAlias, IHostKey, IPrompt, IViewer } from '../api/client.js';
+import type { HostAlias, HostKey, Prompt, Viewer } from '../api/client.js';
 import type { ViewerLocation } from './viewerLocation.js';
 
 /** Asks a person. A declined question is answered with null or false. */
 export interface IQuestions {
   /** Ask whether to trust the key of a host seen for the first time. */
-  trustHostKey(key: IHostKey): Promise<boolean>;
+  trustHostKey(key: HostKey): Promise<boolean>;
   /** Ask whether to forget the known key of a host whose key changed. */
-  forgetHostKey(key: IHostKey): Promise<boolean>;
+  forgetHostKey(key: HostKey): Promise<boolean>;
   /** Ask for what the SSH server, or an encrypted key, wants to know. */
-  answer(host: string, instruction: string, prompts: IPrompt[]): Promise<string[] | null>;
+  answer(host: string, instruction: string, prompts: Prompt[]): Promise<string[] | null>;
   /** Ask which hosts of the ssh config to save as connections; returns their aliases. */
-  chooseHosts(hosts: readonly IHostAlias[]): Promise<string[] | null>;
+  chooseHosts(hosts: readonly HostAlias[]): Promise<string[] | null>;
   /**
    * Ask whether to connect to a location that a document names.
    *
    * @param alias - The entry of its host in the ssh config.
    */
-  confirmLocation(at: ViewerLocation, alias: IHostAlias | undefined): Promise<boolean>;
+  confirmLocation(at: ViewerLocation, alias: HostAlias | undefined): Promise<boolean>;
   /** Ask whether to stop the running viewer for another one. */
-  replaceViewer(running: IViewer, wanted: ViewerLocation): Promise<boolean>;
+  replaceViewer(running: Viewer, wanted: ViewerLocation): Promise<boolean>;
 }

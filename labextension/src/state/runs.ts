@@ -7,12 +7,18 @@
 import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 import { Signal, type ISignal } from '@lumino/signaling';
 
-import type { IRun, IRunsAnswer, IRunsServer, RunicornRemoteClient } from '../api/client.js';
+import type {
+  RemoteEvent,
+  Run,
+  RunicornRemoteClient,
+  RunsResponse,
+  RunsServer
+} from '../api/client.js';
 import { CoalescedTask } from './coalesce.js';
-import type { IRemoteEvent, RemoteStore } from './store.js';
+import type { RemoteStore } from './store.js';
 
 /** The events after which the runs may be others. */
-const EVENTS: ReadonlySet<IRemoteEvent['type']> = new Set([
+const EVENTS: ReadonlySet<RemoteEvent['type']> = new Set([
   'run',
   'runs',
   'viewer',
@@ -21,12 +27,12 @@ const EVENTS: ReadonlySet<IRemoteEvent['type']> = new Set([
 ]);
 
 /** Return a run's key among the runs of all servers. */
-export function keyOfRun(run: Pick<IRun, 'connection_id' | 'run_id'>): string {
+export function keyOfRun(run: Pick<Run, 'connection_id' | 'run_id'>): string {
   return `${run.connection_id}/${run.run_id}`;
 }
 
 /** Compare two runs as the server sorts them: the newest first. */
-export function newestFirst(a: IRun, b: IRun): number {
+export function newestFirst(a: Run, b: Run): number {
   return (
     Date.parse(b.created_at ?? '1970') - Date.parse(a.created_at ?? '1970') ||
     compare(b.connection_id, a.connection_id) ||
@@ -60,12 +66,12 @@ export class RunsStore {
   }
 
   /** The runs, newest first. */
-  get runs(): readonly IRun[] {
+  get runs(): readonly Run[] {
     return this._runs;
   }
 
   /** Each viewer's part. */
-  get servers(): readonly IRunsServer[] {
+  get servers(): readonly RunsServer[] {
     return this._servers;
   }
 
@@ -105,9 +111,9 @@ export class RunsStore {
     try {
       const answer = await this._client.readRuns({ changedSince: this._version || undefined });
       const isWhole = answer.reset || this._version === '';
-      const byKey = isWhole ? new Map<string, IRun>() : new Map(this._byKey);
+      const byKey = isWhole ? new Map<string, Run>() : new Map(this._byKey);
       let isSorted = !isWhole;
-      const take = (runs: readonly IRun[]): void => {
+      const take = (runs: readonly Run[]): void => {
         for (const run of runs) {
           isSorted &&= byKey.has(keyOfRun(run));
           byKey.set(keyOfRun(run), run);
@@ -133,7 +139,7 @@ export class RunsStore {
   }
 
   /** Take out the runs that are gone. */
-  private _forget(byKey: Map<string, IRun>, answer: IRunsAnswer): void {
+  private _forget(byKey: Map<string, Run>, answer: RunsResponse): void {
     for (const gone of answer.removed) {
       byKey.delete(keyOfRun(gone));
     }
@@ -150,9 +156,9 @@ export class RunsStore {
   private readonly _client: Pick<RunicornRemoteClient, 'readRuns'>;
   private readonly _changed = new Signal<this, void>(this);
   private _followers = 0;
-  private _byKey = new Map<string, IRun>();
-  private _runs: readonly IRun[] = [];
-  private _servers: readonly IRunsServer[] = [];
+  private _byKey = new Map<string, Run>();
+  private _runs: readonly Run[] = [];
+  private _servers: readonly RunsServer[] = [];
   private _version = '';
   private _error: unknown = null;
   private readonly _reading = new CoalescedTask(

@@ -8,45 +8,16 @@
 import { Signal, type ISignal } from '@lumino/signaling';
 
 import type {
-  IConnection,
-  IEnvironment,
-  IHostAlias,
-  ILastChoice,
-  IProfile,
+  ConnectionInfo,
+  Environment,
+  HostAlias,
+  LastChoice,
+  Profile,
+  RemoteEvent,
   RunicornRemoteClient
 } from '../api/client.js';
 import { CoalescedTask } from './coalesce.js';
 import { holdsViewer, isAtHost, type ViewerLocation } from './viewerLocation.js';
-
-/** An event of the server, as its schema has it. */
-export interface IRemoteEvent {
-  type:
-    | 'connection'
-    | 'viewer'
-    | 'progress'
-    | 'challenge'
-    | 'open_viewer'
-    | 'closed'
-    | 'environments'
-    | 'profiles'
-    | 'run'
-    | 'runs'
-    | 'more';
-  connection_id?: string;
-  request_id?: string;
-  challenge_id?: string;
-  step?: string;
-  status?: string;
-  message?: string;
-  host?: string;
-  env_name?: string;
-  remote_root?: string;
-  run_id?: string;
-  metric?: string;
-  /** With `more`: the type of the events that were left out, and how many those are. */
-  of?: string;
-  count?: number;
-}
 
 /** The step that long work has reached. */
 export interface IStep {
@@ -65,7 +36,7 @@ export interface ILatency {
 /** The environments of a connection: not asked for, being read, known, or why not. */
 export interface IEnvironmentList {
   loading: boolean;
-  list: readonly IEnvironment[] | null;
+  list: readonly Environment[] | null;
   error: unknown;
   /** English sentences on what could not be found out. */
   notes: readonly string[];
@@ -107,7 +78,7 @@ export class RemoteStore {
   }
 
   /** Emitted for each event of the server, after the state took note of it. */
-  get eventReceived(): ISignal<this, IRemoteEvent> {
+  get eventReceived(): ISignal<this, RemoteEvent> {
     return this._eventReceived;
   }
 
@@ -117,7 +88,7 @@ export class RemoteStore {
   }
 
   /** All connections, as the server last said. */
-  get connections(): readonly IConnection[] {
+  get connections(): readonly ConnectionInfo[] {
     return this._connections;
   }
 
@@ -132,24 +103,24 @@ export class RemoteStore {
   }
 
   /** The aliases of the ssh config. */
-  get hosts(): readonly IHostAlias[] {
+  get hosts(): readonly HostAlias[] {
     return this._hosts;
   }
 
   /** The saved connections. */
-  get profiles(): readonly IProfile[] {
+  get profiles(): readonly Profile[] {
     return this._profiles;
   }
 
   /** What was opened last on the host of a connection, as its user. */
-  lastChoice(connection: IConnection): ILastChoice | undefined {
+  lastChoice(connection: ConnectionInfo): LastChoice | undefined {
     return this._recent.find(
       item => item.host === connection.host && item.username === connection.username
     );
   }
 
   /** Find a connection by its id. */
-  connection(id: string): IConnection | undefined {
+  connection(id: string): ConnectionInfo | undefined {
     return this._connections.find(connection => connection.connection_id === id);
   }
 
@@ -158,8 +129,8 @@ export class RemoteStore {
    *
    * Among several a connected one wins.
    */
-  find(at: ViewerLocation): IConnection | undefined {
-    const best = (list: IConnection[]): IConnection | undefined =>
+  find(at: ViewerLocation): ConnectionInfo | undefined {
+    const best = (list: ConnectionInfo[]): ConnectionInfo | undefined =>
       list.find(connection => connection.status === 'connected') ?? list[0];
     return (
       best(this._connections.filter(connection => holdsViewer(connection, at))) ??
@@ -194,7 +165,7 @@ export class RemoteStore {
   }
 
   /** Take note of an event of the server. */
-  handleEvent(event: IRemoteEvent): void {
+  handleEvent(event: RemoteEvent): void {
     const id = event.connection_id;
     switch (event.type) {
       case 'progress':
@@ -344,7 +315,7 @@ export class RemoteStore {
 
   private readonly _client: StoreClient;
   private readonly _changed = new Signal<this, void>(this);
-  private readonly _eventReceived = new Signal<this, IRemoteEvent>(this);
+  private readonly _eventReceived = new Signal<this, RemoteEvent>(this);
   private readonly _resumed = new Signal<this, void>(this);
   private readonly _steps = new Map<string, IStep>();
   private _frame: ReturnType<typeof setTimeout> | null = null;
@@ -352,10 +323,10 @@ export class RemoteStore {
   /** The connections whose environments changed while they were being read. */
   private readonly _outdated = new Set<string>();
   private readonly _environments = new Map<string, IEnvironmentList>();
-  private _connections: readonly IConnection[] = [];
-  private _hosts: readonly IHostAlias[] = [];
-  private _profiles: readonly IProfile[] = [];
-  private _recent: readonly ILastChoice[] = [];
+  private _connections: readonly ConnectionInfo[] = [];
+  private _hosts: readonly HostAlias[] = [];
+  private _profiles: readonly Profile[] = [];
+  private _recent: readonly LastChoice[] = [];
   private _loaded = false;
   private _error: unknown = null;
   private readonly _reading = new CoalescedTask(() => this._read());

@@ -1,6 +1,6 @@
 /** Where a viewer is, as layouts and notebooks keep it. */
 
-import type { IConnection } from '../api/client.js';
+import type { ConnectionInfo } from '../api/client.js';
 
 /**
  * Names a viewer by host, environment and folder.
@@ -17,7 +17,7 @@ export interface ViewerLocation {
 }
 
 /** Return the location of the viewer that a connection holds. */
-export function locationOf(connection: IConnection): ViewerLocation {
+export function locationOf(connection: ConnectionInfo): ViewerLocation {
   const { host, port, username, viewer } = connection;
   return {
     host,
@@ -29,7 +29,7 @@ export function locationOf(connection: IConnection): ViewerLocation {
 }
 
 /** Return whether a connection goes to the host of a location. */
-export function isAtHost(connection: IConnection, at: ViewerLocation): boolean {
+export function isAtHost(connection: ConnectionInfo, at: ViewerLocation): boolean {
   return (
     connection.host === at.host &&
     (!at.username || connection.username === at.username) &&
@@ -38,7 +38,7 @@ export function isAtHost(connection: IConnection, at: ViewerLocation): boolean {
 }
 
 /** Return whether a connection holds exactly the viewer of a location. */
-export function holdsViewer(connection: IConnection, at: ViewerLocation): boolean {
+export function holdsViewer(connection: ConnectionInfo, at: ViewerLocation): boolean {
   const viewer = connection.viewer;
   return (
     viewer !== null &&

@@ -4,7 +4,8 @@ import { refreshIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
 import { CoalescedTask } from '../state/coalesce.js';
-import type { RemoteStore, IRemoteEvent } from '../state/store.js';
+import type { RemoteEvent } from '../api/client.js';
+import type { RemoteStore } from '../state/store.js';
 import { CopyButton, ErrorNote, useRunicorn } from './shared.js';
 
 /** The last lines that a viewer printed: read at once, when its state changes, and on demand. */
@@ -31,7 +32,7 @@ function useLog(connectionId: string): {
   }, [client, connectionId, lineCount]);
 
   React.useEffect(() => {
-    const onEvent = (_: RemoteStore, event: IRemoteEvent): void => {
+    const onEvent = (_: RemoteStore, event: RemoteEvent): void => {
       // The log of a viewer that was stopped may be gone, and with it the connection.
       if (
         event.type === 'viewer' &&

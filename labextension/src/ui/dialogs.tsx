@@ -4,7 +4,7 @@ import { Dialog, ReactWidget, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import type { IHostAlias, IHostKey, IPrompt, IViewer } from '../api/client.js';
+import type { HostAlias, HostKey, Prompt, Viewer } from '../api/client.js';
 import type { IQuestions } from '../state/questions.js';
 import { Facts, Fingerprint } from './shared.js';
 import type { ViewerLocation } from '../state/viewerLocation.js';
@@ -53,7 +53,7 @@ class QuestionBody<T> extends ReactWidget {
 }
 
 /** One field a prompt. */
-function Prompts(props: { instruction: string; prompts: IPrompt[] }): JSX.Element {
+function Prompts(props: { instruction: string; prompts: Prompt[] }): JSX.Element {
   const id = React.useId();
   return (
     <>
@@ -75,7 +75,7 @@ function Prompts(props: { instruction: string; prompts: IPrompt[] }): JSX.Elemen
 }
 
 /** A choice among hosts: all are chosen to begin with. */
-function Hosts(props: { hosts: readonly IHostAlias[] }): JSX.Element {
+function Hosts(props: { hosts: readonly HostAlias[] }): JSX.Element {
   return (
     <ul className="rj-Hosts">
       {props.hosts.map(host => (
@@ -103,7 +103,7 @@ export class DialogQuestions implements IQuestions {
     this._trans = trans;
   }
 
-  async trustHostKey(key: IHostKey): Promise<boolean> {
+  async trustHostKey(key: HostKey): Promise<boolean> {
     const trans = this._trans;
     const where = key.port === 22 ? key.host : `${key.host}:${key.port}`;
     return this._agree({
@@ -128,7 +128,7 @@ export class DialogQuestions implements IQuestions {
     });
   }
 
-  async forgetHostKey(key: IHostKey): Promise<boolean> {
+  async forgetHostKey(key: HostKey): Promise<boolean> {
     const trans = this._trans;
     return this._agree({
       title: trans.__('Forget the known key of %1?', key.host),
@@ -144,7 +144,7 @@ export class DialogQuestions implements IQuestions {
     });
   }
 
-  async answer(host: string, instruction: string, prompts: IPrompt[]): Promise<string[] | null> {
+  async answer(host: string, instruction: string, prompts: Prompt[]): Promise<string[] | null> {
     const trans = this._trans;
     return this._ask({
       title: trans.__('%1 asks', host),
@@ -156,7 +156,7 @@ export class DialogQuestions implements IQuestions {
   }
 
   /** Which hosts of the ssh config to save as connections; null if none after all. */
-  async chooseHosts(hosts: readonly IHostAlias[]): Promise<string[] | null> {
+  async chooseHosts(hosts: readonly HostAlias[]): Promise<string[] | null> {
     const trans = this._trans;
     return this._ask({
       title: trans.__('Save hosts of your SSH configuration'),
@@ -174,7 +174,7 @@ export class DialogQuestions implements IQuestions {
    *
    * @param alias - What the ssh config says of its host.
    */
-  async confirmLocation(at: ViewerLocation, alias: IHostAlias | undefined): Promise<boolean> {
+  async confirmLocation(at: ViewerLocation, alias: HostAlias | undefined): Promise<boolean> {
     const trans = this._trans;
     const fromConfig = trans.__('as your SSH configuration says');
     const host = alias && alias.hostname !== at.host ? `${at.host} (${alias.hostname})` : at.host;
@@ -207,9 +207,9 @@ export class DialogQuestions implements IQuestions {
     });
   }
 
-  async replaceViewer(running: IViewer, wanted: ViewerLocation): Promise<boolean> {
+  async replaceViewer(running: Viewer, wanted: ViewerLocation): Promise<boolean> {
     const trans = this._trans;
-    const nameOf = (at: IViewer | ViewerLocation): string =>
+    const nameOf = (at: Viewer | ViewerLocation): string =>
       [at.env_name, at.remote_root].filter(Boolean).join(' · ');
     return this._agree({
       title: trans.__('Show another viewer?'),

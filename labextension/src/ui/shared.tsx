@@ -8,7 +8,7 @@ import type { Runicorn } from './context.js';
 import { copyText } from './clipboard.js';
 import { ErrorBoundary } from './ErrorBoundary.js';
 import { errorMessage, type IErrorMessage, type Remedy } from './messages.js';
-import type { IHostKey, RunicornError } from '../api/client.js';
+import type { HostKey, RunicornError } from '../api/client.js';
 
 /** Gives the parts of a view what they share; see `ViewRoot`. */
 const RunicornContext = React.createContext<Runicorn | null>(null);
@@ -192,7 +192,7 @@ function ErrorFacts(props: {
 }): JSX.Element {
   const { words, trans } = props;
   const details = (props.reason as RunicornError).details ?? {};
-  const key = details.host_key as IHostKey | undefined;
+  const key = details.host_key as HostKey | undefined;
   const known = key?.expected_fingerprint_sha256;
   const log = Array.isArray(details.log) ? details.log.join('\n') : '';
   return (

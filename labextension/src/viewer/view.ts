@@ -1,6 +1,6 @@
 /** What a viewer's tab or output has to show: a pure function of the state. */
 
-import type { IConnection } from '../api/client.js';
+import type { ConnectionInfo } from '../api/client.js';
 import type { RemoteStore } from '../state/store.js';
 import { holdsViewer, type ViewerLocation } from '../state/viewerLocation.js';
 
@@ -11,19 +11,19 @@ export type View =
   /** Nobody is connected to the host. */
   | { kind: 'absent' }
   /** The connection is being made. */
-  | { kind: 'connecting'; connection: IConnection }
+  | { kind: 'connecting'; connection: ConnectionInfo }
   /** Connected, but this viewer is not running. */
-  | { kind: 'idle'; connection: IConnection }
+  | { kind: 'idle'; connection: ConnectionInfo }
   /** The viewer is about to run. */
-  | { kind: 'starting'; connection: IConnection }
+  | { kind: 'starting'; connection: ConnectionInfo }
   /** The viewer is there. */
-  | { kind: 'running'; connection: IConnection; url: string }
+  | { kind: 'running'; connection: ConnectionInfo; url: string }
   /** It is there, but it does not answer. */
-  | { kind: 'unresponsive'; connection: IConnection; url: string }
+  | { kind: 'unresponsive'; connection: ConnectionInfo; url: string }
   /** It will be there again. */
-  | { kind: 'reconnecting'; connection: IConnection; url: string | null }
+  | { kind: 'reconnecting'; connection: ConnectionInfo; url: string | null }
   /** Its process is gone. */
-  | { kind: 'crashed'; connection: IConnection };
+  | { kind: 'crashed'; connection: ConnectionInfo };
 
 /** Whether the page in the frame is there: being fetched, running, or silent for too long. */
 export type PageState = 'loading' | 'loaded' | 'silent';

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import type {
-  IRun,
-  IRunMetrics,
-  IRunsAnswer,
-  IRunsServer,
+  RemoteEvent,
+  Run,
+  RunMetricsResponse,
+  RunsResponse,
+  RunsServer,
   RunicornRemoteClient
 } from '../../api/client.js';
 import { chartOf, MOST_LINES, namesOf, styleOf, type ISeries } from '../../runs/chart.js';
@@ -22,10 +23,10 @@ import {
   formatMetric,
   windowOf
 } from '../../runs/table.js';
-import { RemoteStore, type IRemoteEvent } from '../../state/store.js';
+import { RemoteStore } from '../../state/store.js';
 import { english } from '../support/english.js';
 
-function run(id: string, values: Partial<IRun> = {}): IRun {
+function run(id: string, values: Partial<Run> = {}): Run {
   return {
     connection_id: 'conn_1',
     host: 'gpu1',
@@ -48,9 +49,9 @@ function run(id: string, values: Partial<IRun> = {}): IRun {
   };
 }
 
-const SERVER = { connection_id: 'conn_1', host: 'gpu1', error: null } as IRunsServer;
+const SERVER = { connection_id: 'conn_1', host: 'gpu1', error: null } as RunsServer;
 
-function answer(runs: IRun[], values: Partial<IRunsAnswer> = {}): IRunsAnswer {
+function answer(runs: Run[], values: Partial<RunsResponse> = {}): RunsResponse {
   return {
     success: true,
     runs,
@@ -66,10 +67,10 @@ function answer(runs: IRun[], values: Partial<IRunsAnswer> = {}): IRunsAnswer {
 
 /** A client that gives prepared answers, in their order. */
 class PreparedClient {
-  answers: Array<IRunsAnswer | Error> = [];
+  answers: Array<RunsResponse | Error> = [];
   asked: object[] = [];
 
-  async readRuns(options: object): Promise<IRunsAnswer> {
+  async readRuns(options: object): Promise<RunsResponse> {
     this.asked.push(JSON.parse(JSON.stringify(options)));
     const next = this.answers.shift();
     if (next === undefined || next instanceof Error) {
@@ -79,7 +80,7 @@ class PreparedClient {
   }
 }
 
-function makeStore(...answers: Array<IRunsAnswer | Error>): {
+function makeStore(...answers: Array<RunsResponse | Error>): {
   client: PreparedClient;
   remote: RemoteStore;
   store: RunsStore;
@@ -95,7 +96,7 @@ function makeStore(...answers: Array<IRunsAnswer | Error>): {
   };
 }
 
-const idsOf = (runs: readonly IRun[]): string[] => runs.map(item => item.run_id);
+const idsOf = (runs: readonly Run[]): string[] => runs.map(item => item.run_id);
 
 test('the runs are read page by page, then only what changed, and keep their order', async () => {
   const later = run('c', { created_at: '2026-11-24T10:00:00.25Z' });
@@ -280,7 +281,7 @@ function makeNews(): {
   return { news, asked, told, go };
 }
 
-const nan = (id: number, host = 'gpu1'): IRemoteEvent => ({
+const nan = (id: number, host = 'gpu1'): RemoteEvent => ({
   ...{ type: 'run', status: 'nan', metric: 'loss', connection_id: 'conn_1' },
   ...{ host, run_id: `r${id}` }
 });
@@ -350,7 +351,7 @@ function makeReader(): {
     if (id === 'lost') {
       throw new Error('down');
     }
-    return { steps: [1], metrics: { [names![0]!]: [0] } } as unknown as IRunMetrics;
+    return { steps: [1], metrics: { [names![0]!]: [0] } } as unknown as RunMetricsResponse;
   };
   const reader = new SeriesReader(
     { runMetrics },

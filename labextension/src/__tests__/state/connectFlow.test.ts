@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 
-import { RunicornRemoteClient, type IHostKey, type IPrompt } from '../../api/client.js';
+import { RunicornRemoteClient, type HostKey, type Prompt } from '../../api/client.js';
 import { Declined, ConnectFlow, type ConnectQuestions } from '../../state/connectFlow.js';
 import { RemoteStore } from '../../state/store.js';
 import { failure, ScriptedServer, type Answer } from '../support/server.js';
@@ -18,12 +18,12 @@ class Person implements ConnectQuestions {
   answers: string[] | null = ['secret'];
   asked: string[] = [];
 
-  async trustHostKey(key: IHostKey): Promise<boolean> {
+  async trustHostKey(key: HostKey): Promise<boolean> {
     this.asked.push(key.fingerprint_sha256);
     return this.trusts;
   }
 
-  async answer(host: string, _: string, prompts: IPrompt[]): Promise<string[] | null> {
+  async answer(host: string, _: string, prompts: Prompt[]): Promise<string[] | null> {
     this.asked.push(`${host}: ${prompts.map(prompt => prompt.text).join()}`);
     return this.answers;
   }

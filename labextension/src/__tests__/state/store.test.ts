@@ -2,17 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import type {
-  IConnection,
-  IEnvironment,
-  IEnvironmentsLook,
-  IViewer,
-  RunicornRemoteClient
+  ConnectionInfo,
+  Environment,
+  EnvironmentsResponse,
+  RunicornRemoteClient,
+  Viewer
 } from '../../api/client.js';
 import { RemoteStore } from '../../state/store.js';
 import { locationOf, holdsViewer, locationKey, parseLocation } from '../../state/viewerLocation.js';
 import { viewOf } from '../../viewer/view.js';
 
-function viewer(values: Partial<IViewer> = {}): IViewer {
+function viewer(values: Partial<Viewer> = {}): Viewer {
   return {
     status: 'running',
     url: 'http://localhost/v/1/',
@@ -29,7 +29,7 @@ function viewer(values: Partial<IViewer> = {}): IViewer {
   };
 }
 
-function connection(values: Partial<IConnection> = {}): IConnection {
+function connection(values: Partial<ConnectionInfo> = {}): ConnectionInfo {
   return {
     connection_id: 'conn_1',
     host: 'gpu1',
@@ -44,10 +44,12 @@ function connection(values: Partial<IConnection> = {}): IConnection {
   };
 }
 
+type EnvironmentsLook = Pick<EnvironmentsResponse, 'environments' | 'notes' | 'storage_candidates'>;
+
 /** A client whose answers the test holds back and lets go. */
 class HeldClient {
-  connections: IConnection[] = [];
-  environments: IEnvironment[] = [];
+  connections: ConnectionInfo[] = [];
+  environments: Environment[] = [];
   readings = 0;
   pings = 0;
   detections = 0;
@@ -60,7 +62,7 @@ class HeldClient {
     this._waiting.splice(0).forEach(resume => resume());
   }
 
-  async listConnections(): Promise<IConnection[]> {
+  async listConnections(): Promise<ConnectionInfo[]> {
     this.readings += 1;
     const answer = this.connections;
     if (this.hold) {
@@ -72,7 +74,7 @@ class HeldClient {
     return answer;
   }
 
-  async readEnvironments(): Promise<IEnvironmentsLook> {
+  async readEnvironments(): Promise<EnvironmentsLook> {
     if (this.failing) {
       throw this.failing;
     }
@@ -80,7 +82,7 @@ class HeldClient {
     return { environments: this.environments, notes: ['slow'], storage_candidates: ['/data'] };
   }
 
-  async detectEnvironments(): Promise<IEnvironmentsLook> {
+  async detectEnvironments(): Promise<EnvironmentsLook> {
     this.detections += 1;
     return this.readEnvironments();
   }
@@ -186,7 +188,7 @@ test('environments that change while they are read are read once more', async ()
   client.connections = [connection()];
   await store.refresh();
   const reading = store.readEnvironments('conn_1');
-  client.environments = [{ name: 'torch' } as IEnvironment];
+  client.environments = [{ name: 'torch' } as Environment];
   for (let count = 0; count < 20; count += 1) {
     store.handleEvent({ type: 'environments', connection_id: 'conn_1' });
   }
@@ -201,7 +203,7 @@ test('environments are read once they were asked for, again by an event, and for
   await store.refresh();
   store.handleEvent({ type: 'environments', connection_id: 'conn_1' });
   assert.equal(store.environments('conn_1').list, null);
-  client.environments = [{ name: 'torch' } as IEnvironment];
+  client.environments = [{ name: 'torch' } as Environment];
   await store.readEnvironments('conn_1');
   assert.equal(store.environments('conn_1').list?.length, 1);
   assert.deepEqual(store.environments('conn_1').notes, ['slow']);
@@ -253,7 +255,7 @@ test('coordinates hold no secret, survive JSON, and refuse what is none', () => 
 test('a viewer’s tab shows what the state says', async () => {
   const { client, store } = makeStore();
   const at = { host: 'gpu1', username: 'mia', env_name: 'torch', remote_root: '/data/runs' };
-  const kindFor = async (...connections: IConnection[]): Promise<string> => {
+  const kindFor = async (...connections: ConnectionInfo[]): Promise<string> => {
     client.connections = connections;
     await store.refresh();
     return viewOf(store, at).kind;

@@ -234,7 +234,19 @@ test('steps, times and commands in words', () => {
 
 test('suggestions: saved ones first, then what begins with what was typed', () => {
   const all = suggestionsOf(
-    [{ name: 'My GPU', host: 'gpu9', username: 'mia', port: 2222 }],
+    [
+      {
+        name: 'My GPU',
+        host: 'gpu9',
+        username: 'mia',
+        port: 2222,
+        auth_method: 'key',
+        private_key_path: null,
+        timeout: 30,
+        env_name: null,
+        remote_root: null
+      }
+    ],
     [
       { alias: 'big-gpu', hostname: '10.0.0.1', username: 'root', port: 22, proxy_jump: null },
       { alias: 'gpu1', hostname: 'gpu1.example.org', username: 'mia', port: 22, proxy_jump: null }
