@@ -1,4 +1,4 @@
-"""The one reader of JSON that another machine or a file holds: bounded in size and depth, with one error."""
+"""Reads untrusted JSON: bounded in size and depth, with one exception."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def estimate_memory(data: bytes) -> int:
 
 
 class InvalidJson(ValueError):
-    """Not JSON, or longer or deeper nested than allowed; the message says which, and quotes nothing."""
+    """The text is no JSON, too long or too deeply nested; the message says which, without quoting it."""
 
 
 def read_json(data: bytes | str, *, max_size: int, max_depth: int = MAX_DEPTH) -> Any:
@@ -75,7 +75,7 @@ def read_json(data: bytes | str, *, max_size: int, max_depth: int = MAX_DEPTH) -
 
 
 def read_json_object(data: bytes | str, *, max_size: int, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
-    """Parse a JSON text that must be an object; parameters and errors as of `read_json`."""
+    """Parse a JSON text that must be an object; parameters and errors as for `read_json`."""
     value = read_json(data, max_size=max_size, max_depth=max_depth)
     if not isinstance(value, dict):
         raise InvalidJson("not an object")
@@ -91,7 +91,7 @@ def _without_halves(text: str) -> str:
 
 
 def _refuse(constant: str) -> NoReturn:
-    """Refuse NaN and the infinities, which are no JSON (RFC 8259, 6) and which browsers do not read."""
+    """Raise at NaN and the infinities, which are no JSON (RFC 8259, 6)."""
     raise InvalidJson(f"{constant} is no number in JSON")
 
 

@@ -1,4 +1,4 @@
-"""The one writer of our small files: folders and files of the user's alone, changed whole or not at all."""
+"""Reads and writes small private files: owned by the user, replaced atomically."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _IN_PROCESS = threading.RLock()  # flock() does not keep threads of one process 
 
 
 class NotPrivate(PermissionError):
-    """A file or folder of ours belongs to somebody else, or others may write to it; its text says which."""
+    """A private file or folder has another owner or is writable by others; the message says which."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 def make_folders(path: Path) -> None:
-    """Make a folder and those above it that are missing, each with mode 0700, whatever the umask.
+    """Create a folder and its missing parents, each with mode 0700, whatever the umask.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def make_folders(path: Path) -> None:
 
 
 def own_folder(path: Path) -> None:
-    """Make a folder of ours with `make_folders`, or close the one that is there to others.
+    """Create a private folder with `make_folders`, or restrict an existing one to the user.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def own_folder(path: Path) -> None:
     Raises
     ------
     NotPrivate
-        It belongs to somebody else, or stays open to others.
+        It has another owner, or stays open to others.
     OSError
         It cannot be made.
     """
@@ -74,7 +74,7 @@ def own_folder(path: Path) -> None:
 
 
 def read_own(path: Path, max_bytes: int) -> bytes:
-    """Read a file of ours, if nobody else may have written it.
+    """Read a private file; raise if another user may have written it.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def read_own(path: Path, max_bytes: int) -> bytes:
     Raises
     ------
     NotPrivate
-        It belongs to somebody else, or others may write to it.
+        It has another owner, or others may write to it.
     OSError
         It cannot be read, is longer, or is not a regular file.
     """
@@ -112,7 +112,7 @@ def read_own(path: Path, max_bytes: int) -> bytes:
 
 
 def write_own(path: Path, content: bytes) -> None:
-    """Put a file of mode 0600 in the place of whatever has this name, all or nothing.
+    """Write a file of mode 0600 atomically, replacing an existing one.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def write_own(path: Path, content: bytes) -> None:
 
 
 def _require_own(info: os.stat_result) -> None:
-    """Fail closed as OpenSSH does for its own files: 0600 says nothing if somebody else wrote the content.
+    """Fail closed as OpenSSH does for its own files: 0600 says nothing if another user wrote the content.
 
     File systems without modes are for Jupyter's own setting to allow.
     """
@@ -224,7 +224,7 @@ def _put(path: Path, content: bytes, mode: int) -> None:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[int]:
-    """Open a file and lock it; not one that was replaced while we waited for the lock."""
+    """Open and lock a file; open again if it was replaced while waiting for the lock."""
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
     with _IN_PROCESS:
         while True:

@@ -1,4 +1,4 @@
-"""The one definition of text that may be shown, for whatever a server, a file or another person wrote."""
+"""Cleans text of servers, files and other users for display."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BREAKS = re.compile("\r\n|[\r\u2028\u2029]")
 def plain_text(
     text: str, *, substitute: str = "", line_breaks: bool = False, limit: int | None = None
 ) -> str:
-    """Remove from a text what would do more than be read: escapes, controls, changes of direction.
+    """Remove escape sequences, control and direction characters from a text.
 
     Tabs stay. Time and memory are linear in the length of the text.
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as a client over any byte stream: what the proxy and the control channel of a viewer speak."""
+"""An HTTP/1.1 client over any byte stream, for the proxy and a viewer's control channel."""
 
 from runicorn_jupyter.http1.connection import (
     MAX_HEAD_BYTES,

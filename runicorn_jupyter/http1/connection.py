@@ -1,4 +1,4 @@
-"""HTTP/1.1 as a client speaks it over any byte stream, strict about what it accepts.
+"""An HTTP/1.1 client connection over any byte stream, strict about what it accepts.
 
 The parsing is httptools' (Node's llhttp), chosen by measurement: see docs/decisions.md, "HTTP over a
 channel". This module adds what a proxy needs: bounds, back-pressure, and no second opinion on framing.
@@ -33,7 +33,7 @@ _NO_BODY = frozenset({204, 304})
 
 
 class BadResponse(Exception):
-    """What came from the server is not an HTTP response that can be passed on."""
+    """The server sent no valid HTTP response."""
 
 
 class EndedEarly(BadResponse):
@@ -56,12 +56,12 @@ class Head:
     keep_alive: bool
 
     def get(self, name: str) -> str | None:
-        """Give the first value of a header, by its lower-case name."""
+        """Return the first value of a header, by its lower-case name."""
         return next((value for key, value in self.headers if key == name), None)
 
 
 class _Message:
-    """What httptools' parser calls: one answer as it arrives, with the interim ones before it."""
+    """Callbacks of httptools' parser for one response and the interim responses before it."""
 
     def __init__(self) -> None:
         self.parser = httptools.HttpResponseParser(self)
@@ -110,7 +110,7 @@ class _Message:
 
 
 class Http1Connection:
-    """One keep-alive connection: requests one after the other.
+    """One keep-alive connection; sends requests one after the other.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ class Http1Connection:
         await self.stream.write(data)
 
     async def end_body(self) -> None:
-        """Say that the body is complete."""
+        """End the request's body."""
         if self._chunked:
             await self.stream.write(b"0\r\n\r\n")
 
@@ -219,7 +219,7 @@ class Http1Connection:
         message = self._message
         while not self._done:
             if message.body:
-                # All that has arrived at once: a turn of whoever reads is worth more than a byte.
+                # All that has arrived at once: a turn of the reader costs more than a byte.
                 piece = b"".join(message.body)
                 message.body.clear()
                 self._given += len(piece)
@@ -233,14 +233,14 @@ class Http1Connection:
         return END
 
     def can_pump(self, at_least: int) -> bool:
-        """Tell whether as much of the body is still to come, and could go past the event loop."""
+        """Return whether so many bytes of the body are still to come, and can bypass the event loop."""
         length = self._head.content_length if self._head is not None and self._head.has_body else None
         return (
             length is not None and length - self._received >= at_least and isinstance(self.stream, PumpStream)
         )
 
     async def pump(self, sock: socket.socket, stall_seconds: float) -> None:
-        """Pass the rest of the body on to a socket, after all pieces that have arrived were read.
+        """Send the rest of the body to a socket, after all pieces that have arrived were read.
 
         Parameters
         ----------
@@ -290,7 +290,7 @@ class Http1Connection:
     # -- between requests
 
     def watch(self) -> asyncio.Task[bytes | End]:
-        """Read ahead while idle: whatever comes now, end or data, ends the connection.
+        """Start a read while idle; any data, or the end, makes the connection stale.
 
         The read is kept for the next answer, so nothing is cancelled and nothing lost.
         """
@@ -300,11 +300,11 @@ class Http1Connection:
 
     @property
     def stale(self) -> bool:
-        """Whether the other side closed it, or spoke unasked, while idle."""
+        """Whether the server closed the connection, or sent data, while idle."""
         return self.closed or (self._waiting is not None and self._waiting.done())
 
     def close(self) -> None:
-        """Close the stream, in the middle of whatever is under way."""
+        """Close the stream at once, also in the middle of a response."""
         if not self.closed:
             self.closed = True
             self.stream.close()

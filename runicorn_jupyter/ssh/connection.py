@@ -1,4 +1,4 @@
-"""One SSH connection that stays: commands, tunnels, and the way back after it was lost."""
+"""A lasting SSH connection: commands, tunnels, and reconnecting after a loss."""
 
 from __future__ import annotations
 
@@ -55,22 +55,22 @@ class Connection:
     Attributes
     ----------
     connection_id
-        As given.
+        Name of the connection, chosen by the caller.
     target
         The resolved host.
     status
         ``connected``, ``reconnecting`` or ``disconnected`` (for good).
     created_at, connected_since
-        When it was made, and when it was last established; UTC.
+        Time of creation, and of the last time it was established; UTC.
     reconnects
-        How often it was re-established.
+        Number of times it was re-established.
     host_key_fingerprint
         ``SHA256:…`` of the host key it saw last.
     way
-        Where it really went, hop by hop (`Dialled`). Copies of a machine share its host key; they do not
-        share this.
+        Addresses and host keys of all hops (`Dialled`). Copies of a machine share its host key, but not
+        this.
     last_error
-        Why it is down; None while it is up.
+        Cause of the current outage; None while connected.
     reconnect_delay_max
         The longest pause between attempts, seconds; may be lowered at any time.
     relay_python
@@ -121,15 +121,15 @@ class Connection:
         credentials
             How to authenticate; kept in memory for reconnecting.
         timeout
-            Seconds for everything but a person's answers; or what counts them, for more than this.
+            Seconds, without the time that a person takes to answer; or a deadline shared with other work.
         settings
             Keepalive, reconnecting and host key policy.
         ask
             Called in a worker thread when the server, or a key, asks for something.
         on_step
-            Called on the loop with a word for what is being done.
+            Called on the loop with the name of each step.
         connection_id
-            Its name from now on.
+            Name of the connection.
 
         Raises
         ------
@@ -177,9 +177,9 @@ class Connection:
         Parameters
         ----------
         command
-            Its text; a fixed one, data goes to ``stdin``.
+            Fixed text for the shell; data goes to ``stdin``.
         stdin
-            Its input.
+            Standard input, in bytes.
         timeout
             Seconds for all of it.
         max_output
@@ -207,7 +207,7 @@ class Connection:
         Parameters
         ----------
         host, port
-            Where to, as seen from the remote.
+            Destination, as seen from the remote.
         timeout
             Seconds for opening it.
 
@@ -245,7 +245,7 @@ class Connection:
         self._forwarding = False
 
     async def ping(self, timeout: float = 10) -> float:  # noqa: ASYNC109
-        """Cross the whole path once.
+        """Measure one round trip to the SSH server.
 
         Parameters
         ----------
@@ -255,7 +255,7 @@ class Connection:
         Returns
         -------
         float
-            Seconds that it took.
+            Seconds of the round trip.
 
         Raises
         ------
@@ -272,7 +272,7 @@ class Connection:
     @contextlib.contextmanager
     def _using(self) -> Iterator[None]:
         if self.status == "connected" and not self._bridge.alive:
-            # At once, not when the keeper's turn comes: who waits for a change would wait in vain.
+            # At once, not when the keeper's turn comes: a caller that waits for a change would miss it.
             self.last_error = lost()
             self._set("reconnecting")
         if self.status != "connected":
@@ -288,7 +288,7 @@ class Connection:
         return lost()
 
     def hurry(self) -> None:
-        """Say that somebody waits: while it is down, the next attempt comes within a second."""
+        """Bring the next attempt to reconnect forward, to within a second."""
         self._reconnector.hurry()
 
     async def wait_connected(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109
@@ -297,8 +297,8 @@ class Connection:
         Parameters
         ----------
         timeout
-            Seconds to wait, during which attempts are made close together; None waits as long as
-            there is hope, and hurries nobody.
+            Seconds to wait, with attempts close together; None waits until it is connected or given
+            up, at the usual pace.
 
         Returns
         -------
@@ -320,7 +320,7 @@ class Connection:
         return self.status == "connected"
 
     def subscribe(self, callback: Callable[[Connection], None]) -> Callable[[], None]:
-        """Have ``callback`` called, on the loop, at each change of status.
+        """Call ``callback`` on the loop at each change of status.
 
         Returns
         -------
@@ -336,7 +336,7 @@ class Connection:
         return unsubscribe
 
     async def close(self) -> None:
-        """End it for good; returns when no thread and no descriptor of it is left. Any number of times."""
+        """Close the connection; return when all its threads and descriptors are gone. Can be repeated."""
         self._keeper.cancel()
         self._bridge.close()
         await asyncio.wait([self._keeper])

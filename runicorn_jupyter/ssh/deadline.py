@@ -17,7 +17,7 @@ __all__ = ["Deadline"]
 
 
 class Deadline:
-    """Counts down the seconds that work may take, less those in which a person is asked.
+    """A time limit in seconds that is paused while a person answers.
 
     Used on one event loop; only what `patient` returns is called in a worker thread.
 
@@ -45,12 +45,12 @@ class Deadline:
 
     @property
     def left(self) -> float:
-        """The seconds that are left, 0 if none are."""
+        """Seconds left, at least 0."""
         return self._left if self._asking else max(0.0, self._end - self._monotonic())
 
     @contextlib.asynccontextmanager
     async def limit(self) -> AsyncIterator[asyncio.Timeout]:
-        """Bound what is done inside.
+        """Limit the time of the block.
 
         Raises
         ------
@@ -65,7 +65,7 @@ class Deadline:
                 self._limits.discard(limit)
 
     def patient(self, ask: Ask) -> Ask:
-        """Make an `ask` for worker threads whose time does not count."""
+        """Wrap an `Ask` so that the time it takes does not count."""
         loop = asyncio.get_running_loop()
 
         def patient(instruction: str, prompts: Sequence[Prompt]) -> Responses:

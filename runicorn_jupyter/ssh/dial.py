@@ -1,4 +1,4 @@
-"""From a resolved host to an authenticated SSH connection, through its jump hosts, within one time limit."""
+"""Connects to a resolved host through its jump hosts and authenticates, within one time limit."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Step = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Dialled:
-    """What dialling gives.
+    """The result of `Dialler.dial`.
 
     Attributes
     ----------
@@ -57,12 +57,12 @@ class Dialled:
 
 
 class NoAnswer(ConnectionTimeout):
-    """Nobody answered what the server asked."""
+    """No person answered the server's prompt."""
 
 
 @dataclass(frozen=True)
 class Dialler:
-    """How to get to a host, once or again.
+    """Connects to a host, any number of times.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Dialler:
         Answers questions during authentication, in a worker thread; the time that takes does not
         count as the network's.
     keepalive
-        For the kernel's own probes, and whoever watches the connection.
+        Intervals of the kernel's probes and of the watchdog.
     tcp_seconds
         Give up on TCP after this long, if that is less than all of the time; a fresh attempt
         gets through a network that is back sooner than the repetitions of an old one.
@@ -111,7 +111,7 @@ class Dialler:
         SshUnavailable
             If there is no way to an SSH server.
         HostKeyUnknown, HostKeyChanged
-            As ``policy`` and known_hosts say.
+            By ``policy`` and known_hosts.
         AuthenticationFailed
             If a server on the way refuses the credentials.
         HostNotAllowed
@@ -249,14 +249,14 @@ async def addresses_to_use(hop: Target, allowed: AllowedHosts) -> list[tcp.AddrI
 def _gone(
     hop: Target, bridge: LoopBridge, addresses: list[tcp.AddrInfo] | None, key: paramiko.PKey
 ) -> tuple[str, str, int, str]:
-    """Say where a hop really went; see `Dialled`."""
+    """Return a hop's address and host key for `Dialled.way`."""
     named = addresses[0][4][0] if addresses else hop.hostname
     where = hop.proxy_command or bridge.byte_transport.address or named
     return hop.username, where, hop.port, verifier.fingerprint(key.asbytes())
 
 
 def _no_step(_step: str) -> None:
-    """Stand in for an ``on_step`` that nobody gave."""
+    """Do nothing: the default of ``on_step``."""
 
 
 async def _drop(bridges: list[LoopBridge]) -> None:
@@ -267,7 +267,7 @@ async def _drop(bridges: list[LoopBridge]) -> None:
 
 
 def _noticing(ask: Ask) -> Ask:
-    """Tell a person who does not answer from a server that does not."""
+    """Turn a missing answer of a person into `NoAnswer`."""
 
     def noticing(instruction: str, prompts: Sequence[Prompt]) -> Any:
         try:
@@ -279,7 +279,7 @@ def _noticing(ask: Ask) -> Ask:
 
 
 def _exchange_keys(bridge: LoopBridge, hop: Target, extra_entries: Sequence[Entry]) -> paramiko.PKey:
-    """Exchange keys, asking for the host key on record (in a worker thread)."""
+    """Exchange keys, preferring the type of the recorded host key (worker thread)."""
     transport = bridge.transport
     known = verifier.KnownHosts.for_target(hop, extra_entries)
     transport.host_key_algorithms = tuple(known.preferred_key_types(hop.known_hosts_name))

@@ -60,7 +60,7 @@ def no_connection(error: OSError, target: Target) -> RemoteError:
 
 @contextlib.contextmanager
 def handshake(bridge: LoopBridge, hop: Target) -> Iterator[None]:
-    """Map what ends a key exchange or an authentication to why the server cannot be used."""
+    """Map errors of a key exchange or an authentication to `SshUnavailable`."""
     try:
         yield
     except RemoteError:

@@ -1,4 +1,4 @@
-"""When a connection counts as dead: how often to ask the server, and how often in vain."""
+"""Intervals at which a dead connection is noticed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNANSWERED = 2
 
 @dataclass(frozen=True)
 class Keepalive:
-    """How the death of a connection is noticed.
+    """Interval and number of keepalive messages.
 
     Parameters
     ----------
@@ -41,5 +41,5 @@ class Keepalive:
 
     @property
     def silence_seconds(self) -> float:
-        """The longest silence of a connection that is not dead."""
+        """Seconds of silence after which a connection counts as dead."""
         return self.seconds * (2 + self.unanswered) / 3

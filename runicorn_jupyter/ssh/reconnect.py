@@ -1,4 +1,4 @@
-"""When to try again after a connection was lost, and when not to."""
+"""Schedules attempts to reconnect after a loss."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ PERMANENT = (
 """What trying again does not mend: a person has to look at it."""
 
 FIRST_DELAY = 1.0
-"""Seconds between the first attempts, and until an attempt that somebody asks for."""
+"""Seconds between the first attempts, and until an attempt after `Reconnector.hurry`."""
 
 IMPATIENT_DELAY = 2.0
-"""Seconds between attempts as long as somebody waits for one."""
+"""Seconds between attempts while a caller waits."""
 
 GROWTH = 15
 """Attempts are a fifteenth of the time since the loss apart: within 5 s in the first minute (an outage that
@@ -67,7 +67,7 @@ def delay(elapsed: float, longest: float, chance: Callable[[], float] = random.r
 
 
 class Reconnector(Generic[T]):
-    """Tries until it works, for as long as it is worth it.
+    """Repeats an attempt until it succeeds, the time is up or an error is final.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class Reconnector(Generic[T]):
         self._waiting = 0
 
     def hurry(self) -> None:
-        """Say that somebody waits for the connection: the next attempt need not wait for its time."""
+        """Start the next attempt within a second: a caller waits for the connection."""
         self._wanted.set()
 
     @contextlib.contextmanager
@@ -103,7 +103,7 @@ class Reconnector(Generic[T]):
             self._waiting -= 1
 
     async def run(self) -> T:
-        """Try until it works.
+        """Repeat the attempt until it succeeds.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""What an administrator can set for SSH connections."""
+"""The administrator's settings of SSH connections."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runicorn_jupyter.ssh.hostkeys.verifier import Policy
 
 @dataclass(frozen=True)
 class SshSettings:
-    """What an administrator can set for connections.
+    """The administrator's settings of SSH connections.
 
     Attributes
     ----------

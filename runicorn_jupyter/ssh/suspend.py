@@ -1,4 +1,4 @@
-"""Noticing that the machine was asleep, or this process stopped: what was connected then is in doubt."""
+"""Detects that the machine was suspended or this process stopped."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ GAP_SECONDS = 2.0
 
 
 def boottime() -> float:
-    """Return seconds of a clock that goes on while the machine sleeps; the wall clock where there is none."""
+    """Return CLOCK_BOOTTIME in seconds, which counts suspended time; the wall clock where it is missing."""
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.time()
 
 
 class SuspendDetector:
-    """Compares how long a wait took with how long it was meant to take.
+    """Detects a suspend by comparing the planned with the real length of a wait.
 
     Parameters
     ----------
     monotonic, boottime
-        Clocks, in seconds: one that may stand still while the machine sleeps, and one that does not.
+        Clocks, in seconds: one that may stop while the machine is suspended, and one that does not.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class SuspendDetector:
         self.expect(0.0)
 
     def expect(self, seconds: float) -> None:
-        """Say, before waiting, how long the wait should take at most."""
+        """Set the planned length of the wait that follows, in seconds."""
         now = self._monotonic()
         self._expected = now + seconds
         self._offset = self._boottime() - now
 
     def happened(self) -> bool:
-        """Tell, after waiting, whether it took much longer than it should have."""
+        """Return, after the wait, whether it took much longer than planned."""
         now = self._monotonic()
         late = now - self._expected
         slept = abs(self._boottime() - now - self._offset)

@@ -1,4 +1,4 @@
-"""Blocking work for the event loop, in threads that nobody else waits for.
+"""Runs blocking functions for the event loop, each in its own thread.
 
 asyncio's default executor has a handful of threads for the whole process; here a name server that
 does not answer, or a person who takes two minutes for a one-time code, would use them up.
@@ -19,7 +19,7 @@ T = TypeVar("T")
 async def run_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a blocking function in a thread of its own.
 
-    Cancelling stops the waiting, not the function: whoever cancels makes it return, for example by
+    Cancelling stops the waiting, not the function: the caller makes it return, for example by
     closing what it waits for.
 
     Parameters

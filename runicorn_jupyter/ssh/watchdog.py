@@ -1,4 +1,4 @@
-"""Noticing that the other side is gone, which TCP alone may take a quarter of an hour to tell."""
+"""Notices a dead server, which TCP alone may take a quarter of an hour for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ End = Literal["closed", "dead"]
 
 
 async def watch(bridge: LoopBridge, keepalive: Keepalive, detector: SuspendDetector | None = None) -> End:
-    """Return when the connection has ended; end it when the other side gives no sign of life any more.
+    """Wait until the connection ends; close it if the server shows no sign of life.
 
     After two thirds of the interval without a sign of life a keepalive is sent that the server must
     answer, each third another one; a third after the last that may stay unanswered, the connection is dead:
@@ -24,11 +24,11 @@ async def watch(bridge: LoopBridge, keepalive: Keepalive, detector: SuspendDetec
     Parameters
     ----------
     bridge
-        What to watch.
+        The connection to watch.
     keepalive
-        How often to ask, and how often in vain.
+        Interval and number of keepalive messages.
     detector
-        Tells that the machine was asleep; for tests.
+        Detects that the machine was suspended; given by tests.
 
     Returns
     -------

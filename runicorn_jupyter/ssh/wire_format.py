@@ -35,12 +35,12 @@ _KEY_FIELDS = {
 
 
 class Reader:
-    """Takes wire-form fields off a byte string; strict, where paramiko's ``Message`` pads with zeros.
+    """Reads wire-form fields; raises at a cut, where paramiko's ``Message`` pads with zeros.
 
     Parameters
     ----------
     data
-        What to read from.
+        The bytes to read.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -48,7 +48,7 @@ class Reader:
         self._at = 0
 
     def take(self, size: int) -> bytes:
-        """Take that many bytes.
+        """Read ``size`` bytes.
 
         Raises
         ------
@@ -61,19 +61,19 @@ class Reader:
         return self._data[self._at - size : self._at]
 
     def uint32(self) -> int:
-        """Take a number of 4 bytes."""
+        """Read a 4-byte unsigned integer."""
         return int.from_bytes(self.take(4), "big")
 
     def uint64(self) -> int:
-        """Take a number of 8 bytes."""
+        """Read an 8-byte unsigned integer."""
         return int.from_bytes(self.take(8), "big")
 
     def string(self) -> bytes:
-        """Take a string with its length before it; an mpint has the same form."""
+        """Read a string with its length before it; also reads an mpint."""
         return self.take(self.uint32())
 
     def strings(self, most: int | None = None) -> list[bytes]:
-        """Take a string that is itself a row of strings.
+        """Read a string that contains a sequence of strings.
 
         Raises
         ------
@@ -95,12 +95,12 @@ class Reader:
 
     @property
     def consumed(self) -> bytes:
-        """All that was taken so far."""
+        """The bytes read so far."""
         return self._data[: self._at]
 
 
 def string(data: bytes | str) -> bytes:
-    """Write a string with its length before it."""
+    """Encode a string with its length before it."""
     raw = data.encode() if isinstance(data, str) else data
     return struct.pack(">I", len(raw)) + raw
 
@@ -115,7 +115,7 @@ def blob_type(blob: bytes) -> str:
 
 
 def is_certificate(blob: bytes) -> bool:
-    """Whether a public key is an OpenSSH certificate."""
+    """Return whether a public key is an OpenSSH certificate."""
     return blob_type(blob).endswith(CERTIFICATE_SUFFIX)
 
 
@@ -128,12 +128,12 @@ def plain_type(name: str) -> str:
 
 
 def key_fields(reader: Reader, kind: str) -> bytes:
-    """Take the public key's own fields, and give them back in wire form with the type before them.
+    """Read a public key's fields and return them in wire form, with the type before them.
 
     Raises
     ------
     ValueError
-        Cut short, or of a type that nobody knows.
+        Truncated, or of an unknown type.
     """
     fields = _KEY_FIELDS.get(kind)
     if fields is None:
@@ -147,7 +147,7 @@ def plain_blob(blob: bytes) -> bytes | None:
     Returns
     -------
     bytes or None
-        None if it is cut short or of a type that nobody knows.
+        None if it is truncated or of an unknown type.
     """
     if not is_certificate(blob):
         return blob
@@ -167,12 +167,12 @@ def fingerprint(blob: bytes) -> str:
 
 
 def public_key_line(blob: bytes) -> str:
-    """Write a public key as ``TYPE BASE64``."""
+    """Format a public key as ``TYPE BASE64``."""
     return f"{blob_type(blob)} {base64.b64encode(blob).decode()}"
 
 
 def parse_public_key(kind: str, encoded: str) -> bytes:
-    """Read a public key from its type and base64.
+    """Decode a public key from its type and base64.
 
     Raises
     ------

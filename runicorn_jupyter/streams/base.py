@@ -24,7 +24,7 @@ once a WebSocket was closed because its opening had been all that one read retur
 
 
 class ByteStream(Protocol):
-    """Bytes in both directions, as an SSH tunnel or anything else carries them."""
+    """A byte stream in both directions, such as an SSH tunnel."""
 
     async def read(self, max_bytes: int = ..., /) -> bytes | End:
         """Return what has arrived, at least one byte and at most ``max_bytes``; `END` after the last."""
@@ -33,15 +33,15 @@ class ByteStream(Protocol):
         """Send all of ``data``; return when there is room for more."""
 
     def write_eof(self) -> None:
-        """Say that nothing more will be sent."""
+        """End our side's data."""
 
     def close(self) -> None:
-        """Close both directions at once; harmless when repeated."""
+        """Close both directions at once; repeated calls do nothing."""
 
 
 @runtime_checkable
 class PumpStream(ByteStream, Protocol):
-    """A stream that can pass bytes on to a socket by itself."""
+    """A stream that can send its bytes to a socket by itself."""
 
     async def send_to(self, sock: socket.socket, count: int, stall_seconds: float) -> None:
-        """Pass the next ``count`` bytes on; raises TimeoutError, EOFError or a ConnectionError."""
+        """Send the next ``count`` bytes to a socket; raises TimeoutError, EOFError or a ConnectionError."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class MemoryStream:
-    """A `ByteStream` of which a test plays the other side.
+    """A `ByteStream` whose other side is a test.
 
     Parameters
     ----------
@@ -39,12 +39,12 @@ class MemoryStream:
         self.closed = False
 
     def feed(self, *pieces: bytes) -> None:
-        """Let pieces arrive."""
+        """Add pieces to read."""
         self._arrived.extend(pieces)
         self._news.set()
 
     def feed_end(self) -> None:
-        """Let the data end after what has arrived."""
+        """End the data to read."""
         self._ended = True
         self._news.set()
 
@@ -70,7 +70,7 @@ class MemoryStream:
             await self.wait_for(lambda: self._arrived or self._ended or self.closed)
 
     async def write(self, data: bytes | memoryview) -> None:
-        """Take all of ``data``.
+        """Record ``data`` as written.
 
         Raises
         ------
@@ -83,7 +83,7 @@ class MemoryStream:
         self._news.set()
 
     def write_eof(self) -> None:
-        """Note that nothing more is written."""
+        """Record the end of the written data."""
         self.eof_sent = True
         self._news.set()
 

@@ -56,7 +56,7 @@ class _Connection(Protocol):
 
 
 class AgentClient:
-    """A conversation with one agent.
+    """A client connection to one SSH agent.
 
     Use as a context manager. `close` may be called from another thread to end a call that
     waits for the agent (a person may be asked there to touch a token).
@@ -83,7 +83,7 @@ class AgentClient:
         self.close()
 
     def close(self) -> None:
-        """End the conversation; a call under way fails with `AgentUnavailable`."""
+        """Close the connection; a call under way fails with `AgentUnavailable`."""
         connection = self._connection
         if isinstance(connection, socket.socket):
             try:
@@ -115,7 +115,7 @@ class AgentClient:
         return found
 
     def sign(self, blob: bytes, data: bytes, algorithm: str) -> bytes:
-        """Have the agent sign with one of its keys.
+        """Sign data with one of the agent's keys.
 
         Parameters
         ----------

@@ -33,7 +33,7 @@ _TOO_MANY = "too many authentication failures"
 
 @dataclass(frozen=True)
 class Credentials:
-    """How a person wants to authenticate.
+    """What a request gives to authenticate with.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class _Method(Protocol):
 
 
 def check_private_key(credentials: Credentials) -> None:
-    """Look at the chosen private key before anything is sent anywhere.
+    """Check that the chosen private key can be used, before connecting.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def _agent(
 
 
 class _Attempt:
-    """One run through the methods."""
+    """State of one authentication over all methods."""
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ __all__ = ["Candidate", "Identities", "collect"]
 
 
 class _Wanted(Protocol):
-    """What of a target decides which keys are offered."""
+    """The fields of a target that select the keys to offer."""
 
     @property
     def identity_files(self) -> tuple[Path, ...]: ...
@@ -27,7 +27,7 @@ class _Wanted(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A key to offer.
+    """One key to offer to the server.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Candidate:
 
 @dataclass(slots=True)
 class Identities:
-    """What `collect` found.
+    """The result of `collect`.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ def _file_candidates(
 def _certificate_candidates(
     paths: Iterable[Path], files: Sequence[Candidate], only_matching: bool
 ) -> list[Candidate]:
-    """CertificateFile entries come first; with a chosen key only those for that key."""
+    """List candidates from CertificateFile; with a chosen key only its own."""
     candidates = []
     for path in paths:
         blob = read_public_file(path)
@@ -154,7 +154,7 @@ def _agent_keys(agent: AgentClient | None, found: Identities) -> list[Candidate]
 def _split_agent(
     agent_keys: Sequence[Candidate], files: Sequence[Candidate]
 ) -> tuple[list[Candidate], list[Candidate]]:
-    """Agent keys that are also in the config's files come first, and keep the file for its label."""
+    """Split the agent's keys: those also in the config's files, labelled with the file, and the rest."""
     by_blob = {candidate.blob: candidate for candidate in files if candidate.blob}
     matching, rest = [], []
     for key in agent_keys:
@@ -172,7 +172,7 @@ def _with_signers(
     agent_keys: Sequence[Candidate],
     notes: list[str],
 ) -> list[Candidate]:
-    """Drop what nobody can sign for, after looking for each certificate's private half."""
+    """Drop candidates without a private key, after searching it for each certificate."""
     result: list[Candidate] = []
     seen: set[bytes] = set()
     for candidate in [*certificates, *keys]:

@@ -48,24 +48,24 @@ _NEW_PASSWORD = (
 
 
 class PasswordState:
-    """The account's password as it is known so far, and the person behind `Ask`.
+    """The known password of the account, and the prompt for another one.
 
     Parameters
     ----------
     who
         ``USER@HOST``, for what people read.
     given
-        The request's; nobody is asked for another one then.
+        Password of the request; if set, no person is asked for one.
     remembered
-        What was typed before; looked into when it is needed.
+        Passwords typed earlier; read only when needed.
     key
-        The password's key in there.
+        Key of the password in ``remembered``.
     ask
-        None when there is nobody to ask.
+        Prompts a person; None if no person can answer.
     attempts
-        How often a person may get it wrong (ssh's ``NumberOfPasswordPrompts``).
+        Number of attempts a person has (ssh's ``NumberOfPasswordPrompts``).
     notes
-        Sentences on what went wrong so far, growing; a person is told them with the next question.
+        Sentences on what went wrong so far, growing; shown to the person with the next prompt.
     """
 
     def __init__(
@@ -103,12 +103,12 @@ class PasswordState:
         self._password, self._recall = value, None
 
     def request(self, instruction: str, prompts: Sequence[Prompt]) -> list[SecretStr]:
-        """Ask the person.
+        """Prompt the person.
 
         Raises
         ------
         AuthenticationFailed
-            There is nobody, or the number of answers is wrong.
+            No person can answer, or the number of answers is wrong.
         """
         if self.ask is None:
             wanted = ", ".join(repr(prompt.text.strip()) for prompt in prompts) or "an answer"
@@ -125,7 +125,7 @@ class PasswordState:
 
 
 class _Asking:
-    """What both methods share: the conversation, the person, and how often it was tried.
+    """Base of both methods: the transport, the password state and the attempts.
 
     Parameters
     ----------
@@ -142,13 +142,13 @@ class _Asking:
         self.restart()
 
     def restart(self) -> None:
-        """Allow it again after a partial success."""
+        """Allow another attempt after a partial success."""
         self._attempts = 0
         self._spent = False  # what needs nobody was tried
 
 
 class KeyboardInteractive(_Asking):
-    """Whatever the server asks, in as many rounds as it likes; parameters as of `_Asking`.
+    """The ``keyboard-interactive`` method, in several rounds; parameters as for `_Asking`.
 
     The account's password answers a hidden prompt that asks for a password, once; all else
     goes to the person.
@@ -157,7 +157,7 @@ class KeyboardInteractive(_Asking):
     name = "keyboard-interactive"
 
     def attempt(self) -> Reply | None:
-        """Go through one conversation.
+        """Run one exchange of prompts and answers.
 
         Returns
         -------
@@ -222,7 +222,7 @@ class KeyboardInteractive(_Asking):
 
 
 class Password(_Asking):
-    """The ``password`` method, with the change of an expired one; parameters as of `_Asking`."""
+    """The ``password`` method, with the change of an expired one; parameters as for `_Asking`."""
 
     name = "password"
 

@@ -29,15 +29,15 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519Pri
 
 
 class KeyFileError(Exception):
-    """The file is no private key that can be used; the text says why, without naming the file."""
+    """The file holds no usable private key; the message says why, without the file's name."""
 
 
 class WrongPassphrase(KeyFileError):
-    """The passphrase does not open the key."""
+    """The passphrase does not decrypt the key."""
 
 
 class SigningKey:
-    """A private key, ready to sign.
+    """A decrypted private key that can sign.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class SigningKey:
         self.blob = base64.b64decode(line.split()[1])
 
     def sign(self, data: bytes, algorithm: str) -> bytes:
-        """Sign as SSH does (RFC 4253 6.6, RFC 5656 3.1.2, RFC 8332, RFC 8709).
+        """Sign data in SSH's format (RFC 4253 6.6, RFC 5656 3.1.2, RFC 8332, RFC 8709).
 
         Parameters
         ----------
@@ -88,7 +88,7 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """A private key file that was looked at, not yet opened.
+    """A private key file, inspected but not decrypted.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class KeyFile:
 
     @classmethod
     def read(cls, path: Path) -> KeyFile:
-        """Look at a file.
+        """Inspect a private key file without decrypting it.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class KeyFile:
         return self.public_blob is not None and blob_type(self.public_blob).startswith("sk-")
 
     def unlock(self, passphrase: str | None) -> SigningKey:
-        """Open the key.
+        """Decrypt the key.
 
         Parameters
         ----------
@@ -165,7 +165,7 @@ class KeyFile:
 
 
 def shown(path: Path) -> str:
-    """Name a file to people as they would: the home folder as ``~``."""
+    """Return a path for display, with the home folder as ``~``."""
     try:
         return f"~/{path.relative_to(Path.home())}"
     except (ValueError, RuntimeError):

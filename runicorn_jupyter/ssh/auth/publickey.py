@@ -19,7 +19,7 @@ Passphrase = Callable[[KeyFile], str | None]
 
 
 class PublicKey:
-    """Tries each candidate once.
+    """The ``publickey`` method; tries each candidate once.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class PublicKey:
     candidates
         The keys, in order.
     agent
-        Who signs for those of the agent.
+        The agent that signs with its own keys.
     passphrase
         Called at most once per encrypted key, and only after the server said that it would
         take that key (unless the file hides its public half).
@@ -62,11 +62,11 @@ class PublicKey:
         self.refused: list[str] = []
 
     def restart(self) -> None:
-        """Let the keys be tried again after a partial success, but for those that brought it."""
+        """Allow the keys again after a partial success, except those that led to it."""
         self._next = 0
 
     def attempt(self) -> Reply | None:
-        """Try the next key.
+        """Try the next candidate.
 
         Returns
         -------
@@ -112,7 +112,7 @@ class PublicKey:
             return None
 
     def _ready_key(self, candidate: Candidate) -> SigningKey | None:
-        """A key that needs no one to be asked is signed with at once: a query would cost a round trip."""
+        """Return the key if it can sign without a prompt: a query would cost a round trip."""
         file = candidate.file
         if file is None or candidate.agent_blob is not None:
             return None
@@ -159,7 +159,7 @@ class PublicKey:
             return self._unlock(candidate).sign(data, algorithm)
 
     def _algorithm(self, blob: bytes) -> str:
-        """The algorithm to sign with: for RSA one of SHA-2 that the server says it takes (RFC 8332)."""
+        """Return the signature algorithm; for RSA a SHA-2 one that the server accepts (RFC 8332)."""
         kind = blob_type(blob)
         if not kind.startswith("ssh-rsa"):
             return kind

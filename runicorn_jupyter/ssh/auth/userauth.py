@@ -1,4 +1,4 @@
-"""The client's side of SSH user authentication (RFC 4252), as a conversation that a thread can hold.
+"""The client side of SSH user authentication (RFC 4252), with calls that block.
 
 paramiko's own ``AuthHandler`` signs with every key without asking whether the server would
 take it, runs the callback of keyboard-interactive on the thread that reads the socket, polls,
@@ -122,7 +122,7 @@ class UserAuth(AuthHandler):
 
     @property
     def _handler_table(self) -> dict[int, Callable[[Message], None]]:
-        """What paramiko's transport thread calls per message number."""
+        """Handlers by message number, called by paramiko's transport thread."""
         return {
             MSG_SERVICE_ACCEPT: self._got_service_accept,
             MSG_USERAUTH_SUCCESS: self._got_success,
@@ -138,14 +138,14 @@ class UserAuth(AuthHandler):
 
     @property
     def server_signature_algorithms(self) -> tuple[str, ...]:
-        """What the server's ``server-sig-algs`` extension lists (RFC 8308); empty when it sent none."""
+        """Algorithms in the server's ``server-sig-algs`` extension (RFC 8308); empty without one."""
         extensions = getattr(self._paramiko, "server_extensions", {})
         value = extensions.get("server-sig-algs", b"")
         text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
         return tuple(name for name in text.split(",") if name)
 
     def begin(self) -> None:
-        """Ask for the authentication service; must precede `request`.
+        """Request the authentication service; must precede `request`.
 
         Raises
         ------
@@ -216,12 +216,12 @@ class UserAuth(AuthHandler):
         """
         reply = self._replies.get()
         if reply is None:
-            self._replies.put(None)  # whoever waits next learns it too
+            self._replies.put(None)  # for the next waiting thread
             raise TransportClosed(self._disconnect_reason)
         return reply
 
     def call_on_close(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Have something else that blocks (an agent's socket) end together with the transport.
+        """Register a function that is called when the transport ends, such as to close an agent's socket.
 
         Parameters
         ----------
@@ -244,7 +244,7 @@ class UserAuth(AuthHandler):
         return forget
 
     def abort(self) -> None:
-        """Wake everyone who waits; paramiko calls it when its thread ends."""
+        """Wake all waiting threads; paramiko calls this when its thread ends."""
         self._closed = True
         with suppress(queue.Full):
             self._replies.put_nowait(None)
@@ -286,7 +286,7 @@ class UserAuth(AuthHandler):
         self._put(MethodMessage(message))
 
     def _hear_close(self) -> None:
-        """Wake everyone at ``close()`` too: paramiko then leaves waiters to find out by polling."""
+        """Wake waiting threads at ``close()`` too: paramiko leaves them to poll."""
         stop = self._paramiko.stop_thread
 
         def stop_thread() -> None:

@@ -1,4 +1,4 @@
-"""One command on the remote: its input, its output within bounds, its status."""
+"""Runs one command on the remote: input, bounded output, exit status."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHUNK_BYTES = 262144
 
 @dataclass(frozen=True)
 class Completed:
-    """What a command left.
+    """The result of a command.
 
     Attributes
     ----------

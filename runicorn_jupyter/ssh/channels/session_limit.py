@@ -1,4 +1,4 @@
-"""Session channels, of which a server allows few: one at a time where it must be so."""
+"""Opens session channels within the server's limit (MaxSessions)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ RETRY_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 class _NoRoom(Exception):
-    """Another session has to end first."""
+    """The limit is reached; another session has to end first."""
 
 
 class SessionPool:
-    """Opens session channels on one connection, and learns how many the server allows at once.
+    """Session channels of one connection; learns how many the server allows at once.
 
     Parameters
     ----------
@@ -37,11 +37,11 @@ class SessionPool:
 
     @property
     def full(self) -> bool:
-        """Whether another session has to wait for the end of one."""
+        """Whether the server's limit of sessions is reached."""
         return self._open >= self._limit
 
     async def open(self) -> tuple[Channel, Notifier]:
-        """Open a session channel, waiting for another to end if the server wants that.
+        """Open a session channel; wait while the server's limit is reached.
 
         Its place is free again when both sides have closed it; the caller only closes it.
 
@@ -55,7 +55,7 @@ class SessionPool:
         return await self._open_one(wait=True)
 
     async def open_now(self) -> tuple[Channel, Notifier] | None:
-        """Open a session channel as `open` does; None where another would have to end first."""
+        """Open a session channel without waiting; return None if the limit is reached."""
         try:
             return await self._open_one(wait=False)
         except _NoRoom:

@@ -1,4 +1,4 @@
-"""A channel's bytes straight to a socket, by the thread that reads them: the event loop is left alone.
+"""Moves a channel's bytes to a socket on the transport's thread, past the event loop.
 
 Each piece that goes through the event loop costs it a wake-up, some turns and a send; eight downloads at
 once left Jupyter's own requests a fraction of it. Here the transport's thread sends what it has just read,
@@ -24,18 +24,18 @@ LOOP_PIECE_BYTES = 2**16
 
 
 class NotTaken(ConnectionError):
-    """The socket takes no more: who read from it is gone."""
+    """The peer of the socket has closed it."""
 
 
 class Pump:
-    """Moves so many bytes from a channel to a socket.
+    """Moves a number of bytes from a channel to a socket.
 
     Nothing is buffered but what one send did not take: a reader that stalls stops the channel's window.
 
     Parameters
     ----------
     channel
-        Open; nobody else reads from it meanwhile.
+        An open channel, read by nothing else meanwhile.
     sock
         A connected stream socket; a duplicate of it is used, so that its owner may close it at any time.
     count
@@ -62,7 +62,7 @@ class Pump:
         self._sock.setblocking(False)
 
     async def run(self, stall_seconds: float) -> None:
-        """Move all of it; on the event loop. Being cancelled ends it at once.
+        """Move all bytes; called on the event loop. Cancelling stops at once.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""A channel as an asyncio stream of bytes: reads and writes that wait, and hold no more than a window."""
+"""A channel as an asyncio byte stream; buffers at most one window."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ SLICE_BYTES = 65536
 
 
 class Stream:
-    """Bytes in both directions.
+    """A byte stream in both directions over a channel.
 
-    One task may read while another writes. Nothing is buffered beyond the channel's window: who does not
-    read stops the sender.
+    One task may read while another writes. Nothing is buffered beyond the channel's window: a reader that
+    stops reading stops the sender.
 
     Parameters
     ----------
     channel
         An open channel; owned from now on.
     notifier
-        Where its news come.
+        Notified at each change of the channel.
     """
 
     def __init__(self, channel: ByteChannel, notifier: Notifier) -> None:
@@ -42,7 +42,7 @@ class Stream:
             self._channel.close()
 
     async def read(self, max_bytes: int = 262144) -> bytes | End:
-        """Wait for data.
+        """Read the next bytes; wait for them.
 
         Parameters
         ----------
@@ -109,11 +109,11 @@ class Stream:
             await Pump(self._channel, sock, count).run(stall_seconds)
 
     def write_eof(self) -> None:
-        """Say that no more data is written; reading goes on."""
+        """Send the end of our data; reading goes on."""
         self._channel.end()
 
     def close(self) -> None:
-        """Give it up at once, with all that was not read; any number of times."""
+        """Close the stream at once and drop unread data; repeated calls do nothing."""
         if not self._closed:
             self._closed = True
             self._channel.close()

@@ -1,4 +1,4 @@
-"""Which hosts may be connected to: the ``allowed_hosts`` of an administrator, as rules that are checked.
+"""The administrator's ``allowed_hosts``: rules for hosts that may be connected to.
 
 A rule is a name, a pattern of names, an address or a network, each with or without a port. Names are
 those that the ssh config leads to (its ``HostName``), never aliases; addresses are those that are
@@ -34,7 +34,7 @@ class _Rule:
 
 
 class AllowedHosts:
-    """The rules; without any, every host is allowed.
+    """The rules of ``allowed_hosts``; no rule allows every host.
 
     Parameters
     ----------
@@ -54,16 +54,16 @@ class AllowedHosts:
         self._rules = tuple(_parse(entry) for entry in entries)
 
     def __bool__(self) -> bool:
-        """Whether there are rules at all."""
+        """Return whether there are rules at all."""
         return bool(self._rules)
 
     @property
     def has_networks(self) -> bool:
-        """Whether addresses count at all."""
+        """Whether any rule is about addresses."""
         return any(rule.network is not None for rule in self._rules)
 
     def allows_name(self, hostname: str, port: int) -> bool:
-        """Whether a host may be connected to whatever its address is.
+        """Return whether a host is allowed by name, at any address.
 
         Parameters
         ----------
@@ -81,7 +81,7 @@ class AllowedHosts:
         )
 
     def allows_address(self, address: str, port: int) -> bool:
-        """Whether an address may be connected to, whatever name led there.
+        """Return whether an address is allowed, under any name.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What a config says of a host, worked out here: for machines without OpenSSH's client.
+"""Evaluates an ssh config for a host without OpenSSH's client.
 
 Gives what ``ssh -G`` prints, for the options that connecting needs. Names are not
 canonicalised, and Match criteria that need the running ssh do not match; each says so.
@@ -59,7 +59,7 @@ def evaluate(
     home: Path,
     run_commands: bool,
 ) -> Settings:
-    """Work out the settings of a host.
+    """Evaluate the settings of a host.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class _Evaluation:
             self._values["port"] = [str(port)]
 
     def process(self, file: ConfigFile, active: bool = True, never: bool = False, depth: int = 0) -> None:
-        """Go through a file; what it leaves active does not reach the file that includes it."""
+        """Apply the lines of a file; its Host and Match blocks end with it."""
         if depth > MAX_DEPTH:
             raise SshUnavailable("Your ssh config includes itself: too many nested Include lines.")
         for line in file.lines:
@@ -128,7 +128,7 @@ class _Evaluation:
                 ) from exc
 
     def current_host(self) -> str:
-        """The host name as far as the config has said it."""
+        """Return the host name that the lines so far give."""
         if self._final:
             return self._host
         name = self._values.get("hostname")
@@ -261,7 +261,7 @@ class _Evaluation:
 
 
 def _value(name: str, text: str) -> str | None:
-    """What ``ssh -G`` prints for a value; None for an option that connecting does not need."""
+    """Return a value as ``ssh -G`` prints it; None for an option that connecting does not use."""
     if name == "port":
         if not text.isdigit() or not 0 < int(text) <= 65535:
             raise ValueError("bad port number")
@@ -277,7 +277,7 @@ def _value(name: str, text: str) -> str | None:
 
 
 def _seconds(text: str) -> str:
-    """``convtime``: ``1h30m`` and the like."""
+    """Convert a time such as ``1h30m`` to seconds (``convtime``)."""
     if text == "none":
         return text
     if not re.fullmatch(r"\d+(?:[smhdwSMHDW]\d+)*[smhdwSMHDW]?", text):

@@ -1,4 +1,4 @@
-"""A copy of the ssh config that ssh reads as if ``~`` were ``$HOME``, and without commands if need be.
+"""Copies the ssh config so that ssh reads ``~`` as ``$HOME``, and without commands if asked.
 
 ssh takes ``~`` from the user database; Jupyter, and all its users' programs, from ``$HOME``.
 Where the two differ (containers, hubs, tests), or where ``Match exec`` must not run, ssh is
@@ -30,7 +30,7 @@ _TILDE_FILES = _PERCENT_FILES | {"globalknownhostsfile"}
 
 @dataclass(frozen=True, slots=True)
 class ConfigView:
-    """What to give to ``ssh -F``.
+    """A config for ``ssh -F``, with functions to translate ssh's output back.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ def read_config(home: Path) -> list[ConfigFile]:
 
 @contextmanager
 def config_view(home: Path, run_commands: bool) -> Iterator[ConfigView]:
-    """Make the config that ssh shall read, for as long as the context lasts.
+    """Make a config for ssh that exists until the context ends.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ class _Copy:
 
 
 def _may_execute(line: Line) -> bool:
-    """Whether ssh could see ``exec`` in a Match line, however it is quoted; rather too often than not."""
+    """Return whether a Match line may contain ``exec``, however quoted; may be true without one."""
     words = re.split(r"[\s=,]+", re.sub(r"[\"'\\]", "", line.rest).lower())
     return any(word.lstrip("!") == "exec" for word in words)
 

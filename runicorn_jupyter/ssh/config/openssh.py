@@ -1,4 +1,4 @@
-"""OpenSSH's own reading of an ssh config, by ``ssh -G``: it *is* the semantics."""
+"""Reads an ssh config with OpenSSH itself, by ``ssh -G``."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def query(
     timeout: float,
     rename_paths: Callable[[str], str] = str,
 ) -> Settings:
-    """Ask ssh what it would do.
+    """Get the settings of a host from ``ssh -G``.
 
     Parameters
     ----------
     ssh
         The program.
     host
-        As a person would write it behind ``ssh``.
+        Argument of ``ssh``: a host name or alias.
     username, port
         As by ``-l`` and ``-p``; None leaves them to the config.
     config
@@ -108,7 +108,7 @@ def _parse(text: str) -> Settings:
 
 
 def _complaint(stderr: str) -> str:
-    """The first thing that ssh complained of; the home folder shortened to ``~``."""
+    """Return the first line of ssh's complaint, with the home folder as ``~``."""
     lines = [line.strip() for line in stderr.splitlines()]
     lines = [line for line in lines if line and not line.startswith("Pseudo-terminal")]
     if not lines:

@@ -35,7 +35,7 @@ SYSTEM_FOLDER = Path("/etc/ssh")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One directive.
+    """One directive of a config file.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Line:
 
 @dataclass(slots=True, eq=False)
 class ConfigFile:
-    """A file that was read, with what it includes.
+    """A parsed config file, with the files that it includes.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class ConfigFile:
     lines: list[Line] = field(default_factory=list)
 
     def walk(self, depth: int = 0) -> Iterator[Line]:
-        """Give the directives in the order in which ssh meets them, those of included files in place.
+        """Yield the directives in ssh's order, those of included files in place.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class ConfigFile:
 
 
 def parse_line(text: str, number: int = 1) -> Line | None:
-    """Read one line.
+    """Parse one line.
 
     Returns
     -------
@@ -118,13 +118,13 @@ def parse_line(text: str, number: int = 1) -> Line | None:
 
 
 def quote(argument: str) -> str:
-    """Write an argument so that ssh reads it back as it is."""
+    """Quote an argument for ssh."""
     escaped = argument.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
 def _first_token(text: str) -> tuple[str | None, str | None]:
-    """``strdelim``: up to white space, a quote or one ``=``; the rest is None at the end."""
+    """Split off the first token (``strdelim``): up to white space, a quote or a ``=``; None at the end."""
     at = next((i for i, char in enumerate(text) if char in _WHITESPACE + '"='), None)
     if at is None:
         return text, None
@@ -141,7 +141,7 @@ def _first_token(text: str) -> tuple[str | None, str | None]:
 
 
 def split_words(text: str, *, comments: bool = True) -> list[str]:
-    """Take a line apart as ``argv_split`` does: quotes of both kinds, a few escapes.
+    """Split a line into words with quotes and escapes (``argv_split``).
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ def _argument(text: str, position: int) -> tuple[str, int]:
 
 
 class ConfigReader:
-    """Reads config files with all that they include.
+    """Reads config files with their Include files.
 
     Parameters
     ----------
@@ -297,5 +297,5 @@ class ConfigReader:
         return f"{glob.escape(home)}{slash}{rest}"
 
     def shown(self, path: Path) -> str:
-        """Name a file to people: the home folder as ``~``."""
+        """Return a path for display, with the home folder as ``~``."""
         return str(path).replace(f"{self._home}/", "~/", 1)

@@ -6,7 +6,7 @@ __all__ = ["matches", "matches_list"]
 
 
 def matches(text: str, pattern: str) -> bool:
-    """Whether a text is of a pattern.
+    """Return whether a text matches a pattern.
 
     A server's certificate has patterns too: time is in proportion to the pattern, or, with question marks, to
     the square of the text, whatever the pattern is.
@@ -34,14 +34,14 @@ def _is_at(text: str, piece: str, at: int) -> bool:
 
 
 def _find(text: str, piece: str, at: int, end: int) -> int:
-    """Find where a piece without stars fits between two places; -1 if nowhere."""
+    """Return the first position of a piece without stars between two positions; -1 if none."""
     if "?" not in piece:
         return text.find(piece, at, end)
     return next((n for n in range(at, end - len(piece) + 1) if _is_at(text, piece, n)), -1)
 
 
 def matches_list(text: str, patterns: str) -> bool:
-    """Whether a text is of a list of patterns with commas; an excluding one (``!``) that it is of wins."""
+    """Return whether a text matches a list of patterns with commas; a matching ``!`` pattern excludes it."""
     found = False
     for pattern in patterns.split(","):
         if matches(text, pattern.removeprefix("!")):

@@ -1,4 +1,4 @@
-"""Where ``ssh HOST`` would go and how: a host as the user's ssh config resolves it."""
+"""Resolves a host as ``ssh HOST`` does, by the user's ssh config."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def list_aliases() -> list[HostAlias]:
 def _split_destination(
     host: str, username: str | None, port: int | None
 ) -> tuple[str, str | None, int | None]:
-    """Take apart what people write behind ``ssh``; what the request says itself wins."""
+    """Split ``ssh``'s argument into host, user and port; the request's own values win."""
     if host.lower().startswith("ssh://"):
         host = host[6:].rstrip("/")
         found = re.fullmatch(r"(.*?)(?::(\d{1,5}))?", host)
@@ -185,7 +185,7 @@ class _Resolver:
     def _settings(
         self, host: str, username: str | None, port: int | None
     ) -> tuple[openssh.Settings, tuple[str, ...]]:
-        """Ask ssh, or work it out where there is none; with notes on what that leaves out."""
+        """Return the settings by ssh, or by our evaluator without it, with notes on what that leaves out."""
         home = Path.home()
         ssh = openssh.find_ssh()
         if ssh is not None:
@@ -211,7 +211,7 @@ class _Resolver:
 
 
 def _without_commands(target: Target, run_commands: bool) -> Target:
-    """Heed the administrator: without its ProxyCommand a host is not reached, its key can be asked for."""
+    """Apply the administrator's ban on commands: refuse ProxyCommand, drop KnownHostsCommand."""
     if run_commands:
         return target
     if target.proxy_command is not None:
@@ -301,7 +301,7 @@ def _target(host: str, settings: openssh.Settings, notes: tuple[str, ...]) -> tu
 
 
 def _paths(name: str, value: str) -> list[str]:
-    """Take apart what ``ssh -G`` prints in one line: a word that begins no path belongs to the last one."""
+    """Split a line of ``ssh -G`` into paths; a word that begins no path belongs to the last one."""
     if name not in ("userknownhostsfile", "globalknownhostsfile", "revokedhostkeys"):
         return [value]
     paths: list[str] = []
@@ -314,7 +314,7 @@ def _paths(name: str, value: str) -> list[str]:
 
 
 def _agent(settings: openssh.Settings, tokens: dict[str, str], home: Path) -> str | None:
-    """IdentityAgent: a socket, ``none``, or None for the environment's."""
+    """Return IdentityAgent: a socket, ``none``, or None for the environment's."""
     value = settings.get("identityagent", ["SSH_AUTH_SOCK"])[0]
     if value == "SSH_AUTH_SOCK":
         return None
@@ -324,7 +324,7 @@ def _agent(settings: openssh.Settings, tokens: dict[str, str], home: Path) -> st
 
 
 def _methods(settings: openssh.Settings) -> tuple[str, ...] | None:
-    """The methods in order, where the config says something: a list, or a method switched off."""
+    """Return the authentication methods in order; None if the config sets none."""
     off = {
         method
         for option, method in _SWITCHES.items()

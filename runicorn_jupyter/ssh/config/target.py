@@ -1,4 +1,4 @@
-"""A host that is resolved: what `hosts.resolve` gives, and connecting goes by."""
+"""The resolved host, as `resolver.resolve` returns it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_PORT = 22
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A host that is resolved: everything that connecting to it needs to know.
+    """A resolved host: all settings that connecting needs.
 
     Attributes
     ----------

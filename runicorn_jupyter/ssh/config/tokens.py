@@ -125,7 +125,7 @@ def expand_variables(text: str) -> str:
 
 
 def expand(text: str, tokens: Mapping[str, str], home: Path) -> str:
-    """Expand all three, as ssh does for file names.
+    """Expand ``~``, tokens and variables, as ssh does for file names.
 
     Raises
     ------

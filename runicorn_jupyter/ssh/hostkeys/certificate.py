@@ -1,4 +1,4 @@
-"""Host certificates (OpenSSH's PROTOCOL.certkeys): who signed one, and whether it is good for a host now."""
+"""Host certificates (OpenSSH's PROTOCOL.certkeys): parsing and validation."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ MAX_PRINCIPALS = 256
 
 @dataclass(frozen=True, slots=True)
 class HostCertificate:
-    """A certificate that was taken apart, not yet believed.
+    """A parsed certificate, not yet validated.
 
     Attributes
     ----------
     plain
-        The host's key in wire form.
+        The host's public key in wire form.
     authority
-        The key that claims to have signed it.
+        The key that is named as the signer, in wire form.
     kind
         1 for a user's, 2 for a host's.
     principals
-        Names it is good for; patterns.
+        Patterns of the host names that it is valid for.
     valid_after, valid_before
-        Seconds since 1970; good from the first on and before the second.
+        Seconds since 1970; valid from the first on and before the second.
     critical_options
-        None is known for hosts, so none may be there.
+        Names of critical options; any is an error, as none is defined for hosts.
     """
 
     plain: bytes
@@ -48,12 +48,12 @@ class HostCertificate:
 
     @classmethod
     def parse(cls, blob: bytes) -> HostCertificate:
-        """Take a certificate apart.
+        """Parse a certificate.
 
         Raises
         ------
         ValueError
-            It is cut short, has something behind its end, or is of a type that nobody knows.
+            It is truncated, has trailing bytes, or is of an unknown type.
         """
         reader = Reader(blob)
         kind = plain_type(reader.string().decode("ascii", "replace"))
@@ -85,7 +85,7 @@ class HostCertificate:
         )
 
     def why_not(self, host: str, now: float | None = None) -> str | None:
-        """Check the certificate for a host, provided that its authority is trusted.
+        """Return why the certificate is not valid for a host, if its authority is trusted.
 
         Parameters
         ----------
@@ -97,7 +97,7 @@ class HostCertificate:
         Returns
         -------
         str or None
-            What is wrong, to follow "its certificate"; None if it is good.
+            What is wrong, to follow "its certificate"; None if it is valid.
         """
         moment = time.time() if now is None else now
         for wrong, reason in (

@@ -1,4 +1,4 @@
-"""The record of host keys: the user's and the system's known_hosts files together."""
+"""Host keys on record: the user's and the system's known_hosts files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ KEY_TYPES = {algorithm for algorithm in _ALGORITHMS if "rsa" not in algorithm} |
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the record says of an offered key.
+    """The result of looking up an offered key.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class KnownHosts:
 
     @classmethod
     def for_target(cls, target: Target, extra_entries: Sequence[files.Entry] = ()) -> KnownHosts:
-        """Take the files that the ssh config names for a host."""
+        """Make it from the files that the ssh config names for a host."""
         return cls(
             target.user_known_hosts,
             target.global_known_hosts,
@@ -148,7 +148,7 @@ class KnownHosts:
         return plain
 
     def list(self, candidates: Iterable[str] = ()) -> builtins.list[KnownHost]:
-        """List the record for people, one entry for each name of a line.
+        """List the record for display, one entry for each name of a line.
 
         Parameters
         ----------
@@ -263,7 +263,7 @@ class KnownHosts:
         return [entry for path in self._user_files for entry in files.read_entries(path, about or None)]
 
     def replace_host(self, name: str, keys: Sequence[bytes]) -> None:
-        """Make a host's keys in the user's files these and no others (``hostfile_replace_entries``).
+        """Replace a host's keys in the user's files (``hostfile_replace_entries``).
 
         Parameters
         ----------
@@ -348,7 +348,7 @@ def known_hosts_name(host: str, port: int) -> str:
 
 
 def split_name(names: str) -> tuple[str, int]:
-    """Take the first of a line's names apart: ``[host]:port`` or ``host``, whose port is 22."""
+    """Split the first name of a line: ``[host]:port`` or ``host``, whose port is 22."""
     first = names.partition(",")[0]
     host, bracket, port = first.removeprefix("[").rpartition("]:")
     if first.startswith("[") and bracket and port.isdigit():

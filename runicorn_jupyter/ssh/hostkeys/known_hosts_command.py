@@ -1,4 +1,4 @@
-"""``KnownHostsCommand``: a program of the user's ssh config that knows host keys, asked as ssh asks it."""
+"""``KnownHostsCommand``: gets host keys from a program of the user's ssh config."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Reason = Literal["ORDER", "HOSTNAME", "ADDRESS"]
 
 @dataclass(frozen=True, slots=True)
 class KnownHostsCommand:
-    """The command, and what of its tokens is known beforehand.
+    """The command, with the tokens of the connection.
 
     Attributes
     ----------
     text
-        As the ssh config has it.
+        The command line in the ssh config.
     tokens
         Name and value of the connection's ``%`` tokens.
     """
@@ -42,16 +42,16 @@ class KnownHostsCommand:
     tokens: tuple[tuple[str, str], ...]
 
     def arguments(self, name: str, reason: Reason, key: bytes | None = None) -> list[str]:
-        """Take the command apart, without a shell, and fill in its tokens (``load_hostkeys_command``).
+        """Split the command without a shell and expand its tokens (``load_hostkeys_command``).
 
         Parameters
         ----------
         name
-            ``host`` or ``[host]:port``: what is looked up.
+            Name to look up: ``host`` or ``[host]:port``.
         reason
             ``ORDER`` before the key exchange, ``HOSTNAME`` after it, ``ADDRESS`` for ``CheckHostIP``.
         key
-            What the host offered, in wire form; None for ``ORDER``.
+            Key that the host offered, in wire form; None for ``ORDER``.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class KnownHostsCommand:
             raise SshUnavailable(f"The KnownHostsCommand of the ssh config cannot be used: {exc}.") from exc
 
     async def ask(self, name: str, reason: Reason, key: bytes | None = None) -> tuple[Entry, ...]:
-        """Run it; a program that is not there says nothing, as with ssh, which is logged.
+        """Run the command and parse the keys; a missing program is logged and gives none, as with ssh.
 
         Cancelling ends the program.
 

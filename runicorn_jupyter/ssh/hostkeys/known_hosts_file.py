@@ -24,7 +24,7 @@ _MAX_FILE = 64 * 1024 * 1024  # bytes; the global files of clusters have several
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line that says something of a key.
+    """One line of a known_hosts file.
 
     Attributes
     ----------
@@ -46,11 +46,11 @@ class Entry:
         return blob_type(self.blob)
 
     def matches(self, name: str) -> bool:
-        """Whether the line is about a host, given as ``host`` or ``[host]:port``."""
+        """Return whether the line matches a host, given as ``host`` or ``[host]:port``."""
         return name_matches(name, self.names)
 
     def names_literally(self, name: str) -> bool:
-        """Whether the line is about this host and not about a pattern of hosts that it is one of."""
+        """Return whether the line names this host itself, not by a pattern."""
         if is_hashed(self.names):
             return self.names == name or self.matches(name)
         return name.lower() in self.names.lower().split(",") and self.matches(name)
@@ -139,7 +139,7 @@ def entries_of(data: bytes, source: object, about: Sequence[str] | None = None) 
 
 
 def is_hashed(names: str) -> bool:
-    """Whether the first field of a line is a hashed name."""
+    """Return whether the first field of a line is a hashed name."""
     return names.startswith(_HASH_MAGIC)
 
 
@@ -159,7 +159,7 @@ def hash_name(name: str, salt: bytes | None = None) -> str:
 
 
 def name_matches(name: str, names: str) -> bool:
-    """Whether a host is meant by the first field of a line.
+    """Return whether the first field of a line matches a host.
 
     Parameters
     ----------

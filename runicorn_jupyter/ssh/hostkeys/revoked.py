@@ -17,7 +17,7 @@ _KRL_SECONDS = 20.0
 
 
 def is_revoked(blob: bytes, paths: Iterable[Path]) -> bool:
-    """Whether a key is in one of the files.
+    """Return whether a key is in one of the files.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def _is_in(blob: bytes, path: Path) -> bool:
 
 
 def _is_in_krl(blob: bytes, path: Path) -> bool:
-    """Ask ssh-keygen: it owns that format. Its exit status is 0 for a key that is not revoked."""
+    """Look a key up in a KRL by ssh-keygen, which exits with 0 for a key that is not revoked."""
     with tempfile.NamedTemporaryFile("w", suffix=".pub") as key:
         key.write(public_key_line(blob) + "\n")
         key.flush()

@@ -1,4 +1,4 @@
-"""``UpdateHostKeys``: the other keys of a host that is known are learned from it (OpenSSH's PROTOCOL, 2.5).
+"""``UpdateHostKeys``: records further keys of a known host, and drops old ones (OpenSSH's PROTOCOL, 2.5).
 
 After authentication a server tells all its host keys. Those that are new are recorded once it has
 proven, by a signature, that it has them; those on record that it has no more are forgotten. So a
@@ -35,12 +35,12 @@ _PROVE = "hostkeys-prove-00@openssh.com"
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is to change in the record of one host.
+    """Changes to the recorded keys of one host.
 
     Attributes
     ----------
     keys
-        All that the host has, in wire form.
+        All keys of the host, in wire form.
     new, old
         Those of them that are not on record; those on record that it has no more.
     """
@@ -51,7 +51,7 @@ class Changes:
 
 
 def compare(entries: Sequence[Entry], name: str, key: bytes, offered: Sequence[bytes]) -> Changes | None:
-    """Compare what a host has with the user's files.
+    """Compare a host's keys with the user's files.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def compare(entries: Sequence[Entry], name: str, key: bytes, offered: Sequence[b
     name
         ``host`` or ``[host]:port``.
     key
-        The one that it has proven to have, in wire form: nobody teaches who is not on record himself.
+        The key that the host has proven to have, in wire form; it must be on record itself.
     offered
         The keys that the host says it has.
 
@@ -83,7 +83,7 @@ def compare(entries: Sequence[Entry], name: str, key: bytes, offered: Sequence[b
 
 
 def _is_a_persons(entry: Entry) -> bool:
-    """Whether ssh would never have written such a line (``hostspec_is_complex``)."""
+    """Return whether a person wrote the line, as ssh never would (``hostspec_is_complex``)."""
     names = entry.names
     return bool(entry.marker) or (
         not is_hashed(names) and ("*" in names or "?" in names or names.count(",") > 1)
@@ -91,7 +91,7 @@ def _is_a_persons(entry: Entry) -> bool:
 
 
 class HostKeyUpdate:
-    """What one connection learns of its host's keys.
+    """The update of the recorded host keys by one connection.
 
     Parameters
     ----------
@@ -111,11 +111,11 @@ class HostKeyUpdate:
         self._known = KnownHosts(target.user_known_hosts, (), hash_names=target.hash_known_hosts)
 
     def listen(self) -> None:
-        """Take what the server tells, or has told already."""
+        """Start the update with the keys that the server has announced, or announces later."""
         self._transport.hear_host_keys(lambda keys: self._in_thread(self._compare, keys))
 
     def _in_thread(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Files and locks may be slow: neither the event loop nor the transport waits for them."""
+        """Run a function in a thread: files and locks may be slow."""
 
         def work() -> None:
             try:

@@ -18,7 +18,7 @@ _ALGORITHMS = frozenset(
 
 
 def is_signed(key: bytes, data: bytes, signature: bytes) -> bool:
-    """Tell whether a key has signed some data.
+    """Return whether a key has signed some data.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Whether a host's key is the one on record: refused here before any byte of authentication."""
+"""Compares a host's key with the one on record, before authentication."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def verify(
     address: str | None = None,
     extra_entries: Sequence[Entry] = (),
 ) -> None:
-    """Refuse a host whose key is not the one on record.
+    """Check a host's key against the record; raise if it is not the recorded one.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def verify(
     key
         What the server proved to have in the key exchange.
     policy
-        What to do with a key that nobody has seen: ``ask`` and ``strict`` refuse it,
+        Policy for an unknown key: ``ask`` and ``strict`` refuse it,
         ``accept-new`` records it. Under ``ask`` the user's own ``StrictHostKeyChecking`` for
         this host decides, as with ssh; its ``yes`` counts under ``accept-new`` too.
     address
@@ -123,7 +123,7 @@ def _revoked(target: Target, plain: bytes) -> HostKeyChanged:
 
 
 def _needs_no_key(target: Target, policy: Policy, address: str | None) -> bool:
-    """``NoHostAuthenticationForLocalhost``, unless the administrator is strict."""
+    """Return whether ``NoHostAuthenticationForLocalhost`` applies; never under a strict administrator."""
     wanted = target.no_host_authentication_for_localhost and target.host_key_alias is None
     return wanted and policy != "strict" and _is_loopback(address)
 
@@ -135,7 +135,7 @@ def _is_loopback(address: str | None) -> bool:
 def _check_address(
     target: Target, plain: bytes, known: KnownHosts, address: str | None, *, host_known: bool
 ) -> None:
-    """``CheckHostIP``: another key on record for the address is a changed key; a new one is recorded."""
+    """Check the address's record (``CheckHostIP``): raise at another key, add a missing one."""
     if not target.check_host_ip or address is None or _is_loopback(address) or address == target.hostname:
         return
     name = known_hosts_name(address, target.port)
@@ -154,7 +154,7 @@ def _check_address(
 
 
 def _effective(policy: Policy, config: str) -> Policy:
-    """The administrator's policy, and within it what the user's config says of the host."""
+    """Return the policy that follows from the administrator's and the user's config."""
     if policy == "strict" or config == "yes":
         return "strict"
     if policy == "accept-new" or config in ("accept-new", "no"):
@@ -174,7 +174,7 @@ def _describe(target: Target, blob: bytes, expected: str | None) -> dict[str, An
 
 
 class OfferedKeys:
-    """The keys that hosts really offered: only those may be accepted afterwards.
+    """Unknown keys that hosts have offered; only those may be accepted afterwards.
 
     Parameters
     ----------
@@ -198,6 +198,6 @@ class OfferedKeys:
                 self._keys.popitem(last=False)
 
     def was_offered(self, host: str, port: int, public_key: str) -> bool:
-        """Whether a host offered exactly this key."""
+        """Return whether a host offered exactly this key."""
         with self._lock:
             return (host, port, public_key) in self._keys

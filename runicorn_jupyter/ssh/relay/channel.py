@@ -1,4 +1,4 @@
-"""One stream of a relay, as a channel of SSH's own is one."""
+"""One stream of a relay, with the interface of an SSH channel."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from runicorn_jupyter.streams import END, End
 
 
 class Frames(Protocol):
-    """The part of a relay that a stream needs."""
+    """The interface of a relay that a stream uses."""
 
     def send(self, number: int, kind: int, data: bytes = b"") -> None:
         """Send a frame without waiting."""
 
     def has_room(self, channel: RelayChannel) -> bool:
-        """Tell whether data may be sent now; if not, the channel is woken when it may."""
+        """Return whether data may be sent now; if not, the channel is woken when it may."""
 
     def forget(self, number: int) -> bool:
-        """Let a stream go; tell whether it was there."""
+        """Remove a stream; return whether it existed."""
 
     def call_later(self, function: Callable[[], None]) -> None:
         """Call ``function`` once all that has arrived is read."""
 
 
 class RelayChannel:
-    """What `Stream` and commands go by; everything happens on the event loop.
+    """A relay's stream as a `ByteChannel` and `CommandChannel`; used on the event loop only.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class RelayChannel:
         return self._closed or self.lost or (self._is_command and self._over)
 
     def on_frame(self, kind: int, body: bytes) -> None:
-        """Take a frame.
+        """Handle a received frame.
 
         Raises
         ------
@@ -108,14 +108,14 @@ class RelayChannel:
         self._ended = True
 
     def on_end(self, *, lost: bool) -> None:
-        """Note that the relay is gone."""
+        """Handle the end of the relay."""
         self.lost = lost
         self._eof = self._closed = True
         self.wake()
 
     @property
     def _over(self) -> bool:
-        """Whether nothing comes any more, of either output: they end together, as a session's do."""
+        """Whether both outputs have ended; they end together, as a session's do."""
         return self._closed or (self._eof and (self._ended or not self._is_command))
 
     def take(self, size: int) -> bytes | End | None:
@@ -181,12 +181,12 @@ class RelayChannel:
         return size
 
     def end(self) -> None:
-        """Say that we send no more data."""
+        """Send the end of our data."""
         if self.opened and not self._closed:
             self.sender.send(self.number, EOF)
 
     def close(self) -> None:
-        """Give it up; any number of times."""
+        """Close the stream; repeated calls do nothing."""
         if not self.lost and self.sender.forget(self.number):
             self.sender.send(self.number, CLOSE)
         self._eof = self._closed = True

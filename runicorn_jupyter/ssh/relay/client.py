@@ -36,7 +36,7 @@ IDLE_SECONDS = 10.0
 HIGH_WATER, LOW_WATER = 262144, 65536
 """Streams stop writing while more bytes than this wait for the channel, and go on at the second."""
 
-# The first line of the input is the interpreter, so that it is quoted by nobody; `read` takes no byte
+# The first line of the input is the interpreter, so that it needs no quoting; `read` takes no byte
 # more than the line. The second line is the program, the third its mark.
 COMMAND = (
     "/bin/sh -c 'IFS= read -r python && "
@@ -49,14 +49,14 @@ PROGRAM = (
 
 
 class RelayClient:
-    """A relay that runs; made by ``start``, and over when its command or the connection is.
+    """A running relay, made by ``start``; ends with its command or the connection.
 
     Parameters
     ----------
     channel, notifier
-        The session it runs on.
+        The session channel of the relay's command.
     stream
-        The same as a stream, on which it said that it is there; closed with the relay.
+        The same channel as a stream, after the relay's first line; closed with the relay.
     """
 
     def __init__(self, channel: Channel, notifier: Notifier, stream: Stream) -> None:
@@ -73,12 +73,12 @@ class RelayClient:
 
     @classmethod
     async def start(cls, sessions: SessionPool, python: str) -> RelayClient:
-        """Start it on a session of its own; the caller bounds the time.
+        """Start a relay on a session of its own; the caller limits the time.
 
         Parameters
         ----------
         sessions
-            Where it runs.
+            Session channels of the connection.
         python
             The remote's interpreter: a name on its PATH, or a path.
 
@@ -115,7 +115,7 @@ class RelayClient:
         return not self.serving.done() and not self._channel.closed
 
     async def open_tcp(self, host: str, port: int, timeout: float) -> Stream:  # noqa: ASYNC109 – of the relay
-        """Connect to ``host``:``port`` as seen from the remote; the caller bounds the time.
+        """Connect to ``host``:``port`` as seen from the remote; the caller limits the time.
 
         Raises
         ------
@@ -135,7 +135,7 @@ class RelayClient:
 
     @contextlib.asynccontextmanager
     async def command(self, text: str) -> AsyncIterator[tuple[CommandChannel, Notifier]]:
-        """Start a command in the user's shell, and give it up at the end of the block."""
+        """Start a command in the user's shell, and close it at the end of the block."""
         channel, notifier = await self._open({"command": text})
         if channel.failure:
             raise SshUnavailable("The SSH server does not run commands for this user.")
@@ -166,7 +166,7 @@ class RelayClient:
         return channel, notifier
 
     def forget(self, number: int) -> bool:
-        """Let a stream go; tell whether it was there. Some time after the last one the relay ends."""
+        """Remove a stream; return whether it existed. The relay ends some time after the last one."""
         known = self._streams.pop(number, None) is not None
         if not self._streams:
             last = self._last
@@ -178,7 +178,7 @@ class RelayClient:
             self._stream.close()
 
     def has_room(self, channel: RelayChannel) -> bool:
-        """Tell whether data may be sent now; if not, the channel is woken when it may."""
+        """Return whether data may be sent now; if not, the channel is woken when it may."""
         if self._out_bytes <= HIGH_WATER:
             return True
         self._blocked_writers.add(channel)
@@ -248,12 +248,12 @@ class RelayClient:
 
 
 class LazyRelay:
-    """The relay of one connection, started when the first tunnel wants it, and what commands go through.
+    """The relay of one connection, started at the first tunnel; also runs commands.
 
     Parameters
     ----------
     sessions
-        The connection's.
+        Session channels of the connection.
     """
 
     def __init__(self, sessions: SessionPool) -> None:
@@ -286,7 +286,7 @@ class LazyRelay:
 
 
 async def wait_ready(stream: ByteStream, mark: str) -> bool:
-    """Read up to the relay's first line, and not a byte of what follows it; tell whether it came."""
+    """Read up to the relay's first line, and not a byte of what follows it; return whether it came."""
     line = bytearray()
     for _ in range(NOISE_BYTES):
         byte = await stream.read(1)

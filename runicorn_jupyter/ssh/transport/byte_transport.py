@@ -37,19 +37,19 @@ LIMIT = 64 * 2**20
 
 
 class ByteTransport(ABC):
-    """What is common to byte transports: the backlog, the closing, the signs of life.
+    """Base of byte transports: backlog, closing, time of the last progress.
 
     Attributes
     ----------
     backlog_bytes
-        Bytes that were taken from the writer and not by the layer below.
+        Bytes that were written and not yet taken by the layer below.
     progress_at
         ``time.monotonic()`` of the last sign that the other side lives: something came, or something
         that had to wait went out.
     on_writable
-        Called from any thread when the backlog has fallen to ``LOW_WATER``.
+        Called from any thread when the backlog has fallen to ``LOW_WATER`` bytes.
     on_drained
-        Called by the reader when it has read all that it has, before it asks for more.
+        Called by the reader when its buffer is empty, before it reads more.
     """
 
     def __init__(self, name: str = "ssh") -> None:
@@ -105,7 +105,7 @@ class ByteTransport(ABC):
 
     @property
     def address(self) -> str | None:
-        """The address of the other side, where this is a connection to it."""
+        """IP address of the peer; None if there is no connection to it."""
         return None
 
     @abstractmethod
@@ -114,11 +114,11 @@ class ByteTransport(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """End reading and writing at once; any thread, any number of times."""
+        """Close both directions at once; from any thread; repeated calls do nothing."""
 
     @abstractmethod
     def _send(self, data: memoryview) -> int:
-        """Give bytes to the layer below without waiting; return how many it took."""
+        """Pass bytes to the layer below without waiting; return how many it took."""
 
     @abstractmethod
     def _wait_writable(self) -> None:
@@ -168,7 +168,7 @@ class ByteTransport(ABC):
         return rest
 
     def _write(self) -> None:
-        """Send what waits, until the byte transport is closed (writer thread).
+        """Send waiting bytes until the byte transport is closed (writer thread).
 
         Only from here, with no lock held, is anyone above told that there is room: what they do then
         may come down to this byte transport again.
@@ -187,7 +187,7 @@ class ByteTransport(ABC):
                 self.close()
 
     def _flush(self) -> bool:
-        """Send what waits, as far as it goes; tell whether that made room."""
+        """Send waiting bytes without blocking; return whether the backlog fell to ``LOW_WATER``."""
         with self._out:
             before = self.backlog_bytes
             while self._backlog:
@@ -223,9 +223,9 @@ class SocketTransport(ByteTransport):
     Parameters
     ----------
     sock
-        The socket; owned from now on.
+        A connected socket; owned by this from now on.
     name
-        Goes into the names of threads.
+        Prefix of the threads' names.
     """
 
     def __init__(self, sock: socket.socket, name: str = "ssh") -> None:
@@ -256,7 +256,7 @@ class SocketTransport(ByteTransport):
 
     @property
     def address(self) -> str | None:
-        """The address of the other side; None of a process."""
+        """IP address of the peer; None for a process."""
         if self._sock.family in (socket.AF_INET, socket.AF_INET6):
             with contextlib.suppress(OSError):  # it has gone meanwhile
                 return str(self._sock.getpeername()[0])
@@ -305,7 +305,7 @@ class SocketTransport(ByteTransport):
                 self._leave()
 
     def close(self) -> None:
-        """End reading and writing at once; any thread, any number of times."""
+        """Close both directions at once; from any thread; repeated calls do nothing."""
         with self._guard:
             if self._closed:
                 return
@@ -338,4 +338,4 @@ def wait_for(fd: int, *, write: bool) -> None:
 
 
 def _nothing() -> None:
-    """Stand in for a callback that nobody has set."""
+    """Do nothing: the default of both callbacks."""

@@ -1,7 +1,7 @@
-"""One SSH channel: the state that RFC 4254, section 5, gives it, and nothing of threads or loops above.
+"""One SSH channel: its state by RFC 4254, section 5, without threads or event loops.
 
 The transport's thread feeds it (``on_…``), one consumer takes from it and writes to it. Nothing
-here waits: who has to wait is told by ``wake``, which is called from any thread after each
+here waits: ``wake`` is called from any thread after each
 change. Windows are given back only for what was taken, so a reader that stalls holds at most
 ``WINDOW`` bytes, and the sender on the other side stalls with it.
 """
@@ -37,13 +37,13 @@ PROHIBITED, CONNECT_FAILED, UNKNOWN_TYPE, RESOURCE_SHORTAGE = 1, 2, 3, 4
 
 
 class Sender(Protocol):
-    """The part of a transport that a channel needs."""
+    """The interface of a transport that a channel uses."""
 
     def send(self, payload: bytes) -> None:
         """Send a message without waiting."""
 
     def has_room(self, channel: Channel) -> bool:
-        """Tell whether it takes data now; if not, the channel is woken when it does."""
+        """Return whether it takes data now; if not, the channel is woken when it does."""
 
     def forget(self, channel: Channel) -> None:
         """Free the channel's number."""
@@ -53,20 +53,20 @@ class Sender(Protocol):
 
 
 class Defers(Protocol):
-    """The part of a channel's sender that whoever moves much at once needs."""
+    """The interface of a transport that delays a call until all packets are read."""
 
     def call_later(self, function: Callable[[], None]) -> None:
         """Call ``function`` once all that has arrived is read."""
 
 
 class ByteChannel(Protocol):
-    """What a stream goes by; `Channel` says what each of it does."""
+    """The interface of a channel that a stream uses; documented at `Channel`."""
 
     wake: Callable[[], None]
 
     @property
     def sender(self) -> Defers:
-        """What it is a channel of."""
+        """The transport of the channel."""
 
     @property
     def closed(self) -> bool:
@@ -82,14 +82,14 @@ class ByteChannel(Protocol):
         """Send some of ``data``; return how many bytes were taken, 0 for none yet."""
 
     def end(self) -> None:
-        """Say that no more data is sent."""
+        """Send the end of our data."""
 
     def close(self) -> None:
-        """Give it up."""
+        """Close the channel."""
 
 
 class CommandChannel(ByteChannel, Protocol):
-    """What a command goes by; its two outputs end together."""
+    """The interface of a channel that a command uses; its two outputs end together."""
 
     lost: bool
     exit_status: int | None
@@ -100,7 +100,7 @@ class CommandChannel(ByteChannel, Protocol):
 
 
 class Channel:
-    """One channel.
+    """One SSH channel.
 
     Attributes
     ----------
@@ -147,13 +147,13 @@ class Channel:
 
     @property
     def buffered(self) -> int:
-        """Bytes that came and were not taken."""
+        """Number of received bytes that were not taken."""
         return sum(map(len, list(self._inbox))) + sum(map(len, list(self._errors)))
 
     # -- the transport's thread -----------------------------------------------------------------
 
     def on_open(self, remote: int, window: int, packet: int) -> None:
-        """Take the server's confirmation; one that comes after we gave up is closed again."""
+        """Handle the server's confirmation; close the channel if it is not wanted any more."""
         with self._lock:
             self.remote, self._out_window, self._out_packet = remote, window, packet
             self.opened = True
@@ -164,16 +164,16 @@ class Channel:
         self.wake()
 
     def on_open_failed(self, reason: int, text: str) -> None:
-        """Take the server's refusal."""
+        """Handle the server's refusal."""
         self.failure = (reason, text)
         self.wake()
 
     def on_data(self, message: Message) -> None:
-        """Take bytes; those beyond the window that we gave are a fault of the server's."""
+        """Handle received data; data beyond our window is a protocol error."""
         self._take_in(self._inbox, message.get_binary())
 
     def on_extended_data(self, message: Message) -> None:
-        """Take bytes of standard error; other kinds are counted and dropped."""
+        """Handle data of standard error; other kinds are counted and dropped."""
         kind = message.get_int()
         data = message.get_binary()
         self._take_in(self._errors if kind == STDERR else collections.deque(), data)
@@ -190,18 +190,18 @@ class Channel:
             self.wake()
 
     def on_window_adjust(self, message: Message) -> None:
-        """Take leave to send more."""
+        """Handle a larger send window."""
         with self._lock:
             self._out_window += message.get_int()
         self.wake()
 
     def on_eof(self, _message: Message) -> None:
-        """Note that no more data comes."""
+        """Handle the end of the server's data."""
         self.eof_received = True
         self.wake()
 
     def on_close(self, _message: Message) -> None:
-        """Note the end, answer it if we have not sent ours, free the number."""
+        """Handle the server's close: send ours if not sent, free the number."""
         with self._lock:
             self.close_received = True
             answer = not self._close_sent
@@ -212,7 +212,7 @@ class Channel:
         self.wake()
 
     def on_request(self, message: Message) -> None:
-        """Take what the server says of the command; refuse all else that wants an answer."""
+        """Handle the exit status; refuse every other request that wants a reply."""
         kind = message.get_text()
         want_reply = message.get_boolean()
         if kind == "exit-status":
@@ -223,17 +223,17 @@ class Channel:
             self.sender.send(struct.pack(">BI", FAILURE, self.remote))
 
     def on_success(self, _message: Message) -> None:
-        """Take the yes to a channel request."""
+        """Handle the success of a channel request."""
         self.replies.append(True)
         self.wake()
 
     def on_failure(self, _message: Message) -> None:
-        """Take the no to a channel request."""
+        """Handle the failure of a channel request."""
         self.replies.append(False)
         self.wake()
 
     def on_lost(self) -> None:
-        """Note that the transport has ended."""
+        """Handle the end of the transport."""
         if not self.close_received:
             self.lost = True
         self.wake()
@@ -326,7 +326,7 @@ class Channel:
         self.sender.send(head + body)
 
     def end(self) -> None:
-        """Say that we send no more data."""
+        """Send the end of our data."""
         with self._lock:
             if self._eof_sent or self.closed or not self.opened:
                 return
@@ -334,7 +334,7 @@ class Channel:
         self.sender.send(struct.pack(">BI", EOF, self.remote))
 
     def close(self) -> None:
-        """Give the channel up, opened or not; what comes still is dropped. Any number of times."""
+        """Close the channel, opened or not, and drop later data; repeated calls do nothing."""
         with self._lock:
             tell = self.opened and not self.closed
             self._abandoned = True
@@ -347,7 +347,7 @@ class Channel:
 
 
 def _whole(parts: list[bytes | memoryview] | End | None) -> bytes | End | None:
-    """Join what was taken."""
+    """Join the taken pieces."""
     if parts is None or parts is END:
         return parts
     return parts[0] if len(parts) == 1 and isinstance(parts[0], bytes) else b"".join(parts)

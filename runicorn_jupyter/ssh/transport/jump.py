@@ -1,4 +1,4 @@
-"""A channel of one SSH connection as the byte transport below another: how a jump host is passed."""
+"""Carries an SSH connection over a channel of another: a jump host."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ChannelTransport(ByteTransport):
         self._writable.clear()  # before the attempt: what comes during it gives another one
 
     def close(self) -> None:
-        """End reading and writing at once; any thread, any number of times."""
+        """Close both directions at once; from any thread; repeated calls do nothing."""
         with self._out:
             if self._closed:
                 return

@@ -1,4 +1,4 @@
-"""An SSH transport as the event loop sees it: one wake-up for a batch of news, nothing that blocks."""
+"""Connects an SSH transport's thread to the event loop: one wake-up for a batch of changes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ JOIN_SECONDS = 5.0
 
 
 class Notifier:
-    """What someone on the loop waits for: the next news of one channel."""
+    """Wakes tasks that wait for a change of one channel."""
 
     def __init__(self, bridge: LoopBridge) -> None:
         self._bridge = bridge
@@ -31,22 +31,22 @@ class Notifier:
         self.pending = False
 
     def wake(self) -> None:
-        """Tell the loop, from any thread, that there is news."""
+        """Schedule `notify` on the loop; from any thread."""
         self._bridge.wake(self)
 
     def clone(self) -> Notifier:
-        """Make one for something else of the same connection."""
+        """Return a new notifier of the same connection."""
         return Notifier(self._bridge)
 
     def notify(self) -> None:
-        """Wake all who wait (on the loop)."""
+        """Wake all waiting tasks; on the loop."""
         futures, self._futures = self._futures, set()
         for future in futures:
             if not future.done():
                 future.set_result(None)
 
     async def wait(self) -> None:
-        """Wait for the next news."""
+        """Wait for the next change."""
         future = self._bridge.loop.create_future()
         self._futures.add(future)
         try:
@@ -81,12 +81,12 @@ class ConnectionStats:
 
 
 class LoopBridge:
-    """One SSH connection, over ``byte_transport``, seen from the loop it was made on.
+    """One SSH connection over ``byte_transport``, used from the loop that it was made on.
 
     Parameters
     ----------
     byte_transport
-        What it talks over; owned from now on.
+        The bytes below; owned by this from now on.
     below
         The connection to the jump host that carries the byte transport; closed with this one.
 
@@ -111,7 +111,7 @@ class LoopBridge:
     # -- waking ---------------------------------------------------------------------------------
 
     def wake(self, notifier: Notifier) -> None:
-        """Have ``notifier.notify`` called on the loop soon; any thread."""
+        """Schedule ``notifier.notify`` on the loop; from any thread."""
         if notifier.pending:
             return
         notifier.pending = True
@@ -147,7 +147,7 @@ class LoopBridge:
 
     @property
     def alive(self) -> bool:
-        """Whether it can be used."""
+        """Whether the connection can be used."""
         return self.transport.active and not self.ended.done()
 
     @property
@@ -159,11 +159,11 @@ class LoopBridge:
 
     @property
     def progress_at(self) -> float:
-        """``time.monotonic()`` of the last sign that the other side lives."""
+        """``time.monotonic()`` of the last sign of life from the server, in seconds."""
         return self.byte_transport.progress_at
 
     def close(self) -> None:
-        """End it and the connections to its jump hosts at once; any thread; waits for nothing."""
+        """Close it and the connections to its jump hosts at once, from any thread, without waiting."""
         self.transport.close()
         if not self.transport.is_alive():  # never started, or over
             self._on_end()
@@ -171,7 +171,7 @@ class LoopBridge:
             self.below.close()
 
     async def wait_closed(self) -> None:
-        """Wait until no thread of it is left."""
+        """Wait until all its threads have ended."""
         await run_in_thread(self._join)
         if self.below is not None:
             await self.below.wait_closed()
@@ -184,7 +184,7 @@ class LoopBridge:
     # -- using ----------------------------------------------------------------------------------
 
     async def open_channel(self, kind: str, body: bytes = b"") -> tuple[Channel, Notifier]:
-        """Open a channel; the caller bounds the time.
+        """Open a channel; the caller limits the time.
 
         A cancelled opening leaves nothing: when the server's late answer comes, the channel is closed.
 
@@ -213,11 +213,11 @@ class LoopBridge:
         return await self.open_channel("direct-tcpip", tcp_body(host, port))
 
     def probe(self) -> None:
-        """Have the server say something; whether it does shows in ``progress_at``."""
+        """Send a keepalive; an answer shows in ``progress_at``."""
         self.transport.ask("keepalive@openssh.com", lambda: None)
 
     async def ping(self) -> float:
-        """Cross the whole path once and return how long it took, in seconds; the caller bounds the time.
+        """Measure one round trip to the server, in seconds; the caller limits the time.
 
         Raises
         ------

@@ -35,7 +35,7 @@ _PRIVATE = (
 
 
 class DataMessage(paramiko.Message):
-    """A message with a channel's data, of which it gives a view.
+    """A message with a channel's data, which it returns as a view.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class SshPacketizer(Packetizer):
         self._byte_transport.write(out)
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
-        """Read ``n`` bytes; a length that no packet has is not believed."""
+        """Read ``n`` bytes; refuse an impossible length."""
         if not 0 <= n <= PACKET_BYTES:
             raise paramiko.SSHException("the server announces a packet of impossible size")
         return super().read_all(n, check_rekey)
@@ -147,5 +147,5 @@ class SshPacketizer(Packetizer):
 
 
 def _next_iv(iv: bytes) -> bytes:
-    """Count the invocations, the last eight bytes, up by one (RFC 5647, section 7.1)."""
+    """Increment the invocation counter, the last eight bytes (RFC 5647, section 7.1)."""
     return iv[:4] + ((int.from_bytes(iv[4:], "big") + 1) & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "big")

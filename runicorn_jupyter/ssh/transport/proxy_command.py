@@ -1,4 +1,4 @@
-"""A ``ProxyCommand``'s standard input and output as the byte transport below an SSH transport."""
+"""Carries an SSH connection over the standard input and output of a ``ProxyCommand``."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from runicorn_jupyter.ssh.transport.byte_transport import SocketTransport
 from runicorn_jupyter.text import plain_text
 
 TAIL_BYTES = 2048
-"""How much of what the command printed is kept, to say why it failed."""
+"""Bytes of the command's standard error that are kept, for the error message."""
 
 LAST_WORDS_SECONDS = 1.0
-"""How long to wait for them: a command may close its output and go on."""
+"""Seconds to wait for its last output: a command may close its output and go on."""
 
 
 class CommandTransport(SocketTransport):
-    """A byte transport to a process, which is ended with it; made by ``start``."""
+    """A byte transport to a process, made by ``start``; closing it ends the process."""
 
     def __init__(self, sock: socket.socket, process: asyncio.subprocess.Process) -> None:
         super().__init__(sock, "ssh-proxy-command")
@@ -70,7 +70,7 @@ class CommandTransport(SocketTransport):
         return cls(ours, process)
 
     def last_words(self) -> str:
-        """Give the last line that the command printed to its standard error (in a worker thread).
+        """Return the last line that the command printed to its standard error (in a worker thread).
 
         Its standard output may have ended before what it said of that was read: it has a moment to end, too.
         """
@@ -88,7 +88,7 @@ class CommandTransport(SocketTransport):
         await self._process.wait()
 
     def close(self) -> None:
-        """End reading and writing at once, and the process."""
+        """Close both directions at once and end the process."""
         super().close()
         try:
             self._loop.call_soon_threadsafe(self._stop)

@@ -1,4 +1,4 @@
-"""A TCP connection to an SSH server: every address gets its chance, and a dead peer is noticed."""
+"""Opens TCP connections to SSH servers: tries every address, and notices a dead peer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOT_SENT_BYTES = 131072
 
 
 AddrInfo = tuple[int, int, int, str, tuple[str, int]]
-"""As ``socket.getaddrinfo`` gives it."""
+"""An item of ``socket.getaddrinfo``."""
 
 
 async def connect(
@@ -39,7 +39,7 @@ async def connect(
     limit_seconds: float | None = None,
     addresses: Sequence[AddrInfo] | None = None,
 ) -> socket.socket:
-    """Connect to where ``target`` leads.
+    """Open a TCP connection to a target.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ async def connect(
 
 
 async def resolve(name: str, port: int, family: int) -> list[AddrInfo]:
-    """Give the addresses of a host, in the order in which to try them.
+    """Return the addresses of a host, in the order in which to try them.
 
     Raises
     ------
@@ -97,7 +97,7 @@ async def resolve(name: str, port: int, family: int) -> list[AddrInfo]:
 
 
 def tune(sock: socket.socket, keepalive: Keepalive) -> None:
-    """Set what makes the socket quick and its death visible, as far as the system knows it."""
+    """Set the socket's options for low latency and keepalive, as far as the system has them."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     seconds = max(1, round(keepalive.seconds))

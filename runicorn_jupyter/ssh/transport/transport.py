@@ -1,4 +1,4 @@
-"""paramiko's Transport, tuned, with channels of our own: this file and ``packets`` know its private parts.
+"""paramiko's Transport, tuned, with channels of our own: this file and ``packetizer`` use its private parts.
 
 What is changed and why (each was measured or seen, see docs/design.md, "A connection"):
 
@@ -7,7 +7,7 @@ What is changed and why (each was measured or seen, see docs/design.md, "A conne
   itself, and a re-key under load ends the connection after 30 s.
 - AES-GCM first where paramiko has it (4.0 and later), weak ciphers, MACs and hashes off.
 - The server decides when to re-key, the limits here only bound one that never does.
-- No timers: whoever connects has one deadline, closes the byte transport at it, and everything ends at once.
+- No timers: the caller that connects has one deadline and closes the byte transport at it.
 - Channels are ``channel.Channel``; paramiko's own are for a thread each. Their numbers are used again, so
   nothing grows with the number of channels a connection has had.
 
@@ -67,7 +67,7 @@ _LOG_NAME = "runicorn_jupyter.ssh.paramiko"
 
 
 class _Quiet(logging.Filter):
-    """paramiko logs every refused connection as an error with a traceback; ours say it to the user."""
+    """Lowers paramiko's messages to DEBUG: it logs refused connections as errors with a traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno > logging.DEBUG:
@@ -84,7 +84,7 @@ def _without_sha1(names: Iterable[str]) -> tuple[str, ...]:
 
 
 class ChannelTable:
-    """The open channels by number; takes the place of paramiko's map, which forgets what is not held."""
+    """The open channels by number; replaces paramiko's map, which holds weak references."""
 
     def __init__(self) -> None:
         self._channels: dict[int, Channel] = {}
@@ -124,7 +124,7 @@ class SshTransport(paramiko.Transport):
     Parameters
     ----------
     byte_transport
-        What it talks over; closed with it.
+        The bytes below; closed with the transport.
     on_end
         Called once, from the transport's thread, after everything else.
     """
@@ -169,7 +169,7 @@ class SshTransport(paramiko.Transport):
 
     @property
     def greeting(self) -> list[str]:
-        """What the server said before the key exchange, line by line."""
+        """Lines that the server sent before the key exchange."""
         packetizer: Any = self.packetizer
         return list(packetizer.greeting)
 
@@ -199,7 +199,7 @@ class SshTransport(paramiko.Transport):
     # -- ending ---------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Serve until the end, then tell everyone."""
+        """Run until the connection ends, then notify all channels."""
         try:
             super().run()
         finally:
@@ -214,7 +214,7 @@ class SshTransport(paramiko.Transport):
             self._on_end()
 
     def close(self) -> None:
-        """End it at once, from any thread; waits for nothing."""
+        """Close the connection at once, from any thread, without waiting."""
         self.active = False
         self.packetizer.close()
         self.byte_transport.close()
@@ -224,7 +224,7 @@ class SshTransport(paramiko.Transport):
             self.auth_handler.abort()
 
     def stop_thread(self) -> None:
-        """End it at once (paramiko calls this at the end of the process)."""
+        """Close the connection; paramiko calls this at the end of the process."""
         self.close()
 
     # -- sending --------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ class SshTransport(paramiko.Transport):
         return self.byte_transport.backlog_bytes > HIGH_WATER or not self.clear_to_send.is_set()
 
     def has_room(self, channel: Channel) -> bool:
-        """Tell whether data may be sent now; if not, the channel is woken when it may."""
+        """Return whether data may be sent now; if not, the channel is woken when it may."""
         if not self.congested:
             return True
         with self._blocked_lock:
@@ -266,7 +266,7 @@ class SshTransport(paramiko.Transport):
         with self._blocked_lock:
             waiting = list(self._blocked_writers)
             self._blocked_writers.clear()
-        for channel in waiting:  # who finds no room again waits again, for the next time
+        for channel in waiting:  # a writer that finds no room waits again
             channel.wake()
 
     def _parse_newkeys(self, m: paramiko.Message) -> None:
@@ -278,14 +278,14 @@ class SshTransport(paramiko.Transport):
     # -- channels -------------------------------------------------------------------------------
 
     def open(self, kind: str, body: bytes, wake: Callable[[], None]) -> Channel:
-        """Ask for a channel; what comes of it is told by ``wake``.
+        """Request a channel; ``wake`` is called at each change of its state.
 
         Parameters
         ----------
         kind
             RFC 4254's channel type.
         body
-            What this type adds to the message.
+            Bytes that this type adds to the message.
         wake
             Called from any thread after each change of the channel.
 
@@ -315,7 +315,7 @@ class SshTransport(paramiko.Transport):
 
     @property
     def open_channels(self) -> int:
-        """How many channels are open or being opened or closed."""
+        """Number of channels that are open, or being opened or closed."""
         return len(self._table)
 
     def _parse_channel_open_success(self, m: paramiko.Message) -> None:
@@ -343,14 +343,14 @@ class SshTransport(paramiko.Transport):
         self.ask_for(kind, b"", lambda _: answered())
 
     def ask_for(self, kind: str, body: bytes, answered: Callable[[bytes | None], None]) -> None:
-        """Send a global request; ``answered`` gets what the server answers, None for its no.
+        """Send a global request; ``answered`` gets the server's answer, None for a refusal.
 
         Parameters
         ----------
         kind
             The request's name.
         body
-            What this kind adds to the message.
+            Bytes that this kind adds to the message.
         answered
             Called from the transport's thread.
         """
@@ -368,7 +368,7 @@ class SshTransport(paramiko.Transport):
             self._answers.popleft()(None)
 
     def hear_host_keys(self, hear: Callable[[list[bytes]], None]) -> None:
-        """Have ``hear`` called with all host keys that the server says it has, once, from any thread."""
+        """Call ``hear`` once with all host keys that the server announces, from any thread."""
         with self.lock:
             self._hear_host_keys = hear
             host_keys = self._host_keys
