@@ -6,7 +6,7 @@ import asyncio
 from http.client import responses
 from typing import TYPE_CHECKING
 
-from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
+from tornado.iostream import SSLIOStream, StreamClosedError
 
 from runicorn_jupyter.errors import ConnectionLost
 from runicorn_jupyter.http1 import SWITCHING_PROTOCOLS, BadResponse, ClosedEarly, Head, Http1Connection
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from runicorn_jupyter.proxy.endpoint import Ticket
-    from runicorn_jupyter.proxy.handler import ViewerHandler
+    from runicorn_jupyter.proxy.exchange import Exchange
     from runicorn_jupyter.proxy.upstream import Upstream
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
@@ -45,31 +45,32 @@ class Relay:
 
     Parameters
     ----------
-    handler
-        The browser's side.
-    viewer
-        The other side.
+    exchange
+        The browser's request, and what answers it.
+    upstream
+        The viewer.
     """
 
-    def __init__(self, handler: ViewerHandler, viewer: Upstream) -> None:
-        self._handler = handler
-        self._viewer = viewer
+    def __init__(self, exchange: Exchange, upstream: Upstream) -> None:
+        self._exchange = exchange
+        self._responder = exchange.responder
+        self._upstream = upstream
         self._connection: Http1Connection | None = None
         self._ticket: Ticket | None = None
-        self._method = handler.request.method or "GET"
-        self._path = handler.tail
-        self._target = handler.target
+        self._method = exchange.method
+        self._path = exchange.tail
+        self._target = exchange.target
         self._refused = False
         self._cost = 0
-        self._partition = viewer.endpoint.partition()
-        self._headers = request_headers(handler.request.headers.get_all())
-        self._codings = accepted_codings(handler.request.headers.get("Accept-Encoding", ""))
+        self._partition = upstream.endpoint.partition()
+        self._headers = request_headers(exchange.headers.get_all())
+        self._codings = accepted_codings(exchange.headers.get("Accept-Encoding", ""))
 
     async def open(self) -> None:
         """Send the head of a request whose body follows."""
         self._begin()
-        self._viewer.ahead.forget()
-        length = self._handler.request.headers.get("Content-Length")
+        self._upstream.ahead.forget()
+        length = self._exchange.headers.get("Content-Length")
         await self._send_head(int(length) if length is not None else None, repeatable=False)
 
     async def send(self, data: bytes) -> None:
@@ -77,7 +78,7 @@ class Relay:
         if self._refused:
             return
         try:
-            async with asyncio.timeout(self._handler.limits.stall_seconds):
+            async with asyncio.timeout(self._exchange.timeouts.stall_seconds):
                 await self._open.send_body(data)
         except (BrokenPipeError, ConnectionResetError):
             self._refused = True
@@ -92,7 +93,7 @@ class Relay:
     async def _answer(self) -> None:
         if self._connection is None and await self._is_answered_here():
             return
-        async with asyncio.timeout(self._handler.limits.first_byte_seconds):  # of all tries together
+        async with asyncio.timeout(self._exchange.timeouts.first_byte_seconds):  # of all tries together
             head = await self._head()
             if self._is_route_of_the_page(head):
                 self.abort()
@@ -105,7 +106,7 @@ class Relay:
     def close(self) -> None:
         """Give the connection back: kept if the answer was read to its end."""
         if self._connection is not None:
-            self._viewer.pool.release(self._connection)
+            self._upstream.pool.release(self._connection)
             self._connection = None
 
     def abort(self) -> None:
@@ -126,7 +127,7 @@ class Relay:
         return (
             head.status == 404
             and self._method == "GET"
-            and self._handler.is_navigation
+            and self._exchange.is_navigation
             and not self._path.startswith(("/api/", "/assets/"))
         )
 
@@ -136,20 +137,20 @@ class Relay:
         connection = await self._acquire(repeatable=repeatable)
         self._connection = connection
         headers = [("host", VIEWER_HOST), *self._headers]
-        self._ticket = self._viewer.endpoint.ticket(self._method, self._target)
+        self._ticket = self._upstream.endpoint.ticket(self._method, self._target)
         headers.append(self._ticket.header)
         await connection.send_head(self._method, self._target, headers, content_length=content_length)
 
     async def _acquire(self, *, repeatable: bool) -> Http1Connection:
         """Get a connection; data requests wait for a lost SSH connection, pages say that it is lost."""
-        limits, pool = self._handler.limits, self._viewer.pool
-        async with asyncio.timeout(limits.first_byte_seconds):
+        timeouts, pool = self._exchange.timeouts, self._upstream.pool
+        async with asyncio.timeout(timeouts.first_byte_seconds):
             try:
                 return await pool.acquire(repeatable=repeatable)
             except ConnectionLost:
-                if self._handler.is_navigation:
+                if self._exchange.is_navigation:
                     raise
-            await self._viewer.wait_connected(limits.held_seconds)
+            await self._upstream.wait_connected(timeouts.held_seconds)
             return await pool.acquire(repeatable=repeatable)
 
     async def _head(self) -> Head:
@@ -164,7 +165,7 @@ class Relay:
                 return await self._proven_head()
             except (ClosedEarly, NotProven, ConnectionLost, ConnectionResetError, BrokenPipeError):
                 self.abort()
-                self._viewer.pool.drop_idle()
+                self._upstream.pool.drop_idle()
                 if not repeatable or attempt == MAX_ATTEMPTS:
                     raise
         raise AssertionError("unreachable")
@@ -179,23 +180,28 @@ class Relay:
     # -- to the browser
 
     async def _pass_on(self, head: Head) -> None:
-        handler = self._handler
+        responder = self._responder
         content_type = head.get("content-type")
         attachment = (head.get("content-disposition") or "").lower().lstrip().startswith("attachment")
-        if html.is_html(content_type) and handler.is_navigation and not attachment and head.status != 206:
+        if (
+            html.is_html(content_type)
+            and self._exchange.is_navigation
+            and not attachment
+            and head.status != 206
+        ):
             await self._pass_page(head)
             return
         self._set_head(head)
         keeper = self._keeper(head)
         if head.content_length is not None and head.status not in (204, 304):
-            handler.set_header("Content-Length", str(head.content_length))
+            responder.set_header("Content-Length", str(head.content_length))
         self._learn(head)
         length = head.content_length
         is_small = self._method == "HEAD" or (length is not None and length <= SMALL_BYTES)
         if not is_small and not self._cost:  # an upload's answer is counted already
             self._begin()
         if head.content_length is None and not self._open.has_piece:
-            await handler.flush()  # what has no length may be a stream of events: say now that it is open
+            await responder.flush()  # what has no length may be a stream of events: say now that it is open
         if keeper is None and self._can_pump():
             await self._pump()
             return
@@ -203,36 +209,36 @@ class Relay:
         if keeper is not None:
             keeper.keep()
         self.close()
-        await self._finish(handler.flush())
+        await self._finish(responder.flush())
 
     async def _pass_body(self, keeper: Keeper | None, *, is_small: bool) -> None:
-        handler = self._handler
+        responder = self._responder
         while (piece := await self._read()) is not END:
-            handler.write(piece)
+            responder.write(piece)
             if keeper is not None:
                 keeper.add(piece)
             if not self._open.body_buffered:
-                sent = handler.flush()
+                sent = responder.flush()
                 if not is_small:
                     await sent  # until the browser has taken it: this is the back-pressure
-                await handler.turns.wait()
+                await self._exchange.scheduler.wait()
 
     def _can_pump(self) -> bool:
         """Tell whether what is left of the answer is worth leaving the event loop out of it."""
-        browser = getattr(self._handler.request.connection, "stream", None)
-        plain = isinstance(browser, IOStream) and not isinstance(browser, SSLIOStream)
+        browser = self._exchange.browser
+        plain = browser is not None and not isinstance(browser, SSLIOStream)
         return plain and self._method == "GET" and self._open.can_pump(PUMP_BYTES)
 
     async def _pump(self) -> None:
         """Have the rest of the answer passed on by the thread that reads the SSH connection."""
-        handler, connection = self._handler, self._open
-        handler.set_header("Connection", "close")  # Tornado's count of what it has sent is wrong after this
+        responder, connection = self._responder, self._open
+        responder.set_header("Connection", "close")  # Tornado's count of what it has sent is wrong after this
         while connection.has_piece and (piece := await connection.read_body()) is not END:
-            handler.write(piece)
-        await handler.flush()
-        browser = handler.hand_over()
+            responder.write(piece)
+        await responder.flush()
+        browser = responder.hand_over()
         try:
-            await connection.pump(browser.socket, handler.limits.stall_seconds)
+            await connection.pump(browser.socket, self._exchange.timeouts.stall_seconds)
         except ConnectionError as exc:
             raise StreamClosedError from exc
         finally:
@@ -243,22 +249,22 @@ class Relay:
         """Make what puts this answer into the cache, where it belongs there."""
         if self._method != "GET" or not is_hashed(self._path) or head.ends_with_stream or head.status != 200:
             return None
-        self._handler.set_header("Cache-Control", IMMUTABLE)
-        if self._viewer.endpoint.partition() != self._partition:
+        self._responder.set_header("Cache-Control", IMMUTABLE)
+        if self._upstream.endpoint.partition() != self._partition:
             return None
-        return self._handler.cache.keeper(self._partition, self._path, head.headers)
+        return self._exchange.cache.keeper(self._partition, self._path, head.headers)
 
     def _learn(self, head: Head) -> None:
         """Learn what a page asks for, where such an answer can be fetched before it asks the next time."""
         length = head.content_length
         is_small = head.status == 200 and length is not None and length <= MAX_BYTES
         if is_small and self._method == "GET" and not is_hashed(self._path):
-            self._viewer.ahead.note(self._target, self._headers)
+            self._upstream.ahead.note(self._target, self._headers)
 
     async def _pass_page(self, head: Head) -> None:
-        handler = self._handler
-        self._viewer.pool.warm(PAGE_CONNECTIONS - 1)  # and the one in use here
-        self._viewer.ahead.page_opens()  # not before: the page itself would wait behind all that
+        responder = self._responder
+        self._upstream.pool.warm(PAGE_CONNECTIONS - 1)  # and the one in use here
+        self._upstream.ahead.page_opens()  # not before: the page itself would wait behind all that
         if head.get("content-encoding") not in (None, "identity"):
             raise BadResponse("an encoded page")
         if not self._cost and (head.content_length is None or head.content_length > SMALL_BYTES):
@@ -270,39 +276,39 @@ class Relay:
                 raise BadResponse("a page larger than what is read whole")
         self._set_head(head)
         for name in ("Etag", "Last-Modified", "Accept-Ranges", "Expires", "Age"):
-            handler.clear_header(name)
-        handler.set_header("Cache-Control", "no-store")
-        storage = self._viewer.storage
-        asked = bytes(page), head.get("content-type") or "", handler.prefix, storage.items
+            responder.clear_header(name)
+        responder.set_header("Cache-Control", "no-store")
+        storage = self._upstream.storage
+        asked = bytes(page), head.get("content-type") or "", self._exchange.prefix, storage.items
         self.close()
         if len(page) + storage.size > html.LOOP_BYTES:
             body = await asyncio.to_thread(html.rewrite, *asked)
         else:
             body = html.rewrite(*asked)
         if self._method == "HEAD":
-            await self._finish(handler.flush())
+            await self._finish(responder.flush())
             return
         if not self._cost and len(body) > SMALL_BYTES:  # by what its storage has added
             self._begin(PAGE_COST)
         await self._send(body)
 
     def _set_head(self, head: Head) -> None:
-        handler = self._handler
-        handler.set_status(head.status, responses.get(head.status, "Unknown"))
-        handler.set_header("Content-Type", "application/octet-stream")
+        responder = self._responder
+        responder.set_status(head.status, responses.get(head.status, "Unknown"))
+        responder.set_header("Content-Type", "application/octet-stream")
         for name, value in response_headers(head.headers):
-            handler.set_header(name, value)
+            responder.set_header(name, value)
         location = head.get("location")
         if location is not None:
-            handler.set_header("Location", rewrite_location(location, handler.prefix, self._path))
+            responder.set_header("Location", rewrite_location(location, self._exchange.prefix, self._path))
         if head.get("cache-control") is None:
-            handler.set_header("Cache-Control", "private, no-cache")
+            responder.set_header("Cache-Control", "private, no-cache")
 
     async def _read(self) -> bytes | End:
         connection = self._open
         if connection.body_buffered:
             return await connection.read_body()
-        async with asyncio.timeout(self._handler.limits.stall_seconds):
+        async with asyncio.timeout(self._exchange.timeouts.stall_seconds):
             return await connection.read_body()
 
     async def _is_answered_here(self) -> bool:
@@ -310,31 +316,31 @@ class Relay:
         if self._method == "GET":
             return await self._from_cache() or await self._from_ahead()
         if self._method not in SAFE_METHODS:
-            self._viewer.ahead.forget()
+            self._upstream.ahead.forget()
         return False
 
     async def _from_ahead(self) -> bool:
         """Answer by what was fetched before it was asked for, if it was."""
-        answer = await self._viewer.ahead.take(self._target, self._headers)
+        answer = await self._upstream.ahead.take(self._target, self._headers)
         if answer is None:
             return False
-        self._viewer.ahead.note(self._target, self._headers)
+        self._upstream.ahead.note(self._target, self._headers)
         self._set_head(answer.head)
         await self._send(answer.body)
         return True
 
     async def _from_cache(self) -> bool:
         """Answer from the cache, if the file is there or on its way."""
-        handler = self._handler
-        if "Range" in handler.request.headers or not is_hashed(self._path):
+        responder = self._responder
+        if "Range" in self._exchange.headers or not is_hashed(self._path):
             return False
-        await self._viewer.ahead.asset(self._path)
-        asset = handler.cache.find(self._viewer.endpoint.partition(), self._path, self._codings)
+        await self._upstream.ahead.asset(self._path)
+        asset = self._exchange.cache.find(self._upstream.endpoint.partition(), self._path, self._codings)
         if asset is None:
             return False
         for name, value in asset.headers:
-            handler.set_header(name, value)
-        handler.set_header("Cache-Control", IMMUTABLE)
+            responder.set_header(name, value)
+        responder.set_header("Cache-Control", IMMUTABLE)
         await self._send(asset.body)
         return True
 
@@ -344,13 +350,13 @@ class Relay:
         """Send an answer that is in memory, in pieces: who does not read it costs one of them."""
         if not self._cost and len(body) > SMALL_BYTES:
             self._begin()
-        self._handler.set_header("Content-Length", str(len(body)))
-        sent = self._handler.flush()
+        self._responder.set_header("Content-Length", str(len(body)))
+        sent = self._responder.flush()
         for start in range(0, len(body), PIECE_BYTES):
             if start:
                 await sent
-            self._handler.write(body[start : start + PIECE_BYTES])
-            sent = self._handler.flush()
+            self._responder.write(body[start : start + PIECE_BYTES])
+            sent = self._responder.flush()
         await self._finish(sent)
 
     async def _finish(self, sent: Awaitable[None]) -> None:
@@ -358,15 +364,15 @@ class Relay:
         if self._cost:
             await sent
         else:
-            with self._viewer.transfers.waiting():
+            with self._upstream.transfers.waiting():
                 await sent
-        await self._handler.finish()
+        await self._responder.finish()
 
     def _begin(self, cost: int = 1) -> None:
-        self._viewer.transfers.begin(cost)
+        self._upstream.transfers.begin(cost)
         self._cost = cost
 
     def _end(self) -> None:
         if self._cost:
-            self._viewer.transfers.end(self._cost)
+            self._upstream.transfers.end(self._cost)
             self._cost = 0

@@ -26,6 +26,7 @@ from runicorn_jupyter.proxy.capabilities import (
     viewer_path,
 )
 from runicorn_jupyter.proxy.csp import CORS_HEADERS, HOST, PREFLIGHT_HEADERS, security_headers
+from runicorn_jupyter.proxy.exchange import Exchange, is_navigation
 from runicorn_jupyter.proxy.forwarder import Relay
 from runicorn_jupyter.proxy.headers import LeavesPrefix
 from runicorn_jupyter.proxy.html import UnsupportedHtml
@@ -68,12 +69,12 @@ class ViewerHandler(RequestHandler):
     ) -> None:
         """Take what all requests share, and read which viewer this one is for."""
         self.capabilities = capabilities
-        self.cache = capabilities.assets
-        self.limits = limits
-        self.turns = turns
-        self.viewer: Upstream | None = None
-        self.relay: Relay | None = None
-        self.received = bytearray()
+        self._limits = limits
+        self._turns = turns
+        self.upstream: Upstream | None = None
+        self._forwarder: Relay | None = None
+        self._exchange: Exchange | None = None
+        self._received = bytearray()
         self._worker: asyncio.Task[Any] | None = None
         self._left = False
         self._refused: Refused | None = None
@@ -115,7 +116,7 @@ class ViewerHandler(RequestHandler):
         """Check the request; with a body, open the way for it before it is read."""
         self._transforms = []  # nothing is compressed, or looked into, on the way
         try:
-            self.target = self._check()
+            self._exchange = self._check()
         except Refused as refused:
             # Tornado closes a connection whose request is answered before it is read, without telling:
             # the next request on it, another one's in a hub's proxy, would be lost. So only if need be.
@@ -124,14 +125,14 @@ class ViewerHandler(RequestHandler):
                 await self.refuse(refused.status, refused.code, refused.message)
             return
         if self._has_body and not self._is_reserved:
-            await self._guarded(self._relayed().open())
+            await self._guarded(self._forwarding().open())
 
     async def data_received(self, chunk: bytes) -> None:
         """Pass a piece of the request's body on; returns when there is room for more."""
-        if self.relay is not None:
-            await self._guarded(self.relay.send(chunk), ends_with_browser=False)
-        elif self._is_reserved and len(self.received) <= MAX_PATCH_BYTES:
-            self.received += chunk
+        if self._forwarder is not None:
+            await self._guarded(self._forwarder.send(chunk), ends_with_browser=False)
+        elif self._is_reserved and len(self._received) <= MAX_PATCH_BYTES:
+            self._received += chunk
 
     async def _any(self, *_: str) -> None:
         self._is_read = True
@@ -140,23 +141,23 @@ class ViewerHandler(RequestHandler):
         if self._refused is not None:
             await self.refuse(self._refused.status, self._refused.code, self._refused.message)
         elif self._is_reserved:
-            await self._guarded(answer_own(self, self._live()))
-        elif is_websocket(self.request):
-            await self._guarded(self._websocket(self._live()))
+            await self._guarded(answer_own(self._checked, self._live, bytes(self._received)))
+        elif is_websocket(self._checked):
+            await self._guarded(self._websocket(self._live))
         else:
-            await self._guarded(self._relayed().answer())
+            await self._guarded(self._forwarding().answer())
 
-    async def _websocket(self, viewer: Upstream) -> None:
+    async def _websocket(self, upstream: Upstream) -> None:
         """Relay a WebSocket, if the viewer has not too many: what its pages ask for needs streams too."""
-        if viewer.websockets >= MAX_WEBSOCKETS:
+        if upstream.websockets >= MAX_WEBSOCKETS:
             message = "This viewer has too many WebSockets open."
             await self.refuse(429, "too_many_requests", message, retry_after=10)
             return
-        viewer.websockets += 1
+        upstream.websockets += 1
         try:
-            refused = await relay_websocket(self, viewer, self.target)
+            refused = await relay_websocket(self._checked, upstream)
         finally:
-            viewer.websockets -= 1
+            upstream.websockets -= 1
         if refused is not None:  # not before: what is held back takes no place
             await self.refuse(*refused)
 
@@ -186,13 +187,13 @@ class ViewerHandler(RequestHandler):
         if self._worker is not None:
             self._worker.cancel()
             self._worker = None
-        if self.relay is not None:
-            self.relay.abort()
+        if self._forwarder is not None:
+            self._forwarder.abort()
 
     def on_finish(self) -> None:
         """Give the connection to the viewer back."""
-        if self.relay is not None:
-            self.relay.close()
+        if self._forwarder is not None:
+            self._forwarder.close()
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer what nobody expected, without a word of why."""
@@ -227,19 +228,6 @@ class ViewerHandler(RequestHandler):
         return f"{self.request.method} {self.settings.get('base_url', '/')}{VIEWERS}[capability]{tail}"
 
     @property
-    def is_navigation(self) -> bool:
-        """Whether the answer becomes a page, rather than data of one.
-
-        Browsers say so where they hold the address for trustworthy (HTTPS, localhost); elsewhere what
-        a page fetches has an ``Origin``, its own being opaque, and a navigation has none.
-        """
-        headers = self.request.headers
-        destination = headers.get("Sec-Fetch-Dest")
-        if destination is not None:
-            return destination in ("document", "iframe", "frame", "embed", "object")
-        return "Origin" not in headers or "text/html" in headers.get("Accept", "")
-
-    @property
     def _has_body(self) -> bool:
         headers = self.request.headers
         return "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0"
@@ -248,12 +236,12 @@ class ViewerHandler(RequestHandler):
     def _is_reserved(self) -> bool:
         return self.tail.startswith(RESERVED)
 
-    def _check(self) -> str:
-        """Check host, capability and path; give the target that the viewer shall see."""
+    def _check(self) -> Exchange:
+        """Check host, capability and path; the exchange has the target that the viewer shall see."""
         if not HOST.fullmatch(self.request.host) or not self._host_allowed():
             raise Refused(403, "forbidden", "This server does not answer to that host name.")
-        self.viewer = self.capabilities.viewer(self.capability)
-        if self.viewer is None:
+        self.upstream = self.capabilities.viewer(self.capability)
+        if self.upstream is None:
             raise Refused(404, "not_found", "This viewer is not there any more; open it again.")
         lengths = self.request.headers.get_list("Content-Length")
         if lengths and (len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0])):
@@ -270,7 +258,18 @@ class ViewerHandler(RequestHandler):
             raise Refused(400, "invalid_parameters", "The path of this address is not plain.") from exc
         except ForbiddenPath as exc:
             raise Refused(403, "forbidden", "This path of the viewer is closed here.") from exc
-        return f"{path}?{query}" if query else path
+        return Exchange(
+            request=self.request,
+            responder=self,
+            tail=self.tail,
+            target=f"{path}?{query}" if query else path,
+            prefix=self.prefix,
+            origin=self.own_origin,
+            security=self.security,
+            cache=self.capabilities.assets,
+            timeouts=self._limits,
+            scheduler=self._turns,
+        )
 
     def _host_allowed(self) -> bool:
         """Jupyter's own check against DNS rebinding (``JupyterHandler.check_host``)."""
@@ -310,7 +309,7 @@ class ViewerHandler(RequestHandler):
             log.warning("%s: the viewer's answer was refused: %s", self.summary, exc)
             failed = 502, "bad_gateway", "The viewer's answer could not be passed on."
         except TimeoutError:
-            self._live().endpoint.question()
+            self._live.endpoint.question()
             failed = 504, "gateway_timeout", "The viewer did not answer in time."
         except ConnectionTimeout:  # its own status, 408, would make browsers send the request again
             failed = 504, "unreachable", "The server of the viewer did not answer in time."
@@ -324,20 +323,27 @@ class ViewerHandler(RequestHandler):
         if failed is not None:
             await self._fail(*failed)
 
-    def _relayed(self) -> Relay:
-        if self.relay is None:
-            self.relay = Relay(self, self._live())
-        return self.relay
+    def _forwarding(self) -> Relay:
+        if self._forwarder is None:
+            self._forwarder = Relay(self._checked, self._live)
+        return self._forwarder
 
+    @property
     def _live(self) -> Upstream:
-        if self.viewer is None:
+        if self.upstream is None:
             raise RuntimeError("only after the request was checked")
-        return self.viewer
+        return self.upstream
+
+    @property
+    def _checked(self) -> Exchange:
+        if self._exchange is None:
+            raise RuntimeError("only after the request was checked")
+        return self._exchange
 
     def _drop(self) -> None:
         """Forget the browser, and the request to the viewer with it."""
-        if self.relay is not None:
-            self.relay.abort()
+        if self._forwarder is not None:
+            self._forwarder.abort()
         if not self._finished:
             self.detach().close()
 
@@ -350,8 +356,8 @@ class ViewerHandler(RequestHandler):
 
     async def _fail(self, status: int, code: str, message: str) -> None:
         """Answer with an error; where the answer has begun, break it off, lest it passes for whole."""
-        if self.relay is not None:
-            self.relay.abort()
+        if self._forwarder is not None:
+            self._forwarder.abort()
         if self._finished:
             return
         if self._headers_written:
@@ -361,7 +367,7 @@ class ViewerHandler(RequestHandler):
 
     async def may_answer(self) -> bool:
         """Wait until an answer of the proxy's own may go out; without one, the connection is closed."""
-        throttle = self.viewer.answers if self.viewer is not None else self.capabilities.answers
+        throttle = self.upstream.answers if self.upstream is not None else self.capabilities.answers
         if await throttle.wait() and not self._left:
             return True
         self._drop()
@@ -384,14 +390,18 @@ class ViewerHandler(RequestHandler):
             self.set_header("Connection", "close")
         if location is not None and status == 302:
             self.set_header("Location", location)
-        if self.is_navigation and self.viewer is not None and code in ("connection_lost", "unreachable"):
+        if (
+            is_navigation(self.request.headers)
+            and self.upstream is not None
+            and code in ("connection_lost", "unreachable")
+        ):
             self.set_header("Content-Type", "text/html; charset=utf-8")
             heading = "Reconnecting…" if code == "connection_lost" else "The viewer does not answer"
             text = f"{message} This page goes on by itself."
             body = error_pages.waiting_page(
-                self.viewer.endpoint.title or "Runicorn", heading, text, self.prefix + RESERVED[1:] + "wait"
+                self.upstream.endpoint.title or "Runicorn", heading, text, self.prefix + RESERVED[1:] + "wait"
             )
-        elif self.is_navigation and "text/html" in self.request.headers.get("Accept", ""):
+        elif is_navigation(self.request.headers) and "text/html" in self.request.headers.get("Accept", ""):
             self.set_header("Content-Type", "text/html; charset=utf-8")
             body = error_pages.message_page("Runicorn", message, "")
         else:

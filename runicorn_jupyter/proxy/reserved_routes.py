@@ -19,42 +19,44 @@ from runicorn_jupyter.proxy.paths import RESERVED
 from runicorn_jupyter.proxy.pool import ViewerStopped
 
 if TYPE_CHECKING:
-    from runicorn_jupyter.proxy.handler import ViewerHandler
+    from runicorn_jupyter.proxy.exchange import Exchange, Responder
     from runicorn_jupyter.proxy.upstream import Upstream
 
 CHANGE_BYTES = 16384
 """A change of the storage counts once more for each of so many bytes; see ``upstream.CHANGES_PER_SECOND``."""
 
 
-async def answer_own(handler: ViewerHandler, viewer: Upstream) -> None:
+async def answer_own(exchange: Exchange, upstream: Upstream, body: bytes) -> None:
     """Answer a request for a reserved path.
 
     Parameters
     ----------
-    handler
-        The request; its body is in ``received``.
-    viewer
-        Whose page asks.
+    exchange
+        The request, and what answers it.
+    upstream
+        The viewer whose page has sent it.
+    body
+        The request's body, or more than `MAX_PATCH_BYTES` of it.
     """
-    asked = (handler.request.method, handler.tail.removeprefix(RESERVED))
+    responder = exchange.responder
+    asked = (exchange.method, exchange.tail.removeprefix(RESERVED))
     if asked == ("POST", "storage"):
-        await _keep(handler, viewer)
+        await _keep(responder, upstream, body)
     elif asked == ("GET", "wait"):
-        state = await _wait(viewer, handler.limits.wait_seconds)
-        if not await handler.may_answer():
+        state = await _wait(upstream, exchange.timeouts.wait_seconds)
+        if not await responder.may_answer():
             return
-        handler.set_header("Cache-Control", "no-store")
-        handler.set_header("Content-Type", "application/json")
-        handler.finish(json.dumps({"state": state}))
+        responder.set_header("Cache-Control", "no-store")
+        responder.set_header("Content-Type", "application/json")
+        responder.finish(json.dumps({"state": state}))
     else:
-        await handler.refuse(404, "not_found", "Nothing is there.")
+        await responder.refuse(404, "not_found", "Nothing is there.")
 
 
-async def _keep(handler: ViewerHandler, viewer: Upstream) -> None:
-    body = bytes(handler.received)
-    wait = viewer.changes.take(1 + len(body) // CHANGE_BYTES)
+async def _keep(responder: Responder, upstream: Upstream, body: bytes) -> None:
+    wait = upstream.changes.take(1 + len(body) // CHANGE_BYTES)
     if wait:
-        await handler.refuse(
+        await responder.refuse(
             429,
             "too_many_requests",
             "Not kept yet: this viewer's page changes its settings too often.",
@@ -65,21 +67,21 @@ async def _keep(handler: ViewerHandler, viewer: Upstream) -> None:
         if len(body) > MAX_PATCH_BYTES:
             raise StorageFull(f"a change has at most {MAX_PATCH_BYTES} bytes")
         change = await asyncio.to_thread(Change.parse, body) if len(body) > LOOP_BYTES else Change.parse(body)
-        viewer.storage.apply(change)
+        upstream.storage.apply(change)
     except StorageRefused as exc:
         status = 413 if isinstance(exc, StorageFull) else 400
-        await handler.refuse(status, "invalid_parameters", f"Not kept: {exc}.")
+        await responder.refuse(status, "invalid_parameters", f"Not kept: {exc}.")
         return
-    handler.clear_header("Content-Type")
-    handler.set_status(204)
-    handler.finish()
+    responder.clear_header("Content-Type")
+    responder.set_status(204)
+    responder.finish()
 
 
-async def _wait(viewer: Upstream, seconds: float) -> str:
+async def _wait(upstream: Upstream, seconds: float) -> str:
     """Wait until the viewer can be reached, and say whether it can."""
     try:
-        await viewer.wait_connected(seconds)
-        viewer.pool.release(await viewer.pool.acquire())
+        await upstream.wait_connected(seconds)
+        upstream.pool.release(await upstream.pool.acquire())
     except ViewerStopped:
         return "stopped"
     except ConnectionLost:

@@ -23,9 +23,7 @@ from runicorn_jupyter.proxy.pool import NotProven
 from runicorn_jupyter.streams import END
 
 if TYPE_CHECKING:
-    from tornado.httputil import HTTPServerRequest
-
-    from runicorn_jupyter.proxy.handler import ViewerHandler
+    from runicorn_jupyter.proxy.exchange import Exchange
     from runicorn_jupyter.proxy.loop_fairness import Turns
     from runicorn_jupyter.proxy.upstream import Upstream
 
@@ -38,74 +36,70 @@ PIECE_BYTES = 65536
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-def is_websocket(request: HTTPServerRequest) -> bool:
+def is_websocket(exchange: Exchange) -> bool:
     """Say whether a request asks for a WebSocket (RFC 6455, 4.2.1)."""
-    connection = {token.strip().lower() for token in request.headers.get("Connection", "").split(",")}
+    connection = {token.strip().lower() for token in exchange.headers.get("Connection", "").split(",")}
     return (
-        request.method == "GET"
-        and request.headers.get("Upgrade", "").lower() == "websocket"
+        exchange.method == "GET"
+        and exchange.headers.get("Upgrade", "").lower() == "websocket"
         and "upgrade" in connection
     )
 
 
-async def relay_websocket(
-    handler: ViewerHandler, viewer: Upstream, target: str
-) -> tuple[int, str, str] | None:
+async def relay_websocket(exchange: Exchange, upstream: Upstream) -> tuple[int, str, str] | None:
     """Open the WebSocket at the viewer, agree to it here, and pass bytes until one side ends.
 
     Parameters
     ----------
-    handler
-        The browser's side; its capability and path are checked.
-    viewer
-        The other side.
-    target
-        Path and query.
+    exchange
+        The browser's request.
+    upstream
+        The viewer.
 
     Returns
     -------
     tuple of int, str and str, or None
         Status, code and message to refuse it with, where it was not opened.
     """
-    origin = handler.request.headers.get("Origin")
-    hosts = {handler.request.host, handler.own_origin.partition("://")[2]}
+    origin = exchange.headers.get("Origin")
+    hosts = {exchange.request.host, exchange.origin.partition("://")[2]}
     if not may_open_websocket(origin, hosts):
         return 403, "forbidden", "A WebSocket opens from the viewer's own page only."
-    key = handler.request.headers.get("Sec-WebSocket-Key", "")
-    if handler.request.headers.get("Sec-WebSocket-Version") != "13" or not _is_key(key):
+    key = exchange.headers.get("Sec-WebSocket-Key", "")
+    if exchange.headers.get("Sec-WebSocket-Version") != "13" or not _is_key(key):
         return 400, "invalid_parameters", "This is not a WebSocket of version 13."
-    async with asyncio.timeout(handler.limits.first_byte_seconds):
-        connection = await viewer.pool.acquire(repeatable=False)
+    async with asyncio.timeout(exchange.timeouts.first_byte_seconds):
+        connection = await upstream.pool.acquire(repeatable=False)
     try:
-        async with asyncio.timeout(handler.limits.first_byte_seconds):
-            head = await _ask(handler, viewer, connection, target)
+        async with asyncio.timeout(exchange.timeouts.first_byte_seconds):
+            head = await _ask(exchange, upstream, connection)
         if head.status != SWITCHING_PROTOCOLS:
             status = head.status if 400 <= head.status < 500 else 502
             return status, "bad_gateway", "The viewer did not open the WebSocket."
-        answer = _agree(handler, head, key)
-        browser = handler.detach()
+        answer = _agree(exchange, head, key)
+        browser = exchange.responder.detach()
         try:
             await browser.write(answer)
-            await _pass_bytes(browser, connection, handler.turns)
+            await _pass_bytes(browser, connection, exchange.scheduler)
         finally:
             browser.close()
     finally:
         connection.close()
-        viewer.pool.release(connection)
+        upstream.pool.release(connection)
     return None
 
 
-async def _ask(handler: ViewerHandler, viewer: Upstream, connection: Http1Connection, target: str) -> Head:
+async def _ask(exchange: Exchange, upstream: Upstream, connection: Http1Connection) -> Head:
     allowed = (REQUEST_HEADERS | WEBSOCKET_REQUEST_HEADERS) - {"content-type", "content-encoding"}
-    ticket = viewer.endpoint.ticket("GET", target)
+    ticket = upstream.endpoint.ticket("GET", exchange.target)
     headers = [
         ("host", VIEWER_HOST),
         ("connection", "Upgrade"),
         ("upgrade", "websocket"),
-        *request_headers(handler.request.headers.get_all(), allowed),
+        *request_headers(exchange.headers.get_all(), allowed),
         ticket.header,
     ]
-    await connection.send_head("GET", target, headers)
+    await connection.send_head("GET", exchange.target, headers)
     head = await connection.read_head()
     # A refusal may be the HTTP server's own, which has no proof; of it only the status goes on.
     if head.status == SWITCHING_PROTOCOLS and not ticket.is_proven_by(head.get):
@@ -113,7 +107,7 @@ async def _ask(handler: ViewerHandler, viewer: Upstream, connection: Http1Connec
     return head
 
 
-def _agree(handler: ViewerHandler, head: Head, key: str) -> bytes:
+def _agree(exchange: Exchange, head: Head, key: str) -> bytes:
     """Check the viewer's agreement as a client must (RFC 6455, 4.1), and make the browser's."""
     accept = base64.b64encode(hashlib.sha1((key + GUID).encode(), usedforsecurity=False).digest()).decode()
     if (head.get("upgrade") or "").lower() != "websocket" or head.get("sec-websocket-accept") != accept:
@@ -122,16 +116,16 @@ def _agree(handler: ViewerHandler, head: Head, key: str) -> bytes:
     lines.append(f"Sec-WebSocket-Accept: {accept}")
     protocol = head.get("sec-websocket-protocol")
     if protocol is not None:
-        asked = handler.request.headers.get("Sec-WebSocket-Protocol", "")
+        asked = exchange.headers.get("Sec-WebSocket-Protocol", "")
         if not _TOKEN.fullmatch(protocol) or protocol not in [token.strip() for token in asked.split(",")]:
             raise BadResponse("it chose a protocol that nobody offered")
         lines.append(f"Sec-WebSocket-Protocol: {protocol}")
     extensions = head.get("sec-websocket-extensions")
     if extensions is not None:
-        if "Sec-WebSocket-Extensions" not in handler.request.headers:
+        if "Sec-WebSocket-Extensions" not in exchange.headers:
             raise BadResponse("it chose an extension that nobody offered")
         lines.append(f"Sec-WebSocket-Extensions: {extensions}")
-    lines.extend(f"{name}: {value}" for name, value in handler.security.items())
+    lines.extend(f"{name}: {value}" for name, value in exchange.security.items())
     return "\r\n".join((*lines, "", "")).encode("latin-1")
 
 

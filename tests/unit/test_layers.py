@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -77,19 +78,39 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
-def _imported(path: Path, tree: ast.AST) -> Iterator[str]:
-    """Yield the dotted names of what a module imports from this package, wherever in it the import stands."""
-    package = ["runicorn_jupyter", *path.relative_to(PACKAGE).parts[:-1]]
+def _imported(path: Path, tree: ast.AST, root: Path = PACKAGE) -> Iterator[str]:
+    """Yield the dotted names of what a module imports from the package, wherever in it the import stands."""
+    package = ["runicorn_jupyter", *path.relative_to(root).parts[:-1]]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.startswith("runicorn_jupyter."))
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) + 1 - node.level] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
-            if module == "runicorn_jupyter":
+            if module.split(".")[0] == "runicorn_jupyter":
                 yield from (f"{module}.{alias.name}" for alias in node.names)
-            elif module.startswith("runicorn_jupyter."):
-                yield module
+
+
+def _module(path: Path, root: Path) -> str:
+    """Return a module's dotted name."""
+    parts = ["runicorn_jupyter", *path.relative_to(root).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _import_circle(root: Path) -> list[str]:
+    """Return modules of a package of which each imports the one before it, for types or late too."""
+    paths = {_module(path, root): path for path in _modules(root)}
+    graph = {
+        module: {
+            name if name in paths else name.rpartition(".")[0] for name in _imported(path, _tree(path), root)
+        }
+        for module, path in paths.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as exc:
+        return list(exc.args[1])
+    return []
 
 
 def _functions(tree: ast.AST) -> Iterator[Function]:
@@ -140,6 +161,31 @@ def test_imports_point_downwards(path: Path) -> None:
     assert imported - {part, "_version"} <= LAYERS[part]
 
 
+def test_no_modules_import_each_other() -> None:
+    assert _import_circle(PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "def late():\n    from runicorn_jupyter.part.first import One",
+        "if TYPE_CHECKING:\n    from runicorn_jupyter.part import first",
+        "from .part import first",
+        "import runicorn_jupyter.part.first",
+    ],
+)
+def test_a_circle_through_three_modules_is_seen(tmp_path: Path, back: str) -> None:
+    part = tmp_path / "part"
+    part.mkdir()
+    (part / "__init__.py").write_text("")
+    (part / "first.py").write_text("from runicorn_jupyter.part.second import Two")
+    (part / "second.py").write_text("from runicorn_jupyter.third import Three")
+    (tmp_path / "third.py").write_text("")
+    assert _import_circle(tmp_path) == []
+    (tmp_path / "third.py").write_text(back)
+    assert len(_import_circle(tmp_path)) == 4
+
+
 @pytest.mark.parametrize("path", _modules(PACKAGE / "payload"), ids=_name)
 def test_the_payload_imports_only_what_is_sent_with_it(path: Path) -> None:
     imported = {
@@ -157,7 +203,7 @@ def test_the_payload_is_for_the_pythons_that_are_there(path: Path) -> None:
 def test_the_package_itself_imports_late() -> None:
     tree = _tree(PACKAGE / "__init__.py")
     at_import = ast.Module([node for node in tree.body if not isinstance(node, Function)], [])
-    assert list(_imported(PACKAGE / "__init__.py", at_import)) == ["runicorn_jupyter._version"]
+    assert list(_imported(PACKAGE / "__init__.py", at_import)) == ["runicorn_jupyter._version.__version__"]
 
 
 @pytest.mark.parametrize(
