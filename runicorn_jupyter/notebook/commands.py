@@ -14,7 +14,7 @@ from runicorn_jupyter.client import ApiError, RunicornRemoteClient, still_readin
 from runicorn_jupyter.notebook import connect_flow
 from runicorn_jupyter.notebook.display import DEFAULT_HEIGHT, RunicornViewer, forgets_widgets
 from runicorn_jupyter.notebook.progress import Line, reading_text
-from runicorn_jupyter.notebook.prompts import CellAsker, ask_secret
+from runicorn_jupyter.notebook.prompts import CellPrompter, ask_secret
 from runicorn_jupyter.notebook.results import Connection, Connections, Environments, Logs, Status, plain
 from runicorn_jupyter.notebook.session import NotebookSession, last_opened, one_line_errors
 
@@ -74,7 +74,7 @@ class Commands:
         def run(work: connect_flow.Work) -> dict[str, Any]:
             return self._session.run(plain(args.host), work, undo=_leave)
 
-        answer = connect_flow.connect(run, request, CellAsker())
+        answer = connect_flow.connect(run, request, CellPrompter())
         self._session.name(args.name or args.host, answer["connection_id"])
         return {**answer, "name": args.name or args.host}
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from runicorn_jupyter.client import ApiError, RunicornRemoteClient
 
-__all__ = ["Asker", "Declined", "connect", "way_forward"]
+__all__ = ["Declined", "Prompter", "connect", "way_forward"]
 
 _ROUNDS = 16
 """Questions in one attempt at most: two for each of some jump hosts, and rounds of codes."""
@@ -41,7 +41,7 @@ class Declined(Exception):
     """The person said no, or gave no answer."""
 
 
-class Asker(Protocol):
+class Prompter(Protocol):
     """Puts the questions to a person."""
 
     def trust(self, host_key: dict[str, Any]) -> bool:
@@ -51,7 +51,9 @@ class Asker(Protocol):
         """Ask for codes or passphrases; ``None`` gives up."""
 
 
-def connect(run: Callable[[Work], dict[str, Any]], request: dict[str, Any], asker: Asker) -> dict[str, Any]:
+def connect(
+    run: Callable[[Work], dict[str, Any]], request: dict[str, Any], prompter: Prompter
+) -> dict[str, Any]:
     """Connect, asking what has to be asked.
 
     Parameters
@@ -60,7 +62,7 @@ def connect(run: Callable[[Work], dict[str, Any]], request: dict[str, Any], aske
         Runs a call of the API, with progress or on a thread, and returns its answer.
     request
         The arguments of `RunicornRemoteClient.connect`.
-    asker
+    prompter
         Puts the questions.
 
     Returns
@@ -85,17 +87,17 @@ def connect(run: Callable[[Work], dict[str, Any]], request: dict[str, Any], aske
             return run(work)
         except ApiError as exc:
             if exc.code == "host_key_unknown" and "host_key" in exc.details:
-                run(_trusting(exc.details["host_key"], asker))
+                run(_trusting(exc.details["host_key"], prompter))
                 work = first
             elif exc.code == "authentication_required" and "challenge_id" in exc.details:
-                work = _answering(exc.details, asker, run)
+                work = _answering(exc.details, prompter, run)
             else:
                 raise
     raise Declined("The server keeps asking; connect again to start over.")
 
 
-def _trusting(host_key: dict[str, Any], asker: Asker) -> Work:
-    if not asker.trust(host_key):
+def _trusting(host_key: dict[str, Any], prompter: Prompter) -> Work:
+    if not prompter.trust(host_key):
         raise Declined(f"Not connected: the key of {host_key['host']} is not trusted.")
 
     def accept(client: RunicornRemoteClient) -> dict[str, Any]:
@@ -104,14 +106,14 @@ def _trusting(host_key: dict[str, Any], asker: Asker) -> Work:
     return accept
 
 
-def _answering(details: dict[str, Any], asker: Asker, run: Callable[[Work], dict[str, Any]]) -> Work:
+def _answering(details: dict[str, Any], prompter: Prompter, run: Callable[[Work], dict[str, Any]]) -> Work:
     challenge_id: str = details["challenge_id"]
 
     def cancel(client: RunicornRemoteClient) -> dict[str, Any]:
         return client.drop_challenge(challenge_id)
 
     try:
-        answers = asker.answer(str(details.get("instruction") or ""), details.get("prompts") or [])
+        answers = prompter.answer(str(details.get("instruction") or ""), details.get("prompts") or [])
     except BaseException:
         run(cancel)
         raise

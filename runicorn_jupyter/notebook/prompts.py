@@ -10,7 +10,7 @@ from IPython.core.error import StdinNotImplementedError, UsageError
 
 from runicorn_jupyter.notebook.results import plain
 
-__all__ = ["CellAsker", "ask_secret"]
+__all__ = ["CellPrompter", "ask_secret"]
 
 
 def ask_secret(prompt: str) -> str:
@@ -36,7 +36,7 @@ def ask_secret(prompt: str) -> str:
         raise UsageError(f"No answer was given for {prompt.rstrip(':')}.") from exc
 
 
-class CellAsker:
+class CellPrompter:
     """Puts the questions of connecting at the cell's own prompts."""
 
     def trust(self, host_key: dict[str, Any]) -> bool:

@@ -163,10 +163,10 @@ def _become_viewer(
         # An import that never ends would hold the lock, and no lease counts yet.
         signal.alarm(int(config["start_seconds"]))
         # Only here, for who finds a viewer that runs has no need of it.
-        from runicorn_jupyter.payload.server import Viewer
+        from runicorn_jupyter.payload.server import ViewerServer
 
         with open(writing, "wb") as pipe:
-            viewer = Viewer(config, root, folder, key)
+            viewer = ViewerServer(config, root, folder, key)
             problem = viewer.prepare()
             if problem is None:
                 viewer.serve(lambda state: _ready(pipe, lock, state))

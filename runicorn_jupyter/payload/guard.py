@@ -31,7 +31,7 @@ from urllib.parse import unquote
 
 from runicorn_jupyter.payload.gzip_middleware import Compressor
 from runicorn_jupyter.payload.lease import Lease, TooManyHolders
-from runicorn_jupyter.payload.runs.changelog import RunTable
+from runicorn_jupyter.payload.runs.changelog import RunChangelog
 
 __all__ = ["CONTROL_PATH", "PROOF_HEADER", "TICKET_HEADER", "Guard", "Purpose", "Ticket"]
 
@@ -165,7 +165,7 @@ class Guard:
         self._facts = facts
         self._end = end
         self._compressed = Compressor(self._control)
-        self._runs = RunTable(app, lambda: facts().get("root"), taking_up)
+        self._runs = RunChangelog(app, lambda: facts().get("root"), taking_up)
         self._started = time.monotonic()
         self._ending = False
         self._cleanup = False

@@ -24,7 +24,7 @@ from runicorn_jupyter.payload.state_files import Folder, start_time
 from runicorn_jupyter.payload.threads import started_threads
 from runicorn_jupyter.payload.versions import STATE_VERSION, installed_version
 
-__all__ = ["Viewer"]
+__all__ = ["ViewerServer"]
 
 TICK_SECONDS = 1.0
 UNCLAIMED_SECONDS = 60.0
@@ -38,7 +38,7 @@ CLOSE_SECONDS = 2
 MAX_LOG_BYTES, KEPT_LOG_BYTES = 2 * 2**20, 2**19
 
 
-class Viewer:
+class ViewerServer:
     """The viewer's process.
 
     Parameters

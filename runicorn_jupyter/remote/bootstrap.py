@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from runicorn_jupyter.errors import SshUnavailable, ViewerStartFailed
 from runicorn_jupyter.remote.answers import answer_after, boot_error, no_answer
 from runicorn_jupyter.remote.bundle import COMMAND, SHELL, python_input, shell_input
-from runicorn_jupyter.remote.viewer_state import RunningViewer, parse_state
+from runicorn_jupyter.remote.viewer_state import ViewerState, parse_state
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
@@ -41,20 +41,20 @@ async def boot(
     lease_seconds: float,
     *,
     ignored: Sequence[int] = (),
-) -> RunningViewer:
+) -> ViewerState:
     """Run the boot under the environment's Python; it finds the running viewer or starts one.
 
     Parameters
     ----------
     connection, environment, root, lease_seconds
-        As `RemoteViewer.start` has them.
+        As `SshViewerClient.start` has them.
     ignored
         Process ids of viewers that are not to be adopted.
 
     Raises
     ------
     RemoteError
-        As `RemoteViewer.start` has them.
+        As `SshViewerClient.start` has them.
     """
     mark = secrets.token_hex(16)
     config = {
@@ -81,7 +81,7 @@ async def boot(
 
 async def process_action(
     connection: Connection,
-    viewer: RunningViewer,
+    viewer: ViewerState,
     action: Literal["check", "end"],
     *,
     grace: int = 0,
@@ -117,7 +117,7 @@ async def process_action(
     return answer[:MAX_LINE].decode("utf-8", "replace").splitlines()
 
 
-async def read_log(connection: Connection, viewer: RunningViewer, lines: int) -> tuple[list[str], int]:
+async def read_log(connection: Connection, viewer: ViewerState, lines: int) -> tuple[list[str], int]:
     """Read the end of a viewer's log.
 
     Parameters
@@ -154,7 +154,7 @@ def log_lines(answer: bytes, most: int) -> tuple[list[str], int]:
     return [plain_text(line[:MAX_LINE].decode("utf-8", "replace")) for line in found], int(total)
 
 
-async def _ask(connection: Connection, viewer: RunningViewer, action: str, **options: str) -> bytes:
+async def _ask(connection: Connection, viewer: ViewerState, action: str, **options: str) -> bytes:
     """Run ``process.sh`` and return what it answers."""
     mark = secrets.token_hex(16)
     stdin = shell_input(

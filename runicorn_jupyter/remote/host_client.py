@@ -1,8 +1,8 @@
-"""What the life of a viewer needs of its SSH connection and of the remote: the seam of hold and session.
+"""Protocols of the SSH connection and the remote that a viewer's supervisor and session depend on.
 
-`ViewerHold`, `RunFeed` and `Session` know a remote only by these protocols. Over SSH they are `Connection`,
-`SshHost` and `RemoteViewer`; without a process or a network they are those of `runicorn_jupyter.remote.fake`,
-which says how tests use them.
+`ViewerSupervisor`, `RunWatcher` and `Session` know a remote only by these protocols. Over SSH they are
+`Connection`, `SshHost` and `SshViewerClient`; without a process or a network they are those of
+`runicorn_jupyter.remote.fake`, which says how tests use them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from runicorn_jupyter.remote.probe import PROBE_SECONDS, Probe, probe
-from runicorn_jupyter.remote.viewer_client import RemoteViewer
+from runicorn_jupyter.remote.viewer_client import SshViewerClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.models import ConnectionStatus, Environment
     from runicorn_jupyter.payload.guard import Ticket
     from runicorn_jupyter.remote.memory_budget import MemoryShare
-    from runicorn_jupyter.remote.viewer_state import RunningViewer
+    from runicorn_jupyter.remote.viewer_state import ViewerState
     from runicorn_jupyter.ssh.channels.stream import Stream
     from runicorn_jupyter.ssh.config.resolver import Target
     from runicorn_jupyter.ssh.connection import Connection
@@ -109,7 +109,7 @@ class Lifeline(Protocol):
 
 
 class ViewerClient(Protocol):
-    """One holder's view of a viewer; see `RemoteViewer`."""
+    """One holder's view of a viewer; see `SshViewerClient`."""
 
     @property
     def pid(self) -> int:
@@ -125,31 +125,31 @@ class ViewerClient(Protocol):
     uptime_seconds: float
 
     def ticket(self, method: str, target: str) -> Ticket:
-        """See `RemoteViewer.ticket`."""
+        """See `SshViewerClient.ticket`."""
 
     async def open_control(self, timeout: float) -> ViewerControl:  # noqa: ASYNC109 - of later exchanges
-        """See `RemoteViewer.open_control`."""
+        """See `SshViewerClient.open_control`."""
 
     async def open_lifeline(self) -> Lifeline:
-        """See `RemoteViewer.open_lifeline`."""
+        """See `SshViewerClient.open_lifeline`."""
 
     async def check(self) -> Literal["running", "crashed", "hung"]:
-        """See `RemoteViewer.check`."""
+        """See `SshViewerClient.check`."""
 
     async def reattach(self) -> Literal["running", "crashed", "hung"]:
-        """See `RemoteViewer.reattach`."""
+        """See `SshViewerClient.reattach`."""
 
     async def logs(self, lines: int) -> tuple[list[str], int]:
-        """See `RemoteViewer.logs`."""
+        """See `SshViewerClient.logs`."""
 
     async def stop(self, cleanup: bool) -> bool:
-        """See `RemoteViewer.stop`."""
+        """See `SshViewerClient.stop`."""
 
     async def kill(self) -> None:
-        """See `RemoteViewer.kill`."""
+        """See `SshViewerClient.kill`."""
 
     async def release(self) -> None:
-        """See `RemoteViewer.release`."""
+        """See `SshViewerClient.release`."""
 
 
 class HostClient(Protocol):
@@ -165,14 +165,14 @@ class HostClient(Protocol):
         *,
         lease_seconds: float,
         on_step: Callable[[str], None] | None = None,
-        running: Sequence[RunningViewer] = (),
+        running: Sequence[ViewerState] = (),
     ) -> ViewerClient:
-        """Start a viewer or adopt the one that runs; see `RemoteViewer.start`."""
+        """Start a viewer or adopt the one that runs; see `SshViewerClient.start`."""
 
     async def start_unheld(
         self, environment: Environment, root: str | None, *, lease_seconds: float
-    ) -> RunningViewer:
-        """Start a viewer that nobody holds yet; see `RemoteViewer.start_unheld`."""
+    ) -> ViewerState:
+        """Start a viewer that nobody holds yet; see `SshViewerClient.start_unheld`."""
 
 
 class SshHost:
@@ -198,10 +198,10 @@ class SshHost:
         *,
         lease_seconds: float,
         on_step: Callable[[str], None] | None = None,
-        running: Sequence[RunningViewer] = (),
+        running: Sequence[ViewerState] = (),
     ) -> ViewerClient:
-        """Start a viewer or adopt the one that runs; see `RemoteViewer.start`."""
-        return await RemoteViewer.start(
+        """Start a viewer or adopt the one that runs; see `SshViewerClient.start`."""
+        return await SshViewerClient.start(
             self._connection,
             environment,
             root,
@@ -212,8 +212,8 @@ class SshHost:
 
     async def start_unheld(
         self, environment: Environment, root: str | None, *, lease_seconds: float
-    ) -> RunningViewer:
-        """Start a viewer that nobody holds yet; see `RemoteViewer.start_unheld`."""
-        return await RemoteViewer.start_unheld(
+    ) -> ViewerState:
+        """Start a viewer that nobody holds yet; see `SshViewerClient.start_unheld`."""
+        return await SshViewerClient.start_unheld(
             self._connection, environment, root, lease_seconds=lease_seconds
         )

@@ -13,7 +13,7 @@ __all__ = ["Lifeline"]
 
 
 class Lifeline:
-    """One stream for all renewals of a lease; made by `RemoteViewer.open_lifeline`.
+    """One stream for all renewals of a lease; made by `SshViewerClient.open_lifeline`.
 
     Parameters
     ----------

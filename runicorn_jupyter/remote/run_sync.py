@@ -28,10 +28,10 @@ __all__ = [
     "MAX_METRIC_VALUES",
     "MAX_RUNS",
     "Answer",
-    "Changes",
     "OddAnswer",
-    "Place",
-    "RemoteRuns",
+    "RunDelta",
+    "RunReplica",
+    "RunSource",
     "read_metrics",
     "read_run",
 ]
@@ -79,8 +79,8 @@ class OddAnswer(ValueError):
     """An answer of the viewer's side that is not of the form."""
 
 
-class Place(NamedTuple):
-    """Where runs are: what each of them says of it."""
+class RunSource(NamedTuple):
+    """Where runs come from, as each of them shows it."""
 
     connection_id: str
     host: str
@@ -88,8 +88,8 @@ class Place(NamedTuple):
     remote_root: str | None
 
 
-class Changes(NamedTuple):
-    """What one answer came to.
+class RunDelta(NamedTuple):
+    """The changes that one answer brought.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class Changes(NamedTuple):
     more
         Whether more can be asked for at once.
     completed
-        Whether `RemoteRuns.complete` became another.
+        Whether `RunReplica.complete` became another.
     """
 
     runs: list[tuple[m.Run, m.Run | None]]
@@ -127,29 +127,29 @@ class Answer(NamedTuple):
     epoch: str
     version: int
     reset: bool
-    place: Place
+    source: RunSource
     runs: list[tuple[m.Run, int, frozenset[str]]]
     removed: list[str]
     more: bool
     complete: bool
 
 
-NOTHING = Changes([], [], [], first=False, more=False, completed=False)
+NOTHING = RunDelta([], [], [], first=False, more=False, completed=False)
 
 
-class RemoteRuns:
-    """The table of one viewer.
+class RunReplica:
+    """A copy of the list of runs of one viewer.
 
     Parameters
     ----------
-    place
+    source
         Of all its runs.
     memory
         Counts what the runs take; None: nobody does.
     """
 
-    def __init__(self, place: Place, memory: MemoryShare | None = None) -> None:
-        self.place = place
+    def __init__(self, source: RunSource, memory: MemoryShare | None = None) -> None:
+        self.source = source
         self.runs: dict[str, m.Run] = {}
         self.left_out: m.RunsProblem | None = None
         """Why some runs are not here; None if all are."""
@@ -164,8 +164,8 @@ class RemoteRuns:
         self._whole = True
 
     @property
-    def have(self) -> dict[str, Any]:
-        """What the remote is told of, to answer with what is newer."""
+    def cursor(self) -> dict[str, Any]:
+        """The state of this copy, for the remote to answer with what is newer."""
         return {"epoch": self._epoch, "version": self._version}
 
     def close(self) -> None:
@@ -174,7 +174,7 @@ class RemoteRuns:
         if self._memory is not None:
             self._memory.close()
 
-    def take(self, answer: dict[str, Any]) -> Changes:
+    def take(self, answer: dict[str, Any]) -> RunDelta:
         """Look at an answer and take it over; see `read` and `apply`."""
         return self.apply(self.read(answer))
 
@@ -198,30 +198,30 @@ class RemoteRuns:
             and len(runs) + len(removed) <= MAX_CHANGES
         ):
             raise OddAnswer("the answer about runs is not of the form")
-        place, root, reset = self.place, answer.get("root"), answer.get("reset") is True
+        source, root, reset = self.source, answer.get("root"), answer.get("reset") is True
         if reset and epoch != self._epoch and isinstance(root, str):
             # The viewer's page may have moved it to another root.
-            place = place._replace(remote_root=plain_text(root[:MAX_ROOT]))
-        read = [(read_run(value, place), value) for value in runs]
+            source = source._replace(remote_root=plain_text(root[:MAX_ROOT]))
+        read = [(read_run(value, source), value) for value in runs]
         return Answer(
             epoch,
             version,
             reset,
-            place,
+            source,
             [_weighed(run, frozenset(_names(value.get("nan")))) for run, value in read if run is not None],
             [run_id for run_id in removed if isinstance(run_id, str)],
             more=answer.get("more") is True,
             complete=answer.get("complete") is True,
         )
 
-    def apply(self, answer: Answer) -> Changes:
+    def apply(self, answer: Answer) -> RunDelta:
         """Take over what was read."""
         gone: list[m.Run] = []
         complete = self.complete
         if answer.epoch != self._epoch:
             if not answer.reset:
                 return NOTHING
-            gone = self._begin(answer.epoch, answer.place)
+            gone = self._begin(answer.epoch, answer.source)
         elif answer.version <= self._version:
             # Of two requests under way the other was answered first, by all that is here and more.
             return NOTHING
@@ -233,7 +233,7 @@ class RemoteRuns:
         new = {run.run_id for run, _ in changed}
         if not answer.more or not answer.complete:
             self.complete = answer.complete
-        return Changes(
+        return RunDelta(
             changed,
             [run for run in gone if run.run_id not in new],
             not_finite,
@@ -242,11 +242,11 @@ class RemoteRuns:
             completed=self.complete != complete,
         )
 
-    def _begin(self, epoch: str, place: Place) -> list[m.Run]:
+    def _begin(self, epoch: str, source: RunSource) -> list[m.Run]:
         """Start anew; what was known is gone unless it comes again."""
         gone = list(self.runs.values())
         self.close()
-        self.place, self.complete, self.left_out = place, False, None
+        self.source, self.complete, self.left_out = source, False, None
         self._epoch, self._version, self._whole = epoch, 0, True
         return gone
 
@@ -285,7 +285,7 @@ class RemoteRuns:
         if (before is None and len(self.runs) >= MAX_RUNS) or metrics > MAX_TABLE_METRICS:
             self.left_out = m.RunsProblem(
                 code="too_many_runs",
-                message=f"The viewer on {self.place.host} has more than {MAX_RUNS} runs, or more than"
+                message=f"The viewer on {self.source.host} has more than {MAX_RUNS} runs, or more than"
                 f" {MAX_TABLE_METRICS} values in them; some are left out.",
             )
             return False
@@ -293,7 +293,7 @@ class RemoteRuns:
             self._use(size - self._bytes.get(run.run_id, 0))
         except MemoryLimit as exc:
             self.left_out = m.RunsProblem(
-                code=exc.code, message=f"Some runs of {self.place.host} are left out: {exc.message}"
+                code=exc.code, message=f"Some runs of {self.source.host} are left out: {exc.message}"
             )
             return False
         self._metrics, self._bytes[run.run_id] = metrics, size
@@ -309,7 +309,7 @@ def _weighed(run: m.Run, bad: frozenset[str]) -> tuple[m.Run, int, frozenset[str
     return run, parts + sum(map(sys.getsizeof, [*known, *bad])) + 2 * as_json, bad
 
 
-def read_run(value: Any, place: Place) -> m.Run | None:
+def read_run(value: Any, source: RunSource) -> m.Run | None:
     """Make a run of what a viewer's side says of it; None if that is nothing to go by."""
     if not isinstance(value, dict):
         return None
@@ -328,7 +328,7 @@ def read_run(value: Any, place: Place) -> m.Run | None:
     # Every field was looked at above: validating 10,000 runs again would take longer than getting them.
     return m.Run.model_construct(
         _RUN_FIELDS,  # one set for all: of each run's own, it would be a fifth of what that takes
-        **place._asdict(),
+        **source._asdict(),
         run_id=run_id,
         name=name,
         path=path,

@@ -1,4 +1,4 @@
-"""One viewer as a connection holds it: its lease, its state, and its return after a cut."""
+"""Supervises the viewer of one connection: its lease, its state, and its return after a cut."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from runicorn_jupyter.payload.guard import Ticket
     from runicorn_jupyter.remote.host_client import HostClient, Lifeline, Line, ViewerClient
-    from runicorn_jupyter.remote.viewer_state import RunningViewer
+    from runicorn_jupyter.remote.viewer_state import ViewerState
     from runicorn_jupyter.ssh.channels.stream import Stream
 
 log = logging.getLogger(__name__)
@@ -40,8 +40,8 @@ CANNOT_START = (EnvironmentNotFound, InvalidParameters, RunicornNotInstalled, Vi
 session, no answer in time."""
 
 
-class ViewerHold:
-    """Holds the viewer of one connection until it is stopped or released.
+class ViewerSupervisor:
+    """Keeps the viewer of one connection alive until it is stopped or released.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ class ViewerHold:
         self._remote: ViewerClient | None = None
         self._attached_at = 0.0
         self._keeper: asyncio.Task[None] | None = None
-        self._proven_for: int | None = None
-        self._proven = asyncio.Event()
+        self._verified_for: int | None = None
+        self._verified = asyncio.Event()
         self._renewed_at = 0.0
         self._restarted_at: float | None = None
         self._watching = Watch(
@@ -105,8 +105,8 @@ class ViewerHold:
         return self._remote
 
     @property
-    def is_held(self) -> bool:
-        """Whether this side still counts on the process."""
+    def is_active(self) -> bool:
+        """Whether the viewer runs, starts or is being found again."""
         return self.state in ("starting", "running", "reconnecting")
 
     def ticket(self, method: str, target: str) -> Ticket:
@@ -121,7 +121,7 @@ class ViewerHold:
         return round(self._remote.uptime_seconds + self._clock.monotonic() - self._attached_at, 3)
 
     async def start(
-        self, on_step: Callable[[str], None] | None = None, running: Sequence[RunningViewer] = ()
+        self, on_step: Callable[[str], None] | None = None, running: Sequence[ViewerState] = ()
     ) -> None:
         """Start the viewer, or adopt the one that runs.
 
@@ -191,7 +191,7 @@ class ViewerHold:
         finally:
             self._work = None
 
-    async def _start(self, on_step: Callable[[str], None] | None, running: Sequence[RunningViewer]) -> None:
+    async def _start(self, on_step: Callable[[str], None] | None, running: Sequence[ViewerState]) -> None:
         self.connection.relay_python = self.environment.python_path
         self.connection.reconnect_delay_max = min(
             self.connection.reconnect_delay_max, self._lease / RENEWALS_PER_LEASE
@@ -212,7 +212,7 @@ class ViewerHold:
     ) -> None:
         await self._end_keeper()
         before = self.state
-        self._doubt()
+        self._mark_unverified()
         self._set("reconnecting")
         try:
             await self.remote.kill()
@@ -244,7 +244,7 @@ class ViewerHold:
         """
         if self.state == "crashed":
             raise ConnectionRefusedError("the viewer is gone")
-        self._require_proof()
+        self._require_verified()
         return await self.connection.open_tunnel(LOOPBACK, self.remote.port)
 
     async def wait_reachable(self, seconds: float) -> None:
@@ -264,14 +264,14 @@ class ViewerHold:
             async with self._clock.timeout(seconds):
                 if not await self.connection.wait_connected(seconds):
                     raise ConnectionLost("The SSH connection has ended; connect anew.")
-                if self.is_held and self._proven_for != self.connection.reconnects:
-                    self._doubt()  # the keeper's turn has not come yet
-                await self._proven.wait()
+                if self.is_active and self._verified_for != self.connection.reconnects:
+                    self._mark_unverified()  # the keeper's turn has not come yet
+                await self._verified.wait()
         except TimeoutError as exc:
             raise ConnectionLost("The SSH connection is down and is being re-established.") from exc
 
     def question(self) -> None:
-        """Say that the viewer has not answered somebody: it is looked at now."""
+        """Check the viewer now, since it has not answered a request."""
         self._watching.question()
 
     async def stop(self, *, cleanup: bool) -> bool:
@@ -336,24 +336,24 @@ class ViewerHold:
     def _attach(self, remote: ViewerClient, asked_at: float) -> None:
         self._remote = remote
         self._renewed_at = asked_at
-        self._believe()
+        self._mark_verified()
 
-    def _believe(self, health: models.ViewerHealth = "healthy") -> None:
-        """Note that the viewer is the one it was: it has proven it, or this has just started it."""
+    def _mark_verified(self, health: models.ViewerHealth = "healthy") -> None:
+        """Mark the viewer as verified: it has proven that it is the one, or has just been started."""
         if health == "healthy":
             self._attached_at = self._clock.monotonic()
-        self._proven_for = self.connection.reconnects
-        self._proven.set()
+        self._verified_for = self.connection.reconnects
+        self._verified.set()
         self._set("running", health)
 
-    def _doubt(self) -> None:
-        """Give nobody a stream until the viewer has proven itself again."""
-        self._proven_for = None
-        self._proven.clear()
+    def _mark_unverified(self) -> None:
+        """Mark the viewer as unverified, which blocks new streams."""
+        self._verified_for = None
+        self._verified.clear()
 
     def _set(self, state: models.ViewerState, health: models.ViewerHealth = "unknown") -> None:
         if state in ("crashed", "stopped"):
-            self._proven.set()  # nobody waits for it any more
+            self._verified.set()  # nobody waits for it any more
         if state == "crashed":
             health = "unresponsive"
         if (state, health) != (self.state, self.health):
@@ -378,16 +378,16 @@ class ViewerHold:
 
     async def _keep(self) -> None:
         """Renew the lease and follow the process through cuts, until it is gone for good."""
-        while self.is_held:
+        while self.is_active:
             try:
                 with contextlib.suppress(ConnectionLost):
                     await self._watch()
-                if not self.is_held:  # a look from elsewhere found it gone
+                if not self.is_active:  # a look from elsewhere found it gone
                     return
-                is_same_link = self._proven_for == self.connection.reconnects
-                self._doubt()
+                is_same_link = self._verified_for == self.connection.reconnects
+                self._mark_unverified()
                 if is_same_link and self.connection.status == "connected" and self.state == "running":
-                    await self._look()
+                    await self._diagnose()
                 else:
                     await self._return()
             except ConnectionLost:
@@ -406,16 +406,16 @@ class ViewerHold:
                 await self._clock.sleep(RETRY_SECONDS)
 
     async def _open_lifeline(self) -> Lifeline:
-        self._require_proof()
+        self._require_verified()
         return await self.remote.open_lifeline()
 
-    async def _look(self) -> None:
+    async def _diagnose(self) -> None:
         """Find out why the stream to it ended."""
         state = await self.check()
         if state == "running":
-            self._believe()
+            self._mark_verified()
         elif state == "hung":
-            self._believe("unresponsive")  # its process is there, and so is its port
+            self._mark_verified("unresponsive")  # its process is there, and so is its port
         elif self.state != "crashed":
             await self._restart()
 
@@ -431,7 +431,7 @@ class ViewerHold:
             await self._restart()
             return
         self._renewed_at = asked_at
-        self._believe("healthy" if state == "running" else "unresponsive")
+        self._mark_verified("healthy" if state == "running" else "unresponsive")
 
     async def check(self) -> Literal["running", "crashed", "hung"]:
         """Look at the process now; one that hangs is told, and never killed for it.
@@ -445,7 +445,7 @@ class ViewerHold:
         """
         state = await self.remote.check()
         if state == "crashed":
-            if self.is_held and self._clock.sleepless() - self._renewed_at < self._lease:
+            if self.is_active and self._clock.sleepless() - self._renewed_at < self._lease:
                 self._set("crashed")
         elif self.state == "running":
             self._set("running", "healthy" if state == "running" else "unresponsive")
@@ -481,8 +481,8 @@ class ViewerHold:
         if self.state == "running":
             self._set("running", health)
 
-    def _require_proof(self) -> None:
-        if self._proven_for != self.connection.reconnects:
+    def _require_verified(self) -> None:
+        if self._verified_for != self.connection.reconnects:
             raise ConnectionLost("The viewer is being looked for after a cut; try again in a moment.")
 
 

@@ -13,7 +13,7 @@ from runicorn_jupyter.remote.bootstrap import boot, process_action, read_log
 from runicorn_jupyter.remote.control import ANSWER_SECONDS, Control, NotTheViewer
 from runicorn_jupyter.remote.lease_stream import Lifeline
 from runicorn_jupyter.remote.stale_holders import client_name, dead_holders, live
-from runicorn_jupyter.remote.viewer_state import RunningViewer
+from runicorn_jupyter.remote.viewer_state import ViewerState
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.models import Environment
     from runicorn_jupyter.ssh.connection import Connection
 
-__all__ = ["LOOPBACK", "RemoteViewer"]
+__all__ = ["LOOPBACK", "SshViewerClient"]
 
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 4
@@ -35,7 +35,7 @@ LOG_LINES = 50
 """Of what a viewer that does not stay printed, for the error."""
 
 
-class RemoteViewer:
+class SshViewerClient:
     """One holder's view of a viewer; made by ``start``.
 
     Attributes
@@ -62,11 +62,11 @@ class RemoteViewer:
         self._lease = lease_seconds
         self._name = secrets.token_hex(16)
         self._others = 0
-        self._state: RunningViewer | None = None
+        self._state: ViewerState | None = None
         live[self._name] = self
 
     @property
-    def _running(self) -> RunningViewer:
+    def _running(self) -> ViewerState:
         if self._state is None:
             raise RuntimeError("the viewer was not started")
         return self._state
@@ -99,8 +99,8 @@ class RemoteViewer:
         *,
         lease_seconds: float,
         on_step: Callable[[str], None] | None = None,
-        running: Sequence[RunningViewer] = (),
-    ) -> RemoteViewer:
+        running: Sequence[ViewerState] = (),
+    ) -> SshViewerClient:
         """Adopt the viewer of this environment and root, or start one.
 
         Parameters
@@ -162,7 +162,7 @@ class RemoteViewer:
     @classmethod
     async def start_unheld(
         cls, connection: Connection, environment: Environment, root: str | None, *, lease_seconds: float
-    ) -> RunningViewer:
+    ) -> ViewerState:
         """Start a viewer, or find the one that runs; who claims it by `start` has a minute for that.
 
         Raises
@@ -172,13 +172,13 @@ class RemoteViewer:
         """
         return await boot(connection, environment, root, lease_seconds)
 
-    def _fits(self, state: RunningViewer, root: str | None) -> bool:
+    def _fits(self, state: ViewerState, root: str | None) -> bool:
         env = self._environment
         same = (state.prefix, state.runicorn_version) == (env.prefix, env.runicorn_version)
         return same and root in (state.root, state.asked_root)
 
     async def _attach(
-        self, state: RunningViewer, *, starting: bool = True
+        self, state: ViewerState, *, starting: bool = True
     ) -> Literal["attached", "gone", "silent", "moved"]:
         """Claim a viewer that proves to be it.
 
@@ -326,7 +326,7 @@ class RemoteViewer:
                 return False
             grace = 0
         else:
-            if info.get("ending") is not True and not await self._leave_to_the_dead(info, cleanup):
+            if info.get("ending") is not True and not await self._leave_without_stale_holders(info, cleanup):
                 return False
             grace = STOP_SECONDS
         finally:
@@ -349,7 +349,7 @@ class RemoteViewer:
         if ended != ["gone"]:
             raise ViewerStartFailed("The viewer's process cannot be ended; its server may be in trouble.")
 
-    async def _leave_to_the_dead(self, info: dict[str, Any], cleanup: bool) -> bool:
+    async def _leave_without_stale_holders(self, info: dict[str, Any], cleanup: bool) -> bool:
         """Leave once more, without those holders whose process is gone; tell whether the viewer ends then."""
         dead = dead_holders(_holders(info))
         if not dead:

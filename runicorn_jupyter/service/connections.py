@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from runicorn_jupyter.remote.host_client import HostClient
     from runicorn_jupyter.service.caller import Caller, Emit
     from runicorn_jupyter.service.opener import Opened, Opener
-    from runicorn_jupyter.service.prewarm import Foresight
-    from runicorn_jupyter.service.run_index import RunBoard
+    from runicorn_jupyter.service.prewarm import ViewerPrewarmer
+    from runicorn_jupyter.service.run_index import RunIndex
     from runicorn_jupyter.service.sessions import Sessions
     from runicorn_jupyter.service.settings import ServiceSettings
     from runicorn_jupyter.ssh.auth.ask import Ask
@@ -53,9 +53,9 @@ class ConnectionService:
         The proxy's table of viewers.
     emit
         Sends an event to the front ends.
-    board
+    index
         The index of all runs.
-    foresight
+    prewarmer
         Starts viewers before they are asked for.
     remote_of
         Makes the client of the host at the other end of a connection.
@@ -71,8 +71,8 @@ class ConnectionService:
         *,
         capabilities: Capabilities,
         emit: Emit,
-        board: RunBoard,
-        foresight: Foresight,
+        index: RunIndex,
+        prewarmer: ViewerPrewarmer,
         remote_of: Callable[[Connection], HostClient],
         clock: Clock,
     ) -> None:
@@ -81,8 +81,8 @@ class ConnectionService:
         self._opener = opener
         self._capabilities = capabilities
         self._emit = emit
-        self._board = board
-        self._foresight = foresight
+        self._index = index
+        self._prewarmer = prewarmer
         self._remote_of = remote_of
         self._clock = clock
         self._closed = False
@@ -103,7 +103,7 @@ class ConnectionService:
                 opened = await self._opener.open(request, about, ask)
                 session, answer = await self._admit(opened)
             if self._settings.start_remembered and request.password is None and not opened.deadline.has_asked:
-                self._foresight.begin(session)
+                self._prewarmer.start(session)
             return answer
 
         # Where the person is asked, this request ends with that; the work goes on with the answer.
@@ -143,9 +143,9 @@ class ConnectionService:
             self._settings,
             capabilities=self._capabilities,
             emit=self._emit,
-            board=self._board,
+            index=self._index,
             remote=self._remote_of(connection),
-            foresight=self._foresight,
+            prewarmer=self._prewarmer,
             memory=MemoryBudget(
                 self._settings.connection_memory_bytes,
                 "RunicornJupyter.connection_memory_mb",

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from runicorn_jupyter.models import Environment
     from runicorn_jupyter.remote.host_client import HostClient, Line
     from runicorn_jupyter.remote.probe import Probe
-    from runicorn_jupyter.remote.viewer_state import RunningViewer
+    from runicorn_jupyter.remote.viewer_state import ViewerState
     from runicorn_jupyter.service.profile_store import Profiles
 
 log = logging.getLogger(__name__)
 
 UNHELD_SECONDS = 60.0
-"""So long a viewer lives that nobody claims; no other is started unasked meanwhile."""
+"""Lifetime of an unclaimed prewarmed viewer, in seconds; at most one exists at a time."""
 
 
 class Host(Protocol):
@@ -38,40 +38,40 @@ class Host(Protocol):
 
 
 @dataclass
-class _Foreseen:
+class _Prewarmed:
     connection: Line
     begun: float
-    task: asyncio.Task[RunningViewer | None] = field(init=False)
+    task: asyncio.Task[ViewerState | None] = field(init=False)
     known: asyncio.Event = field(default_factory=asyncio.Event)  # which one it is
     environment: Environment | None = None
     root: str | None = None
 
 
-class Foresight:
-    """Starts at most one viewer of this server unasked.
+class ViewerPrewarmer:
+    """Starts the viewer that was opened last on a host before it is asked for; at most one at a time.
 
     Parameters
     ----------
     profiles
-        Know what was opened last on each host.
+        Tell what was opened last on each host.
     lease_seconds
-        As of viewers that are asked for.
+        Of its viewers, as of those that are asked for.
     """
 
     def __init__(self, profiles: Profiles, lease_seconds: float) -> None:
         self._profiles = profiles
         self._lease = lease_seconds
-        self._foreseen: _Foreseen | None = None
+        self._prewarmed: _Prewarmed | None = None
 
-    def begin(self, session: Host) -> None:
+    def start(self, session: Host) -> None:
         """Start what was opened last on this host, if anything was and no other is waiting to be claimed."""
         now = asyncio.get_running_loop().time()
-        if self._foreseen is not None and now - self._foreseen.begun < UNHELD_SECONDS:
+        if self._prewarmed is not None and now - self._prewarmed.begun < UNHELD_SECONDS:
             return
-        self._foreseen = foreseen = _Foreseen(session.connection, now)
-        foreseen.task = asyncio.create_task(self._start(session, foreseen))
+        self._prewarmed = prewarmed = _Prewarmed(session.connection, now)
+        prewarmed.task = asyncio.create_task(self._run(session, prewarmed))
 
-    async def _start(self, session: Host, foreseen: _Foreseen) -> RunningViewer | None:
+    async def _run(self, session: Host, prewarmed: _Prewarmed) -> ViewerState | None:
         username = session.connection.target.username
         try:
             recent = await asyncio.to_thread(self._profiles.recent)
@@ -82,37 +82,37 @@ class Foresight:
             environment = environments.find(found, last.env_name)
             if not environment.runicorn_installed:
                 return None
-            foreseen.environment, foreseen.root = environment, last.remote_root
-            foreseen.known.set()
+            prewarmed.environment, prewarmed.root = environment, last.remote_root
+            prewarmed.known.set()
             return await session.remote.start_unheld(environment, last.remote_root, lease_seconds=self._lease)
         except (RemoteError, OSError) as exc:  # whoever asks for it meets the same, and is told
             log.info("%s: the viewer that was opened last was not started: %s", session.host, exc)
             return None
         finally:
-            foreseen.known.set()
+            prewarmed.known.set()
 
-    async def take(self, connection: Line, environment: Environment, root: str | None) -> list[RunningViewer]:
-        """Give the viewer that is on its way to be just this one, once it runs; else nothing."""
-        foreseen = self._foreseen
-        if foreseen is None or foreseen.connection is not connection:
+    async def claim(self, connection: Line, environment: Environment, root: str | None) -> list[ViewerState]:
+        """Return the prewarmed viewer, once it runs, if it is of this environment and root; else nothing."""
+        prewarmed = self._prewarmed
+        if prewarmed is None or prewarmed.connection is not connection:
             return []
-        self._foreseen = None
-        await foreseen.known.wait()
-        if foreseen.environment is None or foreseen.environment.prefix != environment.prefix:
+        self._prewarmed = None
+        await prewarmed.known.wait()
+        if prewarmed.environment is None or prewarmed.environment.prefix != environment.prefix:
             return []
-        if root not in (None, foreseen.root):
+        if root not in (None, prewarmed.root):
             return []
-        await asyncio.wait([foreseen.task])
-        state = None if foreseen.task.cancelled() else foreseen.task.result()
+        await asyncio.wait([prewarmed.task])
+        state = None if prewarmed.task.cancelled() else prewarmed.task.result()
         return [] if state is None else [state]
 
-    def forget(self, connection: Line) -> None:
-        """Stop what is on its way by this connection; what runs already ends itself."""
-        if self._foreseen is not None and self._foreseen.connection is connection:
-            self._foreseen.task.cancel()
-            self._foreseen = None
+    def cancel(self, connection: Line) -> None:
+        """Cancel a start on this connection; a viewer that runs already ends itself."""
+        if self._prewarmed is not None and self._prewarmed.connection is connection:
+            self._prewarmed.task.cancel()
+            self._prewarmed = None
 
     def close(self) -> None:
-        """Stop what is on its way."""
-        if self._foreseen is not None:
-            self.forget(self._foreseen.connection)
+        """Cancel the start under way."""
+        if self._prewarmed is not None:
+            self.cancel(self._prewarmed.connection)

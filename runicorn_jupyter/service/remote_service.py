@@ -11,10 +11,10 @@ from runicorn_jupyter.service.environments import EnvironmentService
 from runicorn_jupyter.service.event_budget import EventBudget
 from runicorn_jupyter.service.hosts import HostService
 from runicorn_jupyter.service.opener import Opener
-from runicorn_jupyter.service.prewarm import Foresight
+from runicorn_jupyter.service.prewarm import ViewerPrewarmer
 from runicorn_jupyter.service.profile_store import Profiles
 from runicorn_jupyter.service.profiles import ProfileService
-from runicorn_jupyter.service.run_index import RunBoard
+from runicorn_jupyter.service.run_index import RunIndex
 from runicorn_jupyter.service.runs import RunService
 from runicorn_jupyter.service.sessions import Sessions
 from runicorn_jupyter.service.viewers import ViewerService
@@ -78,8 +78,8 @@ class RemoteService:
         clock = clock or SystemClock()
         profiles = profiles or Profiles()
         self._emit = emit = EventBudget(emit, monotonic=clock.monotonic, sleep=clock.sleep)
-        self._foresight = Foresight(profiles, settings.viewer_lease_seconds)
-        self._board = RunBoard(lambda: emit("runs"))
+        self._prewarmer = ViewerPrewarmer(profiles, settings.viewer_lease_seconds)
+        self._index = RunIndex(lambda: emit("runs"))
         opener = make_opener(settings, emit)
         sessions = Sessions()
         self.connections = ConnectionService(
@@ -88,20 +88,20 @@ class RemoteService:
             opener,
             capabilities=capabilities,
             emit=emit,
-            board=self._board,
-            foresight=self._foresight,
+            index=self._index,
+            prewarmer=self._prewarmer,
             remote_of=remote_of,
             clock=clock,
         )
         self.environments = EnvironmentService(sessions)
         self.viewers = ViewerService(sessions, profiles, emit, show)
-        self.runs = RunService(sessions, self._board, clock)
+        self.runs = RunService(sessions, self._index, clock)
         self.hosts = HostService(opener)
         self.profiles = ProfileService(profiles, emit)
 
     async def close(self) -> None:
         """End all viewers and connections, and send the events that were held back."""
-        self._foresight.close()
-        self._board.close()
+        self._prewarmer.close()
+        self._index.close()
         await self.connections.close()
         await self._emit.close()

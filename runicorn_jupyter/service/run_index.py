@@ -20,7 +20,7 @@ from runicorn_jupyter.errors import InvalidParameters
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["RunBoard"]
+__all__ = ["RunIndex"]
 
 MAX_REMOVED = 20000
 """Removed runs that are remembered, for those who ask what changed."""
@@ -35,7 +35,7 @@ T = TypeVar("T")
 Key = tuple[str, str]
 
 
-class _Place(NamedTuple):
+class _SortKey(NamedTuple):
     """A place in the order: by time created, then by ids, the newest first."""
 
     created: float
@@ -43,17 +43,17 @@ class _Place(NamedTuple):
     run_id: str
 
 
-Order = list[tuple[_Place, m.Run]]
+Order = list[tuple[_SortKey, m.Run]]
 
 
-def _place(run: m.Run) -> _Place:
-    return _Place(run.created_at.timestamp() if run.created_at else 0.0, run.connection_id, run.run_id)
+def _sort_key(run: m.Run) -> _SortKey:
+    return _SortKey(run.created_at.timestamp() if run.created_at else 0.0, run.connection_id, run.run_id)
 
 
-class RunBoard:
-    """The list of all runs.
+class RunIndex:
+    """Keeps the list of all runs.
 
-    Runs are put here as they come, and each change has a number: who asks again is told what came after.
+    Each change has a number, so that a caller who asks again gets what changed since.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class RunBoard:
     """
 
     def __init__(self, announce: Callable[[], object]) -> None:
-        self._announce = announce
+        self._on_change = announce
         self._asked = False
         self._announced_at = float("-inf")
         self._announcing: asyncio.TimerHandle | None = None
@@ -80,16 +80,16 @@ class RunBoard:
 
     # -- what comes
 
-    def put(self, runs: Iterable[m.Run], removed: Iterable[m.Run] = ()) -> None:
-        """Take over what is new, different or gone."""
+    def update(self, runs: Iterable[m.Run], removed: Iterable[m.Run] = ()) -> None:
+        """Add or replace runs, and remove those that are gone."""
         for run in removed:
             key = (run.connection_id, run.run_id)
             if self._runs.pop(key, None) is not None:
-                self._count(key)
+                self._bump(key)
         for run in runs:
             key = (run.connection_id, run.run_id)
             self._runs[key] = run
-            self._count(key)
+            self._bump(key)
         self._sorted = None
         while len(self._changes) > len(self._runs) + MAX_REMOVED:
             key = next(each for each in self._changes if each not in self._runs)
@@ -107,7 +107,7 @@ class RunBoard:
         if self._asked and self._announcing is None:
             loop = asyncio.get_running_loop()
             pause = self._announced_at + ANNOUNCE_SECONDS - loop.time()
-            self._announcing = loop.call_later(max(0.0, pause), self._tell)
+            self._announcing = loop.call_later(max(0.0, pause), self._announce)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
@@ -116,13 +116,13 @@ class RunBoard:
         if self._announcing is not None:
             self._announcing.cancel()
 
-    def _tell(self) -> None:
+    def _announce(self) -> None:
         self._announcing = None
         self._announced_at = asyncio.get_running_loop().time()
         self._asked = False
-        self._announce()
+        self._on_change()
 
-    def _count(self, key: Key) -> None:
+    def _bump(self, key: Key) -> None:
         self._number += 1
         self._changes[key] = self._number
         self._changes.move_to_end(key)
@@ -231,15 +231,15 @@ class RunBoard:
 
 
 def _in_order(runs: list[m.Run]) -> Order:
-    return sorted(((_place(run), run) for run in runs), key=itemgetter(0), reverse=True)
+    return sorted(((_sort_key(run), run) for run in runs), key=itemgetter(0), reverse=True)
 
 
-def _page(order: Order, query: m.RunsQuery, after: _Place | None) -> tuple[list[m.Run], int, str | None]:
+def _page(order: Order, query: m.RunsQuery, after: _SortKey | None) -> tuple[list[m.Run], int, str | None]:
     """Return the runs of a page, how many there are on all pages, and the cursor of the next."""
     start = 0 if after is None else bisect_left(order, True, key=lambda entry: entry[0] < after)
     passes = _filter(query)
     total = len(order) if passes is None else sum(passes(run) for _, run in order)
-    page: list[tuple[_Place, m.Run]] = []
+    page: list[tuple[_SortKey, m.Run]] = []
     size = 0
     for entry in islice(order, start, None):
         if passes is not None and not passes(entry[1]):
@@ -271,13 +271,13 @@ def _changes(
     return runs, removed, fits
 
 
-def write_cursor(place: _Place) -> str:
+def write_cursor(place: _SortKey) -> str:
     """Say a place in the order as text that goes into a URL."""
     text = json.dumps([place.created, place.connection_id, place.run_id], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def read_cursor(cursor: str) -> _Place:
+def read_cursor(cursor: str) -> _SortKey:
     """Read what ``write_cursor`` wrote.
 
     Raises
@@ -294,7 +294,7 @@ def read_cursor(cursor: str) -> _Place:
     number = isinstance(created, int | float) and not isinstance(created, bool) and created == created  # noqa: PLR0124 - not NaN
     if not number or not isinstance(connection_id, str) or not isinstance(run_id, str):
         raise broken
-    return _Place(created, connection_id, run_id)
+    return _SortKey(created, connection_id, run_id)
 
 
 def _filter(query: m.RunsQuery) -> Callable[[m.Run], bool] | None:

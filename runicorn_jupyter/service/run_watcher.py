@@ -1,4 +1,4 @@
-"""What one viewer's runs do: a long request to its side of the line, and a look when somebody asks."""
+"""Keeps one viewer's runs in sync: long polling, plus an immediate refresh on demand."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from runicorn_jupyter.remote.run_sync import (
     MAX_METRIC_VALUES,
     MAX_METRICS_BYTES,
     OddAnswer,
-    Place,
-    RemoteRuns,
+    RunReplica,
+    RunSource,
     read_metrics,
 )
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from runicorn_jupyter.remote.clock import Clock
     from runicorn_jupyter.remote.host_client import ViewerControl
     from runicorn_jupyter.remote.memory_budget import MemoryBudget
-    from runicorn_jupyter.remote.supervisor import ViewerHold
+    from runicorn_jupyter.remote.supervisor import ViewerSupervisor
     from runicorn_jupyter.service.caller import Emit
-    from runicorn_jupyter.service.run_index import RunBoard
+    from runicorn_jupyter.service.run_index import RunIndex
 
-__all__ = ["RunFeed"]
+__all__ = ["RunWatcher"]
 
 log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 45.0
-"""Of a long request: less than the viewer's server keeps an idle connection (75 s, ``payload/server.py``)."""
+"""Long-poll timeout; below the server's 75 s keep-alive (``payload/server.py``)."""
 PERIOD_SECONDS = 0.5
 """Between the beginnings of two long requests, at least; the other side looks once a second."""
 MAX_PAGES = 1000
-"""Of one list: 20,000 runs with 64 metrics each fit."""
+"""Maximum pages of one list: 20,000 runs with 64 metrics each fit."""
 METRICS_SECONDS = 30.0
 MAX_OTHER_VALUES = 5000
 """Of an answer about metrics: its lists, and the marks in names that look like values from outside."""
@@ -47,17 +47,17 @@ MAX_LOOP_RUNS = 8
 RETRY_SECONDS, MAX_RETRY_SECONDS = 1.0, 60.0
 
 
-class RunFeed:
-    """Keeps the runs of one viewer up to date on the board, for as long as the viewer is held.
+class RunWatcher:
+    """Keeps the runs of one viewer up to date in the index, for as long as the viewer is held.
 
     Parameters
     ----------
-    hold
-        The viewer, which runs.
+    supervisor
+        Of the viewer, which runs.
     connection_id, host
         Of its connection, as people know them.
-    board
-        Where the runs are put.
+    index
+        The index that the runs are kept in.
     emit
         Sends events to the front ends.
     memory
@@ -68,81 +68,85 @@ class RunFeed:
 
     def __init__(
         self,
-        hold: ViewerHold,
+        supervisor: ViewerSupervisor,
         connection_id: str,
         host: str,
-        board: RunBoard,
+        index: RunIndex,
         emit: Emit,
         *,
         memory: MemoryBudget,
         clock: Clock | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
-        self._hold = hold
+        self._supervisor = supervisor
         self._memory = memory
-        self._board = board
+        self._index = index
         self._emit = emit
         self._began = datetime.now(UTC)
-        place = Place(connection_id, host, hold.environment.name, hold.remote.remote_root)
-        self._table = RemoteRuns(place, memory.share())
+        source = RunSource(connection_id, host, supervisor.environment.name, supervisor.remote.remote_root)
+        self._replica = RunReplica(source, memory.share())
         self._problem: m.RunsProblem | None = None
         self._as_of: datetime | None = None
         self._right_at = 0.0
-        self._late = False
+        self._is_slow = False
         self._control: ViewerControl | None = None
-        self._looking: asyncio.Task[None] | None = None
+        self._refreshing: asyncio.Task[None] | None = None
         self._watching = asyncio.create_task(self._watch(), name=f"runs of {connection_id}")
         self._watching.add_done_callback(_log_failure)
 
     @property
-    def _place(self) -> Place:
-        return self._table.place
+    def _source(self) -> RunSource:
+        return self._replica.source
 
-    # -- for who asks
+    # -- for callers
 
-    def look(self) -> asyncio.Task[None] | None:
-        """Begin to look now, and return what ends when it is done; None if there is nothing to wait for."""
-        if self._hold.connection.status != "connected" or self._watching.done():
+    def refresh(self) -> asyncio.Task[None] | None:
+        """Start a refresh, and return its task; None if there is nothing to wait for."""
+        if self._supervisor.connection.status != "connected" or self._watching.done():
             return None
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look(), name=f"look at runs of {self._place.host}")
-            self._looking.add_done_callback(_log_failure)
-        return None if self._late else self._looking
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(
+                self._refresh(), name=f"look at runs of {self._source.host}"
+            )
+            self._refreshing.add_done_callback(_log_failure)
+        return None if self._is_slow else self._refreshing
 
-    def miss(self) -> None:
-        """Take note that the look under way takes too long to wait for."""
-        self._late = True
-        self._hold.question()
+    def mark_slow(self) -> None:
+        """Note that the refresh under way takes too long to wait for."""
+        self._is_slow = True
+        self._supervisor.question()
 
     def describe(self) -> m.RunsServer:
-        """Give this viewer's part, with how old it is."""
+        """Describe this viewer's part of the list, with its age."""
         age = None if self._as_of is None else round(self._clock.monotonic() - self._right_at, 3)
         return m.RunsServer(
-            **self._place._asdict(),
-            runicorn_version=self._hold.remote.runicorn_version,
-            total=len(self._table.runs),
-            complete=self._table.complete,
+            **self._source._asdict(),
+            runicorn_version=self._supervisor.remote.runicorn_version,
+            total=len(self._replica.runs),
+            complete=self._replica.complete,
             as_of=self._as_of,
             age_seconds=age,
             error=self._error(),
         )
 
     def _error(self) -> m.RunsProblem | None:
-        status = self._hold.connection.status
+        status = self._supervisor.connection.status
         if status != "connected":
-            return _problem("connection_lost", f"The SSH connection to {self._place.host} is {status}.")
-        if self._hold.state not in ("running", "reconnecting"):
-            return _problem("viewer_not_running", f"The viewer on {self._place.host} is {self._hold.state}.")
-        if self._watching.done() or _broke(self._looking):
+            return _problem("connection_lost", f"The SSH connection to {self._source.host} is {status}.")
+        if self._supervisor.state not in ("running", "reconnecting"):
+            return _problem(
+                "viewer_not_running", f"The viewer on {self._source.host} is {self._supervisor.state}."
+            )
+        if self._watching.done() or _broke(self._refreshing):
             return _problem(
                 "internal_error",
-                f"The runs on {self._place.host} are not watched any more; see the server's log.",
+                f"The runs on {self._source.host} are not watched any more; see the server's log.",
             )
-        if self._problem is None and self._late:
+        if self._problem is None and self._is_slow:
             return _problem(
-                "viewer_not_responding", f"The viewer on {self._place.host} has not answered in time."
+                "viewer_not_responding", f"The viewer on {self._source.host} has not answered in time."
             )
-        return self._problem or self._table.left_out
+        return self._problem or self._replica.left_out
 
     async def metrics(self, request: m.RunMetricsQuery) -> m.RunMetricsResponse:
         """Read metrics of a run.
@@ -161,7 +165,7 @@ class RunFeed:
         names = None if request.names is None else request.names.split(",")
         try:
             with self._memory.share() as share:
-                async with await self._hold.remote.open_control(METRICS_SECONDS) as control:
+                async with await self._supervisor.remote.open_control(METRICS_SECONDS) as control:
                     answer = await control.ask(
                         "metrics",
                         max_bytes=MAX_METRICS_BYTES,
@@ -172,39 +176,39 @@ class RunFeed:
                         points=request.points,
                     )
                 if answer.get("missing") is True:
-                    raise NotFound(f"The viewer on {self._place.host} has no run {request.run_id}.")
+                    raise NotFound(f"The viewer on {self._source.host} has no run {request.run_id}.")
                 # Half a million numbers are looked at for longer than the event loop may stand still.
                 return await asyncio.to_thread(
-                    read_metrics, answer, self._place.connection_id, request.run_id, names
+                    read_metrics, answer, self._source.connection_id, request.run_id, names
                 )
         except (OSError, ValueError) as exc:
-            log.info("metrics of %s: %r", self._place.connection_id, exc)
-            raise SshUnavailable(f"The viewer on {self._place.host} gives no metrics; see its log.") from exc
+            log.info("metrics of %s: %r", self._source.connection_id, exc)
+            raise SshUnavailable(f"The viewer on {self._source.host} gives no metrics; see its log.") from exc
 
     async def close(self) -> None:
-        """End; its runs are no longer on the board."""
-        tasks = [task for task in (self._watching, self._looking) if task is not None]
+        """Stop watching, and remove the runs from the index."""
+        tasks = [task for task in (self._watching, self._refreshing) if task is not None]
         for task in tasks:
             task.cancel()
         # At once, so that nothing is left should this be cancelled too: a task that was does nothing more.
-        self._board.put((), self._table.runs.values())
-        self._table.close()
+        self._index.update((), self._replica.runs.values())
+        self._replica.close()
         self._drop_control()
         await asyncio.wait(tasks)
 
     # -- the work
 
-    async def _look(self) -> None:
+    async def _refresh(self) -> None:
         try:
             with contextlib.suppress(OSError, RemoteError, ValueError):
                 if await self._ask_again():
                     return
-            await self._ask_on(await self._hold.remote.open_control(WAIT_SECONDS))
+            await self._ask_on(await self._supervisor.remote.open_control(WAIT_SECONDS))
         except (OSError, RemoteError, ValueError) as exc:
             self._failed(exc)
 
     async def _ask_again(self) -> bool:
-        """Ask on the connection of the look before, which may have been closed meanwhile."""
+        """Ask on the stream of the last refresh, which may have been closed meanwhile."""
         control, self._control = self._control, None
         if control is None:
             return False
@@ -212,7 +216,7 @@ class RunFeed:
         return True
 
     async def _ask_on(self, control: ViewerControl) -> None:
-        """Ask, and keep the connection for the next look if that went well."""
+        """Ask, and keep the stream for the next refresh if that went well."""
         try:
             await self._exchange(control, 0)
         except BaseException:
@@ -230,7 +234,7 @@ class RunFeed:
         pause = RETRY_SECONDS
         while True:
             try:
-                async with await self._hold.remote.open_control(2 * WAIT_SECONDS) as control:
+                async with await self._supervisor.remote.open_control(2 * WAIT_SECONDS) as control:
                     while True:
                         began = self._clock.monotonic()
                         await self._exchange(control, WAIT_SECONDS)
@@ -240,7 +244,7 @@ class RunFeed:
                         await self._clock.sleep(max(0.0, rest))
             except ConnectionLost as exc:
                 self._failed(exc)
-                if not await self._hold.connection.wait_connected(None):
+                if not await self._supervisor.connection.wait_connected(None):
                     return
             except (OSError, RemoteError, ValueError) as exc:
                 self._failed(exc)
@@ -250,36 +254,36 @@ class RunFeed:
 
     async def _exchange(self, control: ViewerControl, seconds: float) -> None:
         for _ in range(MAX_PAGES):
-            answer = await control.ask("runs", **self._table.have, wait_seconds=seconds)
-            if not await self._take(answer):
+            answer = await control.ask("runs", **self._replica.cursor, wait_seconds=seconds)
+            if not await self._apply(answer):
                 break
         else:
             raise OddAnswer("the answers about runs do not come to an end")
-        self._problem, self._late = None, False
+        self._problem, self._is_slow = None, False
         self._as_of, self._right_at = datetime.now(UTC), self._clock.monotonic()
 
-    async def _take(self, answer: dict[str, Any]) -> bool:
+    async def _apply(self, answer: dict[str, Any]) -> bool:
         runs = answer.get("runs")
         if isinstance(runs, list) and len(runs) > MAX_LOOP_RUNS:
-            read = await asyncio.to_thread(self._table.read, answer)
+            read = await asyncio.to_thread(self._replica.read, answer)
         else:
-            read = self._table.read(answer)
-        all_fitted = self._table.left_out is None
-        changes = self._table.apply(read)
-        if all_fitted and self._table.left_out is not None:
-            log.warning("runs of %s: %s", self._place.connection_id, self._table.left_out.message)
+            read = self._replica.read(answer)
+        all_fitted = self._replica.left_out is None
+        changes = self._replica.apply(read)
+        if all_fitted and self._replica.left_out is not None:
+            log.warning("runs of %s: %s", self._source.connection_id, self._replica.left_out.message)
         if changes.runs or changes.removed:
-            self._board.put((run for run, _ in changes.runs), changes.removed)
+            self._index.update((run for run, _ in changes.runs), changes.removed)
         if changes.completed:
-            self._board.touch()
+            self._index.touch()
         if not changes.first:
             for run, before in changes.runs:
-                self._tell(run, before)
+                self._report_status(run, before)
             for run, metric in changes.not_finite:
                 self._event(run, "nan", f"{metric} of {_name(run)} is not a finite number.", metric)
         return changes.more
 
-    def _tell(self, run: m.Run, before: m.Run | None) -> None:
+    def _report_status(self, run: m.Run, before: m.Run | None) -> None:
         if before is not None and before.status == run.status:
             return
         if run.status == "running":
@@ -301,7 +305,7 @@ class RunFeed:
         )
 
     def _failed(self, exc: Exception) -> None:
-        host = self._place.host
+        host = self._source.host
         if isinstance(exc, ConnectionLost):
             self._problem = _problem("connection_lost", f"The SSH connection to {host} is down.")
         elif isinstance(exc, RemoteError):
@@ -312,14 +316,14 @@ class RunFeed:
             )
         else:
             self._problem = _problem("viewer_not_responding", f"The viewer on {host} does not answer.")
-            self._hold.question()
-        log.info("runs of %s: %s (%r)", self._place.connection_id, self._problem.message, exc)
+            self._supervisor.question()
+        log.info("runs of %s: %s (%r)", self._source.connection_id, self._problem.message, exc)
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:
-    """Say it at once if one ended by what nobody has foreseen."""
+    """Log a task that ended by an unexpected exception."""
     if _broke(task):
-        log.error("%s: ended by what nobody has foreseen", task.get_name(), exc_info=task.exception())
+        log.error("%s: ended unexpectedly", task.get_name(), exc_info=task.exception())
 
 
 def _broke(task: asyncio.Task[None] | None) -> bool:

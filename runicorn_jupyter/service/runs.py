@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from runicorn_jupyter.remote.clock import Clock
     from runicorn_jupyter.service.caller import Caller
-    from runicorn_jupyter.service.run_index import RunBoard
+    from runicorn_jupyter.service.run_index import RunIndex
     from runicorn_jupyter.service.sessions import Sessions
 
 __all__ = ["LOOK_SECONDS", "RunService"]
@@ -28,23 +28,23 @@ class RunService:
     ----------
     sessions
         The table of open connections.
-    board
+    index
         The index of all runs.
     clock
         Times and timeouts.
     """
 
-    def __init__(self, sessions: Sessions, board: RunBoard, clock: Clock) -> None:
+    def __init__(self, sessions: Sessions, index: RunIndex, clock: Clock) -> None:
         self._sessions = sessions
-        self._board = board
+        self._index = index
         self._clock = clock
 
     async def list_runs(self, caller: Caller, request: m.RunsQuery) -> m.RunsResponse:
         """List the runs of all viewers, or what changed in the list."""
         if request.cursor is None:  # a page that follows is of the same list
-            await self._look_at_runs()
+            await self._refresh_runs()
         if request.changed_since is None:
-            return await self._board.page(request, self._servers())
+            return await self._index.page(request, self._servers())
         answer, changed = await self._changed_runs(request)
         try:
             async with self._clock.timeout(request.wait):
@@ -52,20 +52,20 @@ class RunService:
                     await changed.wait()
                     answer, changed = await self._changed_runs(request)
         except TimeoutError:
-            return self._board.nothing(self._servers())
+            return self._index.nothing(self._servers())
         return answer
 
     async def _changed_runs(self, request: m.RunsQuery) -> tuple[m.RunsResponse | None, asyncio.Event]:
         """Return what changed, and the event that the next change after that sets."""
-        changed = self._board.changed
-        return await self._board.changes(request, self._servers()), changed
+        changed = self._index.changed
+        return await self._index.changes(request, self._servers()), changed
 
-    async def _look_at_runs(self) -> None:
+    async def _refresh_runs(self) -> None:
         """Refresh the runs of each viewer, waiting `LOOK_SECONDS` at most."""
-        feeds = {session.runs for session in self._sessions if session.runs is not None}
-        looks = {look: feed for feed in feeds if (look := feed.look()) is not None}
-        for look in await unfinished(looks, LOOK_SECONDS, self._clock):
-            looks[look].miss()
+        watchers = {session.runs for session in self._sessions if session.runs is not None}
+        refreshes = {refresh: watcher for watcher in watchers if (refresh := watcher.refresh()) is not None}
+        for refresh in await unfinished(refreshes, LOOK_SECONDS, self._clock):
+            refreshes[refresh].mark_slow()
 
     def _servers(self) -> list[m.RunsServer]:
         return [session.runs.describe() for session in self._sessions if session.runs is not None]

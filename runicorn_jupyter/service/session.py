@@ -20,8 +20,8 @@ from runicorn_jupyter.proxy.endpoint import Endpoint
 from runicorn_jupyter.remote import environments
 from runicorn_jupyter.remote.clock import Clock, SystemClock
 from runicorn_jupyter.remote.probe import PROBE_SECONDS, Probe
-from runicorn_jupyter.remote.supervisor import ViewerHold
-from runicorn_jupyter.service.run_watcher import RunFeed
+from runicorn_jupyter.remote.supervisor import ViewerSupervisor
+from runicorn_jupyter.service.run_watcher import RunWatcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from runicorn_jupyter.proxy.capabilities import Capabilities
     from runicorn_jupyter.remote.host_client import HostClient, Line
     from runicorn_jupyter.remote.memory_budget import MemoryBudget
-    from runicorn_jupyter.remote.viewer_state import RunningViewer
+    from runicorn_jupyter.remote.viewer_state import ViewerState
     from runicorn_jupyter.service.caller import Caller, Emit
-    from runicorn_jupyter.service.prewarm import Foresight
-    from runicorn_jupyter.service.run_index import RunBoard
+    from runicorn_jupyter.service.prewarm import ViewerPrewarmer
+    from runicorn_jupyter.service.run_index import RunIndex
     from runicorn_jupyter.service.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
@@ -56,12 +56,12 @@ class Session:
         Where viewers get their URLs.
     emit
         Sends events to the front ends.
-    board
-        Where the viewer's runs are put.
+    index
+        The index of all runs.
     remote
         Does what is done at the other end of the connection.
-    foresight
-        May have started the viewer before it is asked for.
+    prewarmer
+        Starts viewers before they are asked for.
     memory
         What may be kept of the connection.
     clock
@@ -76,14 +76,14 @@ class Session:
         *,
         capabilities: Capabilities,
         emit: Emit,
-        board: RunBoard,
+        index: RunIndex,
         remote: HostClient,
-        foresight: Foresight,
+        prewarmer: ViewerPrewarmer,
         memory: MemoryBudget,
         clock: Clock | None = None,
     ) -> None:
         self._memory = memory
-        self._foresight = foresight
+        self._prewarmer = prewarmer
         self._clock = clock or SystemClock()
         self.connection = connection
         self.remote = remote
@@ -91,12 +91,12 @@ class Session:
         self._settings = settings
         self._capabilities = capabilities
         self._emit = emit
-        self._board = board
-        self.runs: RunFeed | None = None
+        self._index = index
+        self.runs: RunWatcher | None = None
         self._probe: Probe | None = None
         self._probed_at = 0.0
         self._probing = asyncio.Lock()
-        self._hold: ViewerHold | None = None
+        self._supervisor: ViewerSupervisor | None = None
         self._failed_log: list[str] | None = None
         self._capability: str | None = None
         self._unsubscribe = connection.subscribe(lambda _: self.announce())
@@ -115,12 +115,12 @@ class Session:
     # -- the remote and its environments
 
     async def look(self, *, older_than: float = float("inf"), seconds: float = PROBE_SECONDS) -> Probe:
-        """Give what the probe found.
+        """Return what the last probe found, or probe the remote.
 
         Parameters
         ----------
         older_than
-            Seconds; what is older is looked for again.
+            Age of the last probe, in seconds, from which on the remote is probed again.
         seconds
             How long that may take.
         """
@@ -158,10 +158,10 @@ class Session:
 
     def _require_room(self, caller: Caller, request: m.ViewerStartRequest) -> None:
         """Raise ViewerAlreadyRunning where a viewer is held that is not to be replaced."""
-        held = self._hold
-        if held is not None and (held.is_being_started or (held.is_held and not request.replace)):
+        current = self._supervisor
+        if current is not None and (current.is_being_started or (current.is_active and not request.replace)):
             message = "This connection has a viewer already; stop it first to start another."
-            if held.state == "running" and held.health == "unresponsive":
+            if current.state == "running" and current.health == "unresponsive":
                 message = "This connection's viewer does not answer; restart it, or stop it."
             raise ViewerAlreadyRunning(
                 message,
@@ -181,7 +181,7 @@ class Session:
         self._require_room(caller, request)
         found, environment = await self._look_for(request.env_name)
         self._require_room(caller, request)  # again: another start may have come meanwhile
-        held = self._hold
+        current = self._supervisor
         root = request.remote_root or environment.storage_root
 
         def on_step(step: str) -> None:
@@ -195,27 +195,27 @@ class Session:
             )
 
         try:
-            if request.replace and held is not None and held.state != "stopped":
-                await held.replace(environment, root, on_step)
+            if request.replace and current is not None and current.state != "stopped":
+                await current.replace(environment, root, on_step)
             else:
-                held = self._new_hold(environment, root)
-                await self._start(held, request, found.viewers, on_step)
+                current = self._new_supervisor(environment, root)
+                await self._start(current, request, found.viewers, on_step)
         except RemoteError as exc:
             self._failed_log = _log_of(exc)
             raise
-        await self._publish(held)
+        await self._publish(current)
         if request.auto_open:
             self._emit(
                 "open_viewer",
                 connection_id=self.connection_id,
                 host=self.host,
                 env_name=environment.name,
-                remote_root=held.remote.remote_root,
+                remote_root=current.remote.remote_root,
             )
         return self.describe_viewer(caller)
 
-    def _new_hold(self, environment: m.Environment, root: str | None) -> ViewerHold:
-        return ViewerHold(
+    def _new_supervisor(self, environment: m.Environment, root: str | None) -> ViewerSupervisor:
+        return ViewerSupervisor(
             self.connection,
             self.remote,
             environment,
@@ -227,44 +227,46 @@ class Session:
 
     async def _start(
         self,
-        hold: ViewerHold,
+        supervisor: ViewerSupervisor,
         request: m.ViewerStartRequest,
-        running: Sequence[RunningViewer],
+        running: Sequence[ViewerState],
         on_step: Callable[[str], None],
     ) -> None:
         """Start a viewer in the place of the one before, which stays known until this one runs."""
         self._revoke()
-        before, self._hold = self._hold, hold
+        before, self._supervisor = self._supervisor, supervisor
         try:
             await self._end_runs()
-            foreseen = await self._foresight.take(self.connection, hold.environment, request.remote_root)
-            await hold.start(on_step, [*foreseen, *running])
+            prewarmed = await self._prewarmer.claim(
+                self.connection, supervisor.environment, request.remote_root
+            )
+            await supervisor.start(on_step, [*prewarmed, *running])
         except BaseException:
-            if self._hold is hold:
-                self._hold = before  # with the log of its crash, and what is to be cleaned up
+            if self._supervisor is supervisor:
+                self._supervisor = before  # with the log of its crash, and what is to be cleaned up
             self._viewer_changed()
             raise
         if before is not None and before.state == "crashed":
             await before.clean_up()
 
-    async def _publish(self, hold: ViewerHold) -> None:
-        """Give a viewer that runs its URL, or keep it there, and follow its runs."""
-        storage = await self._capabilities.storage(hold, hold.remote.remote_root)
+    async def _publish(self, supervisor: ViewerSupervisor) -> None:
+        """Publish a running viewer under its URL, and watch its runs."""
+        storage = await self._capabilities.storage(supervisor, supervisor.remote.remote_root)
         await self._end_runs()
-        if self._hold is not hold or hold.state == "stopped":
+        if self._supervisor is not supervisor or supervisor.state == "stopped":
             raise ViewerStartFailed("The viewer was stopped before it had started.")
         self._failed_log = None
-        title = f"{self.host} · {hold.environment.name}"
+        title = f"{self.host} · {supervisor.environment.name}"
         if self._capability is None:
-            self._capability = self._capabilities.issue(Endpoint.of(hold, title=title, storage=storage))
+            self._capability = self._capabilities.issue(Endpoint.of(supervisor, title=title, storage=storage))
         else:
             self._capabilities.move(self._capability, title=title, storage=storage)
         self._capabilities.prepare(self._capability, self.connection.ping)
-        self.runs = RunFeed(
-            hold,
+        self.runs = RunWatcher(
+            supervisor,
             self.connection_id,
             self.host,
-            self._board,
+            self._index,
             self._emit,
             memory=self._memory,
             clock=self._clock,
@@ -282,20 +284,20 @@ class Session:
         Raises
         ------
         ViewerNotRunning
-            If none is held.
+            If there is none.
         """
-        hold = self._held()
+        supervisor = self._require_viewer()
         self._require_connected()
         self._revoke()
         await self._end_runs()
-        ended = await hold.stop(cleanup=cleanup)
-        if cleanup and self._hold is hold:
-            self._hold = None
+        ended = await supervisor.stop(cleanup=cleanup)
+        if cleanup and self._supervisor is supervisor:
+            self._supervisor = None
         return ended
 
     async def run_metrics(self, request: m.RunMetricsQuery) -> m.RunMetricsResponse:
         """Read metrics of one of the viewer's runs."""
-        self._held()
+        self._require_viewer()
         self._require_connected()
         if self.runs is None:
             raise ViewerNotRunning("This connection's viewer is still starting.")
@@ -305,19 +307,19 @@ class Session:
         """Read the viewer's log, of a crashed or stopped one too, or what a failed start printed."""
         if self._failed_log is not None:
             return self._failed_log[-lines:], len(self._failed_log)
-        if self._hold is None or self._hold.state == "starting":
+        if self._supervisor is None or self._supervisor.state == "starting":
             raise ViewerNotRunning("This connection has no viewer; start one to see its log.")
         self._require_connected()
-        return await self._hold.remote.logs(lines)
+        return await self._supervisor.remote.logs(lines)
 
     def describe_viewer(self, caller: Caller) -> m.Viewer:
         """Give the viewer's state as the API shows it; `stopped` where there is none."""
-        if self._hold is None:
+        if self._supervisor is None:
             return m.Viewer(status="stopped")
         if self._capability is None:
-            return self._hold.describe(None, None)
+            return self._supervisor.describe(None, None)
         url = caller.origin + viewer_path(self._settings.base_url, self._capability)
-        return self._hold.describe(url, caller.port)
+        return self._supervisor.describe(url, caller.port)
 
     def describe(self, caller: Caller) -> m.ConnectionInfo:
         """Give this entry of ``GET connections``."""
@@ -336,8 +338,10 @@ class Session:
 
     async def health(self) -> m.HealthResponse:
         """Check connection, process and tunnel; from memory while the connection is down."""
-        hold = self._hold if self._hold is not None and self._hold.state != "stopped" else None
-        checks = await self._checks(hold)
+        supervisor = (
+            self._supervisor if self._supervisor is not None and self._supervisor.state != "stopped" else None
+        )
+        checks = await self._checks(supervisor)
         if checks.ssh_connection == "fail":
             health: m.Health = "unhealthy"
         elif "fail" in (checks.viewer_process, checks.tunnel_active):
@@ -346,19 +350,19 @@ class Session:
             health = "healthy"
         return m.HealthResponse(health=health, checks=checks)
 
-    async def _checks(self, hold: ViewerHold | None) -> m.HealthChecks:
-        process: m.CheckResult = "skip" if hold is None else "fail"
+    async def _checks(self, supervisor: ViewerSupervisor | None) -> m.HealthChecks:
+        process: m.CheckResult = "skip" if supervisor is None else "fail"
         tunnel = process
         try:
             self._require_connected()
             await self.connection.ping()
         except RemoteError:
-            if hold is not None and hold.state != "crashed":
+            if supervisor is not None and supervisor.state != "crashed":
                 process = "pass"
             return m.HealthChecks(ssh_connection="fail", viewer_process=process, tunnel_active=tunnel)
-        if hold is not None and hold.state in ("running", "reconnecting"):
+        if supervisor is not None and supervisor.state in ("running", "reconnecting"):
             try:
-                state = await hold.check()
+                state = await supervisor.check()
             except (RemoteError, OSError):
                 state = "hung"
             process = "fail" if state == "crashed" else "pass"
@@ -376,32 +380,32 @@ class Session:
             Whether the remote could be told; if not, the viewer ends by its lease.
         """
         told = True
-        self._foresight.forget(self.connection)
+        self._prewarmer.cancel(self.connection)
         self._revoke()
         self._unsubscribe()
         await self._end_runs()
-        hold, self._hold = self._hold, None
+        supervisor, self._supervisor = self._supervisor, None
         try:
-            if hold is not None and hold.state not in ("stopped",):
-                told = await self._leave(hold, cleanup_viewer=cleanup_viewer)
+            if supervisor is not None and supervisor.state not in ("stopped",):
+                told = await self._leave(supervisor, cleanup_viewer=cleanup_viewer)
         finally:
             await self.connection.close()
             self._emit("closed", connection_id=self.connection_id, host=self.host)
         return told
 
-    async def _leave(self, hold: ViewerHold, *, cleanup_viewer: bool) -> bool:
+    async def _leave(self, supervisor: ViewerSupervisor, *, cleanup_viewer: bool) -> bool:
         try:
             self._require_connected()
-            await (hold.stop(cleanup=True) if cleanup_viewer else hold.release())
+            await (supervisor.stop(cleanup=True) if cleanup_viewer else supervisor.release())
         except (RemoteError, OSError):
-            await hold.abandon()
+            await supervisor.abandon()
             return False
         return True
 
-    def _held(self) -> ViewerHold:
-        if self._hold is None or self._hold.state == "stopped":
+    def _require_viewer(self) -> ViewerSupervisor:
+        if self._supervisor is None or self._supervisor.state == "stopped":
             raise ViewerNotRunning("This connection has no viewer; start one first.")
-        return self._hold
+        return self._supervisor
 
     def _require_connected(self) -> None:
         if self.connection.status != "connected":
@@ -420,14 +424,14 @@ class Session:
             self._capability = None
 
     def _viewer_changed(self) -> None:
-        hold = self._hold
+        supervisor = self._supervisor
         self._emit(
             "viewer",
             connection_id=self.connection_id,
             host=self.host,
-            status=hold.state if hold else "stopped",
-            health=hold.health if hold and hold.state != "stopped" else None,
-            env_name=hold.environment.name if hold else None,
+            status=supervisor.state if supervisor else "stopped",
+            health=supervisor.health if supervisor and supervisor.state != "stopped" else None,
+            env_name=supervisor.environment.name if supervisor else None,
         )
 
 

@@ -1,4 +1,4 @@
-"""Work that is asked for more often than it has to be done."""
+"""Coalesces bursts of refresh requests."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Latest"]
+__all__ = ["CoalescedTask"]
 
 
-class Latest:
-    """Runs one function on a thread, again after each time it is asked, never twice at once.
+class CoalescedTask:
+    """Runs a function on a thread, once more after the last request, and never twice at once.
 
     Parameters
     ----------

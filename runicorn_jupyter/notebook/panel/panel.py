@@ -18,7 +18,7 @@ from runicorn_jupyter.client import RunicornRemoteClient, still_reading
 from runicorn_jupyter.client.events import Event, event_stream
 from runicorn_jupyter.notebook import connect_flow
 from runicorn_jupyter.notebook.display import RunicornViewer, forgets_widgets
-from runicorn_jupyter.notebook.panel.coalesce import Latest
+from runicorn_jupyter.notebook.panel.coalesce import CoalescedTask
 from runicorn_jupyter.notebook.panel.form import ConnectForm, Question, StatusLine, ViewerForm, field, show
 from runicorn_jupyter.notebook.progress import reading_text, step_text
 from runicorn_jupyter.notebook.results import Environments, Logs, plain, viewer_word
@@ -69,7 +69,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         super().__init__(
             [self.connections, self.form, self.actions, self.question, self.status, self.logs, self.viewer]
         )
-        self._refresh = Latest(self._read)
+        self._refresh = CoalescedTask(self._read)
         self._wire()
         self._unsubscribe = event_stream(self._client.server).subscribe(self._heard)
         self._offer()
@@ -364,7 +364,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
     def _show_reading(self, servers: Sequence[dict[str, Any]]) -> None:
         self.logs.value = _reading(servers)
 
-    # -- questions (the Asker protocol), on the work's thread ---------------------------------------
+    # -- questions (the Prompter protocol), on the work's thread ---------------------------------------
 
     def trust(self, host_key: dict[str, Any]) -> bool:
         """Ask whether to trust an unknown host key."""

@@ -14,14 +14,14 @@ import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from runicorn_jupyter.payload.runs.metrics import columns
-from runicorn_jupyter.payload.runs.scanner import Disk, Record
+from runicorn_jupyter.payload.runs.scanner import Record, RunScanner
 from runicorn_jupyter.payload.threads import started_threads
 
-__all__ = ["RunTable"]
+__all__ = ["RunChangelog"]
 
 TICK_SECONDS = 1.0
 LOAD = 20
-"""Between two looks passes at least so many times what one takes."""
+"""Minimum idle time between scans, as a multiple of the last scan's duration."""
 FRESH_SECONDS = 0.2
 MAX_ANSWER_BYTES = 100000
 """Of one answer; more is asked for. The other side looks at each run of it, in one go of its event loop."""
@@ -29,7 +29,7 @@ MAX_REMOVED = 10000
 MAX_WAITERS = 64
 
 
-class RunTable:
+class RunChangelog:
     """The table.
 
     Parameters
@@ -63,7 +63,7 @@ class RunTable:
         self._records: "collections.OrderedDict[str, Tuple[int, Optional[Record]]]" = (
             collections.OrderedDict()
         )
-        self._disk = Disk(None, self._taking_up)
+        self._scanner = RunScanner(None, self._taking_up)
         self._complete = False
 
     def close(self) -> None:
@@ -125,16 +125,16 @@ class RunTable:
 
     async def _look(self, patient: bool) -> None:
         root = self._root()
-        if root != self._disk.root:
+        if root != self._scanner.root:
             self._begin()
-            self._disk = Disk(root, self._taking_up)
+            self._scanner = RunScanner(root, self._taking_up)
             self.dirty = True
         dirty, self.dirty = self.dirty, False
         started = time.monotonic()
         loop = asyncio.get_event_loop()
         try:
             changed, removed = await loop.run_in_executor(
-                self._thread, self._disk.look, self._app, dirty, patient
+                self._thread, self._scanner.look, self._app, dirty, patient
             )
         except BaseException:
             self.dirty = True
@@ -143,16 +143,16 @@ class RunTable:
             self._put(run_id, None)
         for run_id, record in changed.items():
             self._put(run_id, record)
-        if self._disk.complete != self._complete:
-            self._complete = self._disk.complete
+        if self._scanner.complete != self._complete:
+            self._complete = self._scanner.complete
             self._version += 1  # so that whoever waits is told
         self._looked = time.monotonic()
         self._took = self._looked - started
         if sum(record is None for _, record in self._records.values()) > MAX_REMOVED:
             kept = [(run_id, record) for run_id, (_, record) in self._records.items() if record is not None]
-            disk = self._disk
+            scanner = self._scanner
             self._begin()
-            self._disk, self._complete = disk, disk.complete
+            self._scanner, self._complete = scanner, scanner.complete
             for run_id, record in kept:
                 self._put(run_id, record)
 
@@ -185,7 +185,7 @@ class RunTable:
                 runs.append(record["run"])
             last = number
         return {
-            "root": self._disk.root,
+            "root": self._scanner.root,
             "epoch": self._epoch,
             "version": reached,
             "reset": reset,

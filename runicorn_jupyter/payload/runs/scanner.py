@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Optional, Set, Tuple
 from runicorn_jupyter.payload.runs.event_log import Events
 from runicorn_jupyter.payload.runs.in_process_api import ask
 
-__all__ = ["Disk", "Record"]
+__all__ = ["Record", "RunScanner"]
 
 MIN_LIST_SECONDS, LIST_SECONDS = 2.0, 60.0
 """A list as old as this is asked for anew by the next look, whatever the files say: soon after one that had
@@ -24,8 +24,8 @@ Record = Dict[str, Any]
 Stamp = Tuple[int, int]
 
 
-class Disk:
-    """What was read from the files; used by one thread only.
+class RunScanner:
+    """Reads the runs of a storage root from its files; used by one thread only.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
-"""A remote without a process, a network or a passing second, for tests of holds, feeds and sessions.
+"""A remote without a process, a network or a passing second, for tests of what is above it.
 
     clock = FakeClock()
     host = FakeHost(clock)                      # a remote, and `host.connection` to it
-    hold = ViewerHold(host.connection, host, host.environment(), None,
+    supervisor = ViewerSupervisor(host.connection, host, host.environment(), None,
                       lease_seconds=60, changed=..., clock=clock)
-    await hold.start()
+    await supervisor.start()
     host.viewer.stop()                          # SIGSTOP; cont(), kill() are the others
     await clock.advance(15)                     # so long passes for everybody who waits by this clock
     host.connection.drop()                      # then restore() or end()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from runicorn_jupyter.remote.fake.clock import FakeClock
     from runicorn_jupyter.remote.fake.line import Pause
-    from runicorn_jupyter.remote.viewer_state import RunningViewer
+    from runicorn_jupyter.remote.viewer_state import ViewerState
 
 __all__ = ["FakeHost"]
 
@@ -103,7 +103,7 @@ class FakeHost:
         *,
         lease_seconds: float,
         on_step: Callable[[str], None] | None = None,
-        running: Sequence[RunningViewer] = (),
+        running: Sequence[ViewerState] = (),
     ) -> FakeViewer:
         """Adopt the viewer that answers, or start one."""
         tell = on_step or (lambda _step: None)
@@ -125,7 +125,7 @@ class FakeHost:
 
     async def start_unheld(
         self, environment: Environment, root: str | None, *, lease_seconds: float
-    ) -> RunningViewer:
+    ) -> ViewerState:
         """Start a viewer that nobody holds."""
         viewer = await self.start_viewer(environment, root, lease_seconds=lease_seconds)
         viewer.process.holders.clear()

@@ -16,7 +16,7 @@ from runicorn_jupyter.notebook.display import RunicornViewer
 from runicorn_jupyter.notebook.panel.form import Question, StatusLine
 from runicorn_jupyter.notebook.plot import RunPlot
 from runicorn_jupyter.notebook.progress import _Line
-from runicorn_jupyter.notebook.prompts import CellAsker
+from runicorn_jupyter.notebook.prompts import CellPrompter
 from runicorn_jupyter.notebook.results import Connection, Connections, Environments, Logs, Status
 from runicorn_jupyter.notebook.runs import chosen, run_table
 from runicorn_jupyter.notebook.session import one_line_errors
@@ -184,7 +184,7 @@ def test_prompts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 
     monkeypatch.setattr(builtins, "input", answer)
     monkeypatch.setattr("getpass.getpass", answer)
-    asker = CellAsker()
+    asker = CellPrompter()
     asker.trust({"host": ALL, "port": 22, "key_type": ALL, "fingerprint_sha256": ALL})
     asker.answer(ALL, [{"text": ALL, "echo": True}, {"text": ALL, "echo": False}])
     assert len(prompts) == 3

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runicorn_jupyter.remote.fake import FakeClock, FakeHost
-from runicorn_jupyter.remote.supervisor import ViewerHold
+from runicorn_jupyter.remote.supervisor import ViewerSupervisor
 
 LEASE = 900.0
 NOTICED = 15.0
@@ -20,11 +20,11 @@ class Held:
 
     clock: FakeClock
     host: FakeHost
-    hold: ViewerHold = field(init=False)
+    hold: ViewerSupervisor = field(init=False)
     said: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.hold = ViewerHold(
+        self.hold = ViewerSupervisor(
             self.host.connection,
             self.host,
             self.host.environment(),

@@ -12,7 +12,7 @@ import pytest
 
 from runicorn_jupyter.errors import RunicornNotInstalled, ViewerStartFailed
 from runicorn_jupyter.remote.probe import probe
-from runicorn_jupyter.remote.viewer_client import RemoteViewer
+from runicorn_jupyter.remote.viewer_client import SshViewerClient
 from tests.unit.remote.conftest import assert_nothing_runs, environment
 from tests.unit.ssh.test_stream import download, upload
 from tests.world.connections import Connect
@@ -22,14 +22,14 @@ Prefix = Callable[..., Path]
 MakeSshd = Callable[..., Sshd]
 
 
-async def live_a_whole_life(connect: Connect, server: Sshd, prefix: Path) -> RemoteViewer:
+async def live_a_whole_life(connect: Connect, server: Sshd, prefix: Path) -> SshViewerClient:
     """Probe, start, adopt, look after and stop a viewer."""
     connection = await connect(server)
     env = environment(prefix)
-    viewer = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    viewer = await SshViewerClient.start(connection, env, None, lease_seconds=60)
     (found,) = (await probe(connection)).viewers
     assert found.pid == viewer.pid
-    second = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    second = await SshViewerClient.start(connection, env, None, lease_seconds=60)
     assert second.pid == viewer.pid
     assert await viewer.check() == "running"
     assert (await viewer.logs(5))[1] > 0
@@ -125,7 +125,7 @@ async def test_a_remote_with_an_old_python_only(
     assert (result.server.python_version or "").startswith("3.8.")
     (env,) = [one for one in result.environments if one.name == "old"]
     with pytest.raises(RunicornNotInstalled, match="pip install runicorn"):
-        await RemoteViewer.start(connection, env, None, lease_seconds=60)
+        await SshViewerClient.start(connection, env, None, lease_seconds=60)
     await asyncio.gather(*(move(connection, peer_port, 2**21) for move in (download, upload)))
     assert (await connection.run("echo beside")).stdout == b"beside\n"
 
@@ -148,7 +148,7 @@ async def test_a_python_that_dies_says_so(make_sshd: MakeSshd, connect: Connect,
     program.write_text("#!/bin/sh\necho 'Illegal instruction \x1b[31m' >&2\nexit 3\n")
     program.chmod(0o755)
     with pytest.raises(ViewerStartFailed, match="Python ended") as caught:
-        await RemoteViewer.start(
+        await SshViewerClient.start(
             await connect(make_sshd()), environment(tmp_path / "env"), None, lease_seconds=60
         )
     assert caught.value.details["log"] == ["Illegal instruction "]

@@ -18,7 +18,7 @@ async def test_it_is_starting_and_then_runs(held: Held) -> None:
     task = asyncio.ensure_future(held.hold.start(steps.append))
     await pause.reached.wait()
     assert held.now == ("starting", "unknown")
-    assert held.hold.is_held
+    assert held.hold.is_active
     assert held.hold.is_being_started
     pause.go()
     await task
@@ -169,7 +169,7 @@ async def test_a_viewer_that_ends_has_crashed_and_is_not_started_again(running: 
     running.host.viewer.kill()
     assert await running.after(0) == ("crashed", "unresponsive")
     assert running.said == [("crashed", "unresponsive")]
-    assert not running.hold.is_held
+    assert not running.hold.is_active
     await running.clock.advance(3600)
     assert len(running.host.processes) == 1
     with pytest.raises(ConnectionRefusedError):

@@ -18,7 +18,7 @@ from runicorn_jupyter.payload.state_files import Folder, Machine, start_time
 from runicorn_jupyter.payload.versions import STATE_VERSION
 from runicorn_jupyter.remote.bundle import shell_input
 from runicorn_jupyter.remote.probe import Probe, parse, probe
-from runicorn_jupyter.remote.viewer_client import RemoteViewer
+from runicorn_jupyter.remote.viewer_client import SshViewerClient
 from runicorn_jupyter.ssh.connection import Connection
 from tests.world.connections import Connect
 from tests.world.environments import base_python, build
@@ -163,7 +163,7 @@ async def test_running_viewers_are_found_and_adopted_without_another_command(
     before = await probe(connection)
     (env,) = [one for one in before.environments if one.name == "r"]
     assert before.viewers == []
-    first = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    first = await SshViewerClient.start(connection, env, None, lease_seconds=60)
     other = await connect(remote)
     result = await probe(other)
     assert [(one.pid, one.port) for one in result.viewers] == [(first.pid, first.port)]
@@ -173,7 +173,7 @@ async def test_running_viewers_are_found_and_adopted_without_another_command(
         raise AssertionError("a command was run")
 
     monkeypatch.setattr(other, "run", no_command)
-    second = await RemoteViewer.start(other, env, None, lease_seconds=60, running=result.viewers)
+    second = await SshViewerClient.start(other, env, None, lease_seconds=60, running=result.viewers)
     assert second.adopted
     assert second.pid == first.pid
     monkeypatch.undo()
@@ -194,7 +194,7 @@ async def test_login_shells_of_all_kinds(
     connection = await connect(server)
     result = await probe(connection)
     (env,) = [one for one in result.environments if one.name == "mine"]
-    viewer = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    viewer = await SshViewerClient.start(connection, env, None, lease_seconds=60)
     assert (await viewer.logs(10))[1] > 0
     assert await viewer.stop(cleanup=True)
 
@@ -208,7 +208,7 @@ async def test_noise_of_a_shell_does_not_matter(
     virtualenv(remote.home / "mine", runicorn_env())
     result = await probe(connection)
     (env,) = [one for one in result.environments if one.name == "mine"]
-    viewer = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    viewer = await SshViewerClient.start(connection, env, None, lease_seconds=60)
     assert await viewer.check() == "running"
     assert await viewer.stop(cleanup=True)
 
@@ -268,13 +268,13 @@ async def test_odd_names_are_found_whole_and_run(
     assert {one.prefix for one in environments} == prefixes
     one_of_all = virtualenv(remote.home / "venvs" / "".join(ODD).replace("/", ""), runicorn_env())
     (env,) = [one for one in (await probe(connection)).environments if one.prefix == str(one_of_all)]
-    viewer = await RemoteViewer.start(connection, env, env.prefix, lease_seconds=60)
+    viewer = await SshViewerClient.start(connection, env, env.prefix, lease_seconds=60)
     assert viewer.remote_root == env.prefix
     assert (await viewer.logs(1))[1] > 0
     assert await viewer.stop(cleanup=True)
     for one in environments:
         with pytest.raises(InvalidParameters, match="is not a directory"):
-            await RemoteViewer.start(connection, one, "/no/such/folder", lease_seconds=60)
+            await SshViewerClient.start(connection, one, "/no/such/folder", lease_seconds=60)
     assert not list(remote.home.rglob("INJECTED"))
 
 

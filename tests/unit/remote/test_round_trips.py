@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runicorn_jupyter.models import Environment
 from runicorn_jupyter.remote.probe import probe
-from runicorn_jupyter.remote.viewer_client import RemoteViewer
+from runicorn_jupyter.remote.viewer_client import SshViewerClient
 from tests.unit.remote.conftest import environment
 from tests.world.connections import Connect
 from tests.world.relay import Relay
@@ -57,7 +57,7 @@ async def _taken(remote: Sshd, connect: Connect, relay: Relay, env: Environment)
     note("connect")
     await probe(connection)
     note("probe")
-    viewer = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    viewer = await SshViewerClient.start(connection, env, None, lease_seconds=60)
     note("start")
     stream = await connection.open_tunnel("127.0.0.1", viewer.port)
     note("tunnel")
@@ -65,7 +65,7 @@ async def _taken(remote: Sshd, connect: Connect, relay: Relay, env: Environment)
     note("connect again")
     found = (await probe(again)).viewers
     note("probe again")
-    adopted = await RemoteViewer.start(again, env, None, lease_seconds=60, running=found)
+    adopted = await SshViewerClient.start(again, env, None, lease_seconds=60, running=found)
     note("adopt")
     assert adopted.adopted
     stream.close()

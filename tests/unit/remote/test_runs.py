@@ -13,9 +13,9 @@ import pytest
 
 from runicorn_jupyter.remote import run_sync
 from runicorn_jupyter.remote.memory_budget import MemoryBudget
-from runicorn_jupyter.remote.run_sync import OddAnswer, Place, RemoteRuns, read_metrics, read_run
+from runicorn_jupyter.remote.run_sync import OddAnswer, RunReplica, RunSource, read_metrics, read_run
 
-PLACE = Place("conn_1", "gpu1", "torch", "/data")
+PLACE = RunSource("conn_1", "gpu1", "torch", "/data")
 RUN = {"id": "20261124_175421_ab12cd", "status": "running", "created": 1795543200.5, "metrics": {"loss": 0.5}}
 
 
@@ -143,9 +143,9 @@ def test_words_for_numbers_that_json_has_not() -> None:
 
 
 def test_pages_of_the_first_list_then_changes() -> None:
-    table = RemoteRuns(PLACE)
+    table = RunReplica(PLACE)
     first = table.take(answer(1, run(1), reset=True, more=True))
-    assert (first.first, first.more, table.have) == (True, True, {"epoch": "e1", "version": 1})
+    assert (first.first, first.more, table.cursor) == (True, True, {"epoch": "e1", "version": 1})
     last = table.take(answer(2, run(2, nan={"loss": 3})))
     assert (last.first, last.more, last.not_finite) == (True, False, [])
     later = table.take(
@@ -162,7 +162,7 @@ def test_pages_of_the_first_list_then_changes() -> None:
 
 
 def test_a_list_is_complete_with_the_last_page_of_a_viewer_that_has_taken_up_all() -> None:
-    table = RemoteRuns(PLACE)
+    table = RunReplica(PLACE)
 
     def take(version: int, *found: Any, **fields: Any) -> tuple[bool, bool]:
         completed = table.take(answer(version, *found, **fields)).completed
@@ -179,7 +179,7 @@ def test_a_list_is_complete_with_the_last_page_of_a_viewer_that_has_taken_up_all
 
 
 def test_of_two_answers_the_older_changes_nothing() -> None:
-    table = RemoteRuns(PLACE)
+    table = RunReplica(PLACE)
     table.take(answer(5, run(1, status="finished"), reset=True))
     late = table.take(answer(4, run(1, status="running")))
     assert (late.runs, table.runs["run-1"].status) == ([], "finished")
@@ -188,18 +188,18 @@ def test_of_two_answers_the_older_changes_nothing() -> None:
 
 
 def test_a_viewer_that_began_anew_replaces_everything() -> None:
-    table = RemoteRuns(PLACE)
+    table = RunReplica(PLACE)
     table.take(answer(5, run(1), run(2), reset=True))
     anew = table.take(answer(1, run(2), epoch="e2", reset=True, root="/other\x07"))
     assert anew.first
-    assert table.runs["run-2"].remote_root == table.place.remote_root == "/other"
+    assert table.runs["run-2"].remote_root == table.source.remote_root == "/other"
     assert [each.run_id for each in anew.removed] == ["run-1"]
     assert list(table.runs) == ["run-2"]
 
 
 def test_more_than_there_may_be_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_sync, "MAX_RUNS", 2)
-    table = RemoteRuns(PLACE)
+    table = RunReplica(PLACE)
     table.take(answer(3, run(1), run(2), run(3), reset=True))
     assert (list(table.runs), table.left_out and table.left_out.code) == (["run-1", "run-2"], "too_many_runs")
     table.take(answer(4, run(1, step=9)))
@@ -212,7 +212,7 @@ def test_more_than_there_may_be_is_left_out_and_told(monkeypatch: pytest.MonkeyP
 def test_what_there_is_no_memory_for_is_left_out_and_told() -> None:
     every = MemoryBudget(100_000, "RunicornJupyter.memory_mb", "all connections together")
     one = MemoryBudget(50_000, "RunicornJupyter.connection_memory_mb", "the connection to gpu1", every)
-    table = RemoteRuns(PLACE, one.share())
+    table = RunReplica(PLACE, one.share())
     table.take(answer(1, *[run(number) for number in range(100)], reset=True))
     assert 10 < len(table.runs) < 30
     assert 45_000 < one.used == every.used <= 50_000
@@ -225,7 +225,7 @@ def test_what_there_is_no_memory_for_is_left_out_and_told() -> None:
     assert list(table.runs) == [known[-1], "run-200"]
     table.take(answer(1, run(1), epoch="e2", reset=True))
     assert (list(table.runs), table.left_out) == (["run-1"], None)
-    other = RemoteRuns(PLACE, MemoryBudget(10**9, "a", "b", every).share())
+    other = RunReplica(PLACE, MemoryBudget(10**9, "a", "b", every).share())
     other.take(answer(1, *[run(number) for number in range(100)], reset=True))
     assert other.left_out is not None
     assert "memory_mb" in other.left_out.message
@@ -237,7 +237,7 @@ def test_what_there_is_no_memory_for_is_left_out_and_told() -> None:
 
 def test_a_run_that_grows_beyond_the_memory_stays_as_it_was() -> None:
     budget = MemoryBudget(8_000, "a", "b")
-    table = RemoteRuns(PLACE, budget.share())
+    table = RunReplica(PLACE, budget.share())
     table.take(answer(1, run(1), reset=True))
     used = budget.used
     table.take(answer(2, run(1, metrics=dict.fromkeys(map(str, range(60)), 1))))
@@ -248,8 +248,8 @@ def test_a_run_that_grows_beyond_the_memory_stays_as_it_was() -> None:
 HOSTILE_LIST = """
 import json, sys
 from runicorn_jupyter.remote.memory_budget import MemoryBudget
-from runicorn_jupyter.remote.run_sync import MAX_RUNS, Place, RemoteRuns
-from runicorn_jupyter.service.run_index import RunBoard
+from runicorn_jupyter.remote.run_sync import MAX_RUNS, RunSource, RunReplica
+from runicorn_jupyter.service.run_index import RunIndex
 
 def resident():
     with open("/proc/self/statm") as file:
@@ -259,7 +259,7 @@ def text(number, field):
     return ("\U0001f600%07d%02d" % (number, field) + "a" * 512)[:512]
 
 budget = MemoryBudget(int(sys.argv[1]), "a", "b")
-table, board, version = RemoteRuns(Place("c", "h", "e", "/r"), budget.share()), RunBoard(lambda: None), 0
+table, index, version = RunReplica(RunSource("c", "h", "e", "/r"), budget.share()), RunIndex(lambda: None), 0
 before = resident()
 for page in range(0, MAX_RUNS, 22):
     version += 1
@@ -271,7 +271,7 @@ for page in range(0, MAX_RUNS, 22):
     ]
     changes = table.take({"epoch": "e", "reset": version == 1, "version": version, "runs": runs,
                           "removed": [], "more": True})
-    board.put([run for run, _ in changes.runs], changes.removed)
+    index.update([run for run, _ in changes.runs], changes.removed)
     for run, _ in changes.runs:
         run.as_json
 print(json.dumps({"resident": resident() - before, "used": budget.used, "runs": len(table.runs)}))
@@ -301,7 +301,7 @@ def test_no_list_makes_jupyter_hold_more_than_the_budget() -> None:
     ids=lambda odd: str(odd)[:40],
 )  # fmt: skip
 def test_an_answer_of_another_form_is_refused(odd: dict[str, Any]) -> None:
-    table = RemoteRuns(PLACE)
+    table = RunReplica(PLACE)
     with pytest.raises(OddAnswer):
         table.take({**answer(1, run(1), reset=True), **odd})
     assert table.runs == {}

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runicorn_jupyter.payload.runs.changelog import RunTable
-from runicorn_jupyter.remote.run_sync import Place, RemoteRuns
-from runicorn_jupyter.remote.viewer_client import RemoteViewer
+from runicorn_jupyter.payload.runs.changelog import RunChangelog
+from runicorn_jupyter.remote.run_sync import RunReplica, RunSource
+from runicorn_jupyter.remote.viewer_client import SshViewerClient
 from runicorn_jupyter.ssh.connection import Connection
 from tests.unit.remote.conftest import environment
 from tests.world.environments import Trainer
@@ -19,12 +19,12 @@ from tests.world.many_runs import many_runs
 COUNT = 1500
 
 
-async def follow(viewer: RemoteViewer) -> list[tuple[int, bool]]:
+async def follow(viewer: SshViewerClient) -> list[tuple[int, bool]]:
     """Ask until the list is complete; return how many runs were known after each answer, and what it said."""
-    table, seen = RemoteRuns(Place("c", "h", "e", None)), []
+    table, seen = RunReplica(RunSource("c", "h", "e", None)), []
     async with asyncio.timeout(120), await viewer.open_control(60) as control:
         while not table.complete:
-            table.take(await control.ask("runs", **table.have, wait_seconds=30))
+            table.take(await control.ask("runs", **table.cursor, wait_seconds=30))
             seen.append((len(table.runs), table.complete))
     return seen
 
@@ -40,7 +40,7 @@ async def test_each_runicorn_is_complete_when_it_has_all_runs(
         like = next(path.parent for path in root.rglob("status.json"))
         many_runs(root, like, COUNT)
         count += COUNT
-    viewer = await RemoteViewer.start(connection, environment(prefix), str(root), lease_seconds=60)
+    viewer = await SshViewerClient.start(connection, environment(prefix), str(root), lease_seconds=60)
     seen = await follow(viewer)
     assert seen[-1] == (count, True)
     assert [said for _, said in seen[:-1]] == [False] * (len(seen) - 1)
@@ -65,7 +65,7 @@ class Viewer:
 
 async def test_the_end_of_taking_up_is_a_change_that_whoever_waits_is_told(tmp_path: Path) -> None:
     viewer = Viewer(tmp_path)
-    table = RunTable(viewer, lambda: str(tmp_path), lambda: viewer.taking_up)
+    table = RunChangelog(viewer, lambda: str(tmp_path), lambda: viewer.taking_up)
     gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     viewer.ids = ["a"]
     first = await table.changes("", 0, 0, gone)

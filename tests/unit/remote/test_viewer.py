@@ -21,7 +21,7 @@ from runicorn_jupyter.errors import (
     ViewerStartFailed,
 )
 from runicorn_jupyter.payload.guard import PROOF_HEADER, Purpose, Ticket
-from runicorn_jupyter.remote.viewer_client import RemoteViewer
+from runicorn_jupyter.remote.viewer_client import SshViewerClient
 from runicorn_jupyter.ssh.connection import Connection
 from runicorn_jupyter.streams import END
 from tests.unit.remote.conftest import assert_nothing_runs, environment, until, viewer_pids
@@ -86,7 +86,7 @@ async def test_a_viewer_runs_with_each_runicorn(
     version, prefix = each_runicorn
     root = finished_runs(version)
     steps: list[str] = []
-    viewer = await RemoteViewer.start(
+    viewer = await SshViewerClient.start(
         connection, environment(prefix), str(root), lease_seconds=60, on_step=steps.append
     )
     assert steps == ["starting", "attaching"]
@@ -111,7 +111,7 @@ async def test_a_viewer_runs_with_each_runicorn(
 async def test_nothing_passes_without_the_secret_and_nothing_shows_it(
     connection: Connection, remote: Sshd, runicorn_env: Prefix
 ) -> None:
-    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    viewer = await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=60)
     secret = viewer.secret.get_secret_value()
     for path in ("/", "/api/health", "/nothing", "/__runicorn_jupyter__/info", "/api/remote/status"):
         for wrong in (None, "", secret[:-1], secret + "x", secret.swapcase()):
@@ -148,8 +148,8 @@ async def test_a_second_start_adopts_and_the_last_to_leave_ends_it(
     connection: Connection, remote: Sshd, connect: Connect, runicorn_env: Prefix
 ) -> None:
     env = environment(runicorn_env())
-    first = await RemoteViewer.start(connection, env, None, lease_seconds=60)
-    second = await RemoteViewer.start(await connect(remote), env, None, lease_seconds=60)
+    first = await SshViewerClient.start(connection, env, None, lease_seconds=60)
+    second = await SshViewerClient.start(await connect(remote), env, None, lease_seconds=60)
     assert second.adopted
     assert (second.pid, second.port) == (first.pid, first.port)
     assert second.secret == first.secret
@@ -163,7 +163,7 @@ async def test_simultaneous_starts_make_one_viewer(
 ) -> None:
     env = environment(runicorn_env())
     viewers = await asyncio.gather(
-        *(RemoteViewer.start(connection, env, None, lease_seconds=60) for _ in range(8))
+        *(SshViewerClient.start(connection, env, None, lease_seconds=60) for _ in range(8))
     )
     assert len({viewer.pid for viewer in viewers}) == 1
     assert [viewer.adopted for viewer in viewers].count(False) == 1
@@ -176,12 +176,14 @@ async def test_simultaneous_starts_make_one_viewer(
 async def test_other_roots_and_environments_are_other_viewers(
     connection: Connection, remote: Sshd, runicorn_env: Prefix, tmp_path: Path
 ) -> None:
-    one = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=60)
-    two = await RemoteViewer.start(connection, environment(runicorn_env()), str(tmp_path), lease_seconds=60)
+    one = await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    two = await SshViewerClient.start(
+        connection, environment(runicorn_env()), str(tmp_path), lease_seconds=60
+    )
     assert one.pid != two.pid
     link = tmp_path.parent / "link-to-root"
     link.symlink_to(tmp_path)
-    same = await RemoteViewer.start(connection, environment(runicorn_env()), str(link), lease_seconds=60)
+    same = await SshViewerClient.start(connection, environment(runicorn_env()), str(link), lease_seconds=60)
     assert same.pid == two.pid
     for viewer in (one, two, same):
         await viewer.stop(cleanup=True)
@@ -192,14 +194,14 @@ async def test_a_viewer_from_before_an_upgrade_is_not_adopted(
 ) -> None:
     connection = await connect(make_sshd(SetEnv=f"PYTHONPATH={tmp_path}"))
     env = environment(runicorn_env("0.7.2"))
-    before = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    before = await SshViewerClient.start(connection, env, None, lease_seconds=60)
     (tmp_path / "runicorn-0.7.3.dist-info").mkdir()
-    after = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    after = await SshViewerClient.start(connection, env, None, lease_seconds=60)
     assert (before.runicorn_version, after.runicorn_version) == ("0.7.2", "0.7.3")
     assert await before.check() == "running"
     assert before.runicorn_version == "0.7.2"
     assert await before.stop(cleanup=True)
-    again = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    again = await SshViewerClient.start(connection, env, None, lease_seconds=60)
     assert again.pid == after.pid
     await again.stop(cleanup=True)
     assert await after.stop(cleanup=True)
@@ -212,7 +214,7 @@ async def test_a_viewer_that_a_person_moved_to_another_root_is_not_adopted(
     for root in roots:
         root.mkdir()
     env = environment(runicorn_env())
-    moved = await RemoteViewer.start(connection, env, str(roots[0]), lease_seconds=60)
+    moved = await SshViewerClient.start(connection, env, str(roots[0]), lease_seconds=60)
     body = json.dumps({"path": str(roots[1])})
     await get(
         connection,
@@ -224,7 +226,7 @@ async def test_a_viewer_that_a_person_moved_to_another_root_is_not_adopted(
     )
     assert await moved.reattach() == "running"
     assert moved.remote_root == str(roots[1])
-    other = await RemoteViewer.start(connection, env, str(roots[0]), lease_seconds=60)
+    other = await SshViewerClient.start(connection, env, str(roots[0]), lease_seconds=60)
     assert other.pid != moved.pid
     assert other.remote_root == str(roots[0])
     assert await moved.stop(cleanup=True)
@@ -235,9 +237,9 @@ async def test_a_released_viewer_stays_until_its_lease_is_over(
     connection: Connection, remote: Sshd, runicorn_env: Prefix
 ) -> None:
     env = environment(runicorn_env())
-    viewer = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    viewer = await SshViewerClient.start(connection, env, None, lease_seconds=60)
     await viewer.release()
-    again = await RemoteViewer.start(connection, env, None, lease_seconds=2)
+    again = await SshViewerClient.start(connection, env, None, lease_seconds=2)
     assert again.pid == viewer.pid
     assert await again.stop(cleanup=True)
 
@@ -245,7 +247,7 @@ async def test_a_released_viewer_stays_until_its_lease_is_over(
 async def test_an_unrenewed_viewer_ends_and_leaves_nothing(
     connection: Connection, remote: Sshd, runicorn_env: Prefix
 ) -> None:
-    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=5)
+    viewer = await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=5)
     await until(lambda: not viewer_pids(remote), seconds=60)
     assert await viewer.check() == "crashed"
     await until(lambda: not list((remote.home / ".local/state").rglob("*")), seconds=20)
@@ -254,7 +256,7 @@ async def test_an_unrenewed_viewer_ends_and_leaves_nothing(
 async def test_a_killed_viewer_is_crashed_and_its_log_is_there(
     connection: Connection, remote: Sshd, runicorn_env: Prefix
 ) -> None:
-    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    viewer = await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=60)
     os.kill(viewer.pid, signal.SIGKILL)
     await until(lambda: not viewer_pids(remote))
     assert await viewer.check() == "crashed"
@@ -272,7 +274,7 @@ async def test_a_stopped_viewer_hangs_is_not_adopted_and_can_be_stopped(
 ) -> None:
     monkeypatch.setattr("runicorn_jupyter.remote.viewer_client.ANSWER_SECONDS", 1.0)
     env = environment(runicorn_env())
-    viewer = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    viewer = await SshViewerClient.start(connection, env, None, lease_seconds=60)
     os.kill(viewer.pid, signal.SIGSTOP)
     assert await viewer.check() == "hung"
     assert await viewer.reattach() == "hung"
@@ -280,7 +282,7 @@ async def test_a_stopped_viewer_hangs_is_not_adopted_and_can_be_stopped(
     renewing = asyncio.ensure_future(line.renew())
     await asyncio.wait([renewing], timeout=1)
     assert not renewing.done()
-    beside = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    beside = await SshViewerClient.start(connection, env, None, lease_seconds=60)
     assert beside.pid != viewer.pid
     os.kill(viewer.pid, signal.SIGCONT)
     await renewing
@@ -296,7 +298,7 @@ async def test_a_stopped_viewer_hangs_is_not_adopted_and_can_be_stopped(
 async def test_a_lease_does_not_run_out_while_its_process_is_stopped(
     connection: Connection, runicorn_env: Prefix
 ) -> None:
-    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=3.5)
+    viewer = await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=3.5)
     os.kill(viewer.pid, signal.SIGSTOP)
     await asyncio.sleep(4)  # the fault itself: longer than the lease
     os.kill(viewer.pid, signal.SIGCONT)
@@ -318,7 +320,7 @@ def _binds(listener: socket.socket, port: int) -> bool:
 async def test_a_stranger_on_the_port_gets_no_secret(
     connection: Connection, remote: Sshd, runicorn_env: Prefix
 ) -> None:
-    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    viewer = await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=60)
     os.kill(viewer.pid, signal.SIGKILL)
     await until(lambda: not viewer_pids(remote))
     heard = bytearray()
@@ -345,19 +347,19 @@ async def test_an_environment_without_runicorn_says_how_to_install_it(
     connection: Connection, remote: Sshd, empty_env: Path
 ) -> None:
     with pytest.raises(RunicornNotInstalled, match="bin/python -m pip install runicorn"):
-        await RemoteViewer.start(connection, environment(empty_env), None, lease_seconds=60)
+        await SshViewerClient.start(connection, environment(empty_env), None, lease_seconds=60)
     assert not list((remote.home / ".local/state").rglob("*"))
 
 
 async def test_a_deleted_environment_is_not_found(connection: Connection, tmp_path: Path) -> None:
     with pytest.raises(EnvironmentNotFound):
-        await RemoteViewer.start(connection, environment(tmp_path / "gone"), None, lease_seconds=60)
+        await SshViewerClient.start(connection, environment(tmp_path / "gone"), None, lease_seconds=60)
 
 
 @pytest.mark.parametrize("root", ["relative", "/no/such/folder", "~/missing", "/etc/passwd"])
 async def test_a_root_must_be_a_folder(connection: Connection, runicorn_env: Prefix, root: str) -> None:
     with pytest.raises(InvalidParameters) as caught:
-        await RemoteViewer.start(connection, environment(runicorn_env()), root, lease_seconds=60)
+        await SshViewerClient.start(connection, environment(runicorn_env()), root, lease_seconds=60)
     assert caught.value.details["errors"][0]["field"] == "remote_root"
 
 
@@ -366,7 +368,7 @@ async def test_a_viewer_that_does_not_come_up_shows_its_last_lines(
 ) -> None:
     (tmp_path / "runs").write_text("in the way of the folder that runicorn makes")
     with pytest.raises(ViewerStartFailed) as caught:
-        await RemoteViewer.start(connection, environment(runicorn_env()), str(tmp_path), lease_seconds=60)
+        await SshViewerClient.start(connection, environment(runicorn_env()), str(tmp_path), lease_seconds=60)
     assert any("FileExistsError" in line for line in caught.value.details["log"])
     assert not list((remote.home / ".local/state").rglob("*"))
 
@@ -378,9 +380,9 @@ async def test_a_storage_root_is_chosen_as_runicorn_chooses_it(
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(json.dumps({"user_root_dir": str(tmp_path)}))
     env = environment(each_runicorn[1])
-    viewer = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    viewer = await SshViewerClient.start(connection, env, None, lease_seconds=60)
     assert viewer.remote_root == str(tmp_path)
-    same = await RemoteViewer.start(connection, env, str(tmp_path), lease_seconds=60)
+    same = await SshViewerClient.start(connection, env, str(tmp_path), lease_seconds=60)
     assert same.pid == viewer.pid
     await viewer.stop(cleanup=True)
     await same.stop(cleanup=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from runicorn_jupyter.payload.guard import Purpose
-from runicorn_jupyter.remote.viewer_client import RemoteViewer
+from runicorn_jupyter.remote.viewer_client import SshViewerClient
 from runicorn_jupyter.ssh.channels.stream import Stream
 from runicorn_jupyter.ssh.connection import Connection
 from runicorn_jupyter.streams import END
@@ -40,7 +40,7 @@ async def test_the_live_log_of_a_run_comes_through(
     _, prefix = each_runicorn
     root = tmp_path / "root"
     training = trainer.live(prefix, root, steps=2)
-    viewer = await RemoteViewer.start(connection, environment(prefix), str(root), lease_seconds=60)
+    viewer = await SshViewerClient.start(connection, environment(prefix), str(root), lease_seconds=60)
     stream = await connection.open_tunnel("127.0.0.1", viewer.port)
     ticket = viewer.ticket("GET", f"/api/runs/{training.run_id}/logs/ws")
     lines = [
@@ -69,7 +69,7 @@ async def test_the_live_log_of_a_run_comes_through(
 async def test_pages_stay_plain_the_rest_is_compressed_and_bad_requests_are_refused(
     connection: Connection, runicorn_env: Prefix
 ) -> None:
-    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    viewer = await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=60)
     secret = viewer.secret.get_secret_value()
     page = await get(connection, viewer.port, "/", secret=secret, Accept_Encoding="gzip")
     assert "content-encoding" not in page.headers
@@ -125,7 +125,7 @@ async def test_variables_that_would_change_the_viewer_are_unset(
     }
     server = make_sshd(SetEnv=[f"{name}={value}" for name, value in variables.items()])
     connection: Connection = await connect(server)
-    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    viewer = await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=60)
     assert viewer.remote_root == variables["RUNICORN_DIR"]
     secret = viewer.secret.get_secret_value()
     page = await get(connection, viewer.port, "/", secret=secret, Origin="https://evil.example")
@@ -138,7 +138,7 @@ async def test_variables_that_would_change_the_viewer_are_unset(
 async def test_a_log_is_bounded_and_plain_text(
     connection: Connection, remote: Sshd, runicorn_env: Prefix
 ) -> None:
-    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    viewer = await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=60)
     (log,) = remote.home.rglob("runicorn-jupyter/*/*.log")
     with log.open("ab") as file:
         for number in range(40000):
@@ -156,7 +156,7 @@ async def test_a_log_is_bounded_and_plain_text(
 async def test_a_signal_ends_it_orderly_and_leaves_its_log(
     connection: Connection, remote: Sshd, runicorn_env: Prefix
 ) -> None:
-    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    viewer = await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=60)
     os.kill(viewer.pid, signal.SIGTERM)
     await until(lambda: not viewer_pids(remote))
     assert await viewer.check() == "crashed"
@@ -174,7 +174,7 @@ async def test_a_viewer_that_stands_still_ends_a_while_after_its_lease(
     )
     server = make_sshd(SetEnv=f"PYTHONPATH={tmp_path}")
     connection = await connect(server)
-    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=1.5)
+    viewer = await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=1.5)
     os.kill(viewer.pid, signal.SIGUSR1)
     await until(lambda: not viewer_pids(server), seconds=30)
     assert await viewer.check() == "crashed"
@@ -196,7 +196,7 @@ async def test_a_viewer_that_stands_still_ends_long_before_its_lease_and_says_wh
     )
     server = make_sshd(SetEnv=f"PYTHONPATH={tmp_path}")
     connection = await connect(server)
-    viewer = await RemoteViewer.start(connection, environment(runicorn_env()), None, lease_seconds=900)
+    viewer = await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=900)
     line = await viewer.open_lifeline()
     os.kill(viewer.pid, signal.SIGSTOP)
     await asyncio.sleep(9)  # the fault itself: a stopped process has not stood still
@@ -214,7 +214,7 @@ async def test_closing_ssh_does_not_end_it(
     connection: Connection, remote: Sshd, connect: Connect, runicorn_env: Prefix
 ) -> None:
     env = environment(runicorn_env())
-    viewer = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    viewer = await SshViewerClient.start(connection, env, None, lease_seconds=60)
     pid = viewer.pid
     remote.drop_sessions()
     await until(lambda: connection.reconnects == 1)
@@ -223,7 +223,7 @@ async def test_closing_ssh_does_not_end_it(
     # Without a word: what it held is a dead holder of this process now.
     del viewer
     other: Connection = await connect(remote)
-    again = await RemoteViewer.start(other, env, None, lease_seconds=60)
+    again = await SshViewerClient.start(other, env, None, lease_seconds=60)
     assert (again.pid, again.adopted) == (pid, True)
     assert await again.stop(cleanup=True)
 
@@ -232,13 +232,13 @@ async def test_holders_of_a_killed_jupyter_do_not_keep_it(
     connection: Connection, runicorn_env: Prefix
 ) -> None:
     env = environment(runicorn_env())
-    first = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    first = await SshViewerClient.start(connection, env, None, lease_seconds=60)
     machine, _, _ = (await first._ask("info"))["holders"][first._name].partition(" ")
     dead = {"holder": "dead", "lease_seconds": 60, "client": f"{machine} 4194000 1"}
     elsewhere = {"holder": "elsewhere", "lease_seconds": 60, "client": "0123456789abcdef 4194000 1"}
     for holder in (dead, elsewhere):
         await first._ask("renew", **holder)
-    second = await RemoteViewer.start(connection, env, None, lease_seconds=60)
+    second = await SshViewerClient.start(connection, env, None, lease_seconds=60)
     assert set((await second._ask("info"))["holders"]) == {first._name, second._name, "elsewhere"}
     await second._ask("leave", holder="elsewhere", stop=True, cleanup=True)
     assert not await first.stop(cleanup=True)

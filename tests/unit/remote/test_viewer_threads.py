@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from runicorn_jupyter.payload.runs.changelog import RunTable
+from runicorn_jupyter.payload.runs.changelog import RunChangelog
 from runicorn_jupyter.payload.threads import started_threads
 
 
@@ -23,7 +23,7 @@ def test_an_executor_never_starts_a_thread_later(monkeypatch: pytest.MonkeyPatch
 
 async def test_the_table_of_runs_has_its_thread_from_the_beginning() -> None:
     before = set(threading.enumerate())
-    table = RunTable(None, lambda: None, lambda: False)
+    table = RunChangelog(None, lambda: None, lambda: False)
     (thread,) = set(threading.enumerate()) - before
     assert thread.name.startswith("runicorn-jupyter-runs")
     table._thread.shutdown()

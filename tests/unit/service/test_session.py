@@ -21,9 +21,9 @@ from runicorn_jupyter.proxy.capabilities import Capabilities
 from runicorn_jupyter.remote.fake import FakeClock, FakeHost
 from runicorn_jupyter.remote.memory_budget import MemoryBudget
 from runicorn_jupyter.service.caller import Caller
-from runicorn_jupyter.service.prewarm import Foresight
+from runicorn_jupyter.service.prewarm import ViewerPrewarmer
 from runicorn_jupyter.service.profile_store import Profiles
-from runicorn_jupyter.service.run_index import RunBoard
+from runicorn_jupyter.service.run_index import RunIndex
 from runicorn_jupyter.service.session import Session
 from runicorn_jupyter.service.settings import ServiceSettings
 
@@ -53,9 +53,9 @@ class World:
             ServiceSettings(),
             capabilities=self.capabilities,
             emit=self._emit,
-            board=RunBoard(lambda: None),
+            index=RunIndex(lambda: None),
             remote=self.host,
-            foresight=Foresight(Profiles(folder / "profiles.json"), 60),
+            prewarmer=ViewerPrewarmer(Profiles(folder / "profiles.json"), 60),
             memory=MemoryBudget(2**20, "a setting", "a test"),
             clock=self.clock,
         )

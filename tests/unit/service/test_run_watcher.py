@@ -1,4 +1,4 @@
-"""The life of a feed of runs: each state it can be in, each way from one to another, and its end in each."""
+"""The life of a run watcher: each state, each way from one to another, and its end in each."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from runicorn_jupyter.errors import ConnectionLost, MemoryLimit, NotFound, SshUn
 from runicorn_jupyter.remote.control import NotTheViewer, Unanswered
 from runicorn_jupyter.remote.fake import FakeClock, FakeHost
 from runicorn_jupyter.remote.memory_budget import MemoryBudget
-from runicorn_jupyter.remote.supervisor import ViewerHold
-from runicorn_jupyter.service.run_index import RunBoard
+from runicorn_jupyter.remote.supervisor import ViewerSupervisor
+from runicorn_jupyter.service.run_index import RunIndex
 from runicorn_jupyter.service.run_watcher import (
     MAX_PAGES,
     MAX_RETRY_SECONDS,
     METRICS_SECONDS,
     PERIOD_SECONDS,
     WAIT_SECONDS,
-    RunFeed,
+    RunWatcher,
 )
 
 Record = dict[str, Any]
@@ -89,35 +89,41 @@ class Table:
 
 @dataclass
 class World:
-    """A feed of a viewer on a fake remote."""
+    """A watcher of a viewer on a fake remote."""
 
     clock: FakeClock
     host: FakeHost
     table: Table
-    board: RunBoard
+    index: RunIndex
     budget: MemoryBudget
-    hold: ViewerHold
+    supervisor: ViewerSupervisor
     events: list[tuple[Any, ...]] = field(default_factory=list)
-    feed: RunFeed = field(init=False)
+    watcher: RunWatcher = field(init=False)
 
-    def begin(self) -> RunFeed:
+    def begin(self) -> RunWatcher:
         """Begin to follow the viewer's runs."""
-        self.feed = RunFeed(
-            self.hold, "conn_00000001", "gpu", self.board, self._emit, memory=self.budget, clock=self.clock
+        self.watcher = RunWatcher(
+            self.supervisor,
+            "conn_00000001",
+            "gpu",
+            self.index,
+            self._emit,
+            memory=self.budget,
+            clock=self.clock,
         )
-        return self.feed
+        return self.watcher
 
     def _emit(self, type: str, **fields: Any) -> None:  # noqa: A002
         self.events.append((fields["run_id"], fields["status"]))
 
     async def listed(self) -> list[str]:
-        """Give the ids on the board."""
-        return [run.run_id for run in (await self.board.page(m.RunsQuery.model_validate({}), [])).runs]
+        """Give the ids in the index."""
+        return [run.run_id for run in (await self.index.page(m.RunsQuery.model_validate({}), [])).runs]
 
     @property
     def error(self) -> str | None:
         """The code of what is wrong."""
-        problem = self.feed.describe().error
+        problem = self.watcher.describe().error
         return None if problem is None else problem.code
 
     async def after(self, seconds: float = 0) -> str | None:
@@ -132,11 +138,11 @@ async def world() -> World:
     host = FakeHost(clock)
     table = Table(clock)
     host.answers["runs"] = table
-    hold = ViewerHold(
+    supervisor = ViewerSupervisor(
         host.connection, host, host.environment(), "/data", lease_seconds=900, changed=int, clock=clock
     )
-    await hold.start()
-    return World(clock, host, table, RunBoard(int), MemoryBudget(10**6, "limit_mb", "the test"), hold)
+    await supervisor.start()
+    return World(clock, host, table, RunIndex(int), MemoryBudget(10**6, "limit_mb", "the test"), supervisor)
 
 
 # -- what is told
@@ -167,19 +173,19 @@ async def test_the_first_list_is_no_news_and_changes_are(world: World) -> None:
 async def test_it_says_until_when_it_was_right_and_whether_it_is_whole(world: World) -> None:
     world.table.complete = False
     world.table.put("a")
-    feed = world.begin()
-    said = feed.describe()
+    watcher = world.begin()
+    said = watcher.describe()
     assert (said.as_of, said.age_seconds, said.complete, said.total) == (None, None, False, 0)
     await world.after()
-    said = feed.describe()
+    said = watcher.describe()
     assert (said.total, said.complete, said.age_seconds) == (1, False, 0)
-    version = world.board.version
+    version = world.index.version
     world.table.finish()
     await world.after(PERIOD_SECONDS)
-    assert feed.describe().complete
-    assert world.board.version != version
+    assert watcher.describe().complete
+    assert world.index.version != version
     await world.after(7)
-    assert feed.describe().age_seconds == 7
+    assert watcher.describe().age_seconds == 7
 
 
 async def test_it_asks_no_more_often_than_it_should_and_again_after_each_answer(world: World) -> None:
@@ -213,21 +219,21 @@ async def test_what_there_is_no_memory_for_is_told_and_logged_once(
 
 async def test_a_viewer_that_does_not_answer_in_time_is_told_and_comes_back(world: World) -> None:
     world.table.put("a")
-    feed = world.begin()
+    watcher = world.begin()
     await world.after()
     world.host.viewer.stop()
-    look = feed.look()
+    look = watcher.refresh()
     assert look is not None
-    assert feed.look() is look
+    assert watcher.refresh() is look
     await world.after()
-    feed.miss()
-    assert (feed.look(), world.error) == (None, "viewer_not_responding")
+    watcher.mark_slow()
+    assert (watcher.refresh(), world.error) == (None, "viewer_not_responding")
     assert await world.listed() == ["a"]
     world.table.put("b")
     world.host.viewer.cont()
     assert await world.after(PERIOD_SECONDS) is None
     assert await world.listed() == ["b", "a"]
-    assert feed.look() is not None
+    assert watcher.refresh() is not None
 
 
 async def test_a_long_request_without_an_answer_is_given_up(world: World) -> None:
@@ -241,10 +247,10 @@ async def test_a_long_request_without_an_answer_is_given_up(world: World) -> Non
 
 async def test_a_cut_is_told_and_what_is_newer_is_asked_for_when_it_is_over(world: World) -> None:
     world.table.put("a")
-    feed = world.begin()
+    watcher = world.begin()
     await world.after()
     world.host.connection.drop()
-    assert (await world.after(), feed.look()) == ("connection_lost", None)
+    assert (await world.after(), watcher.refresh()) == ("connection_lost", None)
     asked = len(world.table.asked)
     assert await world.after(1000) == "connection_lost"
     assert len(world.table.asked) == asked
@@ -257,12 +263,12 @@ async def test_a_cut_is_told_and_what_is_newer_is_asked_for_when_it_is_over(worl
 
 async def test_a_connection_that_ends_for_good_ends_the_watch(world: World) -> None:
     world.table.put("a")
-    feed = world.begin()
+    watcher = world.begin()
     await world.after()
     world.host.connection.end()
-    assert (await world.after(100), feed.look()) == ("connection_lost", None)
+    assert (await world.after(100), watcher.refresh()) == ("connection_lost", None)
     assert await world.listed() == ["a"]
-    await feed.close()
+    await watcher.close()
 
 
 @pytest.mark.parametrize(
@@ -287,7 +293,7 @@ async def test_an_answer_that_is_none_is_told_and_asked_for_ever_more_seldom(
         return lie
 
     world.table.put("a")
-    feed = world.begin()
+    watcher = world.begin()
     await world.after()
     world.table.lie = lying
     world.table.tell()
@@ -301,7 +307,7 @@ async def test_an_answer_that_is_none_is_told_and_asked_for_ever_more_seldom(
     world.table.lie = None
     left = await world.after(MAX_RETRY_SECONDS)
     assert left == (code if code == "internal_error" else None)
-    await feed.close()
+    await watcher.close()
 
 
 async def test_answers_without_an_end_are_left(world: World) -> None:
@@ -320,7 +326,7 @@ async def test_answers_without_an_end_are_left(world: World) -> None:
 async def test_a_viewer_that_is_gone_is_told(world: World) -> None:
     world.begin()
     await world.after()
-    await world.hold.stop(cleanup=True)
+    await world.supervisor.stop(cleanup=True)
     assert await world.after(1) == "viewer_not_running"
 
 
@@ -328,11 +334,11 @@ async def test_a_viewer_that_is_gone_is_told(world: World) -> None:
 
 
 async def test_looks_go_over_one_stream_which_is_opened_anew_if_it_fails(world: World) -> None:
-    feed = world.begin()
+    watcher = world.begin()
     await world.after()
 
     async def look() -> int:
-        begun = feed.look()
+        begun = watcher.refresh()
         assert begun is not None
         await world.clock.advance(0)
         assert begun.done()
@@ -353,10 +359,10 @@ async def test_looks_go_over_one_stream_which_is_opened_anew_if_it_fails(world: 
 
 
 async def test_a_look_and_the_watch_that_find_the_same_tell_it_once(world: World) -> None:
-    feed = world.begin()
+    watcher = world.begin()
     await world.after()
     world.table.put("new")
-    feed.look()
+    watcher.refresh()
     await world.after(PERIOD_SECONDS)
     assert world.events == [("new", "started")]
 
@@ -444,10 +450,10 @@ async def in_a_cut(world: World) -> None:
 
 
 async def in_a_look(world: World) -> None:
-    feed = world.begin()
+    watcher = world.begin()
     await world.after()
     world.host.viewer.stop()
-    feed.look()
+    watcher.refresh()
     await world.after()
 
 
@@ -478,7 +484,7 @@ async def test_nothing_is_left_after_the_end(
 ) -> None:
     world.table.put("a")
     await state(world)
-    closing = asyncio.create_task(world.feed.close())
+    closing = asyncio.create_task(world.watcher.close())
     if cancelled:
         await asyncio.sleep(0)
         closing.cancel()
