@@ -42,7 +42,7 @@ class InvalidJson(ValueError):
 def read_json(data: bytes | str, *, max_size: int, max_depth: int = MAX_DEPTH) -> Any:
     """Parse a JSON text from an untrusted source.
 
-    Use it for everything that a remote, a viewer or a shared file says. Time is linear in the size; above
+    Use it for all JSON from a remote, a viewer or a shared file. Time is linear in the size; above
     64 KiB call it in a thread, since it does not let other code of the same thread run. Halves of surrogate
     pairs become U+FFFD, since no UTF-8, and so no answer of ours, can hold them.
 

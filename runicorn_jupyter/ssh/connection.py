@@ -44,7 +44,7 @@ __all__ = ["Completed", "Connection", "ConnectionStats", "SshSettings"]
 log = logging.getLogger(__name__)
 
 RECONNECT_TCP_SECONDS = 5.0
-"""An attempt to come back gives up on TCP after this long; see `Dialler`."""
+"""Seconds for TCP in an attempt to reconnect; see `Dialler`."""
 
 MAX_OUTPUT = 8 * 2**20
 
@@ -138,7 +138,7 @@ class Connection:
         SshUnavailable
             If there is no way to an SSH server.
         HostKeyUnknown, HostKeyChanged
-            As the policy and known_hosts say.
+            By the policy and known_hosts.
         AuthenticationFailed
             If a server on the way refuses the credentials.
         """

@@ -69,7 +69,7 @@ class Dialler:
     target
         The host, with its jump hosts.
     credentials
-        For the host; jump hosts get what ssh would give them.
+        Credentials for the host; jump hosts get those that ssh would use.
     policy
         What to do with an unknown host key.
     ask

@@ -177,7 +177,7 @@ def parse_public_key(kind: str, encoded: str) -> bytes:
     Raises
     ------
     ValueError
-        It is not base64, or of another type than it says.
+        It is not base64, or of another type than ``kind``.
     """
     try:
         blob = base64.b64decode(encoded, validate=True)

@@ -1,4 +1,4 @@
-"""The protocol of a byte stream, and the value that stands for the end of its data."""
+"""The protocol of a byte stream, and the value that marks the end of its data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class End(enum.Enum):
 END: Final = End.END
 """What a read returns at the end of the data.
 
-It is a value of its own, so that an empty piece, which says nothing, is never taken for the end:
+It is a value of its own, so that an empty piece is never taken for the end:
 once a WebSocket was closed because its opening had been all that one read returned.
 """
 

@@ -30,7 +30,7 @@ _MAX_IDENTITIES = 2048  # as OpenSSH's client
 
 
 class AgentUnavailable(Exception):
-    """No agent answers, or it refused. The text is fit for a person."""
+    """No agent answers, or it refused. The message can be shown to a person."""
 
 
 @dataclass(frozen=True, slots=True)

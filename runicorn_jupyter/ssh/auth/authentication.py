@@ -107,7 +107,7 @@ def authenticate(
     transport
         A client's transport after its key exchange.
     target
-        The host, user name and what the ssh config says on keys.
+        The host, user name and the ssh config's settings of keys.
     credentials
         What to authenticate with. ``key`` without a path goes on as ssh does: agent, default
         identities, keyboard-interactive, password. A chosen key, the agent or a password is

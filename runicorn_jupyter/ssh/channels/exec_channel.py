@@ -23,7 +23,7 @@ class Completed:
     Attributes
     ----------
     exit_status
-        Its status; None if a signal ended it, or the server did not say.
+        Exit status; None if a signal ended it, or the server sent none.
     stdout, stderr
         All of its output.
     exit_signal

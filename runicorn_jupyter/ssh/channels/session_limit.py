@@ -12,7 +12,7 @@ MANY = 10
 """OpenSSH's default of MaxSessions."""
 
 RETRY_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""A server may count a session that is over a moment longer, and has no way to tell when it stops."""
+"""Seconds between attempts: a server may count a session a moment after its end, and sends no notice."""
 
 
 class _NoRoom(Exception):

@@ -68,9 +68,9 @@ def evaluate(
     host
         As it was asked for.
     username, port
-        What the request says; None leaves them to the config.
+        Values of the request; None leaves them to the config.
     home
-        What ``~`` stands for.
+        The home folder, for ``~``.
     run_commands
         Whether ``Match exec`` may run.
 

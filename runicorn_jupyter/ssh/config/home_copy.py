@@ -37,7 +37,7 @@ class ConfigView:
     path
         The file; None where ssh's own default files are right as they are.
     rename_paths
-        Names the original files in what ssh says of the copies.
+        Replaces the copies' paths by the original ones in ssh's messages.
     restore
         Makes what ``ssh -G`` prints with the copies what it would print without.
     """
@@ -53,7 +53,7 @@ def read_config(home: Path) -> list[ConfigFile]:
     Parameters
     ----------
     home
-        What ``~`` stands for.
+        The home folder, for ``~``.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def config_view(home: Path, run_commands: bool) -> Iterator[ConfigView]:
     Parameters
     ----------
     home
-        What ``~`` stands for.
+        The home folder, for ``~``.
     run_commands
         Whether ``Match exec`` may run; a block that needs it does not match otherwise.
 
@@ -133,8 +133,8 @@ class _Copy:
             return settings
         plain = files[0].replace(self._default, f"{self._home}/.ssh/known_hosts")
         settings = {**settings, "userknownhostsfile": [plain, *files[1:]]}
-        told = settings.get("updatehostkeys"), settings.get("verifyhostkeydns", ["false"])
-        return {**settings, "updatehostkeys": ["true"]} if told == (["false"], ["false"]) else settings
+        values = settings.get("updatehostkeys"), settings.get("verifyhostkeydns", ["false"])
+        return {**settings, "updatehostkeys": ["true"]} if values == (["false"], ["false"]) else settings
 
     def _copy(self, file: ConfigFile) -> Path:
         if file.path not in self._names:

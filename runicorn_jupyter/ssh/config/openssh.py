@@ -53,14 +53,14 @@ def query(
     timeout
         Seconds; the config may run commands (``Match exec``) and look names up.
     rename_paths
-        Rewrites what ssh says of a config that is refused.
+        Rewrites the paths in ssh's error message.
 
     Raises
     ------
     NoSuchLocalUser
         The user database does not know us, and ssh does not run for such.
     SshUnavailable
-        ssh refuses the config or the host; the message says what it said.
+        ssh refuses the config or the host; the message quotes ssh.
     ConnectionTimeout
         It did not answer in time.
     """

@@ -46,7 +46,7 @@ class Line:
     arguments
         Unquoted; a comment at the end is gone.
     rest
-        The text behind the keyword as it stands.
+        The raw text after the keyword.
     includes
         For ``Include``: the files it names that exist, in order.
     """
@@ -197,7 +197,7 @@ class ConfigReader:
     Parameters
     ----------
     home
-        What ``~`` stands for.
+        The home folder, for ``~``.
     user
         Whether it is the user's config: relative names of Include are below ``~/.ssh`` then,
         else below ``/etc/ssh``.

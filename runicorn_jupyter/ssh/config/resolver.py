@@ -61,7 +61,7 @@ def resolve(
     host
         A name, address or alias; ``user@host`` and ``ssh://user@host:port`` work too.
     username, port
-        What the request says, which wins over the config; None when it says nothing.
+        Values of the request, which win over the config; None if not given.
     run_commands
         Whether commands of the config may run: ``Match exec`` while resolving, and
         ``ProxyCommand`` when connecting.

@@ -64,7 +64,7 @@ class Target:
     check_host_ip
         Whether the key must also be the one on record for the address.
     no_host_authentication_for_localhost
-        Whether a loopback address is believed to be this machine, whatever its key.
+        Whether any host key is accepted from a loopback address.
     update_host_keys
         Whether a known host's further keys are learned from it, and its old ones forgotten.
     pkcs11_provider

@@ -52,7 +52,7 @@ class Verdict:
     expected
         For ``changed``: the fingerprints that are on record, those of the same type first.
     reason
-        Why a certificate of a trusted authority was not believed, to follow "its certificate".
+        Why a certificate of a trusted authority is not valid, to follow "its certificate".
     """
 
     status: Literal["known", "unknown", "changed", "revoked"]
@@ -116,7 +116,7 @@ class KnownHosts:
         key
             The public key or certificate in wire form.
         certificate_name
-            The name that a certificate must be good for; None for that of ``name``.
+            The name that a certificate must be valid for; None for that of ``name``.
         """
         host, port = split_name(name)
         entries = self._entries(name, host)

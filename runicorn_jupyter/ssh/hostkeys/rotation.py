@@ -1,6 +1,6 @@
 """``UpdateHostKeys``: records further keys of a known host, and drops old ones (OpenSSH's PROTOCOL, 2.5).
 
-After authentication a server tells all its host keys. Those that are new are recorded once it has
+After authentication a server announces all its host keys. Those that are new are recorded once it has
 proven, by a signature, that it has them; those on record that it has no more are forgotten. So a
 server may change its keys without a question to anybody. As OpenSSH (``client_input_hostkeys``), nothing
 is touched where a person has written something that this does not understand: patterns, authorities,
@@ -62,7 +62,7 @@ def compare(entries: Sequence[Entry], name: str, key: bytes, offered: Sequence[b
     key
         The key that the host has proven to have, in wire form; it must be on record itself.
     offered
-        The keys that the host says it has.
+        The keys that the host announces.
 
     Returns
     -------

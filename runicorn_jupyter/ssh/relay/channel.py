@@ -98,8 +98,8 @@ class RelayChannel:
         self.wake()
 
     def _on_exit(self, body: bytes) -> None:
-        told = read_json_object(body, max_size=2 * PIECE)
-        status, errors = told.get("status"), told.get("errors")
+        result = read_json_object(body, max_size=2 * PIECE)
+        status, errors = result.get("status"), result.get("errors")
         if not isinstance(status, int) or not isinstance(errors, str):
             raise InvalidJson("not the end of a command as a relay tells it")
         self.exit_status = status if status >= 0 else None

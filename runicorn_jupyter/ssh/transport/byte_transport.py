@@ -1,9 +1,9 @@
 """The bytes below an SSH transport: a reader that blocks, a writer that never does.
 
-paramiko sends from whatever thread has something to say and lets it wait for the socket, so
+paramiko sends from any thread that has a message and lets it wait for the socket, so
 one hung TCP connection stops every caller (measured: whatever their timeout). Here ``write``
 takes what the socket does not and hands it to a thread that waits in the caller's place; how much
-is waiting (``backlog_bytes``) is what the streams above heed. ``recv`` waits without a
+is waiting (``backlog_bytes``) limits the streams above. ``recv`` waits without a
 timeout, so an idle connection costs nothing, and ``close`` ends it from any thread.
 """
 
@@ -170,8 +170,8 @@ class ByteTransport(ABC):
     def _write(self) -> None:
         """Send waiting bytes until the byte transport is closed (writer thread).
 
-        Only from here, with no lock held, is anyone above told that there is room: what they do then
-        may come down to this byte transport again.
+        `on_writable` is called only from here, with no lock held: it may write to this byte transport
+        again.
         """
         while True:
             with self._out:

@@ -19,7 +19,7 @@ from runicorn_jupyter.ssh.transport.channel import DATA, MAX_PACKET
 
 BANNER_LINE_BYTES = 8192
 PACKET_BYTES = MAX_PACKET + 32768
-"""No packet of a server is larger (RFC 4253, section 6.1, asks for 35000): what says so is not SSH."""
+"""Largest packet of a server, in bytes (RFC 4253, section 6.1, asks for 35000); a larger size is not SSH."""
 
 LENGTH_BYTES = 4
 
