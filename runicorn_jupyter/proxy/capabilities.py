@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runicorn_jupyter.proxy.asset_cache import AssetCache
 from runicorn_jupyter.proxy.endpoint import partition_of
 from runicorn_jupyter.proxy.local_storage import StorageFolder, ViewerStorage
-from runicorn_jupyter.proxy.prefetch import Habits, RoundTrip
+from runicorn_jupyter.proxy.prefetch import RequestHistory, RoundTrip
 from runicorn_jupyter.proxy.throttle import Throttle
 from runicorn_jupyter.proxy.upstream import Upstream
 
@@ -32,7 +32,7 @@ VIEWERS_PATTERN = rf"/{VIEWERS}.*"
 MAX_ENDED = 1024
 """How many capabilities that have ended are still known as such: their pages are told, and logs mask them."""
 
-MAX_HABITS = 64
+MAX_HISTORIES = 64
 """Of how many places it is remembered what their pages ask for."""
 
 
@@ -66,9 +66,9 @@ class Capabilities:
     """
 
     def __init__(self, storages: StorageFolder | None = None) -> None:
-        self._viewers: dict[str, Upstream] = {}
+        self._upstreams: dict[str, Upstream] = {}
         self._storages = storages
-        self._habits: OrderedDict[str, Habits] = OrderedDict()
+        self._histories: OrderedDict[str, RequestHistory] = OrderedDict()
         self._ended: OrderedDict[str, None] = OrderedDict()
         self.assets = AssetCache(0)
         self.answers = Throttle()
@@ -89,7 +89,7 @@ class Capabilities:
 
     async def close(self) -> None:
         """End all capabilities, and write what has not been written."""
-        for capability in list(self._viewers):
+        for capability in list(self._upstreams):
             self.revoke(capability)
         if self._storages is not None:
             await self._storages.close()
@@ -103,15 +103,15 @@ class Capabilities:
             32 lower-case hexadecimal digits. Never log it.
         """
         capability = secrets.token_hex(CAPABILITY_BYTES)
-        self._viewers[capability] = Upstream(endpoint, self._habits_of)
+        self._upstreams[capability] = Upstream(endpoint, self._history_of)
         return capability
 
-    def _habits_of(self, partition: str) -> Habits:
-        habits = self._habits.setdefault(partition, Habits())
-        self._habits.move_to_end(partition)
-        if len(self._habits) > MAX_HABITS:
-            self._habits.popitem(last=False)
-        return habits
+    def _history_of(self, partition: str) -> RequestHistory:
+        history = self._histories.setdefault(partition, RequestHistory())
+        self._histories.move_to_end(partition)
+        if len(self._histories) > MAX_HISTORIES:
+            self._histories.popitem(last=False)
+        return history
 
     def move(self, capability: str, *, title: str, storage: ViewerStorage) -> None:
         """Note that another process is the viewer now: nothing of the one before is given to anybody.
@@ -123,10 +123,10 @@ class Capabilities:
         title, storage
             As `Endpoint` has them.
         """
-        viewer = self._viewers[capability]
-        viewer.endpoint.title, viewer.endpoint.storage = title, storage
-        viewer.ahead.forget()
-        viewer.pool.drop_idle()
+        upstream = self._upstreams[capability]
+        upstream.endpoint.title, upstream.endpoint.storage = title, storage
+        upstream.prefetcher.invalidate()
+        upstream.pool.drop_idle()
 
     def prepare(self, capability: str, round_trip: RoundTrip) -> None:
         """Get ready for the page of a viewer that has just started: it is about to be opened.
@@ -138,28 +138,28 @@ class Capabilities:
         round_trip
             Measures how far the viewer's host is, in seconds.
         """
-        viewer = self.viewer(capability)
-        if viewer is not None:
-            viewer.ahead.prepare(self.assets, round_trip)
+        upstream = self.upstream(capability)
+        if upstream is not None:
+            upstream.prefetcher.prepare(self.assets, round_trip)
 
     def get(self, capability: str) -> Endpoint | None:
         """Give the endpoint behind a capability, or ``None`` for a dead or unknown one."""
-        viewer = self.viewer(capability)
-        return viewer.endpoint if viewer is not None else None
+        upstream = self.upstream(capability)
+        return upstream.endpoint if upstream is not None else None
 
-    def viewer(self, capability: str) -> Upstream | None:
+    def upstream(self, capability: str) -> Upstream | None:
         """Give the viewer behind a capability, or ``None`` for a dead or unknown one."""
-        return self._viewers.get(capability)
+        return self._upstreams.get(capability)
 
     def is_known(self, capability: str) -> bool:
         """Tell whether this server gave the capability out, be it alive or lately ended."""
-        return capability in self._viewers or capability in self._ended
+        return capability in self._upstreams or capability in self._ended
 
     def revoke(self, capability: str) -> None:
         """End a capability: its streams close, and its URL is 404 from now on."""
-        viewer = self._viewers.pop(capability, None)
-        if viewer is not None:
+        upstream = self._upstreams.pop(capability, None)
+        if upstream is not None:
             self._ended[capability] = None
             if len(self._ended) > MAX_ENDED:
                 self._ended.popitem(last=False)
-            viewer.close()
+            upstream.close()

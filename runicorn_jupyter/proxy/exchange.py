@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from tornado.httputil import HTTPHeaders, HTTPServerRequest
 
     from runicorn_jupyter.proxy.asset_cache import AssetCache
-    from runicorn_jupyter.proxy.loop_fairness import Turns
-    from runicorn_jupyter.proxy.timeouts import Limits
+    from runicorn_jupyter.proxy.loop_fairness import LoopScheduler
+    from runicorn_jupyter.proxy.timeouts import Timeouts
 
 
 class Responder(Protocol):
@@ -87,8 +87,8 @@ class Exchange:
     origin: str
     security: Mapping[str, str]
     cache: AssetCache
-    timeouts: Limits
-    scheduler: Turns
+    timeouts: Timeouts
+    scheduler: LoopScheduler
 
     @property
     def method(self) -> str:

@@ -40,7 +40,7 @@ PUMP_BYTES = 2**20
 """An answer of which so much is to come is passed on past the event loop."""
 
 
-class Relay:
+class RequestForwarder:
     """Passes one request to the viewer, and its answer back.
 
     Parameters
@@ -69,7 +69,7 @@ class Relay:
     async def open(self) -> None:
         """Send the head of a request whose body follows."""
         self._begin()
-        self._upstream.ahead.forget()
+        self._upstream.prefetcher.invalidate()
         length = self._exchange.headers.get("Content-Length")
         await self._send_head(int(length) if length is not None else None, repeatable=False)
 
@@ -150,7 +150,7 @@ class Relay:
             except ConnectionLost:
                 if self._exchange.is_navigation:
                     raise
-            await self._upstream.wait_connected(timeouts.held_seconds)
+            await self._upstream.wait_connected(timeouts.reconnect_wait_seconds)
             return await pool.acquire(repeatable=repeatable)
 
     async def _head(self) -> Head:
@@ -259,12 +259,12 @@ class Relay:
         length = head.content_length
         is_small = head.status == 200 and length is not None and length <= MAX_BYTES
         if is_small and self._method == "GET" and not is_hashed(self._path):
-            self._upstream.ahead.note(self._target, self._headers)
+            self._upstream.prefetcher.record(self._target, self._headers)
 
     async def _pass_page(self, head: Head) -> None:
         responder = self._responder
         self._upstream.pool.warm(PAGE_CONNECTIONS - 1)  # and the one in use here
-        self._upstream.ahead.page_opens()  # not before: the page itself would wait behind all that
+        self._upstream.prefetcher.page_opens()  # not before: the page itself would wait behind all that
         if head.get("content-encoding") not in (None, "identity"):
             raise BadResponse("an encoded page")
         if not self._cost and (head.content_length is None or head.content_length > SMALL_BYTES):
@@ -314,17 +314,17 @@ class Relay:
     async def _is_answered_here(self) -> bool:
         """Answer without the viewer, if that is possible."""
         if self._method == "GET":
-            return await self._from_cache() or await self._from_ahead()
+            return await self._from_cache() or await self._from_prefetcher()
         if self._method not in SAFE_METHODS:
-            self._upstream.ahead.forget()
+            self._upstream.prefetcher.invalidate()
         return False
 
-    async def _from_ahead(self) -> bool:
+    async def _from_prefetcher(self) -> bool:
         """Answer by what was fetched before it was asked for, if it was."""
-        answer = await self._upstream.ahead.take(self._target, self._headers)
+        answer = await self._upstream.prefetcher.pop(self._target, self._headers)
         if answer is None:
             return False
-        self._upstream.ahead.note(self._target, self._headers)
+        self._upstream.prefetcher.record(self._target, self._headers)
         self._set_head(answer.head)
         await self._send(answer.body)
         return True
@@ -334,7 +334,7 @@ class Relay:
         responder = self._responder
         if "Range" in self._exchange.headers or not is_hashed(self._path):
             return False
-        await self._upstream.ahead.asset(self._path)
+        await self._upstream.prefetcher.asset(self._path)
         asset = self._exchange.cache.find(self._upstream.endpoint.partition(), self._path, self._codings)
         if asset is None:
             return False

@@ -27,14 +27,14 @@ from runicorn_jupyter.proxy.capabilities import (
 )
 from runicorn_jupyter.proxy.csp import CORS_HEADERS, HOST, PREFLIGHT_HEADERS, security_headers
 from runicorn_jupyter.proxy.exchange import Exchange, is_navigation
-from runicorn_jupyter.proxy.forwarder import Relay
+from runicorn_jupyter.proxy.forwarder import RequestForwarder
 from runicorn_jupyter.proxy.headers import LeavesPrefix
 from runicorn_jupyter.proxy.html import UnsupportedHtml
 from runicorn_jupyter.proxy.local_storage import MAX_PATCH_BYTES
-from runicorn_jupyter.proxy.loop_fairness import Turns
+from runicorn_jupyter.proxy.loop_fairness import LoopScheduler
 from runicorn_jupyter.proxy.paths import RESERVED, BadPath, ForbiddenPath, check_path, check_query
-from runicorn_jupyter.proxy.reserved_routes import answer_own
-from runicorn_jupyter.proxy.timeouts import Limits
+from runicorn_jupyter.proxy.reserved_routes import answer_reserved_route
+from runicorn_jupyter.proxy.timeouts import Timeouts
 from runicorn_jupyter.proxy.upstream import MAX_WEBSOCKETS, Upstream
 from runicorn_jupyter.proxy.websocket import is_websocket, relay_websocket
 
@@ -65,14 +65,14 @@ class ViewerHandler(RequestHandler):
     """
 
     def initialize(
-        self, capabilities: Capabilities, limits: Limits, turns: Turns, viewer_origin: str
+        self, capabilities: Capabilities, timeouts: Timeouts, scheduler: LoopScheduler, viewer_origin: str
     ) -> None:
         """Take what all requests share, and read which viewer this one is for."""
         self.capabilities = capabilities
-        self._limits = limits
-        self._turns = turns
+        self._timeouts = timeouts
+        self._scheduler = scheduler
         self.upstream: Upstream | None = None
-        self._forwarder: Relay | None = None
+        self._forwarder: RequestForwarder | None = None
         self._exchange: Exchange | None = None
         self._received = bytearray()
         self._worker: asyncio.Task[Any] | None = None
@@ -141,14 +141,14 @@ class ViewerHandler(RequestHandler):
         if self._refused is not None:
             await self.refuse(self._refused.status, self._refused.code, self._refused.message)
         elif self._is_reserved:
-            await self._guarded(answer_own(self._checked, self._live, bytes(self._received)))
+            await self._guarded(answer_reserved_route(self._checked, self._live, bytes(self._received)))
         elif is_websocket(self._checked):
             await self._guarded(self._websocket(self._live))
         else:
             await self._guarded(self._forwarding().answer())
 
     async def _websocket(self, upstream: Upstream) -> None:
-        """Relay a WebSocket, if the viewer has not too many: what its pages ask for needs streams too."""
+        """Relay a WebSocket, unless the viewer has too many: its pages need streams too."""
         if upstream.websockets >= MAX_WEBSOCKETS:
             message = "This viewer has too many WebSockets open."
             await self.refuse(429, "too_many_requests", message, retry_after=10)
@@ -240,7 +240,7 @@ class ViewerHandler(RequestHandler):
         """Check host, capability and path; the exchange has the target that the viewer shall see."""
         if not HOST.fullmatch(self.request.host) or not self._host_allowed():
             raise Refused(403, "forbidden", "This server does not answer to that host name.")
-        self.upstream = self.capabilities.viewer(self.capability)
+        self.upstream = self.capabilities.upstream(self.capability)
         if self.upstream is None:
             raise Refused(404, "not_found", "This viewer is not there any more; open it again.")
         lengths = self.request.headers.get_list("Content-Length")
@@ -267,8 +267,8 @@ class ViewerHandler(RequestHandler):
             origin=self.own_origin,
             security=self.security,
             cache=self.capabilities.assets,
-            timeouts=self._limits,
-            scheduler=self._turns,
+            timeouts=self._timeouts,
+            scheduler=self._scheduler,
         )
 
     def _host_allowed(self) -> bool:
@@ -323,9 +323,9 @@ class ViewerHandler(RequestHandler):
         if failed is not None:
             await self._fail(*failed)
 
-    def _forwarding(self) -> Relay:
+    def _forwarding(self) -> RequestForwarder:
         if self._forwarder is None:
-            self._forwarder = Relay(self._checked, self._live)
+            self._forwarder = RequestForwarder(self._checked, self._live)
         return self._forwarder
 
     @property
@@ -415,7 +415,7 @@ def viewer_handlers(
     *,
     viewer_origin: str = "",
     asset_cache_bytes: int = 256 * 2**20,
-    limits: Limits | None = None,
+    timeouts: Timeouts | None = None,
 ) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
     """Give the viewers' rule, below the base URL, for Tornado.
 
@@ -427,14 +427,14 @@ def viewer_handlers(
         ``scheme://host[:port]`` that browsers reach this server by, where it cannot know.
     asset_cache_bytes
         The most that viewers' static files may take in memory.
-    limits
-        Times; default: those of `Limits`.
+    timeouts
+        Default: those of `Timeouts`.
     """
     capabilities.assets = AssetCache(asset_cache_bytes)
     shared = {
         "capabilities": capabilities,
-        "limits": limits or Limits(),
-        "turns": Turns(),
+        "timeouts": timeouts or Timeouts(),
+        "scheduler": LoopScheduler(),
         "viewer_origin": viewer_origin,
     }
     return [(VIEWERS_PATTERN, ViewerHandler, shared)]

@@ -13,7 +13,7 @@ LONGEST_SECONDS = 0.005
 """For how long others may keep a relay waiting: it is never starved."""
 
 
-class Turns:
+class LoopScheduler:
     """Lets one of those who wait go on, where the event loop has nothing else to do.
 
     Where both sides of a relay are fast, none of its waits ever waits, and it would keep the loop to itself;

@@ -64,7 +64,7 @@ class Answer:
     partition: str
 
 
-class Habits:
+class RequestHistory:
     """What the pages of one host asked for when they were last opened: targets and headers of requests."""
 
     def __init__(self) -> None:
@@ -77,13 +77,13 @@ class Habits:
             self.last, self.current = self.current, OrderedDict()
         return list(self.last.items())
 
-    def note(self, target: str, headers: Headers) -> None:
+    def record(self, target: str, headers: Headers) -> None:
         """Note what the page asks for."""
         if len(self.current) < MAX_ASKED:
             self.current.setdefault(target, headers)
 
 
-class Ahead:
+class Prefetcher:
     """The requests of one viewer that are made before its page makes them.
 
     Parameters
@@ -92,14 +92,14 @@ class Ahead:
         The viewer.
     pool
         The connections to it.
-    habits
+    history_of
         Gives what is known of the pages of a partition.
     """
 
-    def __init__(self, endpoint: Endpoint, pool: Pool, habits: Callable[[str], Habits]) -> None:
+    def __init__(self, endpoint: Endpoint, pool: Pool, history_of: Callable[[str], RequestHistory]) -> None:
         self._endpoint = endpoint
         self._pool = pool
-        self._habits = habits
+        self._history_of = history_of
         self._opened_at = float("-inf")
         self._answers: dict[str, tuple[Headers, asyncio.Task[Answer | None]]] = {}
         self._assets: dict[str, asyncio.Task[None]] = {}
@@ -160,19 +160,19 @@ class Ahead:
     def page_opens(self) -> None:
         """Ask at once for what the page asked for last time."""
         loop = asyncio.get_running_loop()
-        self.forget()
+        self.invalidate()
         self._opened_at = loop.time()
-        for target, headers in self._habits(self._endpoint.partition()).begin():
+        for target, headers in self._history_of(self._endpoint.partition()).begin():
             task = asyncio.create_task(self._fetch(target, headers, MAX_BYTES))
             self._answers[target] = headers, task
-        self._expiry = loop.call_later(FRESH_SECONDS, self.forget)
+        self._expiry = loop.call_later(FRESH_SECONDS, self.invalidate)
 
-    def note(self, target: str, headers: list[tuple[str, str]]) -> None:
+    def record(self, target: str, headers: list[tuple[str, str]]) -> None:
         """Learn that the page asked for this, and got an answer that could have been fetched ahead."""
         if asyncio.get_running_loop().time() - self._opened_at < LEARN_SECONDS:
-            self._habits(self._endpoint.partition()).note(target, tuple(headers))
+            self._history_of(self._endpoint.partition()).record(target, tuple(headers))
 
-    async def take(self, target: str, headers: list[tuple[str, str]]) -> Answer | None:
+    async def pop(self, target: str, headers: list[tuple[str, str]]) -> Answer | None:
         """Give the answer to exactly this request, once, if it was foreseen; else None."""
         foreseen = self._answers.pop(target, None)
         if foreseen is None:
@@ -184,7 +184,7 @@ class Ahead:
         answer = None if foreseen[1].cancelled() else foreseen[1].result()
         return answer if answer is not None and answer.partition == self._endpoint.partition() else None
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Give nothing of what was fetched: it is old, or something was changed since."""
         if self._expiry is not None:
             self._expiry.cancel()
@@ -195,7 +195,7 @@ class Ahead:
 
     def close(self) -> None:
         """End all that is under way."""
-        self.forget()
+        self.invalidate()
         for task in (*self._working, *self._assets.values()):
             task.cancel()
 

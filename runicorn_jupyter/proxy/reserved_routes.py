@@ -26,7 +26,7 @@ CHANGE_BYTES = 16384
 """A change of the storage counts once more for each of so many bytes; see ``upstream.CHANGES_PER_SECOND``."""
 
 
-async def answer_own(exchange: Exchange, upstream: Upstream, body: bytes) -> None:
+async def answer_reserved_route(exchange: Exchange, upstream: Upstream, body: bytes) -> None:
     """Answer a request for a reserved path.
 
     Parameters

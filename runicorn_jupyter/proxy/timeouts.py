@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Timeouts:
     """Times in seconds.
 
     Parameters
@@ -16,7 +16,7 @@ class Limits:
     stall_seconds
         Between two pieces of an answer, while the browser would take more. A viewer's slowest
         stream, its log, goes over a WebSocket, which has no such limit.
-    held_seconds
+    reconnect_wait_seconds
         A request of a page waits for a lost connection to come back; then 503. It takes up to 20 s until a
         loss is noticed: together less than ``first_byte_seconds``, so that what is true is said.
     wait_seconds
@@ -26,5 +26,5 @@ class Limits:
 
     first_byte_seconds: float = 30
     stall_seconds: float = 30
-    held_seconds: float = 9
+    reconnect_wait_seconds: float = 9
     wait_seconds: float = 25

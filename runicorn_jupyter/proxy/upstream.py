@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runicorn_jupyter.proxy.local_storage import ViewerStorage
 from runicorn_jupyter.proxy.pool import Pool, ViewerStopped
-from runicorn_jupyter.proxy.prefetch import Ahead, Habits
+from runicorn_jupyter.proxy.prefetch import Prefetcher, RequestHistory
 from runicorn_jupyter.proxy.throttle import Throttle
 from runicorn_jupyter.proxy.transfers import Transfers
 from runicorn_jupyter.token_bucket import TokenBucket
@@ -31,7 +31,7 @@ class Upstream:
     ----------
     endpoint
         Where it is.
-    habits
+    history_of
         Gives what the pages of a partition asked for before.
 
     Attributes
@@ -46,10 +46,10 @@ class Upstream:
         How many are open, or about to be.
     """
 
-    def __init__(self, endpoint: Endpoint, habits: Callable[[str], Habits]) -> None:
+    def __init__(self, endpoint: Endpoint, history_of: Callable[[str], RequestHistory]) -> None:
         self.endpoint = endpoint
         self.pool = Pool(endpoint.open_stream)
-        self.ahead = Ahead(endpoint, self.pool, habits)
+        self.prefetcher = Prefetcher(endpoint, self.pool, history_of)
         self.answers = Throttle()
         self.transfers = Transfers()
         self.websockets = 0
@@ -92,7 +92,7 @@ class Upstream:
 
     def close(self) -> None:
         """End every request that is under way; there will be no other."""
-        self.ahead.close()
+        self.prefetcher.close()
         self.pool.close()
         for waiting in self._waiting:
             waiting.cancel()

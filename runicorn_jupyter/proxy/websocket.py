@@ -24,7 +24,7 @@ from runicorn_jupyter.streams import END
 
 if TYPE_CHECKING:
     from runicorn_jupyter.proxy.exchange import Exchange
-    from runicorn_jupyter.proxy.loop_fairness import Turns
+    from runicorn_jupyter.proxy.loop_fairness import LoopScheduler
     from runicorn_jupyter.proxy.upstream import Upstream
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -129,14 +129,14 @@ def _agree(exchange: Exchange, head: Head, key: str) -> bytes:
     return "\r\n".join((*lines, "", "")).encode("latin-1")
 
 
-async def _pass_bytes(browser: IOStream, connection: Http1Connection, turns: Turns) -> None:
+async def _pass_bytes(browser: IOStream, connection: Http1Connection, scheduler: LoopScheduler) -> None:
     """Pass bytes both ways until one side ends; each side is read only as fast as the other takes it."""
 
     async def up() -> None:
         try:
             while True:
                 await connection.stream.write(await browser.read_bytes(PIECE_BYTES, partial=True))
-                await turns.wait()
+                await scheduler.wait()
         except (StreamClosedError, OSError, RemoteError):
             return
 
@@ -144,7 +144,7 @@ async def _pass_bytes(browser: IOStream, connection: Http1Connection, turns: Tur
         try:
             while (data := await connection.read_raw()) is not END:
                 await browser.write(data)
-                await turns.wait()
+                await scheduler.wait()
         except (StreamClosedError, OSError, RemoteError):
             return
 

@@ -176,9 +176,8 @@ TABLE: dict[str, tuple[int, Callable[[bytes], object], tuple[bytes, ...]]] = {
     ),
 }
 EXEMPT = {
-    "ahead": "its expression is in the list of all of them; the rest is `http1` and `cache`",
-    "handler": "what it reads of a request goes through `paths`, `policy` and `headers`",
-    "reserved_routes": "the body is `storage.Change`'s",
+    "handler": "what it reads of a request goes through `paths`, `csp` and `headers`",
+    "reserved_routes": "the body is `local_storage.Change`'s",
     "error_pages": "the words are this program's, and a title that the person chose",
     "websocket": "compares headers that `http1` has bounded; the bytes themselves are passed on unread",
     "log_masking": "`mask_text` is in the list, and is what the others of the module call",

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from runicorn_jupyter.http1 import MAX_HEAD_BYTES
-from runicorn_jupyter.proxy.timeouts import Limits
+from runicorn_jupyter.proxy.timeouts import Timeouts
 from tests.unit.proxy.world import Asked, FakeViewer, Proxy, running_proxy
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -165,7 +165,7 @@ async def test_silence_is_a_504(upstream: FakeViewer) -> None:
         assert await reader.read() == b""  # nothing, until the other side gives up
 
     upstream.answer = answer
-    async with running_proxy(upstream.port, limits=Limits(first_byte_seconds=0.05)) as proxy:
+    async with running_proxy(upstream.port, timeouts=Timeouts(first_byte_seconds=0.05)) as proxy:
         got = await proxy.ask("/api/runs")
     assert got.status == 504
     assert json.loads(got.body)["error"] == "gateway_timeout"
@@ -174,13 +174,13 @@ async def test_silence_is_a_504(upstream: FakeViewer) -> None:
 
 async def test_half_a_head_is_a_504(upstream: FakeViewer) -> None:
     upstream.says(OK + b"Content-Le")
-    async with running_proxy(upstream.port, limits=Limits(first_byte_seconds=0.05)) as proxy:
+    async with running_proxy(upstream.port, timeouts=Timeouts(first_byte_seconds=0.05)) as proxy:
         assert (await proxy.ask("/api/runs")).status == 504
 
 
 async def test_a_stalled_body_is_broken_off(upstream: FakeViewer) -> None:
     upstream.says(OK + b"Content-Length: 500000\r\n\r\n" + b"x" * 300000)
-    async with running_proxy(upstream.port, limits=Limits(stall_seconds=0.05)) as proxy:
+    async with running_proxy(upstream.port, timeouts=Timeouts(stall_seconds=0.05)) as proxy:
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         writer.write(f"GET {proxy.path}/big HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: null\r\n\r\n".encode())
         got = await reader.read()
@@ -191,7 +191,7 @@ async def test_a_stalled_body_is_broken_off(upstream: FakeViewer) -> None:
 
 async def test_a_stalled_page_is_a_504(upstream: FakeViewer) -> None:
     upstream.says(OK + b"Content-Type: text/html\r\nContent-Length: 500\r\n\r\n<html>")
-    async with running_proxy(upstream.port, limits=Limits(stall_seconds=0.05)) as proxy:
+    async with running_proxy(upstream.port, timeouts=Timeouts(stall_seconds=0.05)) as proxy:
         assert (await proxy.visit()).status == 504
 
 

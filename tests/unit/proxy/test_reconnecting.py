@@ -8,12 +8,12 @@ from html.parser import HTMLParser
 
 from runicorn_jupyter.errors import ConnectionTimeout
 from runicorn_jupyter.proxy.csp import content_security_policy
-from runicorn_jupyter.proxy.timeouts import Limits
+from runicorn_jupyter.proxy.timeouts import Timeouts
 from tests.unit.proxy.world import FakeViewer, Proxy, TcpStream, running_proxy
 
 JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 WAIT = "/__runicorn_jupyter__/wait"
-SHORT = Limits(held_seconds=0.05, wait_seconds=0.05)
+SHORT = Timeouts(reconnect_wait_seconds=0.05, wait_seconds=0.05)
 
 
 async def test_a_navigation_gets_a_page_that_waits(proxy: Proxy) -> None:
@@ -64,10 +64,10 @@ async def test_waiting_ends_when_the_connection_is_back(proxy: Proxy, upstream: 
 
 
 async def test_waiting_says_when_it_was_in_vain(upstream: FakeViewer) -> None:
-    async with running_proxy(upstream.port, limits=SHORT) as proxy:
+    async with running_proxy(upstream.port, timeouts=SHORT) as proxy:
         proxy.connected.clear()
         assert json.loads((await proxy.ask(WAIT)).body) == {"state": "reconnecting"}
-    async with running_proxy(1, limits=SHORT) as proxy:
+    async with running_proxy(1, timeouts=SHORT) as proxy:
         assert json.loads((await proxy.ask(WAIT)).body) == {"state": "unreachable"}
         proxy.capabilities.revoke(proxy.capability)
         assert (await proxy.ask(WAIT)).status == 404
@@ -94,7 +94,7 @@ async def test_nobody_waits_for_a_viewer_that_was_stopped(proxy: Proxy, upstream
 
 
 async def test_a_request_is_not_held_for_ever(upstream: FakeViewer) -> None:
-    async with running_proxy(upstream.port, limits=SHORT) as proxy:
+    async with running_proxy(upstream.port, timeouts=SHORT) as proxy:
         proxy.connected.clear()
         for method, body in (("GET", b""), ("POST", b""), ("POST", b"{}")):
             got = await proxy.ask("/api/runs", method, body=body)
@@ -113,8 +113,8 @@ async def test_a_browser_that_leaves_is_not_waited_for(proxy: Proxy) -> None:
 
 
 async def test_all_waits_of_a_request_together_have_one_limit(upstream: FakeViewer) -> None:
-    limits = Limits(first_byte_seconds=0.05, held_seconds=30)
-    async with running_proxy(upstream.port, limits=limits) as proxy:
+    timeouts = Timeouts(first_byte_seconds=0.05, reconnect_wait_seconds=30)
+    async with running_proxy(upstream.port, timeouts=timeouts) as proxy:
         proxy.connected.clear()
         for method, body in (("GET", b""), ("POST", b""), ("POST", b"{}")):
             assert (await proxy.ask("/api/runs", method, body=body)).status == 504
@@ -124,7 +124,7 @@ async def test_a_tunnel_that_does_not_open_in_time_is_a_504_and_a_page_that_wait
     async def never_open() -> TcpStream:
         raise ConnectionTimeout("The tunnel did not open within 15 seconds.")
 
-    viewer = proxy.capabilities.viewer(proxy.capability)
+    viewer = proxy.capabilities.upstream(proxy.capability)
     assert viewer is not None
     viewer.pool._open_stream = never_open
     assert (await proxy.ask("/api/runs")).status == 504  # never 408: browsers repeat what was answered so

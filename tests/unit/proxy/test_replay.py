@@ -41,7 +41,7 @@ async def replaying() -> AsyncIterator[tuple[Replaying, Proxy]]:
 @pytest.mark.parametrize("exchange", RESPONSES, ids=str)
 async def test_a_recorded_response_is_passed_on_however_it_is_cut(exchange: Exchange) -> None:
     async with replaying() as (viewer, proxy):
-        upstream = proxy.capabilities.viewer(proxy.capability)
+        upstream = proxy.capabilities.upstream(proxy.capability)
         assert upstream is not None
         for pieces in cuts(exchange.response):
             viewer.pieces, viewer.ended = pieces, exchange.closes

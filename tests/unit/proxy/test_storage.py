@@ -131,7 +131,7 @@ async def test_bad_changes_are_refused(proxy: Proxy, body: bytes, status: int) -
 async def test_a_viewers_pages_may_change_it_so_often(proxy: Proxy) -> None:
     statuses = [(await proxy.ask(PATH, "POST", body=b"{}")).status for _ in range(3)]
     assert statuses == [204] * 3
-    viewer = proxy.capabilities.viewer(proxy.capability)
+    viewer = proxy.capabilities.upstream(proxy.capability)
     assert viewer is not None
     now = 1000.0
     viewer.changes = TokenBucket(CHANGES_PER_SECOND, CHANGES_AT_ONCE, lambda: now)

@@ -67,7 +67,7 @@ async def test_a_flood_is_held_back_and_then_closed(
 ) -> None:
     gate = asyncio.Event()
     throttle = Throttle(clock=lambda: 0.0, sleep=lambda _: gate.wait())
-    viewer = proxy.capabilities.viewer(proxy.capability)
+    viewer = proxy.capabilities.upstream(proxy.capability)
     assert viewer is not None
     viewer.answers = proxy.capabilities.answers = throttle
     viewer.changes = TokenBucket(1, 1000)
@@ -87,7 +87,7 @@ async def test_a_flood_is_held_back_and_then_closed(
 
 async def test_another_viewers_answers_are_not_held_back(proxy: Proxy) -> None:
     other = proxy.capabilities.issue(proxy.endpoint)
-    viewer = proxy.capabilities.viewer(proxy.capability)
+    viewer = proxy.capabilities.upstream(proxy.capability)
     assert viewer is not None
     viewer.answers = Throttle(clock=lambda: 0.0, sleep=lambda _: asyncio.Event().wait())
     for _ in range(AT_ONCE):

@@ -37,7 +37,7 @@ def viewer(proxy: Proxy, upstream: FakeViewer) -> Upstream:
         await writer.drain()
 
     upstream.answer = answer
-    found = proxy.capabilities.viewer(proxy.capability)
+    found = proxy.capabilities.upstream(proxy.capability)
     assert found is not None
     return found
 

@@ -123,7 +123,7 @@ async def test_so_many_and_no_more_are_open_at_once(echoing: Proxy) -> None:
         await open_ones[1].recv()
         await open_ones[1].send("still here")
         assert await open_ones[1].recv() == "still here"
-    viewer = echoing.capabilities.viewer(echoing.capability)
+    viewer = echoing.capabilities.upstream(echoing.capability)
     assert viewer is not None
     assert viewer.websockets <= MAX_WEBSOCKETS
 

@@ -18,14 +18,14 @@ from tornado.web import Application
 from runicorn_jupyter.errors import ConnectionLost
 from runicorn_jupyter.proxy import Capabilities, Endpoint, viewer_handlers
 from runicorn_jupyter.proxy.csp import content_security_policy
-from runicorn_jupyter.proxy.timeouts import Limits
+from runicorn_jupyter.proxy.timeouts import Timeouts
 from runicorn_jupyter.streams import END, ByteStream, End
 
 BASE_URL = "/user/alice/"
 OK = b"HTTP/1.1 200 OK\r\n"
 JSON = OK + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 SECRET = ("x-runicorn-ticket", "t1cket-of-the-viewer")
-LIMITS = Limits(first_byte_seconds=10, stall_seconds=10, held_seconds=10, wait_seconds=10)
+TIMEOUTS = Timeouts(first_byte_seconds=10, stall_seconds=10, reconnect_wait_seconds=10, wait_seconds=10)
 
 
 class Unasked:
@@ -252,7 +252,7 @@ class Proxy:
 async def running_proxy(
     port: int,
     *,
-    limits: Limits = LIMITS,
+    timeouts: Timeouts = TIMEOUTS,
     open_stream: Callable[[int], Awaitable[ByteStream]] = TcpStream.open,
     **settings: Any,
 ) -> AsyncIterator[Proxy]:
@@ -285,7 +285,7 @@ async def running_proxy(
     options = {"viewer_origin": settings.pop("viewer_origin", "")}
     if "asset_cache_bytes" in settings:
         options["asset_cache_bytes"] = settings.pop("asset_cache_bytes")
-    rules = viewer_handlers(capabilities, limits=limits, **options)
+    rules = viewer_handlers(capabilities, timeouts=timeouts, **options)
     application = Application(
         [(BASE_URL.rstrip("/") + pattern, *rest) for pattern, *rest in rules],
         **{"base_url": BASE_URL, "compress_response": True, "xsrf_cookies": True, **settings},

@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from runicorn_jupyter.proxy.loop_fairness import OTHERS_SECONDS, Turns
+from runicorn_jupyter.proxy.loop_fairness import OTHERS_SECONDS, LoopScheduler
 from tests.unit.proxy.world import OK, FakeViewer, Proxy
 
 
 async def test_one_goes_on_in_each_turn_and_each_in_its_turn() -> None:
-    turns, loop = Turns(), asyncio.get_running_loop()
+    scheduler, loop = LoopScheduler(), asyncio.get_running_loop()
     went: list[tuple[int, int]] = []
     turn = 0
 
@@ -24,7 +24,7 @@ async def test_one_goes_on_in_each_turn_and_each_in_its_turn() -> None:
 
     async def work(number: int) -> None:
         for _ in range(5):
-            await turns.wait()
+            await scheduler.wait()
             went.append((turn, number))
 
     loop.call_soon(count)
@@ -34,18 +34,18 @@ async def test_one_goes_on_in_each_turn_and_each_in_its_turn() -> None:
 
 
 async def test_who_was_cancelled_takes_no_turn() -> None:
-    turns = Turns()
-    waiting = [asyncio.create_task(turns.wait()) for _ in range(3)]
+    scheduler = LoopScheduler()
+    waiting = [asyncio.create_task(scheduler.wait()) for _ in range(3)]
     await asyncio.sleep(0)
     waiting[0].cancel()
     await asyncio.gather(*waiting[1:])
     assert waiting[0].cancelled()
-    await turns.wait()
+    await scheduler.wait()
 
 
 @pytest.mark.parametrize(("longest", "goes_on"), [(3600.0, False), (0.0, True)])
 async def test_who_has_work_goes_first_but_not_for_ever(longest: float, goes_on: bool) -> None:
-    turns, loop = Turns(longest), asyncio.get_running_loop()
+    scheduler, loop = LoopScheduler(longest), asyncio.get_running_loop()
     went: list[bool] = []
     busy = True
 
@@ -58,7 +58,7 @@ async def test_who_has_work_goes_first_but_not_for_ever(longest: float, goes_on:
 
     async def relay() -> None:
         for _ in range(5):
-            await turns.wait()
+            await scheduler.wait()
             went.append(busy)
 
     loop.call_soon(work)
