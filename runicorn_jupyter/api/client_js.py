@@ -29,5 +29,5 @@ class ClientJsHandler(JupyterHandler):
 
 
 def client_handlers() -> list[tuple[str, type[web.RequestHandler], dict[str, Any]]]:
-    """Give Tornado's rule for the client, without the ``base_url``."""
+    """Return Tornado's rule for the client, without the base URL."""
     return [(r"/runicorn/client\.js", ClientJsHandler, {})]

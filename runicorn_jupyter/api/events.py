@@ -1,4 +1,4 @@
-"""Changes of state as Jupyter events, so that no front end polls."""
+"""Emits changes of state as Jupyter events, so that no front end polls."""
 
 from __future__ import annotations
 

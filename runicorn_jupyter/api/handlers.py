@@ -1,4 +1,4 @@
-"""The one handler behind every route of ``/api/remote``, and where errors become HTTP."""
+"""The handler of every route of ``/api/remote``; maps errors to HTTP."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _FROM_STATUS: dict[int, type[RemoteError]] = {
 
 
 class EnvelopeHandler(APIHandler):
-    """Gives every failure, Jupyter's own too, the envelope of ``docs/contract.md``."""
+    """Answers every failure, Jupyter's own too, with the envelope of ``docs/contract.md``."""
 
     auth_resource = AUTH_RESOURCE
 
     async def prepare(self) -> None:  # type: ignore[override]  # as APIHandler itself does
-        """Refuse what Jupyter refuses; a foreign Origin is ``forbidden``, not missing."""
+        """Refuse what Jupyter refuses; answer ``forbidden``, not 404, to a foreign Origin."""
         await super(APIHandler, self).prepare()
         if not self.check_origin():
             raise web.HTTPError(403, "Requests from other origins are not allowed.")
@@ -51,7 +51,7 @@ class EnvelopeHandler(APIHandler):
             raise web.HTTPError(403, NEEDS_LOGIN)
 
     def check_xsrf_cookie(self) -> None:
-        """Say ``forbidden`` for a foreign Origin here too, where Jupyter says 404."""
+        """Answer ``forbidden`` to a foreign Origin here too, where Jupyter answers 404."""
         try:
             super().check_xsrf_cookie()
         except web.HTTPError as exc:
@@ -62,7 +62,7 @@ class EnvelopeHandler(APIHandler):
         raise web.HTTPError(403, NEEDS_LOGIN)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Write the envelope; the only place where exceptions become HTTP answers."""
+        """Write the envelope; the only place that maps exceptions to HTTP."""
         exc = kwargs.get("exc_info", (None, None, None))[1]
         error = exc if isinstance(exc, RemoteError) else _from_http(status_code, exc)
         self.set_status(error.status if isinstance(exc, RemoteError) else status_code)
@@ -72,7 +72,7 @@ class EnvelopeHandler(APIHandler):
         self.finish(body.model_dump_json(exclude_none=True))
 
     def allowed_methods(self) -> list[str]:
-        """The methods that this path has, for ``Allow`` of a 405."""
+        """Return the methods of this path, for ``Allow`` of a 405."""
         return ["GET"]
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
@@ -106,7 +106,7 @@ class RemoteHandler(EnvelopeHandler):
         self._abandonable: asyncio.Task[Success] | None = None
 
     def allowed_methods(self) -> list[str]:
-        """The methods that the route table has for this path."""
+        """Return the methods that the route table has for this path."""
         return sorted(self._operations)
 
     async def _run(self, **path_arguments: str) -> None:
@@ -128,13 +128,13 @@ class RemoteHandler(EnvelopeHandler):
         self.finish(await asyncio.to_thread(answer.to_json) if answer.is_long else answer.to_json())
 
     def on_connection_close(self) -> None:
-        """Give up work that nobody waits for any more."""
+        """Cancel the operation, if it ends with its client."""
         super().on_connection_close()
         if self._abandonable is not None:
             self._abandonable.cancel()
 
     def _person(self) -> str:
-        """Name who asks; Jupyter alone knows one person only, whom it names anew without a cookie."""
+        """Return the user's name; empty where Jupyter has one user only, whose name is random."""
         if type(self.identity_provider) in (IdentityProvider, PasswordIdentityProvider):
             return ""
         return str(self.current_user.username)
@@ -176,7 +176,7 @@ class UnknownRouteHandler(EnvelopeHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Answer that nothing is here."""
+        """Answer 404."""
         raise web.HTTPError(404)
 
     head = post = put = patch = delete = get

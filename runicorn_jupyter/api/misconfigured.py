@@ -1,4 +1,4 @@
-"""What every route answers while a setting of this server cannot be used as it is written."""
+"""The routes' answers while a setting of this server is invalid."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ TO_ANYBODY = "This Jupyter server is misconfigured; its log says how."
 
 
 class MisconfiguredHandler(EnvelopeHandler):
-    """Answers 503 to whoever is logged in, naming the settings."""
+    """Answers 503 with the settings' names to logged-in users."""
 
     def initialize(self, names: list[str]) -> None:
-        """Take the names of what could not be read."""
+        """Store the names of the invalid settings."""
         self._names = names
 
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Answer that nothing is connected, and why."""
+        """Answer 503 with the settings' names."""
         raise Misconfigured(
             f"The setting {', '.join(self._names)} of this Jupyter server cannot be used as it is written, so"
             " nothing is connected; the server's log says what is wrong. Correct it and start Jupyter again.",
@@ -37,10 +37,10 @@ class MisconfiguredHandler(EnvelopeHandler):
 
 
 class ClosedViewerHandler(web.RequestHandler):
-    """Answers 503 where viewers are otherwise; their URLs are asked without a login, so it names nothing."""
+    """Answers 503 below the viewers' path, without details: it needs no login."""
 
     def check_xsrf_cookie(self) -> None:
-        """Let it pass: nothing here is changed by a request."""
+        """Accept the request: none changes anything here."""
 
     def _any(self) -> None:
         self.set_status(Misconfigured.status)
@@ -54,12 +54,12 @@ class ClosedViewerHandler(web.RequestHandler):
 
 
 def misconfigured_handlers(names: list[str]) -> list[tuple[str, type[web.RequestHandler], dict[str, Any]]]:
-    """Give Tornado's rules that stand in for those of the API and the viewers, without the ``base_url``.
+    """Return Tornado's rules in place of those of the API and the viewers, without the base URL.
 
     Parameters
     ----------
     names
-        What could not be read: settings, sections or files.
+        The invalid settings, sections or files.
     """
     return [
         (r"/api/remote/openapi\.json", OpenApiHandler, {}),

@@ -37,7 +37,7 @@ _FIRST_NAME = "$response.body#/environments/0/name"
 
 
 def openapi_document(operations: Iterable[Operation], base_url: str) -> dict[str, Any]:
-    """Describe every route.
+    """Return the OpenAPI document of all routes.
 
     Parameters
     ----------

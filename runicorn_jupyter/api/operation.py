@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path.
+    """One HTTP method of one path.
 
     Parameters
     ----------
@@ -28,11 +28,11 @@ class Operation:
     call
         The method of the resource's service; takes that, the caller and the request's model.
     request
-        The model of body or query, path arguments included; ``None`` if it takes nothing.
+        The model of body or query, path arguments included; None without parameters.
     response
         The model of the answer.
     errors
-        What it raises beyond what every route can.
+        The errors of this operation beyond those of every route.
     summary
         One sentence for the OpenAPI document.
     """
@@ -52,7 +52,7 @@ class Operation:
 
     @property
     def ends_with_client(self) -> bool:
-        """Whether a client that hangs up means that the work is not wanted any more."""
+        """Whether the operation is cancelled when its client disconnects."""
         return self.path.startswith("connect/") or self.path in ("connect", "runs", "runs/metrics")
 
     @property

@@ -1,4 +1,4 @@
-"""The scheme, host and port under which the person's browser reaches this server."""
+"""The origin by which the user's browser reaches this server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def public_origin(request: HTTPServerRequest, configured: str = "") -> str:
-    """Say which origin a viewer's absolute URL begins with.
+    """Return the origin of a viewer's absolute URL.
 
     Behind a proxy that ends TLS the server sees neither the public scheme nor, sometimes, the
     public host. A browser says both in ``Origin`` or ``Referer``; they are believed only where

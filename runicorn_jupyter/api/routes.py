@@ -298,7 +298,7 @@ class OpenApiHandler(EnvelopeHandler):
 
 
 def remote_handlers(service: RemoteService) -> list[Rule]:
-    """Give Tornado's rules for ``/api/remote``, without the ``base_url``."""
+    """Return Tornado's rules for ``/api/remote``, without the base URL."""
     return [
         *_rules(_CONNECTIONS, service.connections),
         *_rules(_ENVIRONMENTS, service.environments),

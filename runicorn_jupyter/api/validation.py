@@ -1,4 +1,4 @@
-"""From an HTTP request to a validated model, or to ``invalid_parameters`` that names the field."""
+"""Validates HTTP requests as models; an ``invalid_parameters`` names the field."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def read_body(request: HTTPServerRequest, path_arguments: Mapping[str, str], mod
 
 
 def validate(model: type[M], fields: dict[str, Any]) -> M:
-    """Make a model of ``fields``; pydantic's complaints become ``details.errors``.
+    """Validate ``fields`` as a model; pydantic's errors become ``details.errors``.
 
     What was sent is never repeated in the error, since it may be a secret.
     """

@@ -1,4 +1,4 @@
-"""The viewers' side of the server: HTTP and WebSockets from the browser to a remote viewer, and back."""
+"""The reverse proxy from browsers to remote viewers, for HTTP and WebSockets."""
 
 from runicorn_jupyter.proxy.capabilities import Capabilities
 from runicorn_jupyter.proxy.endpoint import Endpoint

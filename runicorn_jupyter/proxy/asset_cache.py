@@ -25,12 +25,12 @@ Key = tuple[str, str, str]
 
 
 def is_hashed(path: str) -> bool:
-    """Say whether a path names a file by its content, so that it can never change."""
+    """Return whether a path has a content hash in it, so that its file never changes."""
     return _HASHED.fullmatch(path) is not None
 
 
 def accepted_codings(accept_encoding: str) -> tuple[str, ...]:
-    """Give the content codings that a request accepts, in alphabetical order; weights do not matter."""
+    """Return the content codings that a request accepts, sorted; weights are ignored."""
     accepted = set()
     for token in accept_encoding.lower().split(","):
         coding, _, weight = token.partition(";")
@@ -67,19 +67,19 @@ class AssetCache:
         self._assets: OrderedDict[Key, Asset] = OrderedDict()
 
     def get(self, key: Key) -> Asset | None:
-        """Give a file that came from this very place, or ``None``."""
+        """Return a file of exactly this partition, or None."""
         asset = self._assets.get(key)
         if asset is not None:
             self._assets.move_to_end(key)
         return asset
 
     def find(self, partition: str, path: str, codings: tuple[str, ...]) -> Asset | None:
-        """Give a file in one of these codings, or in none, that came from this very place."""
+        """Return a file of exactly this partition in one of these codings or in none, or None."""
         found = (self.get((partition, path, coding)) for coding in (*codings, ""))
         return next((asset for asset in found if asset is not None), None)
 
     def keeper(self, partition: str, path: str, headers: list[tuple[str, str]]) -> Keeper | None:
-        """Make what collects an answer while it passes; ``None`` where its headers forbid to keep it.
+        """Return a collector for an answer that is being forwarded; None where its headers forbid caching.
 
         Parameters
         ----------

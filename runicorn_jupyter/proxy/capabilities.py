@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from runicorn_jupyter.proxy.endpoint import Endpoint, ViewerView
 
 CAPABILITY_BYTES = 16
-"""128 random bits: nobody guesses one (docs/design.md, "The viewer's origin")."""
+"""Length in bytes: 128 random bits cannot be guessed (docs/design.md, "The viewer's origin")."""
 
 CAPABILITY = re.compile(rf"[0-9a-f]{{{CAPABILITY_BYTES * 2}}}")
-"""What a capability looks like in a URL."""
+"""The pattern of a capability in a URL."""
 
 VIEWERS = "runicorn/v/"
 """The path below Jupyter's base URL that viewers' URLs begin with."""
@@ -30,10 +30,10 @@ VIEWERS_PATTERN = rf"/{VIEWERS}.*"
 """The pattern of a Tornado rule for all viewers, without the base URL."""
 
 MAX_ENDED = 1024
-"""How many capabilities that have ended are still known as such: their pages are told, and logs mask them."""
+"""Number of ended capabilities that are remembered, so that their pages are told and logs mask them."""
 
 MAX_HISTORIES = 64
-"""Of how many places it is remembered what their pages ask for."""
+"""Number of partitions whose request history is kept."""
 
 
 def viewer_path(base_url: str, capability: str) -> str:
@@ -50,7 +50,7 @@ def viewer_path(base_url: str, capability: str) -> str:
 
 
 class Capabilities:
-    """The table from capabilities to viewers; whoever holds a capability may use that viewer.
+    """Maps capabilities to viewers; the holder of a capability may use its viewer.
 
     Parameters
     ----------
@@ -74,12 +74,12 @@ class Capabilities:
         self.answers = Throttle()
 
     async def storage(self, viewer: ViewerView, root: str | None) -> ViewerStorage:
-        """Give the ``localStorage`` of a viewer's storage root, as it was left.
+        """Return the saved ``localStorage`` of a viewer's storage root.
 
         Parameters
         ----------
         viewer
-            The viewer, by the place that it is at.
+            The viewer; its partition is a part of the key.
         root
             Its storage root there.
         """
@@ -88,14 +88,14 @@ class Capabilities:
         return await self._storages.open(partition_of(viewer), root)
 
     async def close(self) -> None:
-        """End all capabilities, and write what has not been written."""
+        """Revoke all capabilities and write pending storage."""
         for capability in list(self._upstreams):
             self.revoke(capability)
         if self._storages is not None:
             await self._storages.close()
 
     def issue(self, endpoint: Endpoint) -> str:
-        """Make a capability for a viewer.
+        """Issue a capability for a viewer.
 
         Returns
         -------
@@ -114,7 +114,7 @@ class Capabilities:
         return history
 
     def move(self, capability: str, *, title: str, storage: ViewerStorage) -> None:
-        """Note that another process is the viewer now: nothing of the one before is given to anybody.
+        """Replace the viewer behind a capability by another process, and drop what the first one sent.
 
         Parameters
         ----------
@@ -129,34 +129,34 @@ class Capabilities:
         upstream.pool.drop_idle()
 
     def prepare(self, capability: str, round_trip: RoundTrip) -> None:
-        """Get ready for the page of a viewer that has just started: it is about to be opened.
+        """Prefetch for the page of a viewer that has just started.
 
         Parameters
         ----------
         capability
             The viewer's.
         round_trip
-            Measures how far the viewer's host is, in seconds.
+            Measures the round-trip time to the viewer's host, in seconds.
         """
         upstream = self.upstream(capability)
         if upstream is not None:
             upstream.prefetcher.prepare(self.assets, round_trip)
 
     def get(self, capability: str) -> Endpoint | None:
-        """Give the endpoint behind a capability, or ``None`` for a dead or unknown one."""
+        """Return the endpoint of a capability, or None if it is revoked or unknown."""
         upstream = self.upstream(capability)
         return upstream.endpoint if upstream is not None else None
 
     def upstream(self, capability: str) -> Upstream | None:
-        """Give the viewer behind a capability, or ``None`` for a dead or unknown one."""
+        """Return the upstream of a capability, or None if it is revoked or unknown."""
         return self._upstreams.get(capability)
 
     def is_known(self, capability: str) -> bool:
-        """Tell whether this server gave the capability out, be it alive or lately ended."""
+        """Return whether this server issued the capability; recently revoked ones count."""
         return capability in self._upstreams or capability in self._ended
 
     def revoke(self, capability: str) -> None:
-        """End a capability: its streams close, and its URL is 404 from now on."""
+        """Revoke a capability: its streams close, and its URL is 404 from now on."""
         upstream = self._upstreams.pop(capability, None)
         if upstream is not None:
             self._ended[capability] = None

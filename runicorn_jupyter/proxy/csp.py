@@ -15,7 +15,7 @@ _ORIGIN = re.compile(rf"(https?)://({HOST.pattern})")
 
 
 def content_security_policy(origin: str, prefix: str, ancestors: str = "'self'") -> str:
-    """Give the policy that keeps a viewer's page in an origin of its own.
+    """Return the content security policy that keeps a viewer's page in an opaque origin.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def content_security_policy(origin: str, prefix: str, ancestors: str = "'self'")
 
 @lru_cache(maxsize=256)
 def security_headers(origin: str, prefix: str, ancestors: str = "'self'") -> dict[str, str]:
-    """Give the headers of every answer below the viewers' path, errors and 304 included."""
+    """Return the headers of every answer below the viewers' path, errors and 304 included."""
     return {
         "Content-Security-Policy": content_security_policy(origin, prefix, ancestors),
         "X-Content-Type-Options": "nosniff",
@@ -73,7 +73,7 @@ PREFLIGHT_HEADERS = {
 
 
 def may_open_websocket(page_origin: str | None, hosts: set[str]) -> bool:
-    """Say whether a WebSocket may be opened from a page.
+    """Return whether a page of this origin may open a WebSocket.
 
     Parameters
     ----------

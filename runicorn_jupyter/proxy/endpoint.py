@@ -1,4 +1,4 @@
-"""How the proxy reaches a remote viewer, and what it has to know of one that a connection holds."""
+"""Endpoint: how the proxy reaches a remote viewer, and the protocols that it needs of one."""
 
 from __future__ import annotations
 
@@ -17,52 +17,52 @@ if TYPE_CHECKING:
 
 
 class ConnectionView(Protocol):
-    """What the proxy wants to know of a viewer's SSH connection."""
+    """The part of an SSH connection that the proxy uses."""
 
     @property
     def way(self) -> Sequence[tuple[str, str, int, str]]:
-        """Where it really leads now: user, address, port and host key of each hop."""
+        """User, address, port and host key of each hop of the present connection."""
 
 
 class Ticket(Protocol):
-    """What lets one request pass at the viewer, and knows the viewer's answer from a stranger's."""
+    """Authenticates one request to the viewer, and the viewer's answer to it."""
 
     @property
     def header(self) -> tuple[str, str]:
         """Name and value of the header to send."""
 
     def is_proven_by(self, header: Callable[[str], str | None], /) -> bool:
-        """Tell whether an answer is the viewer's, by its headers."""
+        """Return whether the headers of an answer prove that the viewer sent it."""
 
 
 class ViewerView(Protocol):
-    """What the proxy wants to know of a viewer that a connection holds."""
+    """The part of a supervised viewer that the proxy uses."""
 
     @property
     def connection(self) -> ConnectionView:
-        """The connection that it is reached through."""
+        """The SSH connection to its host."""
 
     @property
     def environment(self) -> Environment:
-        """Whose Python it runs under."""
+        """The environment whose Python runs it."""
 
     def ticket(self, method: str, target: str, /) -> Ticket:
-        """Make the ticket of one request."""
+        """Create the ticket of one request."""
 
     async def open_stream(self) -> ByteStream:
         """Open a fresh byte stream to the viewer's port."""
 
     def question(self) -> None:
-        """Take note that it has not answered somebody."""
+        """Check its health soon: a request was not answered."""
 
     async def wait_reachable(self, seconds: float) -> None:
         """Return once streams can be opened; raise `ConnectionLost` where that was not in time."""
 
 
 def partition_of(viewer: ViewerView) -> str:
-    """Give the name of the place that a viewer is at: the way there, users, host keys, environment.
+    """Return the cache partition of a viewer: its hops with users and host keys, and its environment.
 
-    A host key alone is no place: copies of a machine, and containers of an image, share theirs.
+    A host key alone does not identify a machine: copies of it, and containers of an image, share one.
     """
     return json.dumps([viewer.connection.way, viewer.environment.prefix])
 
@@ -82,12 +82,12 @@ class Endpoint:
     ticket
         Called for each request, with its method and target.
     question
-        Called when the viewer has not answered a request in time.
+        Called when a request was not answered in time.
     partition
-        Gives the name of the place that the viewer is at now (`partition_of`): what came from one place is
-        never shown as another's.
+        Returns the viewer's present partition (`partition_of`): what came from one partition is never used
+        for another.
     title
-        What people call it, as text.
+        Display name, as text.
     storage
         The page's ``localStorage``.
     """
@@ -102,16 +102,16 @@ class Endpoint:
 
     @classmethod
     def of(cls, viewer: ViewerView, *, title: str, storage: ViewerStorage | None = None) -> Endpoint:
-        """Make the endpoint of a viewer that a connection holds.
+        """Create the endpoint of a supervised viewer.
 
         Parameters
         ----------
         viewer
             The viewer; asked anew for each stream, so that it may move to another port.
         title
-            What people call it.
+            Display name.
         storage
-            Where its ``localStorage`` lives; default: as long as the endpoint.
+            Its ``localStorage``; default: one in memory.
         """
 
         return cls(

@@ -1,4 +1,4 @@
-"""The proxy's own pages: what a tab shows while there is no viewer to show."""
+"""The proxy's own pages, shown while the viewer cannot be."""
 
 from __future__ import annotations
 
@@ -76,20 +76,20 @@ _WAIT = Template("""<script>
 
 
 def waiting_page(title: str, heading: str, text: str, wait_url: str) -> bytes:
-    """Make the page that shows the viewer by itself once it can be reached again.
+    """Return a page that reloads once the viewer can be reached again.
 
     Parameters
     ----------
     title, heading, text
-        Words for people; any text.
+        Texts to show; they are escaped.
     wait_url
-        Answers when something has changed, with JSON ``{"state": …}``.
+        The path of the long poll, which answers with JSON ``{"state": …}``.
     """
     return _render(title, heading, text, busy="busy", script=_WAIT.substitute(url=script_json(wait_url)))
 
 
 def message_page(title: str, heading: str, text: str) -> bytes:
-    """Make a page that says why there is nothing to see."""
+    """Return a page with an error message."""
     return _render(title, heading, text, busy="", script="")
 
 

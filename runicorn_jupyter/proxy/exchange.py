@@ -108,15 +108,15 @@ class Exchange:
 
     @property
     def is_navigation(self) -> bool:
-        """Whether the answer becomes a page; see `is_navigation`."""
+        """Whether the request is a navigation."""
         return is_navigation(self.headers)
 
 
 def is_navigation(headers: HTTPHeaders) -> bool:
-    """Tell whether the answer becomes a page, rather than data of one.
+    """Return whether a request is a navigation, rather than one of a page's own.
 
-    Browsers say so where they hold the address for trustworthy (HTTPS, localhost); elsewhere what
-    a page fetches has an ``Origin``, its own being opaque, and a navigation has none.
+    Browsers say so at trustworthy addresses (HTTPS, localhost); elsewhere a page's requests have an
+    ``Origin``, because its own is opaque, and a navigation has none.
     """
     destination = headers.get("Sec-Fetch-Dest")
     if destination is not None:

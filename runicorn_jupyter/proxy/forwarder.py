@@ -1,4 +1,4 @@
-"""One request and its answer, passed between a browser and a viewer piece by piece."""
+"""Forwards one request from a browser to a viewer, and streams the answer back."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from runicorn_jupyter.proxy.upstream import Upstream
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-"""Methods that may be sent again (RFC 9110, 9.2.1); ``OPTIONS`` never gets this far."""
+"""Methods that may be retried (RFC 9110, 9.2.1); ``OPTIONS`` never gets this far."""
 
 MAX_ATTEMPTS = 3
-"""How often such a request is sent when the connection breaks before an answer."""
+"""Number of attempts of such a request when the connection breaks before an answer."""
 
 PUMP_BYTES = 2**20
-"""An answer of which so much is to come is passed on past the event loop."""
+"""Remaining bytes from which an answer bypasses the event loop."""
 
 
 class RequestForwarder:
-    """Passes one request to the viewer, and its answer back.
+    """Forwards one request to the viewer, and its answer to the browser.
 
     Parameters
     ----------
@@ -104,13 +104,13 @@ class RequestForwarder:
         await self._pass_on(head)
 
     def close(self) -> None:
-        """Give the connection back: kept if the answer was read to its end."""
+        """Release the connection; it is reused if the answer was read to its end."""
         if self._connection is not None:
             self._upstream.pool.release(self._connection)
             self._connection = None
 
     def abort(self) -> None:
-        """Close the connection at once, so that the viewer stops working for nobody."""
+        """Close the connection at once, so that the viewer stops working on the request."""
         if self._connection is not None:
             self._connection.close()
         self.close()
@@ -123,7 +123,7 @@ class RequestForwarder:
         return self._connection
 
     def _is_route_of_the_page(self, head: Head) -> bool:
-        """Whether the page knows what the viewer does not: runicorn has served its routes since 0.7 only."""
+        """Whether a 404 is a route of the page's own: runicorn serves those since 0.7 only."""
         return (
             head.status == 404
             and self._method == "GET"
@@ -224,7 +224,7 @@ class RequestForwarder:
                 await self._exchange.scheduler.wait()
 
     def _can_pump(self) -> bool:
-        """Tell whether what is left of the answer is worth leaving the event loop out of it."""
+        """Return whether the rest of the answer is long enough to bypass the event loop."""
         browser = self._exchange.browser
         plain = browser is not None and not isinstance(browser, SSLIOStream)
         return plain and self._method == "GET" and self._open.can_pump(PUMP_BYTES)
@@ -246,7 +246,7 @@ class RequestForwarder:
         self.close()
 
     def _keeper(self, head: Head) -> Keeper | None:
-        """Make what puts this answer into the cache, where it belongs there."""
+        """Return a collector for the cache, or None where this answer is not cached."""
         if self._method != "GET" or not is_hashed(self._path) or head.ends_with_stream or head.status != 200:
             return None
         self._responder.set_header("Cache-Control", IMMUTABLE)
@@ -255,7 +255,7 @@ class RequestForwarder:
         return self._exchange.cache.keeper(self._partition, self._path, head.headers)
 
     def _learn(self, head: Head) -> None:
-        """Learn what a page asks for, where such an answer can be fetched before it asks the next time."""
+        """Record the request in the page's history, if its answer can be prefetched."""
         length = head.content_length
         is_small = head.status == 200 and length is not None and length <= MAX_BYTES
         if is_small and self._method == "GET" and not is_hashed(self._path):
@@ -312,7 +312,7 @@ class RequestForwarder:
             return await connection.read_body()
 
     async def _is_answered_here(self) -> bool:
-        """Answer without the viewer, if that is possible."""
+        """Answer from memory, if possible."""
         if self._method == "GET":
             return await self._from_cache() or await self._from_prefetcher()
         if self._method not in SAFE_METHODS:
@@ -320,7 +320,7 @@ class RequestForwarder:
         return False
 
     async def _from_prefetcher(self) -> bool:
-        """Answer by what was fetched before it was asked for, if it was."""
+        """Answer from the prefetched answers, if there is one."""
         answer = await self._upstream.prefetcher.pop(self._target, self._headers)
         if answer is None:
             return False
@@ -330,7 +330,7 @@ class RequestForwarder:
         return True
 
     async def _from_cache(self) -> bool:
-        """Answer from the cache, if the file is there or on its way."""
+        """Answer from the cache, if it has the file or is fetching it."""
         responder = self._responder
         if "Range" in self._exchange.headers or not is_hashed(self._path):
             return False
@@ -347,7 +347,7 @@ class RequestForwarder:
     # -- what is counted meanwhile
 
     async def _send(self, body: bytes) -> None:
-        """Send an answer that is in memory, in pieces: who does not read it costs one of them."""
+        """Send an answer from memory in pieces: a browser that does not read holds only one."""
         if not self._cost and len(body) > SMALL_BYTES:
             self._begin()
         self._responder.set_header("Content-Length", str(len(body)))
@@ -360,7 +360,7 @@ class RequestForwarder:
         await self._finish(sent)
 
     async def _finish(self, sent: Awaitable[None]) -> None:
-        """Wait until the browser has what was sent, and end the answer."""
+        """Wait until the browser has taken the answer, and end it."""
         if self._cost:
             await sent
         else:

@@ -1,4 +1,4 @@
-"""The handler behind every viewer's URL: who may ask what, and the answers of the proxy's own."""
+"""The Tornado handler of every viewer URL: checks requests, and maps failures to answers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 class Refused(Exception):
-    """The request ends here, with this status."""
+    """The request is refused, with this status."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -58,7 +58,7 @@ class Refused(Exception):
 
 @stream_request_body
 class ViewerHandler(RequestHandler):
-    """Passes a browser's requests to the viewer that the capability in its path stands for.
+    """Forwards a browser's requests to the viewer of the capability in the path.
 
     Jupyter's authentication plays no part: the page behind it has an opaque origin and so no cookie,
     and the capability is the authorisation (docs/design.md, "The viewer's origin").
@@ -67,7 +67,7 @@ class ViewerHandler(RequestHandler):
     def initialize(
         self, capabilities: Capabilities, timeouts: Timeouts, scheduler: LoopScheduler, viewer_origin: str
     ) -> None:
-        """Take what all requests share, and read which viewer this one is for."""
+        """Store the shared parts, and read the capability from the path."""
         self.capabilities = capabilities
         self._timeouts = timeouts
         self._scheduler = scheduler
@@ -96,24 +96,24 @@ class ViewerHandler(RequestHandler):
     # -- what Tornado asks for
 
     def set_default_headers(self) -> None:
-        """Put the policy on every answer, errors included."""
+        """Set the security headers on every answer, errors included."""
         self.clear_header("Server")
         for name, value in getattr(self, "security", {}).items():
             self.set_header(name, value)
 
     def check_xsrf_cookie(self) -> None:
-        """Let it pass: nothing here goes by cookies, so there is nothing to forge."""
+        """Accept the request: cookies authorise nothing here, so there is nothing to forge."""
 
     def check_trusted_origin(self, origin: str) -> bool:
-        """Let it pass: a viewer's page is cross-origin to everything, by design."""
+        """Accept any origin: a viewer's page has an opaque one, by design."""
         return True
 
     def compute_etag(self) -> str | None:
-        """Make none: the viewer's own, or nothing."""
+        """Return None: the viewer's own ETag is used."""
         return None
 
     async def prepare(self) -> None:
-        """Check the request; with a body, open the way for it before it is read."""
+        """Check the request; send its head to the viewer before a body is read."""
         self._transforms = []  # nothing is compressed, or looked into, on the way
         try:
             self._exchange = self._check()
@@ -128,7 +128,7 @@ class ViewerHandler(RequestHandler):
             await self._guarded(self._forwarding().open())
 
     async def data_received(self, chunk: bytes) -> None:
-        """Pass a piece of the request's body on; returns when there is room for more."""
+        """Forward a piece of the request's body; return when the next one can be taken."""
         if self._forwarder is not None:
             await self._guarded(self._forwarder.send(chunk), ends_with_browser=False)
         elif self._is_reserved and len(self._received) <= MAX_PATCH_BYTES:
@@ -165,7 +165,7 @@ class ViewerHandler(RequestHandler):
 
     @allow_unauthenticated
     async def options(self, *_: str) -> None:
-        """Answer a preflight: a sandboxed page's requests are all cross-origin."""
+        """Answer a CORS preflight: all requests of a sandboxed page are cross-origin."""
         self._is_read = True
         if self._finished:
             return
@@ -181,7 +181,7 @@ class ViewerHandler(RequestHandler):
         self.finish()
 
     def on_connection_close(self) -> None:
-        """Stop at once: the browser left."""
+        """Abort the request: the browser has disconnected."""
         super().on_connection_close()
         self._left = True
         if self._worker is not None:
@@ -191,12 +191,12 @@ class ViewerHandler(RequestHandler):
             self._forwarder.abort()
 
     def on_finish(self) -> None:
-        """Give the connection to the viewer back."""
+        """Release the connection to the viewer."""
         if self._forwarder is not None:
             self._forwarder.close()
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer what nobody expected, without a word of why."""
+        """Answer an unexpected failure, without its cause."""
         if status_code == 405:
             self._answer_error(405, "invalid_parameters", "A viewer takes no request by this method.")
             return
@@ -205,7 +205,7 @@ class ViewerHandler(RequestHandler):
         )
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Log without the URL, which holds the capability."""
+        """Log an exception without the URL, which has the capability."""
         if not isinstance(value, HTTPError):
             log.error("%s failed", self.summary, exc_info=(typ, value, tb))
 
@@ -283,7 +283,7 @@ class ViewerHandler(RequestHandler):
             return host in self.settings.get("local_hostnames", ["localhost"])
 
     async def _guarded(self, work: Coroutine[Any, Any, None], *, ends_with_browser: bool = True) -> None:
-        """Do a piece of work, and answer its failures.
+        """Run a part of the request, and answer its failures.
 
         Parameters
         ----------
@@ -341,21 +341,21 @@ class ViewerHandler(RequestHandler):
         return self._exchange
 
     def _drop(self) -> None:
-        """Forget the browser, and the request to the viewer with it."""
+        """Close the connections to the browser and to the viewer."""
         if self._forwarder is not None:
             self._forwarder.abort()
         if not self._finished:
             self.detach().close()
 
     def hand_over(self) -> IOStream:
-        """Give the browser's connection to who sends the rest of the answer; what was written is sent."""
+        """Detach the browser's connection within an answer; the caller sends the rest and closes it."""
         stream: IOStream = self.detach()
         stream.set_close_callback(self.on_connection_close)
         self._log()
         return stream
 
     async def _fail(self, status: int, code: str, message: str) -> None:
-        """Answer with an error; where the answer has begun, break it off, lest it passes for whole."""
+        """Answer with an error; abort an answer that has begun, so that it is not taken for complete."""
         if self._forwarder is not None:
             self._forwarder.abort()
         if self._finished:
@@ -366,7 +366,7 @@ class ViewerHandler(RequestHandler):
         await self.refuse(status, code, message)
 
     async def may_answer(self) -> bool:
-        """Wait until an answer of the proxy's own may go out; without one, the connection is closed."""
+        """Wait for the rate limit of the proxy's own answers; False if the connection was closed instead."""
         throttle = self.upstream.answers if self.upstream is not None else self.capabilities.answers
         if await throttle.wait() and not self._left:
             return True
@@ -374,7 +374,7 @@ class ViewerHandler(RequestHandler):
         return False
 
     async def refuse(self, status: int, code: str, message: str, *, retry_after: int | None = None) -> None:
-        """Answer with an error, held back where there were many of late."""
+        """Answer with an error, within that rate limit."""
         if await self.may_answer():
             self._answer_error(status, code, message, retry_after=retry_after)
 
@@ -417,16 +417,16 @@ def viewer_handlers(
     asset_cache_bytes: int = 256 * 2**20,
     timeouts: Timeouts | None = None,
 ) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
-    """Give the viewers' rule, below the base URL, for Tornado.
+    """Return Tornado's rule for the viewers, without the base URL.
 
     Parameters
     ----------
     capabilities
-        The table of viewers.
+        The capabilities and their viewers.
     viewer_origin
-        ``scheme://host[:port]`` that browsers reach this server by, where it cannot know.
+        This server's origin for browsers, ``scheme://host[:port]``; default: the request's.
     asset_cache_bytes
-        The most that viewers' static files may take in memory.
+        Size limit of the cache of static files, in bytes.
     timeouts
         Default: those of `Timeouts`.
     """

@@ -13,7 +13,7 @@ REQUEST_HEADERS = frozenset({
     "content-type", "if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since",
     "pragma", "range", "x-requested-with",
 })  # fmt: skip
-"""What a viewer may know of a request. Never cookies, credentials, origins or who forwarded it."""
+"""Request headers that are forwarded: never cookies, credentials, origins or forwarding headers."""
 
 WEBSOCKET_REQUEST_HEADERS = frozenset({
     "sec-websocket-extensions", "sec-websocket-key", "sec-websocket-protocol", "sec-websocket-version",

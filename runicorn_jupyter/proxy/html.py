@@ -13,7 +13,7 @@ MAX_HTML_BYTES = 2 * 2**20
 """The largest page that is read whole to be rewritten; any other body streams through."""
 
 LOOP_BYTES = 65536
-"""A page, with what it stores, that is larger than this is rewritten by a thread, not on the event loop."""
+"""Size of page and storage above which a thread rewrites the page, not the event loop."""
 
 SHIM_FILES = ("shim.js", "state.js")
 """What runs first in each page."""
@@ -46,12 +46,12 @@ def shim_source() -> str:
 
 
 def is_html(content_type: str | None) -> bool:
-    """Say whether a ``Content-Type`` is HTML's; XHTML's is not, scripts are written otherwise there."""
+    """Return whether a ``Content-Type`` is HTML; XHTML is not, its scripts have another syntax."""
     return media_type(content_type) == "text/html"
 
 
 def media_type(content_type: str | None) -> str:
-    """Give the media type of a ``Content-Type``, in lower case and without its parameters."""
+    """Return the media type of a ``Content-Type``, in lower case and without parameters."""
     return (content_type or "").partition(";")[0].strip().lower()
 
 
@@ -83,7 +83,7 @@ def rewrite(page: bytes, content_type: str, prefix: str, items: dict[str, str]) 
 
 
 def shim_tag(prefix: str, items: dict[str, str]) -> bytes:
-    """Give the ``<script>`` with the shim and its settings; pure ASCII, whatever they hold."""
+    """Return the ``<script>`` with the shim and its settings, in ASCII."""
     settings = script_json(
         {
             "prefix": prefix.rstrip("/"),
@@ -96,7 +96,7 @@ def shim_tag(prefix: str, items: dict[str, str]) -> bytes:
 
 
 def script_json(value: object) -> str:
-    """Give JSON that can stand in a ``<script>``: nothing in it ends the element or opens a comment."""
+    """Return JSON that is safe inside a ``<script>``: it neither ends the element nor opens a comment."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

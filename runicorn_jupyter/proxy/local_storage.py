@@ -134,7 +134,7 @@ class ViewerStorage:
         return dict(self._items)
 
     def dump(self) -> bytes:
-        """Give everything as JSON, at most `MAX_STORAGE_BYTES`."""
+        """Return all entries as JSON, at most `MAX_STORAGE_BYTES`."""
         return _dump(self._items)
 
     def apply(self, change: Change) -> None:
@@ -206,7 +206,7 @@ class StorageFolder:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, partition: str, root: str | None) -> ViewerStorage:
-        """Give the storage of the viewers of one place, as it was left.
+        """Open the saved storage of the viewers of one partition.
 
         Parameters
         ----------
@@ -224,7 +224,7 @@ class StorageFolder:
         return self._open[name]
 
     async def flush(self) -> None:
-        """Write what has changed."""
+        """Write pending changes."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -234,7 +234,7 @@ class StorageFolder:
                 await asyncio.to_thread(self._write, name, self._open[name].items)
 
     async def close(self) -> None:
-        """Write what has changed; nothing is written afterwards."""
+        """Write pending changes, for good."""
         await self.flush()
         await asyncio.gather(*self._tasks)
 

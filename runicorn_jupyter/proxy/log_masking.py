@@ -77,7 +77,7 @@ def mask_record(record: logging.LogRecord, is_known: Callable[[str], bool]) -> N
 
 
 def mask_text(text: str, is_known: Callable[[str], bool]) -> str:
-    """Mask what a text has of capabilities, escaped or not, and what looks like one in a path.
+    """Mask the capabilities in a text, escaped or not, and anything like one in a path.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Turns of the event loop, so that however much passes, everything else on the loop is served first."""
+"""Fair use of the event loop: transfers yield to everything else that runs on it."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import time
 from collections import deque
 
 OTHERS_SECONDS = 0.0001
-"""CPU time of a turn of the loop from which it counts as others'; an empty one takes a fifth of that."""
+"""CPU seconds from which an iteration of the loop counts as busy; an idle one takes a fifth of that."""
 
 LONGEST_SECONDS = 0.005
-"""For how long others may keep a relay waiting: it is never starved."""
+"""Seconds after which a transfer continues even on a busy loop."""
 
 
 class LoopScheduler:
-    """Lets one of those who wait go on, where the event loop has nothing else to do.
+    """Resumes one waiting transfer per iteration of the event loop, while that is otherwise idle.
 
-    Where both sides of a relay are fast, none of its waits ever waits, and it would keep the loop to itself;
-    and one request of Jupyter's own takes several turns: with a piece in each it takes many times as long.
-    Jupyter's kernels and pages live on the same loop.
+    Where both sides of a transfer are fast, its awaits never suspend, and it would monopolise the loop, which
+    Jupyter's kernels and pages share. A request of Jupyter's takes several iterations: with a piece of a
+    transfer in each, it would take many times as long.
 
     Parameters
     ----------
     longest
-        Seconds for which others may keep everybody waiting.
+        Seconds after which a waiting transfer continues even on a busy loop.
     """
 
     def __init__(self, longest: float = LONGEST_SECONDS) -> None:
@@ -35,7 +35,7 @@ class LoopScheduler:
         self._since = 0.0
 
     async def wait(self) -> None:
-        """Return when it is one's turn: at least one turn of the loop from now."""
+        """Wait for the caller's turn: at least one iteration of the loop."""
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
         self._waiting.append(turn)
@@ -58,7 +58,7 @@ class LoopScheduler:
             asyncio.get_running_loop().call_soon(self._next)
 
     def _is_idle(self) -> bool:
-        """Tell whether the turn since the last look was nobody's, or others have had enough."""
+        """Return whether the loop was idle since the last check, or transfers have waited long enough."""
         # Of this thread only: waiting for Python's lock or for the machine is nobody's work.
         used, now = time.thread_time(), time.monotonic()
         if not self._is_looking:

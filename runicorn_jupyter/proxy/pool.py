@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MAX_OPEN = 128
 """Streams to one viewer at once: 64 for transfers (``transfers.MAX_TRANSFERS``), 32 for WebSockets
-(``origin.MAX_WEBSOCKETS``), and the rest for what is short, however slowly browsers take the others."""
+(``upstream.MAX_WEBSOCKETS``), and the rest for what is short, however slowly browsers take the others."""
 
 MAX_IDLE = 8
 """Streams kept for the next request: browsers open six connections to a host, and two tabs share."""
@@ -32,7 +32,7 @@ moment of closing is lost, and nobody can say whether it was acted on.
 
 
 class ViewerStopped(ConnectionLost):
-    """The capability ended, now or before: nobody needs to wait for it."""
+    """The capability was revoked; waiting for it is useless."""
 
     code = "not_found"
     status = 404
@@ -64,7 +64,7 @@ class Pool:
         self.closed = False
 
     async def acquire(self, *, repeatable: bool = True) -> Http1Connection:
-        """Give a connection for one request; waits where all places are taken.
+        """Acquire a connection for one request; wait while all are in use.
 
         Parameters
         ----------
@@ -130,7 +130,7 @@ class Pool:
             task.add_done_callback(self._warming.discard)
 
     def drop_idle(self) -> None:
-        """Close what is idle: the connection below it is gone."""
+        """Close the idle connections: the SSH connection below them is gone."""
         for connection in list(self._idle):
             self._discard(connection)
 

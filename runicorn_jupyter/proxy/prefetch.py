@@ -1,9 +1,9 @@
-"""What a page is about to ask for, asked before: on a slow line its chain of requests is most of the wait.
+"""Prefetches the requests that a page is about to make: on a slow line their chain is most of the wait.
 
 A page loads scripts, runs them, asks for data, shows it and asks for more; each link of that chain is a round
 trip to the remote. So a viewer's static files are fetched when it starts, and when its page is opened again,
 what that page asked for last time is asked for at once, together with the page. An answer is given once, to
-exactly the request that was foreseen, within seconds, and not after anything was changed.
+exactly the request that was predicted, within seconds, and not after anything was changed.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ if TYPE_CHECKING:
     from runicorn_jupyter.proxy.pool import Pool
 
 MAX_ASKED = 24
-"""How many requests of a page are remembered."""
+"""Number of requests of a page that are remembered."""
 
 MAX_BYTES = 262144
-"""The largest answer that is fetched ahead; a script may have `MAX_SCRIPT_BYTES`."""
+"""Size limit of a prefetched answer; a script may have `MAX_SCRIPT_BYTES`."""
 
 MAX_SCRIPT_BYTES = 4 * 2**20
 
 LEARN_SECONDS = 10.0
-"""What is asked for so long after a page counts as asked for by its opening."""
+"""Requests within this many seconds after a page count as part of opening it."""
 
 FRESH_SECONDS = 10.0
-"""An answer that was fetched ahead is given no later than this."""
+"""Seconds after which a prefetched answer is dropped."""
 
 FETCH_SECONDS = 30.0
 
 NEAR_SECONDS = 0.005
-"""Files of a nearer host come as soon as the page wants them; the first answers would only wait behind those
-that are fetched ahead (measured on loopback: 90 ms instead of 12)."""
+"""Round-trip seconds below which nothing is prefetched: the first answers would only wait behind the
+prefetched ones (measured on loopback: 90 ms instead of 12)."""
 
 PAGE_CONNECTIONS = 6
-"""What a browser opens to one host at once, and so what a page will need."""
+"""Number of connections that a browser opens to one host."""
 
 Headers = tuple[tuple[str, str], ...]
 RoundTrip = Callable[[], Coroutine[Any, Any, float]]
@@ -57,7 +57,7 @@ _LINK = re.compile(rb"""\s(?:src|href)\s*=\s*["']?(/assets/[A-Za-z0-9_./-]+)""",
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer with status 200, and the place that it came from."""
+    """A complete answer with status 200, and the partition that it came from."""
 
     head: Head
     body: bytes
@@ -65,26 +65,26 @@ class Answer:
 
 
 class RequestHistory:
-    """What the pages of one host asked for when they were last opened: targets and headers of requests."""
+    """The requests that the pages of one partition made when last opened: targets and headers."""
 
     def __init__(self) -> None:
         self.last: OrderedDict[str, Headers] = OrderedDict()
         self.current: OrderedDict[str, Headers] = OrderedDict()
 
     def begin(self) -> list[tuple[str, Headers]]:
-        """Begin a page; return what the one before asked for, in its order."""
+        """Begin a page; return the requests of the one before, in order."""
         if self.current:
             self.last, self.current = self.current, OrderedDict()
         return list(self.last.items())
 
     def record(self, target: str, headers: Headers) -> None:
-        """Note what the page asks for."""
+        """Record a request of the page."""
         if len(self.current) < MAX_ASKED:
             self.current.setdefault(target, headers)
 
 
 class Prefetcher:
-    """The requests of one viewer that are made before its page makes them.
+    """Makes the requests of a viewer's page before the page does.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class Prefetcher:
     pool
         The connections to it.
     history_of
-        Gives what is known of the pages of a partition.
+        Returns the request history of a partition.
     """
 
     def __init__(self, endpoint: Endpoint, pool: Pool, history_of: Callable[[str], RequestHistory]) -> None:
@@ -109,14 +109,14 @@ class Prefetcher:
     # -- when a viewer starts
 
     def prepare(self, cache: AssetCache, round_trip: RoundTrip) -> None:
-        """Open connections and, from a host that is far, fetch the files that the page names and nobody has.
+        """Open connections and, where the host is far, fetch the page's files that are not cached.
 
         Parameters
         ----------
         cache
-            Which keeps them.
+            Stores the files.
         round_trip
-            Measures how far it is, in seconds.
+            Measures the round-trip time, in seconds.
         """
         self._pool.warm(PAGE_CONNECTIONS)
         task = asyncio.create_task(self._prepare(cache, round_trip))
@@ -128,7 +128,7 @@ class Prefetcher:
             if await round_trip() < NEAR_SECONDS:
                 return
         except RemoteError:
-            return  # whoever asks meets the same, and is told
+            return  # the page's own request fails in the same way, and says so
         page = await self._fetch("/", (("accept", "text/html"),), MAX_HTML_BYTES)
         if page is None or not is_html(page.head.get("content-type")):
             return
@@ -150,7 +150,7 @@ class Prefetcher:
             keeper.keep()
 
     async def asset(self, path: str) -> None:
-        """Return once a file is in the cache, if it is on its way there."""
+        """Wait until a file is in the cache, if it is being fetched."""
         task = self._assets.get(path)
         if task is not None:
             await asyncio.wait([task])
@@ -158,7 +158,7 @@ class Prefetcher:
     # -- when a page is opened
 
     def page_opens(self) -> None:
-        """Ask at once for what the page asked for last time."""
+        """Prefetch the requests that the page made last time."""
         loop = asyncio.get_running_loop()
         self.invalidate()
         self._opened_at = loop.time()
@@ -168,12 +168,12 @@ class Prefetcher:
         self._expiry = loop.call_later(FRESH_SECONDS, self.invalidate)
 
     def record(self, target: str, headers: list[tuple[str, str]]) -> None:
-        """Learn that the page asked for this, and got an answer that could have been fetched ahead."""
+        """Record a request of the page whose answer could have been prefetched."""
         if asyncio.get_running_loop().time() - self._opened_at < LEARN_SECONDS:
             self._history_of(self._endpoint.partition()).record(target, tuple(headers))
 
     async def pop(self, target: str, headers: list[tuple[str, str]]) -> Answer | None:
-        """Give the answer to exactly this request, once, if it was foreseen; else None."""
+        """Remove and return the prefetched answer to exactly this request, or None."""
         foreseen = self._answers.pop(target, None)
         if foreseen is None:
             return None
@@ -185,7 +185,7 @@ class Prefetcher:
         return answer if answer is not None and answer.partition == self._endpoint.partition() else None
 
     def invalidate(self) -> None:
-        """Give nothing of what was fetched: it is old, or something was changed since."""
+        """Drop all prefetched answers: they are old, or something was changed since."""
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
@@ -194,7 +194,7 @@ class Prefetcher:
         self._answers.clear()
 
     def close(self) -> None:
-        """End all that is under way."""
+        """Cancel all requests under way."""
         self.invalidate()
         for task in (*self._working, *self._assets.values()):
             task.cancel()
@@ -202,7 +202,7 @@ class Prefetcher:
     # -- to the viewer
 
     async def _fetch(self, target: str, headers: Headers, limit: int) -> Answer | None:
-        """Ask the viewer; None where that fails, or is no whole answer of at most so many bytes."""
+        """Request a target; return None unless its status is 200, its size at most ``limit`` bytes."""
         partition = self._endpoint.partition()
         try:
             async with asyncio.timeout(FETCH_SECONDS):
@@ -226,4 +226,4 @@ class Prefetcher:
                         connection
                     )  # which closes it, where the answer was not read to its end
         except (BadResponse, RemoteError, OSError, TimeoutError):
-            return None  # whoever asks meets the same, and is told
+            return None  # the page's own request fails in the same way, and says so

@@ -1,4 +1,4 @@
-"""What the proxy answers itself below a capability: the page's storage, and waiting for the connection."""
+"""The routes below a capability that the proxy answers itself: storage, and waiting for the connection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.proxy.upstream import Upstream
 
 CHANGE_BYTES = 16384
-"""A change of the storage counts once more for each of so many bytes; see ``upstream.CHANGES_PER_SECOND``."""
+"""Bytes of a storage change that count as one more change; see ``upstream.CHANGES_PER_SECOND``."""
 
 
 async def answer_reserved_route(exchange: Exchange, upstream: Upstream, body: bytes) -> None:
@@ -78,7 +78,7 @@ async def _keep(responder: Responder, upstream: Upstream, body: bytes) -> None:
 
 
 async def _wait(upstream: Upstream, seconds: float) -> str:
-    """Wait until the viewer can be reached, and say whether it can."""
+    """Wait until the viewer can be reached; return its state."""
     try:
         await upstream.wait_connected(seconds)
         upstream.pool.release(await upstream.pool.acquire())

@@ -1,7 +1,7 @@
-"""Holds back what the proxy answers by itself, once it is asked for too often.
+"""Rate limit of the proxy's own answers.
 
-Such answers cost next to nothing each, and so can be asked for as fast as a socket carries them: a page that
-does so would have the event loop to itself, of which others need only a little.
+Such an answer costs next to nothing, so a page can request it as fast as a socket carries it, and would
+monopolise the event loop.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 PER_SECOND, AT_ONCE = 20, 50
-"""So many answers go out without a delay: in the long run, and at once after a pause."""
+"""Answers per second without a delay, and burst size."""
 
 HELD_SECONDS = 0.1
-"""For how long each one beyond that is held back."""
+"""Seconds by which each answer beyond that is delayed."""
 
 MAX_HELD = 64
-"""How many are held back at once; a browser has six connections to a host."""
+"""Number of delayed answers at once; a browser has six connections to a host."""
 
 
 class Throttle:
-    """Bounds how often one viewer's requests are answered by the proxy itself.
+    """Limits the rate of the proxy's own answers for one viewer.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Throttle:
     Attributes
     ----------
     held
-        How many answers are held back now.
+        Number of answers delayed now.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class Throttle:
         self.held = 0
 
     async def wait(self) -> bool:
-        """Return once an answer may go out: at once, or `HELD_SECONDS` later.
+        """Wait until an answer may be sent: no time, or `HELD_SECONDS`.
 
         Returns
         -------
         bool
-            False where too many are held back already: close the connection instead.
+            False if too many are delayed already: close the connection instead.
         """
         if not self._bucket.take():
             return True

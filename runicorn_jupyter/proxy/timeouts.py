@@ -1,4 +1,4 @@
-"""How long the proxy waits for what."""
+"""Timeouts of the proxy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Times in seconds.
+    """Timeouts of the proxy, in seconds.
 
     Parameters
     ----------
@@ -17,8 +17,8 @@ class Timeouts:
         Between two pieces of an answer, while the browser would take more. A viewer's slowest
         stream, its log, goes over a WebSocket, which has no such limit.
     reconnect_wait_seconds
-        A request of a page waits for a lost connection to come back; then 503. It takes up to 20 s until a
-        loss is noticed: together less than ``first_byte_seconds``, so that what is true is said.
+        How long a page's request waits for a lost connection to come back; then 503. A loss is noticed
+        within 20 s: together less than ``first_byte_seconds``, so that the answer names the cause.
     wait_seconds
         One long request of the waiting page; below the 30 to 60 s after which proxies on the way
         give up.

@@ -1,6 +1,6 @@
-"""Bounds what is on its way between one viewer and browsers that take it slowly, or not at all.
+"""Limits the transfers between one viewer and browsers that read slowly, or not at all.
 
-Each such answer holds a stream to the viewer, or memory: too many, and none is left for its owner.
+Each holds a stream to the viewer, or memory: too many would leave none for other requests.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_TRANSFERS = 64
-"""How many long answers and uploads one viewer may have under way, of the streams that it has."""
+"""Number of long answers and uploads of one viewer, out of its streams."""
 
 SMALL_BYTES = 65536
-"""An answer of at most so many bytes is no transfer: it waits for the browser here, its stream is free."""
+"""Size up to which an answer is no transfer: it is buffered here, and its stream is free."""
 
 MAX_UNREAD = 256
-"""How many small answers may wait for their browsers; of one more, the browser's connection is closed."""
+"""Number of buffered small answers; for one more, the browser's connection is closed."""
 
 PAGE_COST = 8
-"""For so many transfers counts a long page: it is in memory as a whole until the browser has taken it."""
+"""Number of transfers that a long page counts for: it is in memory until the browser has taken it."""
 
 PIECE_BYTES = 262144
-"""So much of an answer that is in memory is handed to the browser's connection at once."""
+"""Bytes of a buffered answer that are written to the browser's connection at once."""
 
 
 class TooManyTransfers(RemoteError):
@@ -42,14 +42,14 @@ class TooManyTransfers(RemoteError):
 
 
 class Transfers:
-    """Counts what is under way between one viewer and its browsers.
+    """Counts the transfers between one viewer and its browsers.
 
     Attributes
     ----------
     count
-        Transfers under way.
+        Number of transfers under way.
     unread
-        Small answers that wait for their browsers.
+        Number of buffered small answers.
     """
 
     def __init__(self) -> None:
@@ -62,24 +62,24 @@ class Transfers:
         Raises
         ------
         TooManyTransfers
-            If there are as many as there may be. Nothing is counted then.
+            If the limit is reached. Nothing is counted then.
         """
         if self.count + cost > MAX_TRANSFERS:
             raise TooManyTransfers
         self.count += cost
 
     def end(self, cost: int = 1) -> None:
-        """Count it no more."""
+        """Stop counting a transfer."""
         self.count -= cost
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Count a small answer as long as its browser is waited for.
+        """Count a small answer while the browser is reading it.
 
         Raises
         ------
         StreamClosedError
-            If too many wait: it is given up.
+            If too many are buffered.
         """
         if self.unread >= MAX_UNREAD:
             raise StreamClosedError

@@ -18,32 +18,32 @@ if TYPE_CHECKING:
     from runicorn_jupyter.proxy.endpoint import Endpoint
 
 CHANGES_PER_SECOND, CHANGES_AT_ONCE = 10, 50
-"""How often the pages of one viewer may change their storage; each page sends five times a second at most."""
+"""Rate and burst of storage changes of one viewer; a page sends at most five a second."""
 
 MAX_WEBSOCKETS = 32
-"""How many WebSockets one viewer may have open, of the streams that it has (``pool.MAX_OPEN``)."""
+"""Number of WebSockets of one viewer, out of its streams (``pool.MAX_OPEN``)."""
 
 
 class Upstream:
-    """An endpoint with the streams that are open to it.
+    """The state that the proxy keeps for one viewer.
 
     Parameters
     ----------
     endpoint
-        Where it is.
+        How it is reached.
     history_of
-        Gives what the pages of a partition asked for before.
+        Returns the request history of a partition.
 
     Attributes
     ----------
     answers
-        Holds back what the proxy answers by itself.
+        Rate limit of the proxy's own answers.
     changes
-        How often its pages may change their storage.
+        Rate limit of storage changes.
     transfers
-        What is on its way to browsers.
+        Transfers under way to browsers.
     websockets
-        How many are open, or about to be.
+        Number of WebSockets that are open or opening.
     """
 
     def __init__(self, endpoint: Endpoint, history_of: Callable[[str], RequestHistory]) -> None:
@@ -59,7 +59,7 @@ class Upstream:
 
     @property
     def storage(self) -> ViewerStorage:
-        """Its pages' ``localStorage``; an empty one, kept nowhere, once the connection leads elsewhere."""
+        """The ``localStorage`` of the present partition; one in memory only where that has changed."""
         place = self.endpoint.partition()
         if place not in self._storages:
             first = next(iter(self._storages.items()))
@@ -67,14 +67,14 @@ class Upstream:
         return self._storages[place]
 
     async def wait_connected(self, seconds: float) -> None:
-        """Wait for at most so many seconds until the viewer can be reached again.
+        """Wait at most ``seconds`` until the viewer can be reached again.
 
         Raises
         ------
         ViewerStopped
-            As soon as there is no viewer to wait for.
+            If the capability was revoked.
         ConnectionLost
-            If the time was too short.
+            If it took longer.
         """
         if self.pool.closed:
             raise ViewerStopped
@@ -91,7 +91,7 @@ class Upstream:
             waiting.cancel()
 
     def close(self) -> None:
-        """End every request that is under way; there will be no other."""
+        """Abort every request under way, for good."""
         self.prefetcher.close()
         self.pool.close()
         for waiting in self._waiting:

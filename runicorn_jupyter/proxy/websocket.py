@@ -1,4 +1,4 @@
-"""WebSockets: once both sides agreed, bytes in both directions."""
+"""Relays WebSockets: checks the handshake on both sides, then forwards bytes."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455, 1.3."""
 
 PIECE_BYTES = 65536
-"""How much is taken from the browser at once."""
+"""Bytes read from the browser at once."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def is_websocket(exchange: Exchange) -> bool:
-    """Say whether a request asks for a WebSocket (RFC 6455, 4.2.1)."""
+    """Return whether a request opens a WebSocket (RFC 6455, 4.2.1)."""
     connection = {token.strip().lower() for token in exchange.headers.get("Connection", "").split(",")}
     return (
         exchange.method == "GET"
@@ -47,7 +47,7 @@ def is_websocket(exchange: Exchange) -> bool:
 
 
 async def relay_websocket(exchange: Exchange, upstream: Upstream) -> tuple[int, str, str] | None:
-    """Open the WebSocket at the viewer, agree to it here, and pass bytes until one side ends.
+    """Open the WebSocket at the viewer, accept it here, and forward bytes until one side ends.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ async def _ask(exchange: Exchange, upstream: Upstream, connection: Http1Connecti
 
 
 def _agree(exchange: Exchange, head: Head, key: str) -> bytes:
-    """Check the viewer's agreement as a client must (RFC 6455, 4.1), and make the browser's."""
+    """Check the viewer's handshake as a client must (RFC 6455, 4.1); return the answer to the browser."""
     accept = base64.b64encode(hashlib.sha1((key + GUID).encode(), usedforsecurity=False).digest()).decode()
     if (head.get("upgrade") or "").lower() != "websocket" or head.get("sec-websocket-accept") != accept:
         raise BadResponse("it agreed to something else")
@@ -130,7 +130,7 @@ def _agree(exchange: Exchange, head: Head, key: str) -> bytes:
 
 
 async def _pass_bytes(browser: IOStream, connection: Http1Connection, scheduler: LoopScheduler) -> None:
-    """Pass bytes both ways until one side ends; each side is read only as fast as the other takes it."""
+    """Forward bytes both ways until one side ends, with back-pressure."""
 
     async def up() -> None:
         try:
