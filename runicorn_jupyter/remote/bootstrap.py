@@ -1,13 +1,21 @@
-"""What is run on the remote for a viewer: its boot, and what is done to its process from outside."""
+"""Runs commands on the remote for a viewer: its boot, with the answer, and checks and ends of its process."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import TYPE_CHECKING, Literal
+import shlex
+from typing import TYPE_CHECKING, Any, Literal
 
-from runicorn_jupyter.errors import SshUnavailable, ViewerStartFailed
-from runicorn_jupyter.remote.answers import answer_after, boot_error, no_answer
+from runicorn_jupyter.errors import (
+    EnvironmentNotFound,
+    InvalidParameters,
+    RemoteError,
+    RunicornNotInstalled,
+    SshUnavailable,
+    ViewerStartFailed,
+)
+from runicorn_jupyter.json_text import InvalidJson, read_json_object
 from runicorn_jupyter.remote.bundle import COMMAND, SHELL, python_input, shell_input
 from runicorn_jupyter.remote.viewer_state import ViewerState, parse_state
 from runicorn_jupyter.text import plain_text
@@ -18,7 +26,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.models import Environment
     from runicorn_jupyter.ssh.connection import Connection
 
-__all__ = ["boot", "log_lines", "process_action", "read_log"]
+__all__ = ["answer_after", "boot", "boot_error", "log_lines", "no_answer", "process_action", "read_log"]
 
 START_SECONDS = 120.0
 """Reading an environment from a cold network file system takes a minute."""
@@ -32,6 +40,10 @@ MAX_LINE = 65536
 """Bytes of a line of a log, and of what other actions answer."""
 MAX_DIGITS = 18
 """Of the number of lines of a log."""
+MAX_ANSWER_BYTES = 2**18
+"""The boot answers a state file, or an error with the last 16 KiB of a log, lengthened by JSON's escapes."""
+MAX_LOG_LINES, MAX_LOG_LINE = 50, 4096
+"""Lines of a log in an error, and the characters of each."""
 
 
 async def boot(
@@ -77,6 +89,72 @@ async def boot(
     if state is None:
         raise ViewerStartFailed("The remote's answer about its viewer cannot be understood.")
     return state
+
+
+def answer_after(output: bytes, mark: str) -> dict[str, Any] | None:
+    """Find the boot's answer in the output of a command, whatever a noisy shell printed around it.
+
+    Parameters
+    ----------
+    output
+        All that the command printed.
+    mark
+        What stands before the answer on its line.
+
+    Returns
+    -------
+    dict or None
+        None if there is no valid answer.
+    """
+    _, found, rest = (b"\n" + output).partition(f"\n{mark} ".encode())
+    if not found:
+        return None
+    try:
+        return read_json_object(rest.partition(b"\n")[0], max_size=MAX_ANSWER_BYTES)
+    except InvalidJson:
+        return None
+
+
+def _lines(value: Any) -> list[str]:
+    lines = value[-MAX_LOG_LINES:] if isinstance(value, list) else []
+    return [plain_text(line[:MAX_LOG_LINE], limit=2000) for line in lines if isinstance(line, str)]
+
+
+def boot_error(answer: dict[str, Any], environment: Environment) -> RemoteError:
+    """Make the API's error of an answer with an ``error``."""
+    said = answer.get("message")
+    message = plain_text(said, limit=1000) if isinstance(said, str) else ""
+    message = message or "The viewer did not start."
+    log = _lines(answer.get("log"))
+    if answer["error"] == "invalid_parameters":
+        return InvalidParameters.for_field("remote_root", message)
+    if answer["error"] == "runicorn_not_installed":
+        command = f"{shlex.quote(environment.python_path)} -m pip install runicorn"
+        return RunicornNotInstalled(
+            f"{message} Install it on the remote with: {plain_text(command)}", log=log
+        )
+    return ViewerStartFailed(message, log=log)
+
+
+def no_answer(status: int | None, stderr: bytes, environment: Environment) -> RemoteError:
+    """Make the error for a boot that did not answer at all.
+
+    Parameters
+    ----------
+    status
+        The command's exit status.
+    stderr
+        What it said.
+    environment
+        Whose Python it was.
+    """
+    said = _lines(stderr[-MAX_ANSWER_BYTES:].decode("utf-8", "replace").splitlines())
+    if status in (126, 127):
+        name = plain_text(environment.python_path)
+        return EnvironmentNotFound(f"{name} cannot be run on the remote any more; detect environments again.")
+    if status == 0:
+        return SshUnavailable("The server does not run commands for this account.")
+    return ViewerStartFailed("The environment's Python ended before it could start the viewer.", log=said)
 
 
 async def process_action(

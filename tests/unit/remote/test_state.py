@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from runicorn_jupyter.models import Environment
 from runicorn_jupyter.payload.versions import STATE_VERSION
-from runicorn_jupyter.remote.answers import answer_after, boot_error, no_answer
+from runicorn_jupyter.remote.bootstrap import answer_after, boot_error, no_answer
 from runicorn_jupyter.remote.viewer_state import parse_state
 from runicorn_jupyter.text import plain_text
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runicorn_jupyter.remote.answers import answer_after
+from runicorn_jupyter.remote.bootstrap import answer_after
 from runicorn_jupyter.ssh.channels import exec_channel
 from runicorn_jupyter.ssh.transport.channel import STDERR, Channel
 from runicorn_jupyter.ssh.transport.loop_bridge import Notifier
