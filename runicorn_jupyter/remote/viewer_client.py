@@ -1,10 +1,11 @@
-"""A viewer on the remote, as one holder sees it: start or adopt, renew, look after, leave."""
+"""Client of a viewer on the remote for one holder of its lease: start or adopt, renew, check, leave."""
 
 from __future__ import annotations
 
 import contextlib
 import secrets
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Literal
 
 from runicorn_jupyter.errors import RemoteError, SshUnavailable, ViewerStartFailed
@@ -28,15 +29,28 @@ __all__ = ["LOOPBACK", "SshViewerClient"]
 
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 4
-"""What a viewer that was asked to end gets before it is told by a signal."""
+"""Grace period between a shutdown request and SIGTERM, in seconds."""
 SOON_SECONDS = 2.0
 ATTEMPTS = 3
 LOG_LINES = 50
 """Of what a viewer that does not stay printed, for the error."""
 
 
+class AttachResult(Enum):
+    """How an attempt to claim a viewer ended."""
+
+    ATTACHED = auto()
+    """The viewer has proven itself, and this holder has claimed it."""
+    GONE = auto()
+    """The viewer does not listen at its port any more, or is ending."""
+    SILENT = auto()
+    """Its port accepts streams, and no answer came in time."""
+    MOVED = auto()
+    """A person has moved it to another storage root by its own page."""
+
+
 class SshViewerClient:
-    """One holder's view of a viewer; made by ``start``.
+    """Client of one viewer, for one holder of its lease; made by ``start``.
 
     Attributes
     ----------
@@ -47,7 +61,7 @@ class SshViewerClient:
     remote_root
         The storage root that runicorn uses.
     uptime_seconds
-        When it was last asked.
+        Uptime in seconds, as of the last answer.
     """
 
     def __init__(self, connection: Connection, environment: Environment, lease_seconds: float) -> None:
@@ -138,7 +152,7 @@ class SshViewerClient:
         for state in running:
             if viewer._fits(state, root):
                 tell("adopting")
-                if await viewer._attach(state.model_copy(update={"adopted": True})) == "attached":
+                if await viewer._attach(state.model_copy(update={"adopted": True})) is AttachResult.ATTACHED:
                     return viewer
         unfit: list[int] = []
         for _ in range(ATTEMPTS):
@@ -146,9 +160,9 @@ class SshViewerClient:
             state = await boot(connection, environment, root, lease_seconds, ignored=unfit)
             tell("attaching")
             outcome = await viewer._attach(state)
-            if outcome == "attached":
+            if outcome is AttachResult.ATTACHED:
                 return viewer
-            if outcome != "gone":
+            if outcome is not AttachResult.GONE:
                 # Somebody's, perhaps; it is left alone, and one beside it serves us.
                 unfit.append(state.pid)
         log: list[str] = []
@@ -177,13 +191,8 @@ class SshViewerClient:
         same = (state.prefix, state.runicorn_version) == (env.prefix, env.runicorn_version)
         return same and root in (state.root, state.asked_root)
 
-    async def _attach(
-        self, state: ViewerState, *, starting: bool = True
-    ) -> Literal["attached", "gone", "silent", "moved"]:
-        """Claim a viewer that proves to be it.
-
-        A person may have moved it to another root by its own page: then it is not the one to start.
-        """
+    async def _attach(self, state: ViewerState, *, starting: bool = True) -> AttachResult:
+        """Claim a viewer that proves to be the one of this state."""
         try:
             stream = await self._connection.open_tunnel(LOOPBACK, state.port)
             async with Control(stream, state.port, state.secret, ANSWER_SECONDS) as control:
@@ -191,17 +200,17 @@ class SshViewerClient:
                     await control.ask("info")  # what hangs must not find the claim below when it wakes
                 info = await control.ask("renew", **self._claim())
                 if info.get("ending") is True:
-                    return "gone"
+                    return AttachResult.GONE
                 if starting and state.adopted and info.get("root") != state.root:
                     await control.ask("leave", holder=self._name, stop=False, cleanup=False)
-                    return "moved"
+                    return AttachResult.MOVED
                 dead = dead_holders(_holders(info))
                 if dead:
                     info = await control.ask("drop", holders=dead)
         except TimeoutError:
-            return "silent"
+            return AttachResult.SILENT
         except (ConnectionRefusedError, NotTheViewer):
-            return "gone"
+            return AttachResult.GONE
         except SshUnavailable:
             self._state = state
             if not state.adopted:
@@ -209,7 +218,7 @@ class SshViewerClient:
             raise
         self._state, self.adopted = state, state.adopted
         self._note(info)
-        return "attached"
+        return AttachResult.ATTACHED
 
     def _note(self, info: dict[str, Any]) -> None:
         uptime, root, version = info.get("uptime_seconds"), info.get("root"), info.get("runicorn_version")
@@ -284,9 +293,9 @@ class SshViewerClient:
         One that is about to end counts as ``crashed``.
         """
         outcome = await self._attach(self._running.model_copy(update={"adopted": True}), starting=False)
-        if outcome == "silent":
+        if outcome is AttachResult.SILENT:
             return "hung" if await self._is_alive() else "crashed"
-        return "running" if outcome == "attached" else "crashed"
+        return "running" if outcome is AttachResult.ATTACHED else "crashed"
 
     async def logs(self, lines: int) -> tuple[list[str], int]:
         """Read the end of the viewer's log, which is there after a crash as well.
