@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from runicorn_jupyter.remote.probe import PROBE_SECONDS, Probe, probe
@@ -24,7 +25,15 @@ if TYPE_CHECKING:
     from runicorn_jupyter.ssh.config.resolver import Target
     from runicorn_jupyter.ssh.connection import Connection
 
-__all__ = ["HostClient", "Lifeline", "Line", "SshHost", "ViewerClient", "ViewerControl"]
+__all__ = [
+    "HostClient",
+    "Lifeline",
+    "Line",
+    "SshHost",
+    "StartParameters",
+    "ViewerClient",
+    "ViewerControl",
+]
 
 
 class Line(Protocol):
@@ -152,27 +161,42 @@ class ViewerClient(Protocol):
         """See `SshViewerClient.release`."""
 
 
+@dataclass(frozen=True)
+class StartParameters:
+    """The viewer to start, and how.
+
+    Parameters
+    ----------
+    environment
+        Of the probe's list.
+    root
+        Storage root, absolute or ``~/…``; None leaves the choice to runicorn.
+    lease_seconds
+        The viewer ends itself when its lease has not been renewed for this long.
+    on_step
+        Called with the name of each step that is reached.
+    running
+        Viewers that a probe found; one of them that fits is adopted without another command.
+    """
+
+    environment: Environment
+    root: str | None
+    lease_seconds: float
+    on_step: Callable[[str], None] | None = None
+    running: Sequence[ViewerState] = ()
+
+
 class HostClient(Protocol):
-    """What is done on a remote for its viewers."""
+    """Probes a remote, and starts viewers there."""
 
     async def probe(self, timeout: float = ...) -> Probe:  # noqa: ASYNC109 - of the command there
         """Look for environments and running viewers; see `probe`."""
 
-    async def start_viewer(
-        self,
-        environment: Environment,
-        root: str | None,
-        *,
-        lease_seconds: float,
-        on_step: Callable[[str], None] | None = None,
-        running: Sequence[ViewerState] = (),
-    ) -> ViewerClient:
+    async def start_viewer(self, parameters: StartParameters) -> ViewerClient:
         """Start a viewer or adopt the one that runs; see `SshViewerClient.start`."""
 
-    async def start_unheld(
-        self, environment: Environment, root: str | None, *, lease_seconds: float
-    ) -> ViewerState:
-        """Start a viewer that nobody holds yet; see `SshViewerClient.start_unheld`."""
+    async def start_unheld(self, parameters: StartParameters) -> ViewerState:
+        """Start a viewer without a holder; see `SshViewerClient.start_unheld`."""
 
 
 class SshHost:
@@ -191,29 +215,22 @@ class SshHost:
         """Look for environments and running viewers; see `probe`."""
         return await probe(self._connection, timeout=timeout)
 
-    async def start_viewer(
-        self,
-        environment: Environment,
-        root: str | None,
-        *,
-        lease_seconds: float,
-        on_step: Callable[[str], None] | None = None,
-        running: Sequence[ViewerState] = (),
-    ) -> ViewerClient:
+    async def start_viewer(self, parameters: StartParameters) -> ViewerClient:
         """Start a viewer or adopt the one that runs; see `SshViewerClient.start`."""
         return await SshViewerClient.start(
             self._connection,
-            environment,
-            root,
-            lease_seconds=lease_seconds,
-            on_step=on_step,
-            running=running,
+            parameters.environment,
+            parameters.root,
+            lease_seconds=parameters.lease_seconds,
+            on_step=parameters.on_step,
+            running=parameters.running,
         )
 
-    async def start_unheld(
-        self, environment: Environment, root: str | None, *, lease_seconds: float
-    ) -> ViewerState:
-        """Start a viewer that nobody holds yet; see `SshViewerClient.start_unheld`."""
+    async def start_unheld(self, parameters: StartParameters) -> ViewerState:
+        """Start a viewer without a holder; see `SshViewerClient.start_unheld`."""
         return await SshViewerClient.start_unheld(
-            self._connection, environment, root, lease_seconds=lease_seconds
+            self._connection,
+            parameters.environment,
+            parameters.root,
+            lease_seconds=parameters.lease_seconds,
         )

@@ -17,6 +17,7 @@ from runicorn_jupyter.errors import (
     ViewerStartFailed,
 )
 from runicorn_jupyter.remote.clock import Clock, SystemClock
+from runicorn_jupyter.remote.host_client import StartParameters
 from runicorn_jupyter.remote.liveness import Watch, cancel
 
 if TYPE_CHECKING:
@@ -198,11 +199,7 @@ class ViewerSupervisor:
         )
         asked_at = self._clock.sleepless()
         remote = await self._host.start_viewer(
-            self.environment,
-            self.root,
-            lease_seconds=self._lease,
-            on_step=on_step,
-            running=running,
+            StartParameters(self.environment, self.root, self._lease, on_step, running)
         )
         self._attach(remote, asked_at)
         self._begin_keeping()
@@ -460,7 +457,7 @@ class ViewerSupervisor:
         log.info("viewer of %s is gone; starting it again", self.connection.connection_id)
         asked_at = self._clock.sleepless()
         try:
-            remote = await self._host.start_viewer(self.environment, self.root, lease_seconds=self._lease)
+            remote = await self._host.start_viewer(StartParameters(self.environment, self.root, self._lease))
         except CANNOT_START as exc:
             log.warning("viewer of %s did not come back: %s", self.connection.connection_id, exc.message)
             self._set("crashed")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from runicorn_jupyter.errors import RemoteError
 from runicorn_jupyter.remote import environments
+from runicorn_jupyter.remote.host_client import StartParameters
 
 if TYPE_CHECKING:
     from runicorn_jupyter.models import Environment
@@ -84,7 +85,9 @@ class ViewerPrewarmer:
                 return None
             prewarmed.environment, prewarmed.root = environment, last.remote_root
             prewarmed.known.set()
-            return await session.remote.start_unheld(environment, last.remote_root, lease_seconds=self._lease)
+            return await session.remote.start_unheld(
+                StartParameters(environment, last.remote_root, self._lease)
+            )
         except (RemoteError, OSError) as exc:  # whoever asks for it meets the same, and is told
             log.info("%s: the viewer that was opened last was not started: %s", session.host, exc)
             return None

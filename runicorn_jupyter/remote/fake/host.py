@@ -11,10 +11,11 @@ from runicorn_jupyter.remote.fake.viewer import FakeProcess, FakeViewer
 from runicorn_jupyter.remote.probe import PROBE_SECONDS, Probe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from runicorn_jupyter.remote.fake.clock import FakeClock
     from runicorn_jupyter.remote.fake.line import Pause
+    from runicorn_jupyter.remote.host_client import StartParameters
     from runicorn_jupyter.remote.viewer_state import ViewerState
 
 __all__ = ["FakeHost"]
@@ -96,17 +97,10 @@ class FakeHost:
             viewers=[process.state() for process in self.running],
         )
 
-    async def start_viewer(
-        self,
-        environment: Environment,
-        root: str | None,
-        *,
-        lease_seconds: float,
-        on_step: Callable[[str], None] | None = None,
-        running: Sequence[ViewerState] = (),
-    ) -> FakeViewer:
+    async def start_viewer(self, parameters: StartParameters) -> FakeViewer:
         """Adopt the viewer that answers, or start one."""
-        tell = on_step or (lambda _step: None)
+        environment, root = parameters.environment, parameters.root
+        tell = parameters.on_step or (lambda _step: None)
         for process in self.running:
             same = (process.environment.prefix, process.root) == (environment.prefix, root)
             if same and not process.stopped:
@@ -123,10 +117,8 @@ class FakeHost:
         await self.connection.step("start")
         return FakeViewer(self.connection, self.answers, process, adopted=False)
 
-    async def start_unheld(
-        self, environment: Environment, root: str | None, *, lease_seconds: float
-    ) -> ViewerState:
+    async def start_unheld(self, parameters: StartParameters) -> ViewerState:
         """Start a viewer that nobody holds."""
-        viewer = await self.start_viewer(environment, root, lease_seconds=lease_seconds)
+        viewer = await self.start_viewer(parameters)
         viewer.process.holders.clear()
         return viewer.process.state()

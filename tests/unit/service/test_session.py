@@ -19,6 +19,7 @@ from runicorn_jupyter.errors import (
 )
 from runicorn_jupyter.proxy.capabilities import Capabilities
 from runicorn_jupyter.remote.fake import FakeClock, FakeHost
+from runicorn_jupyter.remote.host_client import StartParameters
 from runicorn_jupyter.remote.memory_budget import MemoryBudget
 from runicorn_jupyter.service.caller import Caller
 from runicorn_jupyter.service.prewarm import ViewerPrewarmer
@@ -273,7 +274,7 @@ async def test_a_stop_says_whether_the_process_ended_or_stays_for_others(
 ) -> None:
     await world.start()
     process = world.host.viewer
-    other = await world.host.start_viewer(process.environment, process.root, lease_seconds=60)
+    other = await world.host.start_viewer(StartParameters(process.environment, process.root, 60))
     assert await world.session.stop_viewer(cleanup=True) is False
     assert process.alive
     assert await other.stop(True)
