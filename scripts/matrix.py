@@ -39,20 +39,20 @@ SHOWN = (
 
 # What stands on the libraries: SSH, the server's routes, the viewer through its tunnel, the magics.
 TESTS = (
-    "tests/unit/test_client.py",
+    "tests/unit/client/test_client.py",
     "tests/unit/api",
     "tests/unit/notebook",
-    "tests/unit/ssh/test_connection.py",
+    "tests/integration/ssh/test_connection.py",
     "tests/api/test_connections.py",
     "tests/api/test_viewer.py",
     "tests/notebook/test_magics.py",
 )
 # What the oldest and the newest of a library are likeliest to differ in.
 DEEPER = (
-    "tests/unit/ssh/test_auth.py",
-    "tests/unit/ssh/test_stream.py",
+    "tests/integration/ssh/test_auth.py",
+    "tests/integration/ssh/test_stream.py",
     "tests/unit/proxy/test_websocket.py",
-    "tests/unit/remote/test_viewer.py",
+    "tests/integration/remote/test_viewer_client.py",
 )
 BROWSER = "tests/browser/test_lab_panel.py"
 

@@ -10,6 +10,8 @@ pytest_plugins = [
     "tests.world.relay",
     "tests.world.peers",
     "tests.world.connections",
+    "tests.world.keys",
+    "tests.world.remote",
     "tests.world.environments",
     "tests.world.jupyter",
     "tests.world.inprocess",

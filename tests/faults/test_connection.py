@@ -20,8 +20,8 @@ import pytest
 from runicorn_jupyter.errors import ConnectionLost
 from runicorn_jupyter.ssh.connection import Connection
 from tests.faults.world import require_root
-from tests.unit.ssh.test_reconnect import LIMIT, until
-from tests.unit.ssh.test_stream import MIB, download, upload
+from tests.integration.ssh.test_reconnect import LIMIT, until
+from tests.integration.ssh.test_stream import MIB, download, upload
 from tests.world.connections import Census, Connect, await_census
 from tests.world.network import Network
 from tests.world.peers import peer_process

@@ -9,7 +9,7 @@ from pathlib import Path
 import requests
 
 from tests.api.conftest import World
-from tests.unit.ssh.test_way import copy_of
+from tests.integration.ssh.test_way import copy_of
 from tests.world.layouts import add_environments
 from tests.world.sshd import Sshd
 

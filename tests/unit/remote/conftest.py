@@ -1,80 +1,13 @@
-"""A real connection to a real sshd, and nothing left on the remote after each test."""
+"""A supervisor over the fake remote."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
-from runicorn_jupyter.models import Environment
 from runicorn_jupyter.remote.fake import FakeClock, FakeHost
-from runicorn_jupyter.ssh.connection import Connection
 from tests.unit.remote.held import Held
-from tests.world.connections import Connect
-from tests.world.sshd import Sshd
-
-
-@pytest.fixture
-def remote(make_sshd: Callable[..., Sshd]) -> Iterator[Sshd]:
-    """An sshd of the test's own; when the test ends, nothing that its sessions started still runs."""
-    server = make_sshd()
-    yield server
-    assert_nothing_runs(server)
-
-
-@pytest.fixture
-async def connection(remote: Sshd, connect: Connect) -> Connection:
-    """A connection to ``remote``."""
-    made: Connection = await connect(remote)
-    return made
-
-
-def command_lines(sshd: Sshd) -> dict[int, str]:
-    """Return what runs on the remote for its user, by process id; sessions that are just ending included."""
-    found = {}
-    for pid in sshd.processes():
-        try:
-            found[pid] = (
-                Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-            )
-        except OSError:
-            continue
-    return found
-
-
-def assert_nothing_runs(sshd: Sshd, seconds: float = 60.0) -> None:
-    """Fail if after a while something still runs that sessions have started."""
-    deadline = time.monotonic() + seconds
-    while (left := command_lines(sshd)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not left, f"still running on the remote: {left}"
-
-
-def viewer_pids(sshd: Sshd) -> list[int]:
-    """Return the process ids of the viewers that run on the remote."""
-    return [pid for pid, line in command_lines(sshd).items() if "runicorn-jupyter" in line]
-
-
-def environment(prefix: Path, name: str = "env") -> Environment:
-    """Return an environment as the probe would list it."""
-    return Environment(
-        name=name,
-        type="venv",
-        python_version="3",
-        python_path=str(prefix / "bin" / "python"),
-        prefix=str(prefix),
-        runicorn_installed=True,
-    )
-
-
-async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait for something outside of this process that tells nobody when it happens."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture

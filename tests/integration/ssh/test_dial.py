@@ -21,7 +21,7 @@ from runicorn_jupyter.errors import (
 )
 from runicorn_jupyter.ssh.auth.authentication import Credentials
 from runicorn_jupyter.ssh.connection import Connection
-from tests.unit.ssh.test_stream import MIB, download, upload
+from tests.integration.ssh.test_stream import MIB, download, upload
 from tests.world.connections import Census, Connect, await_census, target_of
 from tests.world.relay import Relay
 from tests.world.sshd import Sshd, make_key

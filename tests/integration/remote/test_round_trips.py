@@ -8,9 +8,9 @@ from pathlib import Path
 from runicorn_jupyter.models import Environment
 from runicorn_jupyter.remote.probe import probe
 from runicorn_jupyter.remote.viewer_client import SshViewerClient
-from tests.unit.remote.conftest import environment
 from tests.world.connections import Connect
 from tests.world.relay import Relay
+from tests.world.remote import environment
 from tests.world.sshd import Sshd
 
 MOST = {

@@ -21,7 +21,7 @@ from runicorn_jupyter.ssh.connection import Connection
 from runicorn_jupyter.ssh.hostkeys import verifier
 from runicorn_jupyter.ssh.relay import client
 from runicorn_jupyter.streams import END
-from tests.unit.ssh.test_stream import MIB, download, open_stream, read_all, upload
+from tests.integration.ssh.test_stream import MIB, download, open_stream, read_all, upload
 from tests.world.connections import Census, Connect, await_census
 from tests.world.sshd import Sshd
 

@@ -18,7 +18,7 @@ from runicorn_jupyter.ssh.auth.agent import AgentClient, AgentUnavailable
 from runicorn_jupyter.ssh.auth.authentication import Credentials, check_private_key
 from runicorn_jupyter.ssh.auth.keyfile import KeyFile
 from runicorn_jupyter.ssh.wire_format import string
-from tests.unit.ssh.people import (
+from tests.integration.ssh.people import (
     BITS,
     Person,
     authorize,

@@ -29,7 +29,7 @@ from runicorn_jupyter.ssh.keepalive import Keepalive
 from runicorn_jupyter.ssh.reconnect import Reconnector, delay
 from runicorn_jupyter.ssh.suspend import SuspendDetector
 from runicorn_jupyter.ssh.watchdog import watch
-from tests.unit.ssh.test_stream import MIB, download, open_stream
+from tests.integration.ssh.test_stream import MIB, download, open_stream
 from tests.world.connections import Census, Connect, await_census, target_of
 from tests.world.relay import Relay
 from tests.world.sshd import Sshd

@@ -18,10 +18,10 @@ from runicorn_jupyter.remote.viewer_client import SshViewerClient
 from runicorn_jupyter.ssh.channels.stream import Stream
 from runicorn_jupyter.ssh.connection import Connection
 from runicorn_jupyter.streams import END
-from tests.unit.remote.conftest import environment, until, viewer_pids
-from tests.unit.remote.test_viewer import get
+from tests.integration.remote.test_viewer_client import get
 from tests.world.connections import Connect
 from tests.world.environments import Trainer
+from tests.world.remote import environment, until, viewer_pids
 from tests.world.sshd import Sshd
 
 Prefix = Callable[..., Path]

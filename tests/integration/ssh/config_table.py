@@ -1,7 +1,7 @@
 """Prints what each config of the corpus leads to, by ssh itself and by us, as a table for the documentation.
 
-``python -m tests.unit.ssh.config_table > docs/ssh-config-corpus.md``; needs root, as the test of the corpus
-does, since only root can give ssh another home.
+``python -m tests.integration.ssh.config_table > docs/ssh-config-corpus.md``; needs root, as the test
+of the corpus does, since only root can give ssh another home.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from runicorn_jupyter.errors import SshUnavailable
 from runicorn_jupyter.ssh.config import resolver
-from tests.unit.ssh.config_corpus import (
+from tests.integration.ssh.config_corpus import (
     FILES,
     ONLY_SSH_REFUSES,
     check_refused,
@@ -29,8 +29,8 @@ Each file of `tests/data/ssh_config`, asked for each of its hosts: what OpenSSH'
 file as `~/.ssh/config`, and whether ours is the same. *With ssh*: asked with a copy of the config, as is done
 where `$HOME` is not the home of the user database or where commands are switched off; every line of `-G` is
 compared. *Without*: worked out without OpenSSH; what connecting needs is compared (a config that is refused
-for a word that ssh does not know is read without that word). `tests/unit/ssh/test_ssh_config.py` holds all of
-it; this page is made by `python -m tests.unit.ssh.config_table`.
+for a word that ssh does not know is read without that word). `tests/integration/ssh/test_ssh_config.py`
+holds all of it; this page is made by `python -m tests.integration.ssh.config_table`.
 
 | config | host | leads to | by way of | with ssh | without |
 |---|---|---|---|---|---|

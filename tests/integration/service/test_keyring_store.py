@@ -13,7 +13,7 @@ from keyring.backend import KeyringBackend
 
 from runicorn_jupyter.service.keyring_store import KeyringMemory, load_keyring
 from runicorn_jupyter.ssh.auth.authentication import Credentials
-from tests.unit.ssh.people import (
+from tests.integration.ssh.people import (
     RIGHT,
     Person,
     log_in,

@@ -13,9 +13,9 @@ import pytest
 from runicorn_jupyter.errors import RunicornNotInstalled, ViewerStartFailed
 from runicorn_jupyter.remote.probe import probe
 from runicorn_jupyter.remote.viewer_client import SshViewerClient
-from tests.unit.remote.conftest import assert_nothing_runs, environment
-from tests.unit.ssh.test_stream import download, upload
+from tests.integration.ssh.test_stream import download, upload
 from tests.world.connections import Connect
+from tests.world.remote import assert_nothing_runs, environment
 from tests.world.sshd import Sshd
 
 Prefix = Callable[..., Path]

@@ -18,7 +18,7 @@ from runicorn_jupyter.api.routes import OPERATIONS
 from runicorn_jupyter.client import ApiError, ApiTimeout, RunicornRemoteClient, ServerNotReached
 from tests.unit.recording import Recorder, recording_server
 
-EXAMPLES = Path(__file__).parents[1] / "data" / "REMOTE_API_EXAMPLES.zh.md"
+EXAMPLES = Path(__file__).parents[2] / "data" / "REMOTE_API_EXAMPLES.zh.md"
 
 CALLS: dict[str, Callable[[Any], Any]] = {
     "connect": lambda c: c.connect("gpu", "me"),

@@ -13,7 +13,7 @@ from runicorn_jupyter.errors import (
     SshUnavailable,
 )
 from runicorn_jupyter.ssh.auth.authentication import Credentials
-from tests.unit.ssh.people import (
+from tests.integration.ssh.people import (
     RIGHT,
     WRONG,
     Person,
@@ -22,7 +22,7 @@ from tests.unit.ssh.people import (
     log_in,
     needs_shadow,
 )
-from tests.unit.ssh.scripted import CODE_ROUNDS, Script, expired_password, scripted
+from tests.integration.ssh.scripted import CODE_ROUNDS, Script, expired_password, scripted
 from tests.world.sshd import Sshd, make_key
 
 pytestmark = pytest.mark.usefixtures("no_agent")

@@ -12,9 +12,9 @@ from runicorn_jupyter.payload.runs.changelog import RunChangelog
 from runicorn_jupyter.remote.run_sync import RunReplica, RunSource
 from runicorn_jupyter.remote.viewer_client import SshViewerClient
 from runicorn_jupyter.ssh.connection import Connection
-from tests.unit.remote.conftest import environment
 from tests.world.environments import Trainer
 from tests.world.many_runs import many_runs
+from tests.world.remote import environment
 
 COUNT = 1500
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.ssh.config_corpus import (
+from tests.integration.ssh.config_corpus import (
     FILES,
     check_refused,
     check_resolved,

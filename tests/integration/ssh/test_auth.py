@@ -24,7 +24,7 @@ from runicorn_jupyter.models import Prompt
 from runicorn_jupyter.ssh.auth.authentication import Credentials, authenticate, check_private_key
 from runicorn_jupyter.ssh.auth.keyfile import KeyFile, WrongPassphrase
 from runicorn_jupyter.ssh.config.resolver import Target
-from tests.unit.ssh.people import (
+from tests.integration.ssh.people import (
     RIGHT,
     WRONG,
     Person,
@@ -33,7 +33,7 @@ from tests.unit.ssh.people import (
     key_only,
     log_in,
 )
-from tests.unit.ssh.scripted import CODE_ROUNDS, Script, scripted
+from tests.integration.ssh.scripted import CODE_ROUNDS, Script, scripted
 from tests.world.sshd import Sshd, make_key
 
 pytestmark = pytest.mark.usefixtures("no_agent")

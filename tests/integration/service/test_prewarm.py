@@ -16,7 +16,7 @@ from runicorn_jupyter.remote.viewer_client import SshViewerClient
 from runicorn_jupyter.service.prewarm import ViewerPrewarmer
 from runicorn_jupyter.service.profile_store import Profiles
 from runicorn_jupyter.ssh.connection import Connection
-from tests.unit.remote.conftest import environment, until, viewer_pids
+from tests.world.remote import environment, until, viewer_pids
 from tests.world.sshd import Sshd
 
 

@@ -24,8 +24,8 @@ from runicorn_jupyter.payload.guard import PROOF_HEADER, Purpose, Ticket
 from runicorn_jupyter.remote.viewer_client import SshViewerClient
 from runicorn_jupyter.ssh.connection import Connection
 from runicorn_jupyter.streams import END
-from tests.unit.remote.conftest import assert_nothing_runs, environment, until, viewer_pids
 from tests.world.connections import Connect
+from tests.world.remote import assert_nothing_runs, environment, until, viewer_pids
 from tests.world.sshd import Sshd
 
 Prefix = Callable[..., Path]

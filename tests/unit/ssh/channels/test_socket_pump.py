@@ -12,7 +12,7 @@ import pytest
 from runicorn_jupyter.errors import ConnectionLost
 from runicorn_jupyter.ssh.channels.socket_pump import NotTaken
 from runicorn_jupyter.ssh.transport.channel import WINDOW
-from tests.unit.ssh.test_stream import MIB, open_stream, read_all
+from tests.integration.ssh.test_stream import MIB, open_stream, read_all
 from tests.world.connections import Connect
 from tests.world.sshd import Sshd
 
