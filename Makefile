@@ -1,7 +1,7 @@
 # Nothing to install by hand before these: each makes what it needs and says what it cannot.
 #
 #   make demo    an SSH server, training runs and JupyterLab on this machine, to try everything with
-#   make test    the whole test suite            ARGS='-k viewer' goes to pytest
+#   make test    the whole test suite            ARGS='-k viewer' goes to pytest; ARGS=quick: unit tests only
 #   make lint    what pre-commit and CI check    make format: mend what can be mended
 #   make api-types   the TypeScript types of the API's bodies, made of the models
 #   make fuzz    the tests that make up their own input, for long
@@ -85,11 +85,11 @@ demo: lab
 test: dev
 	@scripts/system-packages.sh ssh sshd chromium nft ip tc
 	@cd labextension && npm test --silent
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(if $(filter quick,$(ARGS)),tests/unit tests/structure,$(ARGS))
 
 fuzz: dev
 	@scripts/system-packages.sh ssh sshd
-	@$(BIN)/python -m pytest tests/unit tests/fuzz -m hypothesis --hypothesis-profile=long --timeout=3600 $(ARGS)
+	@$(BIN)/python -m pytest tests -m hypothesis --hypothesis-profile=long --timeout=3600 $(ARGS)
 	@RUNICORN_FUZZ_EXAMPLES=200 $(BIN)/python -m pytest tests/fuzz -m 'not hypothesis' --timeout=7200 $(ARGS)
 
 # Strict: a package that nothing is known of fails too, as where the registry is a mirror without advisories.
