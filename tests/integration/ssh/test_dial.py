@@ -153,7 +153,9 @@ async def test_cancelling(sshd: Sshd, connect: Connect) -> None:
         await fails(connect, sshd, ConnectionTimeout, port=port, timeout=0.1)
         before = Census.take()
         task = asyncio.create_task(connect(sshd, port=port))
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(60):
+            while Census.take() == before:  # until it has begun: a descriptor, a thread
+                await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -94,8 +94,9 @@ async def test_a_slow_full_line_is_not_taken_for_a_dead_one(
 async def test_an_idle_connection_stays(sshd: Sshd, connect: Connect) -> None:
     connection = await connect(sshd, keepalive_seconds=0.3)
     heard = connection.stats.progress_at
-    while connection.stats.progress_at < heard + 1:  # five intervals in which nobody uses it
-        await asyncio.sleep(0.1)
+    async with asyncio.timeout(LIMIT):
+        while connection.stats.progress_at < heard + 1:  # five intervals in which nobody uses it
+            await asyncio.sleep(0.1)
     assert (connection.status, connection.reconnects) == ("connected", 0)
 
 

@@ -77,7 +77,9 @@ async def test_a_request_of_a_page_is_held(proxy: Proxy, upstream: FakeViewer) -
     upstream.says(JSON)
     proxy.connected.clear()
     held = [asyncio.create_task(proxy.ask("/api/runs", method)) for method in ("GET", "POST")]
-    await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        while len(proxy.waits) < 2:
+            await asyncio.sleep(0)
     proxy.connected.set()
     assert [(await task).status for task in held] == [200, 200]
 
@@ -85,8 +87,9 @@ async def test_a_request_of_a_page_is_held(proxy: Proxy, upstream: FakeViewer) -
 async def test_nobody_waits_for_a_viewer_that_was_stopped(proxy: Proxy, upstream: FakeViewer) -> None:
     proxy.connected.clear()
     waiting = [asyncio.create_task(proxy.ask(tail)) for tail in (WAIT, "/api/runs")]
-    while len(proxy.waits) < 2:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        while len(proxy.waits) < 2:
+            await asyncio.sleep(0)
     proxy.capabilities.revoke(proxy.capability)
     wait, held = await asyncio.gather(*waiting)
     assert json.loads(wait.body) == {"state": "stopped"}

@@ -77,8 +77,9 @@ async def test_a_download_lets_others_run(proxy: Proxy, upstream: FakeViewer) ->
     upstream.says(OK + b"Content-Length: %d\r\n\r\n" % size, *[bytes(2**20)] * 32)
     download = asyncio.create_task(proxy.ask("/big"))
     turns = 0
-    while not download.done():
-        await asyncio.sleep(0)
-        turns += 1
+    async with asyncio.timeout(60):
+        while not download.done():
+            await asyncio.sleep(0)
+            turns += 1
     assert len(download.result().body) == size
     assert turns > size / 262144  # at least one for each piece

@@ -50,8 +50,9 @@ async def test_a_post_is_never_sent_twice(proxy: Proxy, upstream: FakeViewer) ->
 async def test_a_page_finds_connections_open(proxy: Proxy, upstream: FakeViewer) -> None:
     upstream.says(html_answer(b"<head>"))
     await proxy.visit()
-    while upstream.connections < 6:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        while upstream.connections < 6:
+            await asyncio.sleep(0)
     assert (await proxy.ask("/api/runs")).status == 200
     assert upstream.connections == 6
 
@@ -76,8 +77,9 @@ async def test_a_browser_that_leaves_in_the_middle_of_its_body(proxy: Proxy, ups
     writer.write(
         f"POST {proxy.path}/up HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 500\r\n\r\nhalf".encode()
     )
-    while upstream.connections < 1:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        while upstream.connections < 1:
+            await asyncio.sleep(0)
     writer.close()
     assert await upstream.closed.get() == 1
     assert upstream.asked == []
