@@ -145,10 +145,10 @@ class RunReplica:
     source
         Of all its runs.
     memory
-        Counts what the runs take; None: nobody does.
+        Counts what the runs take.
     """
 
-    def __init__(self, source: RunSource, memory: MemoryShare | None = None) -> None:
+    def __init__(self, source: RunSource, memory: MemoryShare) -> None:
         self.source = source
         self.runs: dict[str, m.Run] = {}
         self.left_out: m.RunsProblem | None = None
@@ -171,8 +171,7 @@ class RunReplica:
     def close(self) -> None:
         """Forget all."""
         self.runs, self._bad, self._bytes, self._metrics = {}, {}, {}, 0
-        if self._memory is not None:
-            self._memory.close()
+        self._memory.close()
 
     def take(self, answer: dict[str, Any]) -> RunDelta:
         """Look at an answer and take it over; see `read` and `apply`."""
@@ -255,12 +254,8 @@ class RunReplica:
         if run is not None:
             self._metrics -= len(run.metrics)
             self._bad.pop(run_id, None)
-            self._use(-self._bytes.pop(run_id))
+            self._memory.add(-self._bytes.pop(run_id))
         return run
-
-    def _use(self, count: int) -> None:
-        if self._memory is not None:
-            self._memory.add(count)
 
     def _take_runs(
         self, answer: Answer, *, first: bool
@@ -290,7 +285,7 @@ class RunReplica:
             )
             return False
         try:
-            self._use(size - self._bytes.get(run.run_id, 0))
+            self._memory.add(size - self._bytes.get(run.run_id, 0))
         except MemoryLimit as exc:
             self.left_out = m.RunsProblem(
                 code=exc.code, message=f"Some runs of {self.source.host} are left out: {exc.message}"

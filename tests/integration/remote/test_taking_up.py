@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runicorn_jupyter.payload.runs.changelog import RunChangelog
+from runicorn_jupyter.remote.memory_budget import MemoryBudget
 from runicorn_jupyter.remote.run_sync import RunReplica, RunSource
 from runicorn_jupyter.remote.viewer_client import SshViewerClient
 from runicorn_jupyter.ssh.connection import Connection
@@ -21,7 +22,7 @@ COUNT = 1500
 
 async def follow(viewer: SshViewerClient) -> list[tuple[int, bool]]:
     """Ask until the list is complete; return how many runs were known after each answer, and what it said."""
-    table, seen = RunReplica(RunSource("c", "h", "e", None)), []
+    table, seen = RunReplica(RunSource("c", "h", "e", None), MemoryBudget(2**26, "a", "b").share()), []
     async with asyncio.timeout(120), await viewer.open_control(60) as control:
         while not table.complete:
             table.take(await control.ask("runs", **table.cursor, wait_seconds=30))

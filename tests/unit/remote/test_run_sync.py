@@ -143,7 +143,7 @@ def test_words_for_numbers_that_json_has_not() -> None:
 
 
 def test_pages_of_the_first_list_then_changes() -> None:
-    table = RunReplica(PLACE)
+    table = RunReplica(PLACE, MemoryBudget(2**20, "a", "b").share())
     first = table.take(answer(1, run(1), reset=True, more=True))
     assert (first.first, first.more, table.cursor) == (True, True, {"epoch": "e1", "version": 1})
     last = table.take(answer(2, run(2, nan={"loss": 3})))
@@ -162,7 +162,7 @@ def test_pages_of_the_first_list_then_changes() -> None:
 
 
 def test_a_list_is_complete_with_the_last_page_of_a_viewer_that_has_taken_up_all() -> None:
-    table = RunReplica(PLACE)
+    table = RunReplica(PLACE, MemoryBudget(2**20, "a", "b").share())
 
     def take(version: int, *found: Any, **fields: Any) -> tuple[bool, bool]:
         completed = table.take(answer(version, *found, **fields)).completed
@@ -179,7 +179,7 @@ def test_a_list_is_complete_with_the_last_page_of_a_viewer_that_has_taken_up_all
 
 
 def test_of_two_answers_the_older_changes_nothing() -> None:
-    table = RunReplica(PLACE)
+    table = RunReplica(PLACE, MemoryBudget(2**20, "a", "b").share())
     table.take(answer(5, run(1, status="finished"), reset=True))
     late = table.take(answer(4, run(1, status="running")))
     assert (late.runs, table.runs["run-1"].status) == ([], "finished")
@@ -188,7 +188,7 @@ def test_of_two_answers_the_older_changes_nothing() -> None:
 
 
 def test_a_viewer_that_began_anew_replaces_everything() -> None:
-    table = RunReplica(PLACE)
+    table = RunReplica(PLACE, MemoryBudget(2**20, "a", "b").share())
     table.take(answer(5, run(1), run(2), reset=True))
     anew = table.take(answer(1, run(2), epoch="e2", reset=True, root="/other\x07"))
     assert anew.first
@@ -199,7 +199,7 @@ def test_a_viewer_that_began_anew_replaces_everything() -> None:
 
 def test_more_than_there_may_be_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_sync, "MAX_RUNS", 2)
-    table = RunReplica(PLACE)
+    table = RunReplica(PLACE, MemoryBudget(2**20, "a", "b").share())
     table.take(answer(3, run(1), run(2), run(3), reset=True))
     assert (list(table.runs), table.left_out and table.left_out.code) == (["run-1", "run-2"], "too_many_runs")
     table.take(answer(4, run(1, step=9)))
@@ -301,7 +301,7 @@ def test_no_list_makes_jupyter_hold_more_than_the_budget() -> None:
     ids=lambda odd: str(odd)[:40],
 )  # fmt: skip
 def test_an_answer_of_another_form_is_refused(odd: dict[str, Any]) -> None:
-    table = RunReplica(PLACE)
+    table = RunReplica(PLACE, MemoryBudget(2**20, "a", "b").share())
     with pytest.raises(OddAnswer):
         table.take({**answer(1, run(1), reset=True), **odd})
     assert table.runs == {}
