@@ -161,6 +161,26 @@ async def test_another_host_name_is_refused(inside: Inside, rules: Rules, host: 
         assert answer.code == 403, path
 
 
+class TestWithoutTheCheckOfHost:
+    """A server that allows remote access, which Jupyter checks no ``Host`` of."""
+
+    @pytest.fixture
+    def jp_server_config(self, jp_server_config: Config) -> Config:
+        """Jupyter's own option for it."""
+        jp_server_config.ServerApp.allow_remote_access = True
+        return jp_server_config
+
+    async def test_a_rebound_name_has_no_rights(self, inside: Inside, rules: Rules) -> None:
+        """Its page has neither a token nor this name's cookies, and knows no capability."""
+        rebound = {"Host": "rebound.example", "Origin": "http://rebound.example"}
+        for path, handler in rules:
+            expected = {"ViewerHandler": 404, "ClientJsHandler": 302}.get(handler, 403)
+            answer = await inside.ask("GET", path, headers=rebound, token=False)
+            assert answer.code == expected, path
+        let_in = await inside.ask("GET", "api/remote/connections", headers=rebound)
+        assert let_in.code == 200
+
+
 def test_get_changes_nothing(world: World) -> None:
     """Every route that changes something refuses GET and HEAD, and has changed nothing."""
     world.connect()

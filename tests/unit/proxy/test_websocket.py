@@ -138,6 +138,19 @@ async def test_another_sites_page_opens_none(proxy: Proxy, upstream: FakeViewer,
     assert upstream.connections == 0
 
 
+async def test_a_rebound_name_opens_none(upstream: FakeViewer) -> None:
+    """A page whose name leads to this address is of the same origin as it, and has the capability even."""
+    settings = {"allow_remote_access": False, "local_hostnames": ["localhost"]}
+    rebound = {**ASKS, "Host": "rebound.example", "Origin": "http://rebound.example"}
+    async with running_proxy(upstream.port, **settings) as proxy:
+        assert (await proxy.ask("/api/runs/1/logs/ws", headers=rebound)).status == 403
+    # Where Jupyter has no check of Host, the capability is what the page would need.
+    async with running_proxy(upstream.port, allow_remote_access=True) as proxy:
+        unknown = proxy.path.replace(proxy.capability, "0" * 32)
+        assert (await proxy.ask(path=f"{unknown}/api/runs/1/logs/ws", headers=rebound)).status == 404
+    assert upstream.connections == 0
+
+
 async def test_pages_of_this_host_and_programs_may(echoing: Proxy) -> None:
     for origin in (None, echoing.origin, echoing.origin.replace("http", "https")):
         async with dial(echoing, origin=origin) as socket:
