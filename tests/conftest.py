@@ -1,5 +1,7 @@
 """The world that tests live in: each part is a plugin of its own in ``tests/world``."""
 
+from collections.abc import Generator
+
 import pytest
 from hypothesis import settings
 
@@ -24,12 +26,23 @@ LONGEST = ("faults/test_viewer.py", "hub/test_hub.py", "fuzz/test_life.py", "bro
 """Files that take minutes, the longest first."""
 
 
-@pytest.hookimpl(trylast=True)  # after a shuffle
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take long first: workers that take a file at a time end together then."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Put the files that take long first: workers that take a file at a time end together then.
+
+    A shuffle stays for the unit tests. The others share real servers within a file, which some tests stop or
+    fill, and keep the order in which they are written.
+    """
+    written = {item: number for number, item in enumerate(items)}
+    yield
     rank = {name: number for number, name in enumerate(LONGEST)}
 
-    def place(item: pytest.Item) -> tuple[int, bool]:
-        return rank.get("/".join(item.path.parts[-2:]), len(rank)), "unit" in item.path.parts
+    def place(item: pytest.Item) -> tuple[int, bool, int]:
+        is_unit = "unit" in item.path.parts
+        return (
+            rank.get("/".join(item.path.parts[-2:]), len(rank)),
+            is_unit,
+            0 if is_unit else written[item],
+        )
 
     items.sort(key=place)
