@@ -16,7 +16,7 @@ from runicorn_jupyter.errors import EnvironmentNotFound
 from runicorn_jupyter.json_text import InvalidJson, read_json
 from runicorn_jupyter.payload.relay import ADJUST, DATA, EOF, EXIT, HEAD, PIECE
 from runicorn_jupyter.payload.state_files import MAX_STATE_BYTES
-from runicorn_jupyter.remote import answers, bootstrap, environments, probe, viewer_state
+from runicorn_jupyter.remote import bootstrap, environments, probe, viewer_state
 from runicorn_jupyter.ssh import wire_format
 from runicorn_jupyter.ssh.auth import interactive
 from runicorn_jupyter.ssh.config import patterns
@@ -108,10 +108,10 @@ MANY: dict[str, Callable[[int], bytes]] = {
 
 
 def answered(data: bytes) -> None:
-    answers.answer_after(data, MARK)
-    answers.no_answer(1, data, ENVIRONMENT)
+    bootstrap.answer_after(data, MARK)
+    bootstrap.no_answer(1, data, ENVIRONMENT)
     text = data.decode("latin-1")
-    answers.boot_error({"error": "x", "message": text, "log": text.splitlines()}, ENVIRONMENT)
+    bootstrap.boot_error({"error": "x", "message": text, "log": text.splitlines()}, ENVIRONMENT)
 
 
 def found(data: bytes) -> None:
@@ -224,8 +224,8 @@ TABLE: dict[str, tuple[int, Callable[[bytes], object], tuple[bytes, ...]]] = {
         found,
         (b"e (", b"e (/", b" (~/", b"(", b")", b" (/)", b"/", b"../", *TERMINAL),
     ),
-    "answers": (
-        answers.MAX_ANSWER_BYTES,
+    "bootstrap, an answer": (
+        bootstrap.MAX_ANSWER_BYTES,
         answered,
         (f"\n{MARK} ".encode(), f"\n{MARK}".encode(), b"\n", *JSON, *TERMINAL),
     ),
