@@ -17,7 +17,7 @@ from runicorn_jupyter.errors import (
 )
 from runicorn_jupyter.json_text import InvalidJson, read_json_object
 from runicorn_jupyter.remote.bundle import COMMAND, SHELL, python_input, shell_input
-from runicorn_jupyter.remote.viewer_state import ViewerState, parse_state
+from runicorn_jupyter.remote.viewer_state import ViewerStateFile, parse_state
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ async def boot(
     lease_seconds: float,
     *,
     ignored: Sequence[int] = (),
-) -> ViewerState:
+) -> ViewerStateFile:
     """Run the boot under the environment's Python; it finds the running viewer or starts one.
 
     Parameters
@@ -159,7 +159,7 @@ def no_answer(status: int | None, stderr: bytes, environment: Environment) -> Re
 
 async def process_action(
     connection: Connection,
-    viewer: ViewerState,
+    viewer: ViewerStateFile,
     action: Literal["check", "end"],
     *,
     grace: int = 0,
@@ -195,7 +195,7 @@ async def process_action(
     return answer[:MAX_LINE].decode("utf-8", "replace").splitlines()
 
 
-async def read_log(connection: Connection, viewer: ViewerState, lines: int) -> tuple[list[str], int]:
+async def read_log(connection: Connection, viewer: ViewerStateFile, lines: int) -> tuple[list[str], int]:
     """Read the end of a viewer's log.
 
     Parameters
@@ -232,7 +232,7 @@ def log_lines(answer: bytes, most: int) -> tuple[list[str], int]:
     return [plain_text(line[:MAX_LINE].decode("utf-8", "replace")) for line in found], int(total)
 
 
-async def _ask(connection: Connection, viewer: ViewerState, action: str, **options: str) -> bytes:
+async def _ask(connection: Connection, viewer: ViewerStateFile, action: str, **options: str) -> bytes:
     """Run ``process.sh`` and return what it answers."""
     mark = secrets.token_hex(16)
     stdin = shell_input(

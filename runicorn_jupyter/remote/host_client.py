@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.models import ConnectionStatus, Environment
     from runicorn_jupyter.payload.guard import Ticket
     from runicorn_jupyter.remote.memory_budget import MemoryShare
-    from runicorn_jupyter.remote.viewer_state import ViewerState
+    from runicorn_jupyter.remote.viewer_state import ViewerStateFile
     from runicorn_jupyter.ssh.channels.stream import Stream
     from runicorn_jupyter.ssh.config.resolver import Target
     from runicorn_jupyter.ssh.connection import Connection
@@ -183,7 +183,7 @@ class StartParameters:
     root: str | None
     lease_seconds: float
     on_step: Callable[[str], None] | None = None
-    running: Sequence[ViewerState] = ()
+    running: Sequence[ViewerStateFile] = ()
 
 
 class HostClient(Protocol):
@@ -195,7 +195,7 @@ class HostClient(Protocol):
     async def start_viewer(self, parameters: StartParameters) -> ViewerClient:
         """Start a viewer or adopt the one that runs; see `SshViewerClient.start`."""
 
-    async def start_unheld(self, parameters: StartParameters) -> ViewerState:
+    async def start_unheld(self, parameters: StartParameters) -> ViewerStateFile:
         """Start a viewer without a holder; see `SshViewerClient.start_unheld`."""
 
 
@@ -226,7 +226,7 @@ class SshHost:
             running=parameters.running,
         )
 
-    async def start_unheld(self, parameters: StartParameters) -> ViewerState:
+    async def start_unheld(self, parameters: StartParameters) -> ViewerStateFile:
         """Start a viewer without a holder; see `SshViewerClient.start_unheld`."""
         return await SshViewerClient.start_unheld(
             self._connection,

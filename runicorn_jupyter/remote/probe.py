@@ -25,7 +25,7 @@ from runicorn_jupyter.remote.environments import (
     conda_variables,
     list_environments,
 )
-from runicorn_jupyter.remote.viewer_state import ViewerState, read_state
+from runicorn_jupyter.remote.viewer_state import ViewerStateFile, read_state
 from runicorn_jupyter.ssh.channels.exec_channel import Unfinished
 from runicorn_jupyter.text import plain_text
 
@@ -96,7 +96,7 @@ class Probe:
 
     server: ServerInfo = field(default_factory=ServerInfo)
     environments: list[Environment] = field(default_factory=list)
-    viewers: list[ViewerState] = field(default_factory=list)
+    viewers: list[ViewerStateFile] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
     home: str = ""
     roots: list[str] = field(default_factory=list)
@@ -350,7 +350,7 @@ def _within(max_bytes: int, items: list[_Item], to_json: Callable[[_Item], str])
     return kept
 
 
-def _running(state: tuple[str, str]) -> ViewerState | None:
+def _running(state: tuple[str, str]) -> ViewerStateFile | None:
     """Return the viewer of a state file, if its process has the start time (proc(5), field 22) it names."""
     text, status = state
     fields = status.split()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from runicorn_jupyter.payload.guard import Ticket
     from runicorn_jupyter.remote.host_client import HostClient, Lifeline, Line, ViewerClient
-    from runicorn_jupyter.remote.viewer_state import ViewerState
+    from runicorn_jupyter.remote.viewer_state import ViewerStateFile
     from runicorn_jupyter.ssh.channels.stream import Stream
 
 log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class ViewerSupervisor:
         return round(self._remote.uptime_seconds + self._clock.monotonic() - self._attached_at, 3)
 
     async def start(
-        self, on_step: Callable[[str], None] | None = None, running: Sequence[ViewerState] = ()
+        self, on_step: Callable[[str], None] | None = None, running: Sequence[ViewerStateFile] = ()
     ) -> None:
         """Start the viewer, or adopt the one that runs.
 
@@ -192,7 +192,7 @@ class ViewerSupervisor:
         finally:
             self._work = None
 
-    async def _start(self, on_step: Callable[[str], None] | None, running: Sequence[ViewerState]) -> None:
+    async def _start(self, on_step: Callable[[str], None] | None, running: Sequence[ViewerStateFile]) -> None:
         self.connection.relay_python = self.environment.python_path
         self.connection.reconnect_delay_max = min(
             self.connection.reconnect_delay_max, self._lease / RENEWALS_PER_LEASE

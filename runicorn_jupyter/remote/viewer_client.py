@@ -14,7 +14,7 @@ from runicorn_jupyter.remote.bootstrap import boot, process_action, read_log
 from runicorn_jupyter.remote.control import ANSWER_SECONDS, Control, NotTheViewer
 from runicorn_jupyter.remote.lease_stream import Lifeline
 from runicorn_jupyter.remote.stale_holders import client_name, dead_holders, live
-from runicorn_jupyter.remote.viewer_state import ViewerState
+from runicorn_jupyter.remote.viewer_state import ViewerStateFile
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
@@ -76,11 +76,11 @@ class SshViewerClient:
         self._lease = lease_seconds
         self._name = secrets.token_hex(16)
         self._others = 0
-        self._state: ViewerState | None = None
+        self._state: ViewerStateFile | None = None
         live[self._name] = self
 
     @property
-    def _running(self) -> ViewerState:
+    def _running(self) -> ViewerStateFile:
         if self._state is None:
             raise RuntimeError("the viewer was not started")
         return self._state
@@ -113,7 +113,7 @@ class SshViewerClient:
         *,
         lease_seconds: float,
         on_step: Callable[[str], None] | None = None,
-        running: Sequence[ViewerState] = (),
+        running: Sequence[ViewerStateFile] = (),
     ) -> SshViewerClient:
         """Adopt the viewer of this environment and root, or start one.
 
@@ -176,7 +176,7 @@ class SshViewerClient:
     @classmethod
     async def start_unheld(
         cls, connection: Connection, environment: Environment, root: str | None, *, lease_seconds: float
-    ) -> ViewerState:
+    ) -> ViewerStateFile:
         """Start a viewer, or find the one that runs; who claims it by `start` has a minute for that.
 
         Raises
@@ -186,12 +186,12 @@ class SshViewerClient:
         """
         return await boot(connection, environment, root, lease_seconds)
 
-    def _fits(self, state: ViewerState, root: str | None) -> bool:
+    def _fits(self, state: ViewerStateFile, root: str | None) -> bool:
         env = self._environment
         same = (state.prefix, state.runicorn_version) == (env.prefix, env.runicorn_version)
         return same and root in (state.root, state.asked_root)
 
-    async def _attach(self, state: ViewerState, *, starting: bool = True) -> AttachResult:
+    async def _attach(self, state: ViewerStateFile, *, starting: bool = True) -> AttachResult:
         """Claim a viewer that proves to be the one of this state."""
         try:
             stream = await self._connection.open_tunnel(LOOPBACK, state.port)

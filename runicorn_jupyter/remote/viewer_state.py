@@ -19,12 +19,12 @@ from runicorn_jupyter.json_text import InvalidJson, read_json
 from runicorn_jupyter.payload.state_files import MAX_STATE_BYTES
 from runicorn_jupyter.payload.versions import STATE_VERSION
 
-__all__ = ["ViewerState", "parse_state", "read_state"]
+__all__ = ["ViewerStateFile", "parse_state", "read_state"]
 
 Line = Annotated[str, StringConstraints(max_length=4096)]
 
 
-class ViewerState(BaseModel):
+class ViewerStateFile(BaseModel):
     """The state file of a viewer (``payload/state_files.py``); unknown fields are ignored."""
 
     model_config = ConfigDict(frozen=True, strict=True)
@@ -52,7 +52,7 @@ class ViewerState(BaseModel):
         return secret
 
 
-def read_state(text: str) -> ViewerState | None:
+def read_state(text: str) -> ViewerStateFile | None:
     """Return the viewer that a state file's text describes, or None if it is no such text."""
     try:
         return parse_state(read_json(text, max_size=MAX_STATE_BYTES))
@@ -60,9 +60,9 @@ def read_state(text: str) -> ViewerState | None:
         return None
 
 
-def parse_state(value: Any) -> ViewerState | None:
+def parse_state(value: Any) -> ViewerStateFile | None:
     """Return the state if it is of the form, else None."""
     try:
-        return ViewerState.model_validate(value)
+        return ViewerStateFile.model_validate(value)
     except ValidationError:
         return None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.models import Environment
     from runicorn_jupyter.remote.host_client import HostClient, Line
     from runicorn_jupyter.remote.probe import Probe
-    from runicorn_jupyter.remote.viewer_state import ViewerState
+    from runicorn_jupyter.remote.viewer_state import ViewerStateFile
     from runicorn_jupyter.service.profile_store import Profiles
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Host(Protocol):
 class _Prewarmed:
     connection: Line
     begun: float
-    task: asyncio.Task[ViewerState | None] = field(init=False)
+    task: asyncio.Task[ViewerStateFile | None] = field(init=False)
     known: asyncio.Event = field(default_factory=asyncio.Event)  # which one it is
     environment: Environment | None = None
     root: str | None = None
@@ -72,7 +72,7 @@ class ViewerPrewarmer:
         self._prewarmed = prewarmed = _Prewarmed(session.connection, now)
         prewarmed.task = asyncio.create_task(self._run(session, prewarmed))
 
-    async def _run(self, session: Host, prewarmed: _Prewarmed) -> ViewerState | None:
+    async def _run(self, session: Host, prewarmed: _Prewarmed) -> ViewerStateFile | None:
         username = session.connection.target.username
         try:
             recent = await asyncio.to_thread(self._profiles.recent)
@@ -94,7 +94,9 @@ class ViewerPrewarmer:
         finally:
             prewarmed.known.set()
 
-    async def claim(self, connection: Line, environment: Environment, root: str | None) -> list[ViewerState]:
+    async def claim(
+        self, connection: Line, environment: Environment, root: str | None
+    ) -> list[ViewerStateFile]:
         """Return the prewarmed viewer, once it runs, if it is of this environment and root; else nothing."""
         prewarmed = self._prewarmed
         if prewarmed is None or prewarmed.connection is not connection:

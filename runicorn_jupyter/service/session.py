@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.proxy.capabilities import Capabilities
     from runicorn_jupyter.remote.host_client import HostClient, Line
     from runicorn_jupyter.remote.memory_budget import MemoryBudget
-    from runicorn_jupyter.remote.viewer_state import ViewerState
+    from runicorn_jupyter.remote.viewer_state import ViewerStateFile
     from runicorn_jupyter.service.caller import Caller, Emit
     from runicorn_jupyter.service.prewarm import ViewerPrewarmer
     from runicorn_jupyter.service.run_index import RunIndex
@@ -229,7 +229,7 @@ class Session:
         self,
         supervisor: ViewerSupervisor,
         request: m.ViewerStartRequest,
-        running: Sequence[ViewerState],
+        running: Sequence[ViewerStateFile],
         on_step: Callable[[str], None],
     ) -> None:
         """Start a viewer in the place of the one before, which stays known until this one runs."""

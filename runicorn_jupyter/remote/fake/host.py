@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.remote.fake.clock import FakeClock
     from runicorn_jupyter.remote.fake.line import Pause
     from runicorn_jupyter.remote.host_client import StartParameters
-    from runicorn_jupyter.remote.viewer_state import ViewerState
+    from runicorn_jupyter.remote.viewer_state import ViewerStateFile
 
 __all__ = ["FakeHost"]
 
@@ -117,7 +117,7 @@ class FakeHost:
         await self.connection.step("start")
         return FakeViewer(self.connection, self.answers, process, adopted=False)
 
-    async def start_unheld(self, parameters: StartParameters) -> ViewerState:
+    async def start_unheld(self, parameters: StartParameters) -> ViewerStateFile:
         """Start a viewer that nobody holds."""
         viewer = await self.start_viewer(parameters)
         viewer.process.holders.clear()

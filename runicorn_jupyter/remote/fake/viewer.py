@@ -13,7 +13,7 @@ from runicorn_jupyter.payload.guard import Ticket
 from runicorn_jupyter.payload.versions import STATE_VERSION
 from runicorn_jupyter.remote.control import ANSWER_SECONDS
 from runicorn_jupyter.remote.fake.line import EPOCH
-from runicorn_jupyter.remote.viewer_state import ViewerState
+from runicorn_jupyter.remote.viewer_state import ViewerStateFile
 
 if TYPE_CHECKING:
     from runicorn_jupyter.models import Environment
@@ -79,10 +79,10 @@ class FakeProcess:
         """Wait until it is gone; raise `ConnectionLost` if nobody will know."""
         await self._connection.once(lambda: not self.alive, losses)
 
-    def state(self) -> ViewerState:
+    def state(self) -> ViewerStateFile:
         """Give its state file."""
         prefix = self.environment.prefix
-        return ViewerState(
+        return ViewerStateFile(
             version=STATE_VERSION,
             host="fake",
             boot="fake",
