@@ -160,6 +160,9 @@ class ViewerClient(Protocol):
     async def release(self) -> None:
         """See `SshViewerClient.release`."""
 
+    def abandon(self) -> None:
+        """See `SshViewerClient.abandon`."""
+
 
 @dataclass(frozen=True)
 class StartParameters:

@@ -305,6 +305,8 @@ class ViewerSupervisor:
     async def abandon(self) -> None:
         """Stop watching without a word to the remote, since it cannot be reached."""
         await self._break_off()
+        if self._remote is not None:
+            self._remote.abandon()
 
     def describe(self, url: str | None, local_port: int | None) -> models.Viewer:
         """Give the API's view of it."""

@@ -373,9 +373,13 @@ class SshViewerClient:
     async def _is_alive(self) -> bool:
         return await process_action(self._connection, self._running, "check") == ["alive"]
 
+    def abandon(self) -> None:
+        """Count as a dead holder from now on: the next of this process that leaves the viewer drops it."""
+        live.pop(self._name, None)
+
     async def release(self) -> None:
         """Leave the viewer to what remains of its lease."""
-        live.pop(self._name, None)
+        self.abandon()
         try:
             await self._ask("leave", holder=self._name, stop=False, cleanup=False)
         except (OSError, NotTheViewer):

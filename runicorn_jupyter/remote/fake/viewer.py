@@ -31,7 +31,9 @@ class FakeProcess:
     Attributes
     ----------
     holders
-        How many hold it.
+        Who holds it.
+    abandoned
+        Holders that are dead, and not dropped yet.
     renewed
         How often somebody renewed it.
     """
@@ -46,6 +48,7 @@ class FakeProcess:
         self.alive = True
         self.stopped = False
         self.holders: set[FakeViewer] = set()
+        self.abandoned: set[FakeViewer] = set()
         self.renewed = 0
         self.log = [f"viewer {pid} has started"]
         self._connection = connection
@@ -167,7 +170,7 @@ class FakeViewer:
     async def stop(self, cleanup: bool) -> bool:
         """Leave; it ends unless others hold it."""
         await self._connection.step("stop")
-        self.process.holders.discard(self)
+        self.process.holders -= {self, *self.process.abandoned}
         if not self.process.holders:
             self.process.kill()
         return not self.process.alive
@@ -181,6 +184,10 @@ class FakeViewer:
         """Leave it to its lease."""
         await self._connection.step("release")
         self.process.holders.discard(self)
+
+    def abandon(self) -> None:
+        """Count as a dead holder: the next that leaves drops it."""
+        self.process.abandoned.add(self)
 
     async def _exchange(self, name: str) -> None:
         await self._connection.step(name)

@@ -39,6 +39,15 @@ async def test_a_viewer_that_runs_is_adopted(running: Held) -> None:
     assert running.host.running == []
 
 
+async def test_who_was_abandoned_keeps_no_viewer_from_ending(running: Held) -> None:
+    """It is referred to still: what counts is that it was abandoned, not that nobody knows it any more."""
+    other = Held(running.clock, running.host)
+    await other.hold.start()
+    await other.hold.abandon()
+    assert await running.hold.stop(cleanup=True) is True
+    assert other.now == ("stopped", "None")
+
+
 async def test_a_start_that_fails_can_be_tried_again(held: Held) -> None:
     held.host.failures["boot"] = ViewerStartFailed("It ended.", log=["last words"])
     with pytest.raises(ViewerStartFailed):
