@@ -117,7 +117,10 @@ def check_linear(
     for length in sizes:
         data = make(length)
         bound = MAX_GROWTH * before + 4 * loop_seconds(len(data))
-        # The least of several is what the next size is compared with; the last has to be below its bound.
+        # The least of several is what the next size is compared with; the last has to be below its bound, and
+        # is measured again where it is not: what else the machine does only adds to a time.
         took = cpu_seconds(partial(work, data), bound, ROUNDS if length < size else 1)
+        if took > bound:
+            took = min(took, cpu_seconds(partial(work, data), bound, ROUNDS))
         assert took <= bound, f"CPU seconds for {length} bytes: {took}, for a quarter: {before}"
         before = took
