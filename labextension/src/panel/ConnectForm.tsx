@@ -25,6 +25,8 @@ export interface IConnected {
   connectionId: string;
   /** The saved connection that it was made from. */
   profileName?: string | null;
+  /** Settles when that is saved, and known to the page; rejects where it cannot be saved. */
+  saved?: Promise<void>;
   envName?: string | null;
   remoteRoot?: string | null;
 }
@@ -79,19 +81,22 @@ function useForm(onConnected: (what: IConnected) => void): IForm {
     const request = requestOf(draft, password, settings);
     try {
       const result = await flow.connect(request);
-      if (draft.saveAs.trim()) {
-        await client.saveProfile(profileOf(draft.saveAs.trim(), request));
-        await store.readSuggestions();
-      }
-      setPassword('');
-      setDraft(emptyDraft(settings));
+      const name = draft.saveAs.trim();
+      const saved = name
+        ? client.saveProfile(profileOf(name, request)).then(() => store.readSuggestions())
+        : Promise.resolve();
       const chosen = profile?.host === request.host ? profile : null;
+      // Before it is saved: the connection's card is there, and may be used at once.
       onConnected({
         connectionId: result.connection_id,
-        profileName: draft.saveAs.trim() || chosen?.name,
+        profileName: name || chosen?.name,
+        saved,
         envName: chosen?.env_name,
         remoteRoot: chosen?.remote_root
       });
+      await saved;
+      setPassword('');
+      setDraft(emptyDraft(settings));
     } catch (reason) {
       setError(reason instanceof Declined ? null : reason);
     } finally {

@@ -45,15 +45,17 @@ export interface ICard {
 async function rememberShown(
   runicorn: Runicorn,
   connection: ConnectionInfo,
-  profileName: string | null | undefined,
+  wanted: IConnected | null,
   envName: string,
   root: string
 ): Promise<void> {
+  await wanted?.saved?.catch(() => undefined); // the form that saves it says so
   const { store, client } = runicorn;
   const leadsHere = (item: Profile): boolean =>
     item.host === connection.host && (!item.username || item.username === connection.username);
   const profile =
-    store.profiles.find(item => item.name === profileName) ?? store.profiles.find(leadsHere);
+    store.profiles.find(item => item.name === wanted?.profileName) ??
+    store.profiles.find(leadsHere);
   if (profile && (profile.env_name !== envName || (profile.remote_root ?? '') !== root)) {
     await client.saveProfile({ ...profile, env_name: envName, remote_root: root || null });
     await store.readSuggestions();
@@ -96,6 +98,10 @@ export function useCard(
   const [error, setError] = React.useState<unknown>(null);
   const [showLogs, setShowLogs] = React.useState(false);
   const openRef = React.useRef<HTMLButtonElement>(null);
+  const latestWanted = React.useRef(wanted); // the card may be used before the form has told of it
+  React.useEffect(() => {
+    latestWanted.current = wanted;
+  }, [wanted]);
   const offered = offeredName(usableOf(environments), store.lastChoice(connection));
   const envName = chosen || viewer?.env_name || offered;
   const environment = environments.list?.find(item => item.name === envName);
@@ -117,7 +123,7 @@ export function useCard(
       const remoteRoot = root.trim() || undefined;
       await flow.startViewer(id, envName, { remoteRoot, autoOpen: false });
       onOpen(id);
-      await rememberShown(runicorn, connection, wanted?.profileName, envName, root.trim());
+      await rememberShown(runicorn, connection, latestWanted.current, envName, root.trim());
     });
   const detect = (): void => void store.readEnvironments(id, true);
 
