@@ -386,8 +386,10 @@ class Session:
         await self._end_runs()
         supervisor, self._supervisor = self._supervisor, None
         try:
-            if supervisor is not None and supervisor.state not in ("stopped",):
+            if supervisor is not None and supervisor.state != "stopped":
                 told = await self._leave(supervisor, cleanup_viewer=cleanup_viewer)
+            elif supervisor is not None:
+                await supervisor.abandon()
         finally:
             await self.connection.close()
             self._emit("closed", connection_id=self.connection_id, host=self.host)
