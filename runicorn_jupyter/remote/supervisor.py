@@ -422,6 +422,7 @@ class ViewerSupervisor:
         """Find the viewer again after a cut, or start another in its place."""
         self._set("reconnecting")
         if not await self.connection.wait_connected(None):
+            self.remote.abandon()
             self._set("stopped")
             return
         asked_at = self._clock.sleepless()

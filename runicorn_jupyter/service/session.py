@@ -388,8 +388,6 @@ class Session:
         try:
             if supervisor is not None and supervisor.state != "stopped":
                 told = await self._leave(supervisor, cleanup_viewer=cleanup_viewer)
-            elif supervisor is not None:
-                await supervisor.abandon()
         finally:
             await self.connection.close()
             self._emit("closed", connection_id=self.connection_id, host=self.host)

@@ -328,6 +328,8 @@ async def test_a_connection_that_ends_for_good_ends_the_hold(running: Held) -> N
     running.host.connection.drop()
     running.host.connection.end()
     assert await running.after(0) == ("stopped", "None")
+    (process,) = running.host.processes
+    assert process.abandoned == process.holders  # the next of this process that leaves drops it
     assert running.host.viewer.alive  # until its lease is over
     with pytest.raises(ConnectionLost):
         await running.hold.wait_reachable(1)
