@@ -15,8 +15,12 @@ __all__ = ["ApiError", "ApiTimeout", "RunicornRemoteClient", "ServerNotReached",
 _VIEWER_START_SECONDS = 180.0
 """Seconds for starting a viewer: a cold file server makes its imports take minutes."""
 
-_CHALLENGE_SECONDS = 120.0
-"""Seconds that the server keeps a challenge open (docs/contract.md, "Challenges")."""
+_PERSON_SECONDS = 300.0
+"""Seconds that the server gives a person from the host's first words on, beside its ``timeout``."""
+_MARGIN_SECONDS = 15.0
+"""Seconds for the server's answer to come, beyond what its work may take."""
+_MOST_CONNECT_SECONDS = 600.0
+"""Seconds that ``timeout`` may be; the answer to a challenge does not know which one the request had."""
 
 _SECRETS = {"key": ("private_key_path", "key_passphrase"), "password": ("password",), "agent": ()}
 _OPTIONS = {"private_key_path", "key_passphrase", "password", "timeout"}
@@ -84,7 +88,8 @@ class RunicornRemoteClient(RunsClient):
         ApiError
             For example ``authentication_failed``, ``host_key_unknown``, ``ssh_unavailable``.
         ApiTimeout
-            It took longer than ``timeout``.
+            It took longer than ``timeout``, or than the 300 s that a person has for what the host's words
+            ask for; ``details["server_message"]`` has these.
         ValueError
             ``auth_method="password"`` without a ``password``.
         """
@@ -104,7 +109,8 @@ class RunicornRemoteClient(RunsClient):
                 payload[name] = kwargs[name]
         timeout = kwargs.get("timeout")
         seconds = float(timeout) if isinstance(timeout, int | float) else 30.0
-        return self._call("POST", "connect", json=payload, seconds=seconds + 15)
+        seconds += _PERSON_SECONDS + _MARGIN_SECONDS
+        return self._call("POST", "connect", json=payload, seconds=seconds)
 
     def answer_challenge(self, challenge_id: str, responses: Sequence[str]) -> dict[str, Any]:
         """Answer the prompts of an ``authentication_required``.
@@ -125,7 +131,7 @@ class RunicornRemoteClient(RunsClient):
             "POST",
             f"connect/{quote(challenge_id, safe='')}",
             json={"responses": list(responses)},
-            seconds=_CHALLENGE_SECONDS,
+            seconds=_MOST_CONNECT_SECONDS + _PERSON_SECONDS + _MARGIN_SECONDS,
         )
 
     def get_challenge(self, challenge_id: str) -> dict[str, Any]:

@@ -120,6 +120,8 @@ class ChallengeResponse(Success):
     challenge_id: str
     instruction: str
     prompts: list[Prompt]
+    server_message: str = ""
+    """What the server, or a ``ProxyCommand``, has said beside its questions; of several lines."""
 
 
 class ConnectionsResponse(Success):

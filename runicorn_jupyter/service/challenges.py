@@ -24,6 +24,7 @@ from runicorn_jupyter.errors import (
 )
 from runicorn_jupyter.models import ChallengeResponse, Prompt
 from runicorn_jupyter.ssh.auth.ask import Ask, Responses
+from runicorn_jupyter.ssh.server_message import ServerMessage
 
 LIFETIME_SECONDS = 120.0
 """How long a question waits for its answer (docs/contract.md, "Challenges")."""
@@ -48,7 +49,10 @@ class Challenge:
     def describe(self) -> ChallengeResponse:
         """Give what a front end shows."""
         return ChallengeResponse(
-            challenge_id=self.challenge_id, instruction=self.instruction, prompts=self.prompts
+            challenge_id=self.challenge_id,
+            instruction=self.instruction,
+            prompts=self.prompts,
+            server_message=self.dialogue.message.unasked,
         )
 
 
@@ -58,6 +62,7 @@ class Dialogue:
 
     user: str
     about: Mapping[str, str] = field(default_factory=dict)
+    message: ServerMessage = field(default_factory=ServerMessage)
     task: asyncio.Task[Any] | None = None
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     current: Challenge | None = None
@@ -82,7 +87,11 @@ class Challenges:
         self._open: dict[str, Challenge] = {}
 
     async def run(
-        self, user: str, work: Callable[[Ask], Awaitable[Any]], about: Mapping[str, str] | None = None
+        self,
+        user: str,
+        work: Callable[[Ask], Awaitable[Any]],
+        about: Mapping[str, str] | None = None,
+        message: ServerMessage | None = None,
     ) -> Any:
         """Run ``work`` until it is done or asks for something.
 
@@ -94,6 +103,8 @@ class Challenges:
             Called with the ``ask`` that its worker thread may call, also after it has returned.
         about
             What the questions belong to; whoever announces them reads it.
+        message
+            What the server has said beside its questions.
 
         Returns
         -------
@@ -105,7 +116,7 @@ class Challenges:
         AuthenticationRequired
             If it asks; it goes on when `answer` is called.
         """
-        dialogue = Dialogue(user, about or {})
+        dialogue = Dialogue(user, about or {}, message or ServerMessage())
         dialogue.task = asyncio.ensure_future(work(self.asker(dialogue)))
         try:
             return await self._next(dialogue)
@@ -211,9 +222,11 @@ class Challenges:
         challenge = dialogue.current
         if challenge is None:
             return await self._next(dialogue)
+        said = dialogue.message.unasked
         raise AuthenticationRequired(
             "The server asks for more before it lets you in.",
             challenge_id=challenge.challenge_id,
             instruction=challenge.instruction,
             prompts=[prompt.model_dump() for prompt in challenge.prompts],
+            **({"server_message": said} if said else {}),
         )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runicorn_jupyter import models as m
-from runicorn_jupyter.errors import SshUnavailable
+from runicorn_jupyter.errors import RemoteError, SshUnavailable
 from runicorn_jupyter.remote.clock import unfinished
 from runicorn_jupyter.remote.memory_budget import MemoryBudget
 from runicorn_jupyter.remote.probe import PROBE_SECONDS
@@ -98,16 +98,22 @@ class ConnectionService:
             "host": request.host,
         }
 
+        message = self._opener.server_message(about)
+
         async def work(ask: Ask) -> m.ConnectResponse:
             with self._opener.room(len(self._sessions)):
-                opened = await self._opener.open(request, about, ask)
-                session, answer = await self._admit(opened)
+                try:
+                    opened = await self._opener.open(request, about, ask, message)
+                    session, answer = await self._admit(opened)
+                except RemoteError as error:
+                    message.attach(error)
+                    raise
             if self._settings.start_remembered and request.password is None and not opened.deadline.has_asked:
                 self._prewarmer.start(session)
             return answer
 
         # Where the person is asked, this request ends with that; the work goes on with the answer.
-        answer: m.ConnectResponse = await self._opener.challenges.run(caller.user, work, about)
+        answer: m.ConnectResponse = await self._opener.challenges.run(caller.user, work, about, message)
         return answer
 
     async def _admit(self, opened: Opened) -> tuple[Session, m.ConnectResponse]:

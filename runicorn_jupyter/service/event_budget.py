@@ -27,7 +27,10 @@ SUMMARY_SECONDS = 5.0
 """From the first event that is held back until what was left out is said."""
 COUNTED = ("run", "progress")
 """Types of which each event stands for itself: those beyond the budget are counted. All others say that there
-is something to read: of those beyond the budget, the last one of each type is sent."""
+is something to read, and a server's message all that it said so far: of those beyond the budget, the last one
+of each type is sent."""
+MESSAGE = "message"
+"""The step of a progress event that holds a server's words."""
 WORDS = {"run": "about runs", "progress": "about the work under way"}
 
 Fields = dict[str, "str | int | None"]
@@ -69,15 +72,16 @@ class EventBudget:
             self._emit(type, **fields)
             return
         connection = self._connection(name)
-        if connection.take(type if type in COUNTED else ""):
-            connection.late.pop(type, None)  # which this one supersedes
+        kind = MESSAGE if type == "progress" and fields.get("step") == MESSAGE else type
+        if connection.take(kind if kind in (*COUNTED, MESSAGE) else ""):
+            connection.late.pop(kind, None)  # which this one supersedes
             self._emit(type, **fields)
             return
-        if type in COUNTED:
+        if kind in COUNTED:
             connection.left_out[type] = connection.left_out.get(type, 0) + 1
             connection.host = fields.get("host") or connection.host
         else:
-            connection.late[type] = fields
+            connection.late[kind] = (type, fields)
         if connection.task is None:
             connection.task = asyncio.create_task(self._flush_later(name, connection))
 
@@ -129,7 +133,7 @@ class EventBudget:
                 count=count,
                 message=f"… and {count} more messages {WORDS[type_]} on {connection.host}.",
             )
-        for type_, fields in late.items():
+        for type_, fields in late.values():
             self._emit(type_, **fields)
 
 
@@ -140,7 +144,7 @@ class _Connection:
     clock: Callable[[], float]
     host: str | int = ""
     left_out: dict[str, int] = field(default_factory=dict)
-    late: dict[str, Fields] = field(default_factory=dict)
+    late: dict[str, tuple[str, Fields]] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
     _budgets: dict[str, TokenBucket] = field(default_factory=dict)
 

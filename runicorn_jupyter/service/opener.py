@@ -24,6 +24,7 @@ from runicorn_jupyter.ssh.connection import Connection
 from runicorn_jupyter.ssh.deadline import Deadline
 from runicorn_jupyter.ssh.hostkeys.known_hosts_file import is_hashed
 from runicorn_jupyter.ssh.hostkeys.verifier import KnownHosts, OfferedKeys, known_hosts_name, split_name
+from runicorn_jupyter.ssh.server_message import ServerMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -53,6 +54,7 @@ class Connect(Protocol):
         settings: SshSettings,
         ask: Ask,
         on_step: Callable[[str], None],
+        message: ServerMessage,
         connection_id: str,
     ) -> Connection:
         """See `Connection.open`."""
@@ -134,7 +136,19 @@ class Opener:
         finally:
             self._opening -= 1
 
-    async def open(self, request: m.ConnectRequest, about: Mapping[str, str], ask: Ask) -> Opened:
+    def server_message(self, about: Mapping[str, str]) -> ServerMessage:
+        """Make what collects a server's words for a connection, and shows them by events.
+
+        Parameters
+        ----------
+        about
+            As `open` takes it.
+        """
+        return ServerMessage(lambda text: self._emit("progress", step="message", text=text, **about))
+
+    async def open(
+        self, request: m.ConnectRequest, about: Mapping[str, str], ask: Ask, message: ServerMessage
+    ) -> Opened:
         """Open a connection.
 
         Parameters
@@ -145,6 +159,8 @@ class Opener:
             The connection's id, the request's id and the host, for events.
         ask
             Asks the person, in a worker thread.
+        message
+            Collects what servers say to the person, now and when the connection comes back.
 
         Raises
         ------
@@ -167,6 +183,7 @@ class Opener:
                 settings=self._settings.connection,
                 ask=ask,
                 on_step=on_step,
+                message=message,
                 connection_id=about["connection_id"],
             )
         except HostKeyUnknown as exc:

@@ -31,6 +31,7 @@ from runicorn_jupyter.ssh.error_mapping import established, failed_here, lost
 from runicorn_jupyter.ssh.keepalive import Keepalive
 from runicorn_jupyter.ssh.reconnect import Reconnector
 from runicorn_jupyter.ssh.relay.client import LazyRelay
+from runicorn_jupyter.ssh.server_message import ServerMessage
 from runicorn_jupyter.ssh.settings import SshSettings
 from runicorn_jupyter.ssh.transport.channel import CONNECT_FAILED, PROHIBITED, UNKNOWN_TYPE
 from runicorn_jupyter.ssh.transport.loop_bridge import ChannelRefused, ConnectionStats
@@ -110,6 +111,7 @@ class Connection:
         settings: SshSettings | None = None,
         ask: Ask | None = None,
         on_step: Step | None = None,
+        message: ServerMessage | None = None,
         connection_id: str,
     ) -> Connection:
         """Connect, check the host's key and authenticate.
@@ -121,13 +123,15 @@ class Connection:
         credentials
             How to authenticate; kept in memory for reconnecting.
         timeout
-            Seconds, without the time that a person takes to answer; or a deadline shared with other work.
+            Seconds, without the time that is a person's; or a deadline shared with other work.
         settings
             Keepalive, reconnecting and host key policy.
         ask
             Called in a worker thread when the server, or a key, asks for something.
         on_step
             Called on the loop with the name of each step.
+        message
+            Collects what the servers on the way say to the person; when reconnecting, too.
         connection_id
             Name of the connection.
 
@@ -150,6 +154,7 @@ class Connection:
             ask,
             Keepalive.of(target, settings.keepalive_seconds),
             allowed=settings.allowed_hosts,
+            message=message or ServerMessage(),
         )
         deadline = timeout if isinstance(timeout, Deadline) else Deadline(timeout)
         dialled = await dialler.dial(deadline, on_step)

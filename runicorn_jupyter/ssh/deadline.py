@@ -1,4 +1,4 @@
-"""A time limit that stands still while a person is asked."""
+"""A time limit that stands still while a person is asked, or acts on what a server said."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from runicorn_jupyter.models import Prompt
     from runicorn_jupyter.ssh.auth.ask import Ask, Responses
 
-__all__ = ["Deadline"]
+__all__ = ["PERSON_SECONDS", "Deadline"]
+
+PERSON_SECONDS = 300.0
+"""A person has so long for what a server waits for, from its first words on (docs/contract.md)."""
 
 
 class Deadline:
-    """A time limit in seconds that is paused while a person answers.
+    """A time limit in seconds that is paused while a person answers, or acts on what a server said.
 
     Used on one event loop; only what `patient` returns is called in a worker thread.
 
@@ -27,6 +30,8 @@ class Deadline:
         How long the work may take.
     monotonic
         Returns the time in seconds.
+    person_seconds
+        How long a person has in all for what a server's words ask for.
 
     Attributes
     ----------
@@ -34,19 +39,33 @@ class Deadline:
         Whether a person was asked anything.
     """
 
-    def __init__(self, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        *,
+        person_seconds: float = PERSON_SECONDS,
+    ) -> None:
         self.seconds = seconds
+        self.person_seconds = person_seconds
         self.has_asked = False
         self._monotonic = monotonic
-        self._end = monotonic() + seconds
         self._asking = 0
-        self._left = seconds  # while a person is asked
+        self._is_persons = False
+        self._work_left, self._person_left = self.seconds, self.person_seconds
+        self._since = monotonic()
         self._limits: set[asyncio.Timeout] = set()
 
     @property
     def left(self) -> float:
-        """Seconds left, at least 0."""
-        return self._left if self._asking else max(0.0, self._end - self._monotonic())
+        """Seconds left for the work, at least 0."""
+        self._charge()
+        return max(0.0, self._work_left)
+
+    @property
+    def is_persons(self) -> bool:
+        """Whether the time that passes is that of a person who acts on what a server said."""
+        return self._is_persons
 
     @contextlib.asynccontextmanager
     async def limit(self) -> AsyncIterator[asyncio.Timeout]:
@@ -57,7 +76,7 @@ class Deadline:
         TimeoutError
             If the time is over.
         """
-        async with asyncio.timeout(None if self._asking else self.left) as limit:
+        async with asyncio.timeout(self._allowed()) as limit:
             self._limits.add(limit)
             try:
                 yield limit
@@ -77,19 +96,52 @@ class Deadline:
 
         return patient
 
+    def wait_for_person(self) -> None:
+        """Let the time count as the person's from now on, until `resume`; `person_seconds` in all."""
+        self._charge()
+        if not self._is_persons:
+            self._is_persons = True
+            self._reschedule()
+
+    def resume(self) -> None:
+        """Let the time count as the work's again."""
+        self._charge()
+        if self._is_persons:
+            self._is_persons = False
+            self._reschedule()
+
     def _stop(self) -> None:
-        self._left = self.left
+        self._charge()
         self._asking += 1
         self.has_asked = True
-        self._reschedule(None)
+        self._reschedule()
 
     def _go_on(self) -> None:
+        self._charge()
         self._asking -= 1
-        if self._asking == 0:
-            self._end = self._monotonic() + self._left
-            self._reschedule(asyncio.get_running_loop().time() + self._left)
+        self._reschedule()
 
-    def _reschedule(self, when: float | None) -> None:
+    def _charge(self) -> None:
+        """Take the time that has passed from what it belongs to."""
+        now = self._monotonic()
+        passed, self._since = now - self._since, now
+        if self._asking:
+            return
+        if self._is_persons:
+            self._person_left -= passed
+        else:
+            self._work_left -= passed
+
+    def _allowed(self) -> float | None:
+        """Return how long what is going on may still take, in seconds; None without end."""
+        self._charge()
+        if self._asking:
+            return None
+        return max(0.0, self._person_left if self._is_persons else self._work_left)
+
+    def _reschedule(self) -> None:
+        allowed = self._allowed()
+        when = None if allowed is None else asyncio.get_running_loop().time() + allowed
         for limit in self._limits:
             # One that has expired is about to end what it bounds.
             with contextlib.suppress(RuntimeError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import paramiko
@@ -20,6 +20,7 @@ from runicorn_jupyter.ssh.hostkeys import verifier
 from runicorn_jupyter.ssh.hostkeys.known_hosts_file import Entry
 from runicorn_jupyter.ssh.hostkeys.rotation import HostKeyUpdate
 from runicorn_jupyter.ssh.keepalive import Keepalive
+from runicorn_jupyter.ssh.server_message import ServerMessage
 from runicorn_jupyter.ssh.threads import run_in_thread
 from runicorn_jupyter.ssh.transport import tcp
 from runicorn_jupyter.ssh.transport.byte_transport import ByteTransport, SocketTransport
@@ -82,6 +83,8 @@ class Dialler:
         gets through a network that is back sooner than the repetitions of an old one.
     allowed
         Which hosts may be connected to; heeded by each attempt anew, since names move.
+    message
+        Collects what servers and a ``ProxyCommand`` say to the person, for each attempt anew.
     """
 
     target: Target
@@ -91,6 +94,7 @@ class Dialler:
     keepalive: Keepalive
     tcp_seconds: float | None = None
     allowed: AllowedHosts = ANY_HOST
+    message: ServerMessage = field(default_factory=ServerMessage, compare=False)
 
     async def dial(self, deadline: Deadline, on_step: Step | None = None) -> Dialled:
         """Connect, check the host keys, authenticate.
@@ -100,7 +104,7 @@ class Dialler:
         Parameters
         ----------
         deadline
-            Bounds everything but a person's answers.
+            Bounds everything but what a person does: their answers, and what a server's words ask for.
         on_step
             Called on the loop with a word for what is being done.
 
@@ -118,20 +122,34 @@ class Dialler:
             If the administrator allows one of the hosts on the way not; nothing was connected to then.
         """
         made: list[LoopBridge] = []
+        self.message.begin(deadline.wait_for_person)
         try:
             ask = None if self.ask is None else deadline.patient(_noticing(self.ask))
             async with deadline.limit():
-                return await self._hops(made, ask, on_step or _no_step)
+                return await self._hops(made, ask, on_step or _no_step, deadline.resume)
         except BaseException as error:
             await _drop(made)
             if isinstance(error, TimeoutError):
-                raise ConnectionTimeout(
-                    f"Connecting to {self.target.asked} did not finish within"
-                    f" {round(deadline.seconds, 1):g} seconds."
-                ) from error
+                raise self._too_late(deadline) from error
             raise
+        finally:
+            self.message.end()
+            deadline.resume()
 
-    async def _hops(self, made: list[LoopBridge], ask: Ask | None, on_step: Step) -> Dialled:
+    def _too_late(self, deadline: Deadline) -> ConnectionTimeout:
+        if deadline.is_persons:
+            return ConnectionTimeout(
+                f"{self.target.asked} said something before it lets you in, and what it waits for"
+                f" did not happen within {round(deadline.person_seconds, 1):g} seconds."
+            )
+        seconds = round(deadline.seconds, 1)
+        return ConnectionTimeout(
+            f"Connecting to {self.target.asked} did not finish within {seconds:g} seconds."
+        )
+
+    async def _hops(
+        self, made: list[LoopBridge], ask: Ask | None, on_step: Step, let_in: Callable[[], None]
+    ) -> Dialled:
         bridge: LoopBridge | None = None
         hops = [*self.target.proxy_jump, self.target]
         checked = [await addresses_to_use(hop, self.allowed) for hop in hops]
@@ -142,6 +160,7 @@ class Dialler:
             bridge, key = await self._hop(
                 jump, credentials, bridge, addresses=addresses, made=made, ask=ask, on_step=on_step
             )
+            let_in()
             way.append(_gone(jump, bridge, addresses, key))
         on_step("connecting")
         bridge, key = await self._hop(
@@ -166,7 +185,7 @@ class Dialler:
         address = bridge.byte_transport.address
         command, name = hop.known_hosts_command, hop.known_hosts_name
         extra_entries = await command.ask(name, "ORDER") if command else ()
-        key = await run_in_thread(_exchange_keys, bridge, hop, extra_entries)
+        key = await run_in_thread(_exchange_keys, bridge, hop, extra_entries, self.message)
         if command:
             offered = verifier.wire_form(key)
             extra_entries = await command.ask(name, "HOSTNAME", offered)
@@ -177,7 +196,7 @@ class Dialler:
             verifier.verify, hop, key, self.policy, address=address, extra_entries=extra_entries
         )
         on_step("authenticating")
-        await run_in_thread(_authenticate, bridge, hop, credentials, ask)
+        await run_in_thread(_authenticate, bridge, hop, credentials, ask, self.message)
         if hop.update_host_keys and verifier.wire_form(key) == key.asbytes():
             HostKeyUpdate(hop, key.asbytes(), bridge.transport).listen()
         return bridge, key
@@ -187,7 +206,7 @@ class Dialler:
     ) -> ByteTransport:
         if below is None:
             if hop.proxy_command is not None:
-                return await CommandTransport.start(hop.proxy_command)
+                return await CommandTransport.start(hop.proxy_command, self.message)
             sock = await tcp.connect(hop, self.keepalive, self.tcp_seconds, addresses)
             return SocketTransport(sock)
         where = f"{hop.hostname} port {hop.port}"
@@ -278,17 +297,27 @@ def _noticing(ask: Ask) -> Ask:
     return noticing
 
 
-def _exchange_keys(bridge: LoopBridge, hop: Target, extra_entries: Sequence[Entry]) -> paramiko.PKey:
+def _exchange_keys(
+    bridge: LoopBridge, hop: Target, extra_entries: Sequence[Entry], message: ServerMessage
+) -> paramiko.PKey:
     """Exchange keys, preferring the type of the recorded host key (worker thread)."""
     transport = bridge.transport
     known = verifier.KnownHosts.for_target(hop, extra_entries)
     transport.host_key_algorithms = tuple(known.preferred_key_types(hop.known_hosts_name))
-    with handshake(bridge, hop):
-        transport.start_client()
-        return transport.get_remote_server_key()
+    try:
+        with handshake(bridge, hop):
+            transport.start_client()
+            return transport.get_remote_server_key()
+    finally:
+        # No time of the person's: a server of another protocol greets too, and waits for our side.
+        for line in transport.greeting:
+            if not line.startswith("SSH-"):
+                message.add_line(line, is_shown=True)
 
 
-def _authenticate(bridge: LoopBridge, hop: Target, credentials: Credentials, ask: Ask | None) -> None:
+def _authenticate(
+    bridge: LoopBridge, hop: Target, credentials: Credentials, ask: Ask | None, message: ServerMessage
+) -> None:
     """Authenticate on a transport whose host key was verified (in a worker thread)."""
     with handshake(bridge, hop):
-        authenticate(bridge.transport, hop, credentials, ask)
+        authenticate(bridge.transport, hop, credentials, ask, message)

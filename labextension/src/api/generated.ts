@@ -30,6 +30,8 @@ export interface components {
       challenge_id: string;
       instruction: string;
       prompts: components['schemas']['Prompt'][];
+      /** @default  */
+      server_message: string;
     };
     /** @enum {string} */
     CheckResult: 'pass' | 'fail' | 'skip';
@@ -714,7 +716,7 @@ export interface components {
     /**
      * @description Something about a remote connection or its viewer changed, or a step of long work began.
      *     Front ends listen and read what changed by the HTTP API; an event never holds a secret,
-     *     a capability or a URL.
+     *     a capability or a URL of ours.
      */
     RemoteEvent: {
       /**
@@ -743,8 +745,16 @@ export interface components {
       /** @description What the client sent as X-Request-Id with the request that this belongs to. */
       request_id?: string;
       challenge_id?: string;
-      /** @description The step that long work has reached. */
+      /**
+       * @description The step that long work has reached. Of connecting, message is no step: a server, or a ProxyCommand,
+       *     says something to the person, and may wait until they have done what it asks for.
+       */
       step?: string;
+      /**
+       * @description Of a progress event with the step message: all that was said so far, at most 4 KiB of plain text
+       *     of several lines.
+       */
+      text?: string;
       /**
        * @description The new status of the connection or the viewer; of a run: started, finished, failed,
        *     interrupted, or nan.

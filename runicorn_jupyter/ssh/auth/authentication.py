@@ -20,6 +20,7 @@ from runicorn_jupyter.ssh.auth.interactive import KeyboardInteractive, Password,
 from runicorn_jupyter.ssh.auth.keyfile import KeyFile, KeyFileError, shown
 from runicorn_jupyter.ssh.auth.publickey import PublicKey
 from runicorn_jupyter.ssh.auth.userauth import Failure, Reply, Success, TransportClosed, UserAuth
+from runicorn_jupyter.ssh.server_message import ServerMessage
 
 if TYPE_CHECKING:
     from runicorn_jupyter.ssh.config.resolver import Target
@@ -96,7 +97,11 @@ def check_private_key(credentials: Credentials) -> None:
 
 
 def authenticate(
-    transport: paramiko.Transport, target: Target, credentials: Credentials, ask: Ask | None
+    transport: paramiko.Transport,
+    target: Target,
+    credentials: Credentials,
+    ask: Ask | None,
+    message: ServerMessage | None = None,
 ) -> None:
     """Authenticate on a transport whose host key has been verified.
 
@@ -114,6 +119,8 @@ def authenticate(
         all that is tried, unless the server accepts it and wants more (partial success).
     ask
         Called on this thread for passphrases, codes and passwords; None when nobody can answer.
+    message
+        Collects what the server says to the person, beside its questions.
 
     Raises
     ------
@@ -122,7 +129,7 @@ def authenticate(
     SshUnavailable
         The connection ended, or the server does not keep to the protocol.
     """
-    session = UserAuth(transport, target.username)
+    session = UserAuth(transport, target.username, message or ServerMessage())
     with _agent(session, target, credentials) as (agent, agent_note):
         attempt = _Attempt(session, target, credentials, ask, agent)
         if agent_note:

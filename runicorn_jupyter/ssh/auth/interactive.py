@@ -116,7 +116,8 @@ class PasswordState:
                 f"{self.who} asks for {wanted}, and nobody is here to answer: connect again."
             )
         news, self._reported = self.notes[self._reported :], len(self.notes)
-        answers = list(self.ask(" ".join([*news, instruction]), prompts))
+        between = "\n" if "\n" in instruction else " "
+        answers = list(self.ask(between.join([*news, instruction]), prompts))
         if len(answers) != len(prompts):
             raise AuthenticationFailed(
                 f"{self.who} asked {len(prompts)} questions and got {len(answers)} answers: connect again."
@@ -184,9 +185,15 @@ class KeyboardInteractive(_Asking):
             pending += [instruction] if instruction else []
             expired |= any(_EXPIRED.search(text) for text in (instruction, *(each.text for each in prompts)))
             if not prompts:
+                # It may wait for something elsewhere, such as a telephone.
+                self._session.message.add_line(instruction)
                 reply = self._session.respond([])
                 continue
-            responses, automatic = self._answer(" ".join(pending), prompts, used_password)
+            automatic = not used_password and self._is_password(prompts)
+            automatic = automatic and self._answers.password is not None
+            texts = [] if automatic else [prompt.text for prompt in prompts]
+            self._session.message.add_line("\n".join([instruction, *texts]).strip(), is_shown=not automatic)
+            responses = self._answer("\n".join(pending), prompts, automatic)
             used_password |= automatic
             asked_person |= not automatic
             pending = []
@@ -204,21 +211,23 @@ class KeyboardInteractive(_Asking):
                 self._answers.password = None
         return reply
 
-    def _answer(
-        self, instruction: str, prompts: list[Prompt], used_password: bool
-    ) -> tuple[list[SecretStr], bool]:
-        only = prompts[0] if len(prompts) == 1 else None
-        is_password = only is not None and not only.echo and _asks_for_password(only.text)
-        if is_password and self._answers.password is not None and not used_password:
-            return [self._answers.password], True
-        about = f"{self._answers.who} asks." if not instruction else f"{self._answers.who}: {instruction}"
+    @staticmethod
+    def _is_password(prompts: list[Prompt]) -> bool:
+        return len(prompts) == 1 and not prompts[0].echo and _asks_for_password(prompts[0].text)
+
+    def _answer(self, instruction: str, prompts: list[Prompt], automatic: bool) -> list[SecretStr]:
+        """Answer with the password that is known, if that is enough; else ask the person."""
+        if automatic and self._answers.password is not None:
+            return [self._answers.password]
+        between = "\n" if "\n" in instruction else " "
+        about = f"{self._answers.who}:{between}{instruction}" if instruction else f"{self._answers.who} asks."
         responses = self._answers.request(about, prompts)
-        if is_password:
+        if self._is_password(prompts):
             self._answers.typed = self._answers.password = responses[0]
         for prompt, response in zip(prompts, responses, strict=True):
             if not prompt.echo and _asks_for_new_password(prompt.text):
                 self._answers.typed = response
-        return responses, False
+        return responses
 
 
 class Password(_Asking):
@@ -292,12 +301,13 @@ def _info_request(message: Message) -> tuple[str, list[Prompt]]:
     for _ in range(count):
         text = _clean(message.get_binary())
         prompts.append(Prompt(text=text, echo=message.get_boolean()))
-    return " ".join(part for part in (name, instruction) if part), prompts
+    return "\n".join(part for part in (name, instruction) if part), prompts
 
 
 def _clean(raw: bytes) -> str:
     """Make a server's text safe to show."""
-    return plain_text(raw.decode("utf-8", "replace"), substitute=" ", limit=_MAX_TEXT).strip()
+    text = raw.decode("utf-8", "replace")
+    return plain_text(text, substitute=" ", line_breaks=True, limit=_MAX_TEXT).strip()
 
 
 def _asks_for_password(text: str) -> bool:

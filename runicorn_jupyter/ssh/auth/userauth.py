@@ -29,6 +29,7 @@ from paramiko.common import (
 from paramiko.message import Message
 
 from runicorn_jupyter.errors import SshUnavailable
+from runicorn_jupyter.ssh.server_message import ServerMessage
 from runicorn_jupyter.text import plain_text
 
 __all__ = ["Accepted", "Failure", "MethodMessage", "Reply", "Success", "TransportClosed", "UserAuth"]
@@ -104,11 +105,14 @@ class UserAuth(AuthHandler):
         A client's transport whose key exchange is done and whose host key was verified.
     username
         The user to log in as.
+    message
+        Collects what the server says to the person.
     """
 
-    def __init__(self, transport: paramiko.Transport, username: str) -> None:
+    def __init__(self, transport: paramiko.Transport, username: str, message: ServerMessage) -> None:
         super().__init__(transport)
         self.username = username
+        self.message = message
         self._paramiko: Any = transport
         self._replies: queue.Queue[Reply | None] = queue.Queue(_MAX_QUEUED_REPLIES + 1)
         self._disconnect_reason = ""
@@ -280,7 +284,8 @@ class UserAuth(AuthHandler):
         self._put(Failure(methods, message.get_boolean()))
 
     def _got_banner(self, message: Message) -> None:
-        setattr(self, "banner", message.get_binary())  # noqa: B010 - the stubs say str, paramiko keeps bytes
+        text = message.get_binary()
+        self.message.add(text if text.endswith(b"\n") else text + b"\n")
 
     def _got_method_message(self, message: Message) -> None:
         self._put(MethodMessage(message))
@@ -304,6 +309,7 @@ class UserAuth(AuthHandler):
             message.get_int()
             text = message.get_binary().decode("utf-8", "replace")
             self._disconnect_reason = plain_text(text, substitute=" ", limit=200).strip().rstrip(".")
+            self.message.add_line(text, is_shown=True)
             message.packet.seek(position)
             log_it(message)
 

@@ -10,6 +10,7 @@ import threading
 
 from runicorn_jupyter.errors import SshUnavailable
 from runicorn_jupyter.ssh.child_process import signal_group
+from runicorn_jupyter.ssh.server_message import ServerMessage
 from runicorn_jupyter.ssh.transport.byte_transport import SocketTransport
 from runicorn_jupyter.text import plain_text
 
@@ -23,8 +24,11 @@ LAST_WORDS_SECONDS = 1.0
 class CommandTransport(SocketTransport):
     """A byte transport to a process, made by ``start``; closing it ends the process."""
 
-    def __init__(self, sock: socket.socket, process: asyncio.subprocess.Process) -> None:
+    def __init__(
+        self, sock: socket.socket, process: asyncio.subprocess.Process, message: ServerMessage
+    ) -> None:
         super().__init__(sock, "ssh-proxy-command")
+        self._message = message
         self._process = process
         self._loop = asyncio.get_running_loop()
         self._tail = b""
@@ -32,13 +36,15 @@ class CommandTransport(SocketTransport):
         self._drain = self._loop.create_task(self._collect(), name="ssh-proxy-command")
 
     @classmethod
-    async def start(cls, command: str) -> CommandTransport:
+    async def start(cls, command: str, message: ServerMessage | None = None) -> CommandTransport:
         """Start the command in the user's shell, as ssh does.
 
         Parameters
         ----------
         command
             Text of the ssh config, its tokens expanded.
+        message
+            Collects what the command prints to its standard error.
 
         Raises
         ------
@@ -67,7 +73,7 @@ class CommandTransport(SocketTransport):
                     "The ProxyCommand of the ssh config could not be started; check it and $SHELL."
                 ) from error
             raise
-        return cls(ours, process)
+        return cls(ours, process, message or ServerMessage())
 
     def last_words(self) -> str:
         """Return the last line that the command printed to its standard error (in a worker thread).
@@ -83,6 +89,7 @@ class CommandTransport(SocketTransport):
         try:
             while self._process.stderr and (data := await self._process.stderr.read(4096)):
                 self._tail = (self._tail + data)[-TAIL_BYTES:]
+                self._message.add(data)
         finally:
             self._said_all.set()
         await self._process.wait()

@@ -166,3 +166,71 @@ def expired_password(changes: list[tuple[str, str]]) -> Iterator[Callable[[], so
         loop.call_soon_threadsafe(loop.stop)
         thread.join(15)
         loop.close()
+
+
+class _Announcing(asyncssh.SSHServer):
+    """Says something before it lets anybody in, and does so when told to, with or without a login."""
+
+    def __init__(self, banners: Iterator[str], let_in: threading.Event, pause: float) -> None:
+        self._banners, self._let_in, self._pause = banners, let_in, pause
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._conn = conn
+
+    async def begin_auth(self, username: str) -> bool:
+        for banner in self._banners:
+            if self._let_in.is_set():
+                break
+            self._conn.send_auth_banner(banner)
+            await asyncio.sleep(self._pause)
+        while not await asyncio.to_thread(self._let_in.wait, 0.05):
+            pass
+        return False
+
+
+@contextlib.contextmanager
+def announcing(
+    banners: Iterator[str], let_in: threading.Event, *, pause: float = 0.0
+) -> Iterator[tuple[int, str]]:
+    """Serve banners, as Tailscale's check does: gives the port and the host key.
+
+    Parameters
+    ----------
+    banners
+        What it says during authentication, one after the other.
+    let_in
+        Until this is set, the authentication waits.
+    pause
+        Seconds between banners.
+    """
+    loop = asyncio.new_event_loop()
+    key = asyncssh.generate_private_key("ssh-ed25519")
+
+    async def listen() -> asyncssh.SSHAcceptor:
+        return await asyncssh.listen(
+            "127.0.0.1",
+            0,
+            server_host_keys=[key],
+            server_factory=lambda: _Announcing(banners, let_in, pause),
+        )
+
+    thread = threading.Thread(target=loop.run_forever, name="announcing")
+    thread.start()
+    acceptor = asyncio.run_coroutine_threadsafe(listen(), loop).result(15)
+
+    async def close() -> None:
+        acceptor.close()
+        await acceptor.wait_closed()
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    try:
+        yield acceptor.sockets[0].getsockname()[1], key.export_public_key().decode().strip()
+    finally:
+        let_in.set()
+        asyncio.run_coroutine_threadsafe(close(), loop).result(15)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(15)
+        loop.close()

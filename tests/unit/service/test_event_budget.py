@@ -170,3 +170,15 @@ def test_what_was_left_out_is_an_event_of_the_schema(sent: list[Event]) -> None:
 
     asyncio.run(main())
     assert types(sent) == ["run"] * BURST + ["more"]
+
+
+async def test_of_a_servers_words_beyond_the_budget_the_last_are_sent(
+    emit: EventBudget, clock: FakeClock, sent: list[Event]
+) -> None:
+    for number in range(1000):
+        emit("progress", connection_id="c1", host="gpu1", step="message", text=f"word {number}")
+    emit("progress", connection_id="c1", host="gpu1", step="authenticating")  # has a budget of its own
+    assert [event.get("text") for event in sent] == [f"word {number}" for number in range(BURST)] + [None]
+    sent.clear()
+    await clock.advance(SUMMARY_SECONDS)
+    assert [(event["type"], event["text"]) for event in sent] == [("progress", "word 999")]

@@ -23,6 +23,7 @@ from runicorn_jupyter.service.settings import ServiceSettings
 from runicorn_jupyter.ssh.config.target import Target
 from runicorn_jupyter.ssh.connection import Connection, SshSettings
 from runicorn_jupyter.ssh.deadline import Deadline
+from runicorn_jupyter.ssh.server_message import ServerMessage
 
 ABOUT = {"connection_id": "conn_00000001", "request_id": "r1", "host": "gpu"}
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtleWtleWtleWtleWtleWtleWtleWtleWtleWtleWtleWtl"
@@ -103,12 +104,15 @@ def nobody(*_: Any) -> Any:
 
 
 async def start(remote: Remote, opener: Opener, **fields: Any) -> asyncio.Task[Opened]:
-    return asyncio.create_task(opener.open(request(**fields), ABOUT, nobody))
+    return asyncio.create_task(opener.open(request(**fields), ABOUT, nobody, ServerMessage()))
 
 
 async def test_each_step_is_given_what_the_request_says(remote: Remote, opener: Opener) -> None:
     opened = await opener.open(
-        request(username="ada", port=2222, auth_method="password", password="p", timeout=40), ABOUT, nobody
+        request(username="ada", port=2222, auth_method="password", password="p", timeout=40),
+        ABOUT,
+        nobody,
+        ServerMessage(),
     )
     assert remote.given["resolve"] == {"username": "ada", "port": 2222, "run_commands": True, "timeout": 40}
     assert remote.given["target"].hostname == "10.0.0.1"
@@ -136,7 +140,9 @@ async def test_the_time_for_all_steps_is_one(remote: Remote, opener: Opener) -> 
 
 async def test_a_key_that_is_none_is_said_before_anything_is_resolved(remote: Remote, opener: Opener) -> None:
     with pytest.raises(InvalidParameters):
-        await opener.open(request(auth_method="key", private_key_path="/nowhere/at/all"), ABOUT, nobody)
+        await opener.open(
+            request(auth_method="key", private_key_path="/nowhere/at/all"), ABOUT, nobody, ServerMessage()
+        )
     assert remote.given == {}
 
 
@@ -148,7 +154,7 @@ async def test_a_key_that_is_none_is_said_before_anything_is_resolved(remote: Re
 async def test_what_a_step_raises_is_raised(remote: Remote, opener: Opener, error: Exception) -> None:
     remote.error = error
     with pytest.raises(type(error)):
-        await opener.open(request(), ABOUT, nobody)
+        await opener.open(request(), ABOUT, nobody, ServerMessage())
     assert remote.ended == (not isinstance(error, InvalidParameters))
 
 
@@ -168,7 +174,7 @@ async def test_a_key_can_be_accepted_once_it_was_offered_and_no_other(
     }
     remote.error = HostKeyUnknown("unknown", host_key=offered)
     with pytest.raises(HostKeyUnknown):
-        await opener.open(request(), ABOUT, nobody)
+        await opener.open(request(), ABOUT, nobody, ServerMessage())
     with pytest.raises(InvalidParameters, match="connect first"):
         await opener.accept_host_key(accept.model_copy(update={"host": "other"}))
     remote.error = None

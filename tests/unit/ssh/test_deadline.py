@@ -137,3 +137,41 @@ async def test_an_answer_after_the_end_changes_nothing() -> None:
     person.answer()
     await asking
     assert deadline.left == 0
+
+
+async def test_from_a_servers_words_on_the_time_is_the_persons() -> None:
+    clock = Clock()
+    deadline = Deadline(30, clock)
+    clock.now += 10
+    deadline.wait_for_person()
+    clock.now += 250
+    deadline.wait_for_person()  # it says more, which gives no more time
+    assert (deadline.left, deadline.is_persons) == (20, True)
+    async with deadline.limit() as limit:
+        when = limit.when()
+        assert when is not None
+        assert when <= asyncio.get_running_loop().time() + 50
+        deadline.resume()
+        clock.now += 5
+        assert (deadline.left, deadline.is_persons) == (15, False)
+        deadline.wait_for_person()
+        clock.now += 1000
+    with pytest.raises(TimeoutError):
+        async with deadline.limit():
+            await asyncio.Event().wait()
+    assert deadline.left == 15
+
+
+async def test_a_question_among_a_servers_words_takes_none_of_their_time() -> None:
+    clock, person = Clock(), Person()
+    deadline = Deadline(30, clock)
+    deadline.wait_for_person()
+    asking = ask(deadline, person)
+    await person.asked.wait()
+    clock.now += 1000
+    person.answer()
+    await asking
+    async with deadline.limit() as limit:
+        when = limit.when()
+        assert when is not None
+        assert when > asyncio.get_running_loop().time() + 200

@@ -1,0 +1,211 @@
+"""What a server, or a ProxyCommand, says before it lets anybody in: heard while it waits, with a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runicorn_jupyter.errors import AuthenticationFailed, ConnectionTimeout, RemoteError, SshUnavailable
+from runicorn_jupyter.ssh.auth.authentication import Credentials
+from runicorn_jupyter.ssh.config.resolver import Target
+from runicorn_jupyter.ssh.connection import Connection
+from runicorn_jupyter.ssh.deadline import Deadline
+from runicorn_jupyter.ssh.server_message import MAX_BYTES, ServerMessage
+from tests.integration.ssh.scripted import Script, announcing, scripted
+from tests.integration.ssh.test_dial import peer
+from tests.world.connections import Census, await_census, credentials_of, target_of
+from tests.world.sshd import Sshd
+
+CHECK = "# Tailscale SSH requires an additional check.\n# To authenticate, visit: https://login.example/a/1\n"
+
+
+class Heard:
+    """Takes a message as the opener does, and tells when it comes."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.news = asyncio.Event()
+        self.message = ServerMessage(self._take)
+
+    def _take(self, text: str) -> None:
+        self.texts.append(text)
+        self.news.set()
+
+
+def target(port: int, key: str, folder: Path, **changes: Any) -> Target:
+    known = folder / "known_hosts"
+    known.write_text(f"it {key}\n")
+    given = {"asked": "it", "hostname": "127.0.0.1", "port": port, "username": "ada", "host_key_alias": "it"}
+    return Target(**{**given, "user_known_hosts": (known,), "identity_agent": "none", **changes})
+
+
+def opening(to: Target, heard: Heard, deadline: Deadline, login: Credentials | None = None) -> Any:
+    return asyncio.create_task(
+        Connection.open(
+            to,
+            login or Credentials(),
+            timeout=deadline,
+            message=heard.message,
+            connection_id="conn_00000001",
+        )
+    )
+
+
+async def test_a_login_elsewhere_is_said_and_waited_for(tmp_path: Path) -> None:
+    let_in, heard = threading.Event(), Heard()
+    with announcing(iter([CHECK]), let_in) as (port, key):
+        # The person takes longer than all of the work may.
+        deadline = Deadline(1.5)
+        task = opening(target(port, key, tmp_path), heard, deadline)
+        await heard.news.wait()
+        assert heard.texts == [CHECK.rstrip()]
+        assert deadline.is_persons
+        await asyncio.sleep(deadline.left)  # longer than it could have had without these words
+        let_in.set()
+        connection = await task
+        assert not deadline.is_persons
+        assert deadline.left > 0
+        await connection.close()
+
+
+async def test_words_without_end_are_bounded_and_end(tmp_path: Path) -> None:
+    words = (f"word {number} " + "x" * 900 + "\n" for number in itertools.count())
+    heard = Heard()
+    begun = time.monotonic()
+    with announcing(words, threading.Event(), pause=0.0005) as (port, key):
+        with pytest.raises(ConnectionTimeout, match="said something before it lets you in") as late:
+            await opening(target(port, key, tmp_path), heard, Deadline(60, person_seconds=3))
+        assert isinstance(late.value, RemoteError)
+    # Once a second at most, however many words there were.
+    assert 1 <= len(heard.texts) <= time.monotonic() - begun + 2
+    assert all(len(text.encode()) <= MAX_BYTES for text in heard.texts)
+    text = heard.message.text
+    assert text.startswith("word 0 x")
+    assert "\n…\n" in text
+    assert len(text.encode()) <= MAX_BYTES
+
+
+@pytest.mark.parametrize("login", ["accepted", "refused"])
+async def test_a_policy_text_of_sshd(make_sshd: Callable[..., Sshd], tmp_path: Path, login: str) -> None:
+    banner = tmp_path / "banner"
+    banner.write_text("Authorised use.\n\x1b[31mSee https://policy.example/ssh\x1b[0m\n\u202eno tricks\n")
+    server = make_sshd(Banner=str(banner))
+    heard = Heard()
+    said = "Authorised use.\nSee https://policy.example/ssh\nno tricks"
+    if login == "accepted":
+        connection = await opening(target_of(server), heard, Deadline(60), credentials_of(server))
+        await connection.close()
+        assert heard.texts == [said]
+        return
+    with pytest.raises(AuthenticationFailed) as refused:
+        await opening(target_of(server, username="root" * 3), heard, Deadline(60), credentials_of(server))
+    heard.message.attach(refused.value)
+    assert refused.value.details["server_message"].startswith(said)
+
+
+LOGIN = "Please open the following URL and log in: https://login.example/x?é=1"
+
+
+@pytest.fixture
+def login_script(tmp_path: Path) -> Path:
+    """Prints where to log in, byte after byte and without a newline, then waits until a file is there."""
+    script = tmp_path / "access.py"
+    script.write_text(
+        "import os, sys, time, socket, threading\n"
+        f"for byte in {LOGIN!r}.encode():\n"
+        "    os.write(2, bytes([byte])); time.sleep(0.003)\n"
+        "while not os.path.exists(sys.argv[1]): time.sleep(0.02)\n"
+        "s = socket.create_connection((sys.argv[2], int(sys.argv[3])))\n"
+        "def up():\n"
+        "    while d := os.read(0, 65536): s.sendall(d)\n"
+        "threading.Thread(target=up, daemon=True).start()\n"
+        "while d := s.recv(65536):\n"
+        "    while d: d = d[os.write(1, d):]\n"
+    )
+    return script
+
+
+async def test_a_proxy_command_that_wants_a_login(sshd: Sshd, login_script: Path, tmp_path: Path) -> None:
+    done, heard = tmp_path / "done", Heard()
+    to = target_of(sshd, proxy_command=f"python3 {login_script} {done} {sshd.host} {sshd.port}")
+    task = opening(to, heard, Deadline(30), credentials_of(sshd))
+    while LOGIN not in heard.texts:
+        heard.news.clear()
+        await heard.news.wait()
+    # However it was cut, each text is the beginning of what was said.
+    assert all(LOGIN.startswith(text) for text in heard.texts)
+    done.touch()
+    await (await task).close()
+
+
+async def test_a_proxy_command_at_which_nobody_logs_in(
+    sshd: Sshd, login_script: Path, tmp_path: Path
+) -> None:
+    heard, before = Heard(), Census.take()
+    to = target_of(sshd, proxy_command=f"python3 {login_script} {tmp_path / 'never'} x 1")
+    with pytest.raises(ConnectionTimeout) as late:
+        await opening(to, heard, Deadline(60, person_seconds=2), credentials_of(sshd))
+    heard.message.attach(late.value)
+    assert "https://login.example/x" in late.value.details["server_message"]
+    await asyncio.to_thread(await_census, before)
+
+
+async def test_what_a_proxy_command_says_before_it_fails(sshd: Sshd) -> None:
+    heard = Heard()
+    to = target_of(sshd, proxy_command="sh -c 'echo first line >&2; echo gate closed >&2; exit 1'")
+    with pytest.raises(SshUnavailable, match="gate closed") as failed:
+        await opening(to, heard, Deadline(30), credentials_of(sshd))
+    heard.message.attach(failed.value)
+    assert failed.value.details["server_message"] == "first line\ngate closed"
+
+
+async def test_a_server_that_is_none_gets_no_time_of_a_person_but_is_quoted(tmp_path: Path) -> None:
+    heard = Heard()
+    with (
+        peer(b"220 mail.example ESMTP\r\n") as port,
+        pytest.raises(ConnectionTimeout, match=r"within 0\.5 seconds") as late,
+    ):
+        await opening(target(port, "ssh-ed25519 AAAA", tmp_path), heard, Deadline(0.5))
+    heard.message.attach(late.value)
+    assert late.value.details["server_message"] == "220 mail.example ESMTP"
+    assert heard.texts == []
+
+
+def test_a_question_is_not_said_twice_and_a_message_without_one_is() -> None:
+    rounds = [
+        ("Push sent to your phone.\nApprove it there.", [], []),
+        ("1. Push\n2. Call", [("Option: ", True)], ["1"]),
+    ]
+    message = ServerMessage()
+    asked: list[str] = []
+
+    async def attempt() -> None:
+        message.begin(lambda: None)
+        await asyncio.to_thread(log_in)
+        message.end()
+
+    def log_in() -> None:
+        from pydantic import SecretStr
+
+        from runicorn_jupyter.ssh.auth.authentication import authenticate
+        from tests.integration.ssh.people import connected
+
+        def ask(instruction: str, _prompts: Any) -> list[SecretStr]:
+            asked.append(instruction)
+            return [SecretStr("1")]
+
+        with scripted(Script(rounds=rounds)) as connect, connected(connect()) as transport:
+            to = Target("gpu", "gpu", 22, "alice")
+            authenticate(transport, to, Credentials(), ask, message)
+
+    asyncio.run(attempt())
+    assert asked == ["alice@gpu:\nPush sent to your phone.\nApprove it there.\n1. Push\n2. Call"]
+    assert message.unasked == "Push sent to your phone.\nApprove it there."
+    assert message.text == "Push sent to your phone.\nApprove it there.\n1. Push\n2. Call\nOption:"
