@@ -50,6 +50,7 @@ from runicorn_jupyter.models.environments import (
     EnvironmentsQuery,
     EnvironmentsResponse,
     RunicornConfig,
+    StorageRootSource,
 )
 from runicorn_jupyter.models.hosts import (
     HostAlias,
@@ -155,6 +156,7 @@ __all__ = [
     "RunsResponse",
     "RunsServer",
     "ServerInfo",
+    "StorageRootSource",
     "Success",
     "Text",
     "UserName",

@@ -34,6 +34,10 @@ class ConfigQuery(ConnectionQuery):
     env_name: Text
 
 
+StorageRootSource = Literal["RUNICORN_DIR", "config", "default"]
+"""What names a storage root."""
+
+
 class Environment(Model):
     """A Python environment of the remote."""
 
@@ -45,6 +49,11 @@ class Environment(Model):
     runicorn_installed: bool
     runicorn_version: str | None = None
     storage_root: str | None = None
+    storage_root_from: StorageRootSource = Field(
+        "default",
+        description="What names the storage root: the variable RUNICORN_DIR, runicorn's config.json, "
+        "or nothing, which leaves it to runicorn's default.",
+    )
 
 
 class _Looked(Model):

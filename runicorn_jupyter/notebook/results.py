@@ -181,6 +181,8 @@ class Environments(_Rows):
     def _value(self, row: dict[str, Any], name: str) -> object:
         if name == "runicorn_version" and not row.get("runicorn_installed"):
             return "not installed"
+        if name == "storage_root" and row.get("storage_root_from") in ("RUNICORN_DIR", "config"):
+            return f"{row.get(name)} (from {row['storage_root_from']})"
         return row.get(name)
 
     def _faded(self) -> list[bool]:

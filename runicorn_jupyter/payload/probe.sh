@@ -1,5 +1,6 @@
 # Finds what connecting needs to know of the remote: the system, Python environments and the runicorn in each, its
-# configuration, and viewers of ours that run. POSIX sh, on stdin of `exec /bin/sh -s`, after `mark` and `most`.
+# configuration, and viewers of ours that run. POSIX sh, on stdin of `exec /bin/sh -s`, after `mark`, `most` and
+# `known` (what the login shell said before, or nothing: then it is asked; see login_shell).
 #
 # It reads names and small files and starts nothing for an environment. What it prints are fields that end in
 # NUL, which no path can hold and no variable of a shell: nothing needs escaping, and nothing can be forged.
@@ -46,9 +47,14 @@ python3_version() {
 
 # Folders that look as runicorn's default root does, for who has configured none.
 roots() {
+    root_at "${RUNICORN_DIR-}"
     for one in "$HOME"/.runicorn "$HOME"/*/.runicorn; do
         [ -d "$one/runs" ] && emit root "$one"
     done
+}
+
+root_at() {
+    case $1 in /*) [ -d "$1/runs" ] && emit root "$1" ;; esac
 }
 
 runicorn_config() {
@@ -57,6 +63,91 @@ runicorn_config() {
     *) file="${XDG_CONFIG_HOME:-$HOME/.config}/runicorn/config.json" ;;
     esac
     [ -f "$file" ] && emit config "$(dd if="$file" bs=65536 count=1)"
+}
+
+# -- the login shell
+
+# Prints what the login shell exports, a line each (a newline in a value is \1), between two lines of `mark`; a third
+# says that there is no more to come. Its files print where nobody reads, and have nothing to read from: the answer
+# goes to its standard input, the one descriptor that shells keep for what they start. It is the leader of a
+# session, which ends with the answer, or after five seconds.
+login_shell() {
+    if [ -n "$known" ]; then
+        printf '%s\n' "$known"
+        return
+    fi
+    case ${SHELL-} in
+    /*)
+        export RUNICORN_JUPYTER_MARK="$mark" RUNICORN_JUPYTER_RESOLVING_ENVIRONMENT=1
+        if [ -n "$locale" ]; then LC_ALL=$locale; else unset LC_ALL; fi
+        answer='{ echo "$RUNICORN_JUPYTER_MARK begin"; /usr/bin/env -0 | PATH="$PATH:/usr/bin:/bin" command tr "\0\n" "\n\1"; '
+        answer="exec /bin/sh -c '$answer echo \"\$RUNICORN_JUPYTER_MARK end\"; } >&0'"
+        case ${SHELL##*/} in
+        csh | tcsh)
+            # These take -l alone; by name they are login shells with other options too.
+            set -- "$SHELL" -ic "$answer"
+            command -v bash >/dev/null && set -- bash -c 'exec -a -csh "$0" "$@"' "$@"
+            ;;
+        *) set -- "$SHELL" -ilc "$answer" ;;
+        esac
+        if command -v setsid >/dev/null; then set -- setsid "$@"; else set -m; fi
+        "$@" 0>&1 >/dev/null &
+        shell=$!
+        end_after 5 >/dev/null &
+        watch=$!
+        wait "$shell"
+        kill "$watch"
+        end_shell
+        ;;
+    esac
+    printf '\n%s over\n' "$mark"
+}
+
+end_shell() { kill -s KILL -- "-$shell" || kill -s KILL "$shell"; }
+
+end_after() {
+    sleep "$1" &
+    pause=$!
+    trap 'kill "$pause"; exit' TERM
+    wait "$pause"
+    end_shell
+}
+
+# Reads what login_shell prints, and takes over what says where environments are.
+login_variables() {
+    answered='' changed=''
+    while IFS= read -r line; do
+        case $line in
+        "$mark begin") answered=begun ;;
+        "$mark end")
+            [ "$answered" = begun ] && answered=yes
+            break
+            ;;
+        "$mark over") break ;;
+        *) [ "$answered" = begun ] && login_variable "$line" ;;
+        esac
+    done
+    case ${SHELL-} in /*) emit login "$answered" ;; esac
+}
+
+login_variable() {
+    name=${1%%=*} value=${1#*=}
+    case $name in "$1" | '' | [0-9]* | *[!A-Za-z0-9_]*) return ;; esac
+    eval "before=\${$name-}"
+    [ "$value" = "$before" ] && return
+    emit variable "$1"
+    case $name in
+    PATH) login_path=$value ;;
+    RUNICORN_DIR)
+        root_at "$value"
+        return
+        ;;
+    CONDA_* | MAMBA_* | PYENV_ROOT | ASDF_DATA_DIR | MISE_DATA_DIR | WORKON_HOME | VIRTUAL_ENV | POETRY_* | XDG_CONFIG_HOME | \
+        XDG_DATA_HOME | XDG_CACHE_HOME | WORK | SCRATCH) eval "$name=\$value" ;;
+    *) return ;;
+    esac
+    changed=yes
+    [ "$name" = XDG_CONFIG_HOME ] && runicorn_config
 }
 
 # -- viewers of ours (state_files.py writes these files)
@@ -299,7 +390,7 @@ system_places() {
     IFS=:
     set -f
     # shellcheck disable=SC2086
-    set -- ${PATH-} /usr/local/bin /usr/bin /opt/homebrew/bin
+    set -- ${login_path-} /usr/local/bin /usr/bin /opt/homebrew/bin
     set +f
     unset IFS
     for folder in "$@"; do interpreters "$folder"; done
@@ -311,6 +402,15 @@ user_site() {
     for file in .local/lib/python3*/site-packages/runicorn-[0-9]*.dist-info; do dist "$file"; done
 }
 
+places() {
+    conda_places
+    venv_places
+    pyenv_places
+    system_places
+    project_places
+}
+
+# What the login shell says comes on the standard input, python3's version on the third descriptor.
 scan() {
     printf '\n%s\0' "$mark"
     system_facts
@@ -318,24 +418,26 @@ scan() {
     roots
     states
     user_site
-    conda_places
-    venv_places
-    pyenv_places
-    system_places
-    project_places
+    places
+    login_variables
+    [ -n "$changed" ] && places
     prefix='' version=''
-    IFS= read -r prefix && IFS= read -r version
+    IFS= read -r prefix <&3 && IFS= read -r version <&3
     emit python3 "$prefix" "$version"
     emit end "$more"
 }
 
 main() {
     unset CDPATH IFS
+    locale=${LC_ALL-} login_path=${PATH-}
     LC_ALL=C
     HOME=${HOME:-/}
     boot='' count=0 more='' variables='' seen='
 '
-    # What reads a file says so; scan's own input is the version, which is there by the time it is wanted.
-    python3_version </dev/null | scan
+    # What reads a file says so. All three run side by side.
+    python3_version </dev/null | {
+        exec 3<&0
+        login_shell </dev/null 3<&- | scan
+    }
 } 2>/dev/null
 main

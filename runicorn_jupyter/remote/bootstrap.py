@@ -21,7 +21,7 @@ from runicorn_jupyter.remote.viewer_state import ViewerStateFile, parse_state
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from runicorn_jupyter.models import Environment
     from runicorn_jupyter.ssh.connection import Connection
@@ -53,6 +53,7 @@ async def boot(
     lease_seconds: float,
     *,
     ignored: Sequence[int] = (),
+    variables: Mapping[str, str] | None = None,
 ) -> ViewerStateFile:
     """Run the boot under the environment's Python; it finds the running viewer or starts one.
 
@@ -62,6 +63,8 @@ async def boot(
         As `SshViewerClient.start` has them.
     ignored
         Process ids of viewers that are not to be adopted.
+    variables
+        Of its environment, beyond what commands get.
 
     Raises
     ------
@@ -78,7 +81,7 @@ async def boot(
         "loop_seconds": LOOP_SECONDS,
         "ignored": list(ignored),
     }
-    stdin = python_input(environment.python_path, config)
+    stdin = python_input(environment.python_path, config, variables)
     done = await connection.run(COMMAND, stdin=stdin, timeout=START_SECONDS)
     answer = await asyncio.to_thread(answer_after, done.stdout, mark)
     if answer is None:

@@ -1,8 +1,9 @@
 """How code of ours gets to the other side and runs there, with nothing of anybody's on a command line.
 
-The command is fixed. Its first line of stdin is the interpreter's path, in octal escapes, so that neither a
-login shell nor a strange path matters; what follows is read by the interpreter: the length of a
-compressed program, the program, which holds our modules, and a line of JSON, its configuration.
+The command is fixed. Its first line of stdin is the interpreter's path, then come variables to export, a
+line ``NAME=VALUE`` each, and an empty line; all in octal escapes, so that neither a login shell nor a strange
+path or value matters. What follows is read by the interpreter: the length of a compressed program, the
+program, which holds our modules, and a line of JSON, its configuration.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ import json
 import zlib
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["COMMAND", "SHELL", "python_input", "shell_input"]
 
@@ -25,10 +29,13 @@ _LOADER = (
 # `read` takes one byte at a time (POSIX), so the rest of stdin is left to the interpreter.
 COMMAND = (
     'exec /bin/sh -c \'IFS= read -r e && p=$(printf %b. "$e") && '
+    'while IFS= read -r e && [ -n "$e" ]; do v=$(printf %b. "$e"); export "${v%.}"; done; '
     f'exec "${{p%.}}" -c "{_LOADER}" runicorn-jupyter\''
 )
 """Runs a program that ``python_input`` made; the last word is for people who look at ``ps``."""
 
+
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_=:.,-")
 
 SHELL = "exec /bin/sh -s"
 """Runs a script that ``shell_input`` made."""
@@ -75,7 +82,9 @@ def _read_package(name: str, folder: Traversable, sources: dict[str, str]) -> No
             _read_package(f"{name}.{entry.name}", entry, sources)
 
 
-def python_input(python_path: str, config: dict[str, Any]) -> bytes:
+def python_input(
+    python_path: str, config: dict[str, Any], variables: Mapping[str, str] | None = None
+) -> bytes:
     """Return the stdin for ``COMMAND`` that runs the viewer's boot.
 
     Parameters
@@ -84,8 +93,12 @@ def python_input(python_path: str, config: dict[str, Any]) -> bytes:
         The interpreter, as the probe found it.
     config
         What ``payload.boot.main`` takes; JSON-serialisable.
+    variables
+        Exported before the interpreter starts, for its loader needs them; names of letters, digits and
+        ``_``.
     """
-    return _octal(python_path) + b"\n" + _program() + json.dumps(config).encode("ascii") + b"\n"
+    lines = [_octal(python_path), *(_octal(f"{name}={value}") for name, value in (variables or {}).items())]
+    return b"\n".join(lines) + b"\n\n" + _program() + json.dumps(config).encode("ascii") + b"\n"
 
 
 def shell_input(script: str, **variables: str) -> bytes:
@@ -115,5 +128,8 @@ def _script(name: str) -> bytes:
 
 
 def _octal(text: str) -> bytes:
-    """Return a text as the octal escapes that printf's ``%b`` reads (POSIX), in plain ASCII."""
-    return "".join(f"\\0{byte:03o}" for byte in text.encode("utf-8", "surrogateescape")).encode("ascii")
+    """Return a text as what printf's ``%b`` reads (POSIX), in ASCII: letters, and octal escapes."""
+    return b"".join(
+        b"%c" % byte if byte in _PLAIN else b"\\0%03o" % byte
+        for byte in text.encode("utf-8", "surrogateescape")
+    )

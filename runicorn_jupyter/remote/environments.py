@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runicorn_jupyter.errors import EnvironmentNotFound
 from runicorn_jupyter.json_text import InvalidJson, read_json_object
-from runicorn_jupyter.models import Environment, EnvironmentType
+from runicorn_jupyter.models import Environment, EnvironmentType, StorageRootSource
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
@@ -163,7 +163,9 @@ def list_environments(
     result = []
     for _, name, prefix, one in sorted(named, key=lambda each: each[:3]):
         version = installed.version(one)
-        root = None if version is None else _storage_root(one, home, config or {}, runicorn_dir)
+        root, chosen_by = _storage_root(one, home, config or {}, runicorn_dir)
+        if version is None:
+            root, chosen_by = None, "default"
         result.append(
             Environment(
                 name=names.unique(name, prefix),
@@ -174,6 +176,7 @@ def list_environments(
                 runicorn_installed=version is not None,
                 runicorn_version=version,
                 storage_root=root,
+                storage_root_from=chosen_by,
             )
         )
     return result
@@ -332,15 +335,22 @@ class _Installed:
         return None
 
 
-def _storage_root(one: Found, home: str, config: Mapping[str, Any], runicorn_dir: str) -> str | None:
-    """Return the root that runicorn is configured to use there (0.5 to 0.7: ``sdk.py``)."""
-    for chosen in (one.variables.get("RUNICORN_DIR"), runicorn_dir, config.get("user_root_dir")):
+def _storage_root(
+    one: Found, home: str, config: Mapping[str, Any], runicorn_dir: str
+) -> tuple[str | None, StorageRootSource]:
+    """Return the root that runicorn is configured to use there (0.5 to 0.7: ``sdk.py``), and what says so."""
+    chosen_by: StorageRootSource
+    for chosen, chosen_by in (
+        (one.variables.get("RUNICORN_DIR"), "RUNICORN_DIR"),
+        (runicorn_dir, "RUNICORN_DIR"),
+        (config.get("user_root_dir"), "config"),
+    ):
         if isinstance(chosen, str) and chosen:
             if chosen == "~" or chosen.startswith("~/"):
                 chosen = home + chosen[1:]  # noqa: PLW2901
             root = posixpath.normpath(posixpath.join(home, chosen))
-            return root if len(root) <= MAX_PATH else None
-    return None
+            return (root, chosen_by) if len(root) <= MAX_PATH else (None, "default")
+    return None, "default"
 
 
 def conda_variables(text: str) -> dict[str, str]:

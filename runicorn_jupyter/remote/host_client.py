@@ -192,8 +192,8 @@ class StartParameters:
 class HostClient(Protocol):
     """Probes a remote, and starts viewers there."""
 
-    async def probe(self, timeout: float = ...) -> Probe:  # noqa: ASYNC109 - of the command there
-        """Look for environments and running viewers; see `probe`."""
+    async def probe(self, timeout: float = ..., *, ask_shell: bool = ...) -> Probe:  # noqa: ASYNC109 - of the command
+        """Look for environments and running viewers; see `SshHost.probe`."""
 
     async def start_viewer(self, parameters: StartParameters) -> ViewerClient:
         """Start a viewer or adopt the one that runs; see `SshViewerClient.start`."""
@@ -213,10 +213,27 @@ class SshHost:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._variables: dict[str, str] | None = None
 
-    async def probe(self, timeout: float = PROBE_SECONDS) -> Probe:  # noqa: ASYNC109 - of the command there
-        """Look for environments and running viewers; see `probe`."""
-        return await probe(self._connection, timeout=timeout)
+    async def probe(
+        self,
+        timeout: float = PROBE_SECONDS,  # noqa: ASYNC109 - of the command there
+        *,
+        ask_shell: bool = False,
+    ) -> Probe:
+        """Look for environments and running viewers; see `probe`.
+
+        Parameters
+        ----------
+        timeout
+            Seconds.
+        ask_shell
+            Whether the login shell is asked again what it sets; it is asked once in any case.
+        """
+        known = None if ask_shell else self._variables
+        found = await probe(self._connection, timeout=timeout, variables=known)
+        self._variables = found.variables
+        return found
 
     async def start_viewer(self, parameters: StartParameters) -> ViewerClient:
         """Start a viewer or adopt the one that runs; see `SshViewerClient.start`."""
@@ -227,6 +244,7 @@ class SshHost:
             lease_seconds=parameters.lease_seconds,
             on_step=parameters.on_step,
             running=parameters.running,
+            variables=self._variables,
         )
 
     async def start_unheld(self, parameters: StartParameters) -> ViewerStateFile:
@@ -236,4 +254,5 @@ class SshHost:
             parameters.environment,
             parameters.root,
             lease_seconds=parameters.lease_seconds,
+            variables=self._variables,
         )

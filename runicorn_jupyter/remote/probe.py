@@ -25,12 +25,13 @@ from runicorn_jupyter.remote.environments import (
     conda_variables,
     list_environments,
 )
+from runicorn_jupyter.remote.login_environment import MAX_VARIABLE_BYTES, known_lines, login_environment
 from runicorn_jupyter.remote.viewer_state import ViewerStateFile, read_state
 from runicorn_jupyter.ssh.channels.exec_channel import Unfinished
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from runicorn_jupyter.ssh.connection import Connection
 
@@ -53,6 +54,8 @@ _LINE = 256
 _FIELDS: dict[str, tuple[int, ...]] = {
     "system": (_LINE, _LINE, _LINE, _LINE, _LINE, MAX_PATH, MAX_PATH),
     "python3": (MAX_PATH, _LINE),
+    "login": (_LINE,),
+    "variable": (MAX_VARIABLE_BYTES,),
     "config": (MAX_CONFIG_BYTES,),
     "root": (MAX_PATH,),
     "viewer": (MAX_STATE_BYTES, MAX_PATH),
@@ -63,7 +66,16 @@ _FIELDS: dict[str, tuple[int, ...]] = {
     "end": (_LINE,),
 }
 # How many of a kind count; of variables and distributions: for each environment, and the home.
-_MOST = {"system": 1, "python3": 1, "config": 1, "root": 100, "viewer": 100, "variables": 1, "dist": 64}
+_MOST = {
+    "system": 1,
+    "python3": 1,
+    "login": 1,
+    "config": 2,
+    "root": 100,
+    "viewer": 100,
+    "variables": 1,
+    "dist": 64,
+}
 _OF_EACH_ENVIRONMENT = {"variables", "dist"}
 _Item = TypeVar("_Item")
 _KINDS = {"base", "conda", "venv", "project", "pyenv", "asdf", "mise", "system"}
@@ -90,6 +102,9 @@ class Probe:
         That user's home; empty where no command runs.
     roots
         Folders that look like storage roots.
+    variables
+        What that user's login shell exports beyond what commands get without it; None if it did not say. They
+        may be secrets.
     notes
         Sentences on what could not be found out.
     """
@@ -100,10 +115,16 @@ class Probe:
     config: dict[str, Any] = field(default_factory=dict)
     home: str = ""
     roots: list[str] = field(default_factory=list)
+    variables: dict[str, str] | None = field(default=None, repr=False)
     notes: list[str] = field(default_factory=list)
 
 
-async def probe(connection: Connection, *, timeout: float = PROBE_SECONDS) -> Probe:  # noqa: ASYNC109 - of the command
+async def probe(
+    connection: Connection,
+    *,
+    timeout: float = PROBE_SECONDS,  # noqa: ASYNC109 - of the command
+    variables: Mapping[str, str] | None = None,
+) -> Probe:
     """Look at the remote.
 
     Parameters
@@ -112,6 +133,8 @@ async def probe(connection: Connection, *, timeout: float = PROBE_SECONDS) -> Pr
         Which leads to it.
     timeout
         Seconds; what was found until then counts, and a note says so.
+    variables
+        What the login shell said before; None to ask it.
 
     Raises
     ------
@@ -121,7 +144,7 @@ async def probe(connection: Connection, *, timeout: float = PROBE_SECONDS) -> Pr
         If nothing at all was answered until then.
     """
     mark = secrets.token_hex(16)
-    stdin = shell_input("probe.sh", mark=mark, most=str(MAX_ENVIRONMENTS))
+    stdin = shell_input("probe.sh", mark=mark, most=str(MAX_ENVIRONMENTS), known=known_lines(variables, mark))
     try:
         done = await connection.run(SHELL, stdin=stdin, timeout=timeout, max_output=MAX_OUTPUT_BYTES)
     except Unfinished as unfinished:
@@ -204,6 +227,9 @@ class _Reader:
         self._into: list[Distribution] = []
         self._current: Found | None = None
         self._runicorn_dir = ""
+        self._login = ""
+        self._asked = False
+        self._variables: list[str] = []
         self._python3 = ("", "")
         self._host = ("", "")
         self._os = ""
@@ -242,6 +268,12 @@ class _Reader:
     def _take_python3(self, prefix: str, version: str) -> None:
         found = re.fullmatch(r"Python (\d+\.\d+(?:\.\d+)?[\w.+-]{0,20})", version.strip())
         self._python3 = (prefix, found[1]) if found else ("", "")
+
+    def _take_login(self, answered: str) -> None:
+        self._asked, self._login = True, answered
+
+    def _take_variable(self, line: str) -> None:
+        self._variables.append(line)
 
     def _take_config(self, text: str) -> None:
         try:
@@ -308,6 +340,7 @@ class _Reader:
             os=plain_text(self._os) or None,
             python_version=self._python3[1] or None,
         )
+        self._take_login_environment()
         probe.environments = list_environments(
             self._found,
             home=probe.home,
@@ -320,6 +353,7 @@ class _Reader:
         if len(listed) < len(probe.environments):
             probe.environments = listed
             probe.notes.append(f"The list is too long to be true; only the first {len(listed)} are listed.")
+        probe.roots = list(dict.fromkeys(probe.roots))
         roots = _within(MAX_ROOTS_BYTES, probe.roots, json.dumps)
         self._left_out += len(probe.roots) - len(roots)
         probe.roots = roots
@@ -337,6 +371,18 @@ class _Reader:
                 "and are left out."
             )
         return probe
+
+    def _take_login_environment(self) -> None:
+        if self._login == "yes":
+            variables, left_out = login_environment(self._variables)
+            self._probe.variables = variables
+            self._runicorn_dir = variables.get("RUNICORN_DIR", self._runicorn_dir)
+            self._left_out += left_out
+        elif self._asked:
+            self._probe.notes.append(
+                "Your login shell did not say within 5 seconds what it sets, such as RUNICORN_DIR, "
+                "so what its start-up files set is not known."
+            )
 
 
 def _within(max_bytes: int, items: list[_Item], to_json: Callable[[_Item], str]) -> list[_Item]:

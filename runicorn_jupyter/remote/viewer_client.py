@@ -18,7 +18,7 @@ from runicorn_jupyter.remote.viewer_state import ViewerStateFile
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pydantic import SecretStr
 
@@ -114,6 +114,7 @@ class SshViewerClient:
         lease_seconds: float,
         on_step: Callable[[str], None] | None = None,
         running: Sequence[ViewerStateFile] = (),
+        variables: Mapping[str, str] | None = None,
     ) -> SshViewerClient:
         """Adopt the viewer of this environment and root, or start one.
 
@@ -131,6 +132,8 @@ class SshViewerClient:
             Told what happens now, in a word or two.
         running
             What a probe found; one of them that fits is adopted without another command.
+        variables
+            Of the environment of one that is started, beyond what commands get.
 
         Raises
         ------
@@ -157,7 +160,9 @@ class SshViewerClient:
         unfit: list[int] = []
         for _ in range(ATTEMPTS):
             tell("starting")
-            state = await boot(connection, environment, root, lease_seconds, ignored=unfit)
+            state = await boot(
+                connection, environment, root, lease_seconds, ignored=unfit, variables=variables
+            )
             tell("attaching")
             outcome = await viewer._attach(state)
             if outcome is AttachResult.ATTACHED:
@@ -175,7 +180,13 @@ class SshViewerClient:
 
     @classmethod
     async def start_unheld(
-        cls, connection: Connection, environment: Environment, root: str | None, *, lease_seconds: float
+        cls,
+        connection: Connection,
+        environment: Environment,
+        root: str | None,
+        *,
+        lease_seconds: float,
+        variables: Mapping[str, str] | None = None,
     ) -> ViewerStateFile:
         """Start a viewer, or find the one that runs; who claims it by `start` has a minute for that.
 
@@ -184,7 +195,7 @@ class SshViewerClient:
         RemoteError
             As `start` has them.
         """
-        return await boot(connection, environment, root, lease_seconds)
+        return await boot(connection, environment, root, lease_seconds, variables=variables)
 
     def _fits(self, state: ViewerStateFile, root: str | None) -> bool:
         env = self._environment

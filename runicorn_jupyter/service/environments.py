@@ -39,7 +39,7 @@ class EnvironmentService:
     async def detect_environments(self, caller: Caller, request: m.DetectRequest) -> m.DetectResponse:
         """Probe the remote again if forced to, or if the last probe is older than a minute."""
         older_than = 0.0 if request.force_refresh else FRESH_SECONDS
-        probe = await self._sessions.get(request.connection_id).look(older_than=older_than)
+        probe = await self._sessions.get(request.connection_id).look(older_than=older_than, ask_shell=True)
         found = probe.environments
         with_runicorn = sum(each.runicorn_installed for each in found)
         return m.DetectResponse(

@@ -114,7 +114,13 @@ class Session:
 
     # -- the remote and its environments
 
-    async def look(self, *, older_than: float = float("inf"), seconds: float = PROBE_SECONDS) -> Probe:
+    async def look(
+        self,
+        *,
+        older_than: float = float("inf"),
+        seconds: float = PROBE_SECONDS,
+        ask_shell: bool = False,
+    ) -> Probe:
         """Return what the last probe found, or probe the remote.
 
         Parameters
@@ -123,10 +129,12 @@ class Session:
             Age of the last probe, in seconds, from which on the remote is probed again.
         seconds
             How long that may take.
+        ask_shell
+            Whether the login shell is asked again what it sets, where the remote is probed.
         """
         async with self._probing:
             if self._probe is None or self._clock.monotonic() - self._probed_at > older_than:
-                self._probe = await self.remote.probe(seconds)
+                self._probe = await self.remote.probe(seconds, ask_shell=ask_shell)
                 self._probed_at = self._clock.monotonic()
                 if self._probe.notes:
                     log.info("probe of %s: %s", self.connection_id, " ".join(self._probe.notes))

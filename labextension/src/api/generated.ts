@@ -187,6 +187,12 @@ export interface components {
       runicorn_version: string | null;
       /** @default null */
       storage_root: string | null;
+      /**
+       * @description What names the storage root: the variable RUNICORN_DIR, runicorn's config.json, or nothing, which leaves it to runicorn's default.
+       * @default default
+       * @enum {string}
+       */
+      storage_root_from: 'RUNICORN_DIR' | 'config' | 'default';
     };
     /** @enum {string} */
     EnvironmentType: 'conda' | 'venv' | 'pyenv' | 'system';

@@ -85,6 +85,12 @@ function Facts(props: { environment: Environment; trans: TranslationBundle }): J
           {root}
         </div>
       )}
+      {environment.storage_root_from === 'RUNICORN_DIR' && (
+        <div>{trans.__('The storage root is that of RUNICORN_DIR.')}</div>
+      )}
+      {environment.storage_root_from === 'config' && (
+        <div>{trans.__("The storage root is that of Runicorn's configuration.")}</div>
+      )}
     </div>
   );
 }

@@ -87,7 +87,12 @@ class FakeHost:
 
     # -- what a HostClient does
 
-    async def probe(self, timeout: float = PROBE_SECONDS) -> Probe:  # noqa: ASYNC109 - of the command there
+    async def probe(
+        self,
+        timeout: float = PROBE_SECONDS,  # noqa: ASYNC109 - of the command there
+        *,
+        ask_shell: bool = False,
+    ) -> Probe:
         """Find the environments and the viewers that run."""
         async with self.clock.timeout(timeout):
             await self.connection.step("probe")

@@ -32,7 +32,7 @@ def run_locally(home: Path, shell: list[str], **environment: str) -> Probe:
     """Run the probe without SSH under some shell and home."""
     done = subprocess.run(
         [*shell, "-s"],
-        input=shell_input("probe.sh", mark="0123", most="500"),
+        input=shell_input("probe.sh", mark="0123", most="500", known=""),
         env={"HOME": str(home), "PATH": os.defpath, **environment},
         capture_output=True,
         check=False,
@@ -448,7 +448,7 @@ def test_more_than_the_limit_is_said(tmp_path: Path) -> None:
         virtualenv(tmp_path / ".virtualenvs" / f"env-{number}", None)
     done = subprocess.run(
         ["/bin/sh", "-s"],
-        input=shell_input("probe.sh", mark="m", most="3"),
+        input=shell_input("probe.sh", mark="m", most="3", known=""),
         env={"HOME": str(tmp_path), "PATH": os.defpath},
         capture_output=True,
         check=True,
