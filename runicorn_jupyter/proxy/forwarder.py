@@ -281,10 +281,11 @@ class RequestForwarder:
         storage = self._upstream.storage
         asked = bytes(page), head.get("content-type") or "", self._exchange.prefix, storage.items
         self.close()
-        if len(page) + storage.size > html.LOOP_BYTES:
-            body = await asyncio.to_thread(html.rewrite, *asked)
-        else:
-            body = html.rewrite(*asked)
+        async with self._upstream.pages.turn():
+            if len(page) + storage.size > html.LOOP_BYTES:
+                body = await asyncio.to_thread(html.rewrite, *asked)
+            else:
+                body = html.rewrite(*asked)
         if self._method == "HEAD":
             await self._finish(responder.flush())
             return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from runicorn_jupyter.proxy.local_storage import ViewerStorage
 from runicorn_jupyter.proxy.pool import Pool, ViewerStopped
 from runicorn_jupyter.proxy.prefetch import Prefetcher, RequestHistory
-from runicorn_jupyter.proxy.throttle import Throttle
+from runicorn_jupyter.proxy.throttle import PageThrottle, Throttle
 from runicorn_jupyter.proxy.transfers import Transfers
 from runicorn_jupyter.token_bucket import TokenBucket
 
@@ -40,6 +40,8 @@ class Upstream:
         Rate limit of the proxy's own answers.
     changes
         Rate limit of storage changes.
+    pages
+        Rate limit of pages that are rewritten.
     transfers
         Transfers under way to browsers.
     websockets
@@ -51,6 +53,7 @@ class Upstream:
         self.pool = Pool(endpoint.open_stream)
         self.prefetcher = Prefetcher(endpoint, self.pool, history_of)
         self.answers = Throttle()
+        self.pages = PageThrottle()
         self.transfers = Transfers()
         self.websockets = 0
         self.changes = TokenBucket(CHANGES_PER_SECOND, CHANGES_AT_ONCE)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from runicorn_jupyter import models as m
 from runicorn_jupyter.remote.clock import unfinished
+from runicorn_jupyter.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,6 +20,14 @@ __all__ = ["LOOK_SECONDS", "RunService"]
 
 LOOK_SECONDS = 2.0
 """Seconds that a list of runs waits for the viewers; those that are late are listed as last known."""
+
+
+LOOKS_PER_SECOND, LOOKS_AT_ONCE = 10, 20
+"""Rate and burst of lists for which the viewers are asked; a front end asks for one a second."""
+
+HELD_SECONDS = 0.1
+"""Seconds by which each list beyond that is delayed. It asks every viewer, and so costs each of them, and
+the event loop, time: whoever asks without a pause would have most of it."""
 
 
 class RunService:
@@ -38,6 +47,7 @@ class RunService:
         self._sessions = sessions
         self._index = index
         self._clock = clock
+        self._looks = TokenBucket(LOOKS_PER_SECOND, LOOKS_AT_ONCE, clock.monotonic)
 
     async def list_runs(self, caller: Caller, request: m.RunsQuery) -> m.RunsResponse:
         """List the runs of all viewers, or what changed in the list."""
@@ -61,7 +71,9 @@ class RunService:
         return await self._index.changes(request, self._servers()), changed
 
     async def _refresh_runs(self) -> None:
-        """Refresh the runs of each viewer, waiting `LOOK_SECONDS` at most."""
+        """Refresh the runs of each viewer, waiting `LOOK_SECONDS` at most; not too often."""
+        if self._looks.take():
+            await self._clock.sleep(HELD_SECONDS)
         watchers = {session.runs for session in self._sessions if session.runs is not None}
         refreshes = {refresh: watcher for watcher in watchers if (refresh := watcher.refresh()) is not None}
         for refresh in await unfinished(refreshes, LOOK_SECONDS, self._clock):

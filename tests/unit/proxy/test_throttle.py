@@ -1,4 +1,4 @@
-"""What the proxy answers by itself is held back once it is asked for too often, and costs nothing then."""
+"""What costs the proxy itself time is held back once it is asked for too often: its answers, and pages."""
 
 from __future__ import annotations
 
@@ -7,10 +7,20 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from runicorn_jupyter.proxy.throttle import AT_ONCE, HELD_SECONDS, MAX_HELD, PER_SECOND, Throttle
+from runicorn_jupyter.proxy.throttle import (
+    AT_ONCE,
+    HELD_SECONDS,
+    MAX_HELD,
+    MAX_WAITING_PAGES,
+    PAGES_AT_ONCE,
+    PAGES_PER_SECOND,
+    PER_SECOND,
+    PageThrottle,
+    Throttle,
+)
 from runicorn_jupyter.remote.fake import FakeClock
 from runicorn_jupyter.token_bucket import TokenBucket
-from tests.unit.proxy.world import JSON, Answered, FakeViewer, Proxy
+from tests.unit.proxy.world import JSON, Answered, FakeViewer, Proxy, html_answer
 
 ASKS = {
     "Connection": "Upgrade",
@@ -97,3 +107,54 @@ async def test_another_viewers_answers_are_not_held_back(proxy: Proxy) -> None:
     assert (await proxy.ask(path=proxy.path.replace(proxy.capability, other) + OWN + "nothing")).status == 404
     waiting.cancel()
     await held(viewer.answers, 0)  # who leaves is not waited for
+
+
+async def open_pages(pages: PageThrottle, count: int) -> None:
+    """Rewrite so many pages, one after the other."""
+    for _ in range(count):
+        async with pages.turn():
+            pass
+
+
+async def test_pages_take_turns_so_many_at_once_and_so_many_later() -> None:
+    clock = FakeClock()
+    pages = PageThrottle(clock=clock.monotonic, sleep=clock.sleep)
+    await open_pages(pages, PAGES_AT_ONCE)
+    waiting = [asyncio.ensure_future(open_pages(pages, 1)) for _ in range(3)]
+    await clock.advance(0.5 / PAGES_PER_SECOND)
+    assert [task.done() for task in waiting] == [False, False, False]
+    await clock.advance(1 / PAGES_PER_SECOND)
+    assert [task.done() for task in waiting] == [True, False, False]
+    waiting[1].cancel()  # who leaves is not waited for
+    await clock.advance(1 / PAGES_PER_SECOND)
+    assert waiting[2].done()
+    assert pages.waiting == 0
+
+
+async def test_a_flood_of_pages_is_held_back_and_then_refused(proxy: Proxy, upstream: FakeViewer) -> None:
+    gate = asyncio.Event()
+    viewer = proxy.capabilities.upstream(proxy.capability)
+    assert viewer is not None
+    now = 0.0
+
+    async def sleep(_: float) -> None:
+        nonlocal now
+        await gate.wait()
+        now += 1
+
+    viewer.pages = PageThrottle(clock=lambda: now, sleep=sleep)
+    upstream.says(html_answer(b"<head></head>"))
+    other = proxy.path.replace(proxy.capability, proxy.capabilities.issue(proxy.endpoint))
+    page = {"Sec-Fetch-Dest": "document", "Accept": "text/html"}
+
+    assert [(await proxy.visit()).status for _ in range(PAGES_AT_ONCE)] == [200] * PAGES_AT_ONCE
+    flood = [asyncio.ensure_future(proxy.visit()) for _ in range(MAX_WAITING_PAGES)]
+    while viewer.pages.waiting != MAX_WAITING_PAGES:
+        await asyncio.sleep(0)
+    assert (await proxy.visit()).status == 429
+    # What is no page goes on, and another viewer's pages too.
+    assert (await proxy.ask("/")).status == 200
+    assert (await proxy.ask(path=other + "/", headers=page)).status == 200
+    gate.set()
+    assert [answer.status for answer in await asyncio.gather(*flood)] == [200] * MAX_WAITING_PAGES
+    assert viewer.pages.waiting == 0

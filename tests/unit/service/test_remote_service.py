@@ -26,7 +26,7 @@ from runicorn_jupyter.service.connections import STOP_SECONDS
 from runicorn_jupyter.service.opener import Opener
 from runicorn_jupyter.service.profile_store import Profiles
 from runicorn_jupyter.service.remote_service import RemoteService
-from runicorn_jupyter.service.runs import LOOK_SECONDS
+from runicorn_jupyter.service.runs import HELD_SECONDS, LOOK_SECONDS, LOOKS_AT_ONCE, LOOKS_PER_SECOND
 from runicorn_jupyter.service.settings import ServiceSettings
 from runicorn_jupyter.ssh.config.target import Target
 from runicorn_jupyter.ssh.connection import Connection
@@ -382,6 +382,24 @@ async def test_the_runs_of_all_viewers_and_a_hanging_one_delays_the_list_once(wo
     before = world.clock.now
     await world.done(world.service.runs.list_runs(ADA, query()))
     assert world.clock.now == before  # no more than once
+    await world.service.close()
+
+
+async def test_whoever_asks_for_the_list_without_a_pause_is_held_back(world: World) -> None:
+    await with_viewer(world, "gpu1", *(f"run{number}" for number in range(3)))
+    for _ in range(LOOKS_AT_ONCE):
+        await world.done(world.service.runs.list_runs(ADA, query()))
+    asking = asyncio.ensure_future(world.service.runs.list_runs(ADA, query()))
+    await world.clock.advance(HELD_SECONDS / 2)
+    assert not asking.done()
+    page = await world.done(_wait(asking), HELD_SECONDS)
+    assert len(page.runs) == 3
+    await world.clock.advance(LOOKS_AT_ONCE / LOOKS_PER_SECOND)
+    before = world.clock.now
+    first = await world.done(world.service.runs.list_runs(ADA, query(limit=1)))
+    for _ in range(LOOKS_AT_ONCE):  # the pages that follow ask no viewer
+        await world.done(world.service.runs.list_runs(ADA, query(limit=1, cursor=first.next_cursor)))
+    assert world.clock.now == before
     await world.service.close()
 
 
