@@ -7,6 +7,28 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from typing_extensions import TypeAliasType
 
+__all__ = [
+    "AuthMethod",
+    "CheckResult",
+    "ConnectionId",
+    "ConnectionQuery",
+    "ConnectionStatus",
+    "EnvironmentType",
+    "ErrorResponse",
+    "Health",
+    "HostName",
+    "MessageResponse",
+    "Model",
+    "Port",
+    "QueryBool",
+    "Request",
+    "Success",
+    "Text",
+    "UserName",
+    "ViewerHealth",
+    "ViewerState",
+]
+
 AuthMethod = TypeAliasType("AuthMethod", Literal["key", "password", "agent"])
 CheckResult = TypeAliasType("CheckResult", Literal["pass", "fail", "skip"])
 ConnectionStatus = TypeAliasType(

@@ -26,6 +26,23 @@ from runicorn_jupyter.models.base import (
 )
 from runicorn_jupyter.models.viewers import Viewer
 
+__all__ = [
+    "ChallengeAnswerRequest",
+    "ChallengeQuery",
+    "ChallengeResponse",
+    "ConnectRequest",
+    "ConnectResponse",
+    "ConnectionInfo",
+    "ConnectionsResponse",
+    "DisconnectQuery",
+    "DisconnectResponse",
+    "HealthChecks",
+    "HealthResponse",
+    "PingResponse",
+    "Prompt",
+    "ServerInfo",
+]
+
 
 class ConnectRequest(Request):
     """Where to connect and how to authenticate."""

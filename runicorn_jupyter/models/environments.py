@@ -15,6 +15,18 @@ from runicorn_jupyter.models.base import (
     Text,
 )
 
+__all__ = [
+    "ConfigQuery",
+    "ConfigResponse",
+    "DetectRequest",
+    "DetectResponse",
+    "Environment",
+    "EnvironmentsQuery",
+    "EnvironmentsResponse",
+    "RunicornConfig",
+    "StorageRootSource",
+]
+
 
 class EnvironmentsQuery(ConnectionQuery):
     """Options of ``GET environments``."""

@@ -19,6 +19,22 @@ from runicorn_jupyter.models.base import (
     UserName,
 )
 
+__all__ = [
+    "HostAlias",
+    "HostKey",
+    "HostsResponse",
+    "KnownHost",
+    "KnownHostAccept",
+    "KnownHostRemove",
+    "KnownHostsResponse",
+    "LastChoice",
+    "Profile",
+    "ProfileQuery",
+    "ProfilesImportRequest",
+    "ProfilesImportResponse",
+    "ProfilesResponse",
+]
+
 
 class KnownHostAccept(Request):
     """Body of ``POST known-hosts``: exactly what a ``host_key_unknown`` offered."""

@@ -11,6 +11,21 @@ from typing_extensions import TypeAliasType
 
 from runicorn_jupyter.models.base import ConnectionId, ConnectionQuery, Model, Request, Success, Text
 
+__all__ = [
+    "MetricValue",
+    "NotFinite",
+    "Run",
+    "RunId",
+    "RunKey",
+    "RunMetricsQuery",
+    "RunMetricsResponse",
+    "RunStatus",
+    "RunsProblem",
+    "RunsQuery",
+    "RunsResponse",
+    "RunsServer",
+]
+
 RunStatus = TypeAliasType("RunStatus", Literal["running", "finished", "failed", "interrupted"])
 NotFinite = Literal["NaN", "Infinity", "-Infinity"]
 """How JSON, which has no such numbers, says them (as ProtoJSON does): Python's ``float`` and JavaScript's

@@ -16,6 +16,17 @@ from runicorn_jupyter.models.base import (
     ViewerState,
 )
 
+__all__ = [
+    "LogsQuery",
+    "LogsResponse",
+    "Viewer",
+    "ViewerStartRequest",
+    "ViewerStartResponse",
+    "ViewerStatusResponse",
+    "ViewerStopRequest",
+    "ViewerStopResponse",
+]
+
 
 class ViewerStartRequest(ConnectionQuery):
     """Body of ``POST viewer/start``."""
