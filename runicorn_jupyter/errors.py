@@ -57,7 +57,7 @@ class RemoteError(Exception):
 
 
 class InvalidParameters(RemoteError):
-    """The body or query is not of the form; ``details.errors`` lists field and reason."""
+    """The body or query is not valid; ``details.errors`` lists field and reason."""
 
     code = "invalid_parameters"
     status = 400

@@ -5,6 +5,8 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
+settings.register_profile("untimed", deadline=None)  # a loaded machine is no fault of an example
+settings.load_profile("untimed")
 settings.register_profile("long", max_examples=5000, deadline=None)  # `make fuzz`
 
 pytest_plugins = [

@@ -331,7 +331,7 @@ def is_alive(pid: int) -> bool:
 
 
 def _is_own_port(port: int) -> bool:
-    """Whether whoever listens on ``port`` is this user, as far as the system tells.
+    """Whether the process that listens on ``port`` is this user's, as far as the system tells.
 
     A runtime file outlives a crash or a reboot. By then its pid may be another process of ours and
     its port another user's server, which must not get the old token. Linux says who listens

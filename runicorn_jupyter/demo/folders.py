@@ -78,7 +78,7 @@ class Folders:
         path.write_bytes(fresh)
 
     def write_ssh_config(self, port: int, key: Path, host_key: str) -> None:
-        """Let ``ssh demo-gpu`` lead to the demo's server, for whoever has this home.
+        """Let ``ssh demo-gpu`` lead to the demo's server, for any user whose home this is.
 
         Parameters
         ----------

@@ -44,10 +44,10 @@ class Declined(Exception):
 class Prompter(Protocol):
     """Puts the questions to a person."""
 
-    def trust(self, host_key: dict[str, Any]) -> bool:
+    def confirm_host_key(self, host_key: dict[str, Any]) -> bool:
         """Ask whether to trust an unknown host key (``details.host_key``)."""
 
-    def answer(self, instruction: str, prompts: Sequence[dict[str, Any]]) -> list[str] | None:
+    def prompt(self, instruction: str, prompts: Sequence[dict[str, Any]]) -> list[str] | None:
         """Ask for codes or passphrases; ``None`` gives up."""
 
 
@@ -97,7 +97,7 @@ def connect(
 
 
 def _trusting(host_key: dict[str, Any], prompter: Prompter) -> Work:
-    if not prompter.trust(host_key):
+    if not prompter.confirm_host_key(host_key):
         raise Declined(f"Not connected: the key of {host_key['host']} is not trusted.")
 
     def accept(client: RunicornRemoteClient) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _answering(details: dict[str, Any], prompter: Prompter, run: Callable[[Work]
         return client.drop_challenge(challenge_id)
 
     try:
-        answers = prompter.answer(str(details.get("instruction") or ""), details.get("prompts") or [])
+        answers = prompter.prompt(str(details.get("instruction") or ""), details.get("prompts") or [])
     except BaseException:
         run(cancel)
         raise

@@ -39,7 +39,7 @@ def ask_secret(prompt: str) -> str:
 class CellPrompter:
     """Puts the questions of connecting at the cell's own prompts."""
 
-    def trust(self, host_key: dict[str, Any]) -> bool:
+    def confirm_host_key(self, host_key: dict[str, Any]) -> bool:
         """Show the fingerprint and ask; the default is no.
 
         Raises
@@ -61,7 +61,7 @@ class CellPrompter:
             ) from exc
         return answer.strip().lower() in {"y", "yes"}
 
-    def answer(self, instruction: str, prompts: Sequence[dict[str, Any]]) -> list[str] | None:
+    def prompt(self, instruction: str, prompts: Sequence[dict[str, Any]]) -> list[str] | None:
         """Ask each prompt, hidden unless the server says that it may show.
 
         Raises

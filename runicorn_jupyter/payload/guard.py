@@ -3,9 +3,11 @@
 Every request and WebSocket needs a ticket, a header that only who knows the secret can make for just this
 purpose, method, path and port; it is compared in constant time, and what it was made for decides where the
 request goes: a page's ticket never reaches what the holders use, however its path is written. Every answer
-carries a proof, which only who knows the secret can make for just this ticket. The secret itself is never
-sent, so whoever else listens on the port by then learns nothing, and is not believed. Both are HMAC-SHA256
-(RFC 2104). Below ``/__runicorn_jupyter__/`` the holders of the viewer talk to it, by JSON over POST:
+carries a proof, which only a process that knows the secret can make for just this ticket. The secret itself
+is never sent, so another process that listens on the port by then learns nothing, and is not believed.
+Both are HMAC-SHA256 (RFC 2104).
+
+Below ``/__runicorn_jupyter__/`` the holders of the viewer talk to it, by JSON over POST:
 
 ``renew`` (``{"holder", "lease_seconds", "client"}``), ``leave`` (``{"holder", "stop", "cleanup"}``),
 ``drop`` (``{"holders"}``), ``info``

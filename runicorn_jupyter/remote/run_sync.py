@@ -76,7 +76,7 @@ _RUN_FIELDS = set(m.Run.model_fields)
 
 
 class OddAnswer(ValueError):
-    """An answer of the viewer's side that is not of the form."""
+    """An answer of the viewer's side that is not valid."""
 
 
 class RunSource(NamedTuple):
@@ -173,17 +173,13 @@ class RunReplica:
         self.runs, self._bad, self._bytes, self._metrics = {}, {}, {}, 0
         self._memory.close()
 
-    def take(self, answer: dict[str, Any]) -> RunDelta:
-        """Look at an answer and take it over; see `read` and `apply`."""
-        return self.apply(self.read(answer))
-
     def read(self, answer: dict[str, Any]) -> Answer:
-        """Look at an answer; on any thread, as it takes time in proportion to the answer.
+        """Check an answer and parse it; on any thread, as it takes time in proportion to the answer.
 
         Raises
         ------
         OddAnswer
-            If it is not of the form.
+            If it is not a valid answer.
         """
         epoch, version = answer.get("epoch"), answer.get("version")
         runs, removed = answer.get("runs"), answer.get("removed")
@@ -357,7 +353,7 @@ def read_metrics(
     Raises
     ------
     OddAnswer
-        If it is not of the form.
+        If it is not a valid answer.
     """
     steps, metrics, total = value.get("steps"), value.get("metrics"), value.get("total")
     if not isinstance(steps, list) or not isinstance(metrics, dict) or not isinstance(total, int):

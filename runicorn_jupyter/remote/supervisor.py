@@ -150,7 +150,7 @@ class ViewerSupervisor:
         root: str | None,
         on_step: Callable[[str], None] | None = None,
     ) -> None:
-        """End the process, whoever else holds it, and start another; those who have its URL reach that.
+        """End the process, also if others hold it, and start another, which is reached by the same URL.
 
         If the old one could not be ended all is as it was; if the new one does not start it has `crashed`.
 

@@ -355,7 +355,7 @@ class SshViewerClient:
         return ended == ["gone"]
 
     async def kill(self) -> None:
-        """End the process, whoever else holds it, and remove its log and state.
+        """End the process, also if others hold it, and remove its log and state.
 
         Raises
         ------

@@ -61,7 +61,7 @@ def read_state(text: str) -> ViewerStateFile | None:
 
 
 def parse_state(value: Any) -> ViewerStateFile | None:
-    """Return the state if it is of the form, else None."""
+    """Return the state if it is valid, else None."""
     try:
         return ViewerStateFile.model_validate(value)
     except ValidationError:

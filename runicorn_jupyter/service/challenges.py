@@ -58,7 +58,7 @@ class Challenge:
 
 @dataclass(eq=False)
 class Dialogue:
-    """The rounds of one piece of work, and whoever waits for its next one."""
+    """The rounds of one connect, and the callers that wait for its next one."""
 
     user: str
     about: Mapping[str, str] = field(default_factory=dict)
@@ -102,7 +102,7 @@ class Challenges:
         work
             Called with the ``ask`` that its worker thread may call, also after it has returned.
         about
-            What the questions belong to; whoever announces them reads it.
+            What the questions belong to; read by what announces them.
         message
             What the server has said beside its questions.
 

@@ -53,7 +53,7 @@ def _sort_key(run: m.Run) -> _SortKey:
 class RunIndex:
     """Keeps the list of all runs.
 
-    Each change has a number, so that a caller who asks again gets what changed since.
+    Each change has a number, so that a later call gets what changed since.
 
     Parameters
     ----------

@@ -366,7 +366,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
 
     # -- questions (the Prompter protocol), on the work's thread ---------------------------------------
 
-    def trust(self, host_key: dict[str, Any]) -> bool:
+    def confirm_host_key(self, host_key: dict[str, Any]) -> bool:
         """Ask whether to trust an unknown host key."""
         text = (
             f"The host {host_key['host']}, port {host_key['port']}, is not known. Its key is\n"
@@ -375,7 +375,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         )
         return self._ask(text, [], yes="Trust this key", no="Do not connect") is not None
 
-    def answer(self, instruction: str, prompts: Sequence[dict[str, Any]]) -> list[str] | None:
+    def prompt(self, instruction: str, prompts: Sequence[dict[str, Any]]) -> list[str] | None:
         """Ask for codes or passphrases."""
         fields = [(plain(p.get("text", "")).strip() or "Answer:", bool(p.get("echo"))) for p in prompts]
         return self._ask(instruction or "The server asks:", fields, yes="Answer", no="Give up")

@@ -176,7 +176,7 @@ class FakeViewer:
         return not self.process.alive
 
     async def kill(self) -> None:
-        """End it, whoever holds it."""
+        """End it, also if others hold it."""
         await self._connection.step("kill")
         self.process.kill()
 

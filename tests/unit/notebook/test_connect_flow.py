@@ -42,11 +42,11 @@ class Person:
         self.answers = answers or []
         self.asked: list[Any] = []
 
-    def trust(self, host_key: dict[str, Any]) -> bool:
+    def confirm_host_key(self, host_key: dict[str, Any]) -> bool:
         self.asked.append(host_key)
         return self.trusts
 
-    def answer(self, instruction: str, prompts: Sequence[dict[str, Any]]) -> list[str] | None:
+    def prompt(self, instruction: str, prompts: Sequence[dict[str, Any]]) -> list[str] | None:
         self.asked.append((instruction, list(prompts)))
         return self.answers.pop(0)
 
@@ -119,7 +119,7 @@ def test_an_interrupt_while_asking_cancels_too(recorder: Recorder, client: Runic
     recorder.answer("/api/remote/connect", challenge("a1"), 401)
 
     class Interrupts(Person):
-        def answer(self, instruction: str, prompts: Sequence[dict[str, Any]]) -> list[str] | None:
+        def prompt(self, instruction: str, prompts: Sequence[dict[str, Any]]) -> list[str] | None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

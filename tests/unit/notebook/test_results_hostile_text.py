@@ -185,8 +185,8 @@ def test_prompts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     monkeypatch.setattr(builtins, "input", answer)
     monkeypatch.setattr("getpass.getpass", answer)
     asker = CellPrompter()
-    asker.trust({"host": ALL, "port": 22, "key_type": ALL, "fingerprint_sha256": ALL})
-    asker.answer(ALL, [{"text": ALL, "echo": True}, {"text": ALL, "echo": False}])
+    asker.confirm_host_key({"host": ALL, "port": 22, "key_type": ALL, "fingerprint_sha256": ALL})
+    asker.prompt(ALL, [{"text": ALL, "echo": True}, {"text": ALL, "echo": False}])
     assert len(prompts) == 3
     for text in [*prompts, capsys.readouterr().out]:
         assert_text(text)

@@ -13,10 +13,21 @@ import pytest
 
 from runicorn_jupyter.remote import run_sync
 from runicorn_jupyter.remote.memory_budget import MemoryBudget
-from runicorn_jupyter.remote.run_sync import OddAnswer, RunReplica, RunSource, read_metrics, read_run
+from runicorn_jupyter.remote.run_sync import (
+    OddAnswer,
+    RunDelta,
+    RunReplica,
+    RunSource,
+    read_metrics,
+    read_run,
+)
 
 PLACE = RunSource("conn_1", "gpu1", "torch", "/data")
 RUN = {"id": "20261124_175421_ab12cd", "status": "running", "created": 1795543200.5, "metrics": {"loss": 0.5}}
+
+
+def take(replica: RunReplica, answer: dict[str, Any]) -> RunDelta:
+    return replica.apply(replica.read(answer))
 
 
 def answer(version: int, *found: Any, **fields: Any) -> dict[str, Any]:
@@ -144,19 +155,19 @@ def test_words_for_numbers_that_json_has_not() -> None:
 
 def test_pages_of_the_first_list_then_changes() -> None:
     table = RunReplica(PLACE, MemoryBudget(2**20, "a", "b").share())
-    first = table.take(answer(1, run(1), reset=True, more=True))
+    first = take(table, answer(1, run(1), reset=True, more=True))
     assert (first.first, first.more, table.cursor) == (True, True, {"epoch": "e1", "version": 1})
-    last = table.take(answer(2, run(2, nan={"loss": 3})))
+    last = take(table, answer(2, run(2, nan={"loss": 3})))
     assert (last.first, last.more, last.not_finite) == (True, False, [])
-    later = table.take(
-        answer(4, run(1, status="failed", nan={"loss": 9}), run(2, nan={"loss": 3}), removed=["run-7"])
+    later = take(
+        table, answer(4, run(1, status="failed", nan={"loss": 9}), run(2, nan={"loss": 3}), removed=["run-7"])
     )
     assert not later.first
     assert [(now.status, before and before.status) for now, before in later.runs] == [
         ("failed", "running"), ("running", "running"),
     ]  # fmt: skip
     assert [(each.run_id, name) for each, name in later.not_finite] == [("run-1", "loss")]
-    gone = table.take(answer(5, removed=["run-2", 5, ["x"]]))
+    gone = take(table, answer(5, removed=["run-2", 5, ["x"]]))
     assert [each.run_id for each in gone.removed] == ["run-2"]
     assert list(table.runs) == ["run-1"]
 
@@ -164,33 +175,33 @@ def test_pages_of_the_first_list_then_changes() -> None:
 def test_a_list_is_complete_with_the_last_page_of_a_viewer_that_has_taken_up_all() -> None:
     table = RunReplica(PLACE, MemoryBudget(2**20, "a", "b").share())
 
-    def take(version: int, *found: Any, **fields: Any) -> tuple[bool, bool]:
-        completed = table.take(answer(version, *found, **fields)).completed
+    def state_after(version: int, *found: Any, **fields: Any) -> tuple[bool, bool]:
+        completed = take(table, answer(version, *found, **fields)).completed
         return table.complete, completed
 
-    assert take(1, run(1), reset=True, complete=False) == (False, False)
-    assert take(2, run(2), complete=True, more=True) == (False, False)
-    assert take(3, run(3), complete=True) == (True, True)
-    assert take(4, run(1, step=1), complete=True, more=True) == (True, False)
-    assert take(5, run(2, step=1), complete=True) == (True, False)
-    assert take(6, complete="yes") == (False, True)
-    assert take(7, complete=True) == (True, True)
-    assert take(1, run(1), epoch="e2", reset=True, complete=True, more=True) == (False, True)
+    assert state_after(1, run(1), reset=True, complete=False) == (False, False)
+    assert state_after(2, run(2), complete=True, more=True) == (False, False)
+    assert state_after(3, run(3), complete=True) == (True, True)
+    assert state_after(4, run(1, step=1), complete=True, more=True) == (True, False)
+    assert state_after(5, run(2, step=1), complete=True) == (True, False)
+    assert state_after(6, complete="yes") == (False, True)
+    assert state_after(7, complete=True) == (True, True)
+    assert state_after(1, run(1), epoch="e2", reset=True, complete=True, more=True) == (False, True)
 
 
 def test_of_two_answers_the_older_changes_nothing() -> None:
     table = RunReplica(PLACE, MemoryBudget(2**20, "a", "b").share())
-    table.take(answer(5, run(1, status="finished"), reset=True))
-    late = table.take(answer(4, run(1, status="running")))
+    take(table, answer(5, run(1, status="finished"), reset=True))
+    late = take(table, answer(4, run(1, status="running")))
     assert (late.runs, table.runs["run-1"].status) == ([], "finished")
-    other = table.take(answer(9, run(2), epoch="e0"))
+    other = take(table, answer(9, run(2), epoch="e0"))
     assert (other.runs, list(table.runs)) == ([], ["run-1"])
 
 
 def test_a_viewer_that_began_anew_replaces_everything() -> None:
     table = RunReplica(PLACE, MemoryBudget(2**20, "a", "b").share())
-    table.take(answer(5, run(1), run(2), reset=True))
-    anew = table.take(answer(1, run(2), epoch="e2", reset=True, root="/other\x07"))
+    take(table, answer(5, run(1), run(2), reset=True))
+    anew = take(table, answer(1, run(2), epoch="e2", reset=True, root="/other\x07"))
     assert anew.first
     assert table.runs["run-2"].remote_root == table.source.remote_root == "/other"
     assert [each.run_id for each in anew.removed] == ["run-1"]
@@ -200,12 +211,12 @@ def test_a_viewer_that_began_anew_replaces_everything() -> None:
 def test_more_than_there_may_be_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_sync, "MAX_RUNS", 2)
     table = RunReplica(PLACE, MemoryBudget(2**20, "a", "b").share())
-    table.take(answer(3, run(1), run(2), run(3), reset=True))
+    take(table, answer(3, run(1), run(2), run(3), reset=True))
     assert (list(table.runs), table.left_out and table.left_out.code) == (["run-1", "run-2"], "too_many_runs")
-    table.take(answer(4, run(1, step=9)))
+    take(table, answer(4, run(1, step=9)))
     assert table.runs["run-1"].step == 9
     monkeypatch.setattr(run_sync, "MAX_TABLE_METRICS", 3)
-    table.take(answer(5, run(2, metrics=dict.fromkeys("abcdef", 1))))
+    take(table, answer(5, run(2, metrics=dict.fromkeys("abcdef", 1))))
     assert list(table.runs["run-2"].metrics) == ["loss"]
 
 
@@ -213,20 +224,20 @@ def test_what_there_is_no_memory_for_is_left_out_and_told() -> None:
     every = MemoryBudget(100_000, "RunicornJupyter.memory_mb", "all connections together")
     one = MemoryBudget(50_000, "RunicornJupyter.connection_memory_mb", "the connection to gpu1", every)
     table = RunReplica(PLACE, one.share())
-    table.take(answer(1, *[run(number) for number in range(100)], reset=True))
+    take(table, answer(1, *[run(number) for number in range(100)], reset=True))
     assert 10 < len(table.runs) < 30
     assert 45_000 < one.used == every.used <= 50_000
     assert table.left_out is not None
     assert (table.left_out.code, "connection_memory_mb" in table.left_out.message) == ("memory_limit", True)
     known = list(table.runs)
-    table.take(answer(2, removed=known[:-1]))
+    take(table, answer(2, removed=known[:-1]))
     assert one.used == every.used < 10_000
-    table.take(answer(3, run(200)))
+    take(table, answer(3, run(200)))
     assert list(table.runs) == [known[-1], "run-200"]
-    table.take(answer(1, run(1), epoch="e2", reset=True))
+    take(table, answer(1, run(1), epoch="e2", reset=True))
     assert (list(table.runs), table.left_out) == (["run-1"], None)
     other = RunReplica(PLACE, MemoryBudget(10**9, "a", "b", every).share())
-    other.take(answer(1, *[run(number) for number in range(100)], reset=True))
+    take(other, answer(1, *[run(number) for number in range(100)], reset=True))
     assert other.left_out is not None
     assert "memory_mb" in other.left_out.message
     assert every.used <= 100_000
@@ -238,9 +249,9 @@ def test_what_there_is_no_memory_for_is_left_out_and_told() -> None:
 def test_a_run_that_grows_beyond_the_memory_stays_as_it_was() -> None:
     budget = MemoryBudget(8_000, "a", "b")
     table = RunReplica(PLACE, budget.share())
-    table.take(answer(1, run(1), reset=True))
+    take(table, answer(1, run(1), reset=True))
     used = budget.used
-    table.take(answer(2, run(1, metrics=dict.fromkeys(map(str, range(60)), 1))))
+    take(table, answer(2, run(1, metrics=dict.fromkeys(map(str, range(60)), 1))))
     assert list(table.runs["run-1"].metrics) == ["loss"]
     assert (budget.used, table.left_out is not None) == (used, True)
 
@@ -269,8 +280,8 @@ for page in range(0, MAX_RUNS, 22):
          "tags": [text(i, k) for k in range(4, 20)]}
         for i in range(page, page + 22)
     ]
-    changes = table.take({"epoch": "e", "reset": version == 1, "version": version, "runs": runs,
-                          "removed": [], "more": True})
+    changes = table.apply(table.read({"epoch": "e", "reset": version == 1, "version": version, "runs": runs,
+                          "removed": [], "more": True}))
     index.update([run for run, _ in changes.runs], changes.removed)
     for run, _ in changes.runs:
         run.as_json
@@ -303,7 +314,7 @@ def test_no_list_makes_jupyter_hold_more_than_the_budget() -> None:
 def test_an_answer_of_another_form_is_refused(odd: dict[str, Any]) -> None:
     table = RunReplica(PLACE, MemoryBudget(2**20, "a", "b").share())
     with pytest.raises(OddAnswer):
-        table.take({**answer(1, run(1), reset=True), **odd})
+        take(table, {**answer(1, run(1), reset=True), **odd})
     assert table.runs == {}
 
 
