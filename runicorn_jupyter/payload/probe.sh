@@ -142,7 +142,7 @@ login_variable() {
         root_at "$value"
         return
         ;;
-    CONDA_* | MAMBA_* | PYENV_ROOT | ASDF_DATA_DIR | MISE_DATA_DIR | WORKON_HOME | VIRTUAL_ENV | POETRY_* | XDG_CONFIG_HOME | \
+    CONDA_* | MAMBA_* | PYENV_ROOT | PIXI_HOME | UV_TOOL_DIR | HATCH_DATA_DIR | ASDF_DATA_DIR | MISE_DATA_DIR | WORKON_HOME | VIRTUAL_ENV | POETRY_* | XDG_CONFIG_HOME | \
         XDG_DATA_HOME | XDG_CACHE_HOME | WORK | SCRATCH) eval "$name=\$value" ;;
     *) return ;;
     esac
@@ -325,7 +325,7 @@ conda_places() {
         "$HOME"/.miniconda* "$HOME"/.local/share/mamba /opt/*conda* /opt/*forge* /opt/mamba /opt/micromamba \
         /usr/local/*conda* /usr/local/*forge*
     # A root of micromamba has no Python of its own, and so is not looked into by itself.
-    each conda "${MAMBA_ROOT_PREFIX:-/nowhere}"/envs/* "$HOME"/micromamba/envs/* "$HOME"/.local/share/mamba/envs/* \
+    each conda "${PIXI_HOME:-$HOME/.pixi}"/envs/* "${MAMBA_ROOT_PREFIX:-/nowhere}"/envs/* "$HOME"/micromamba/envs/* "$HOME"/.local/share/mamba/envs/* \
         "$HOME"/.conda/envs/*
     IFS=:
     set -f
@@ -353,9 +353,16 @@ venv_places() {
     data=${XDG_DATA_HOME:-$HOME/.local/share} cache=${XDG_CACHE_HOME:-$HOME/.cache}
     each venv "${VIRTUAL_ENV:-/nowhere}" "${WORKON_HOME:-$HOME/.virtualenvs}"/* "$HOME"/.virtualenvs/* \
         "$data"/virtualenvs/* "${POETRY_VIRTUALENVS_PATH:-$cache/pypoetry/virtualenvs}"/* "$data"/pdm/venvs/* \
-        "$data"/hatch/env/virtual/*/*/* "$data"/uv/tools/* "$data"/pipx/venvs/* "$HOME"/.local/pipx/venvs/* \
+        "$data"/hatch/env/virtual/*/*/* "${UV_TOOL_DIR:-$data/uv/tools}"/* "$HOME"/.rye/tools/* "$data"/pipx/venvs/* "$HOME"/.local/pipx/venvs/* \
         "$HOME"/.venvs/* "$HOME"/venvs/* "$HOME"/virtualenvs/* "$HOME"/.envs/* "$HOME"/envs/* "$HOME"/Envs/* \
-        "$HOME"/.venv "$HOME"/.env
+        "$HOME"/.venv "$HOME"/.env "${HATCH_DATA_DIR:-$data/hatch}"/env/virtual/*/*/*
+    for folder in "${WORK:-/nowhere}" "${SCRATCH:-/nowhere}"; do
+        each conda "$folder"/*conda* "$folder"/*forge* "$folder"/micromamba/envs/*
+        each venv "$folder"/envs/* "$folder"/venvs/* "$folder"/.venvs/* "$folder"/virtualenvs/*
+        for one in "$folder"/*/pyvenv.cfg "$folder"/*/conda-meta; do
+            [ -e "$one" ] && look venv "${one%/*}"
+        done
+    done
     for one in "$HOME"/*/pyvenv.cfg /opt/*/pyvenv.cfg /venv/pyvenv.cfg; do
         [ -f "$one" ] && look venv "${one%/*}"
     done
@@ -364,6 +371,7 @@ venv_places() {
 projects_in() {
     for folder in "$@"; do
         [ -d "$folder" ] || continue
+        each conda "$folder"/*/.pixi/envs/*
         for one in "$folder"/*/.venv "$folder"/*/venv "$folder"/*/env "$folder"/*/.env; do
             [ -d "$one" ] && look project "$one"
         done

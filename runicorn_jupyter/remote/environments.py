@@ -251,6 +251,9 @@ def _name(one: Found, home: str) -> str:
         return "base"
     if _is_local(one, home):
         return f"{_folder(posixpath.dirname(one.path))}/{folder}"
+    if posixpath.dirname(one.path).endswith("/.pixi/envs"):
+        project = posixpath.dirname(posixpath.dirname(posixpath.dirname(one.path)))
+        return folder if project == home else f"{_folder(project)}/{folder}"
     if one.kind in ("pyenv", "asdf", "mise"):
         return f"{one.kind}:{_folder(one.prefix)}"
     if one.kind == "system":

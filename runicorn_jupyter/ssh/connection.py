@@ -92,7 +92,7 @@ class Connection:
         self._dialler = dialler
         self._timeout = 30.0
         self._bridge = dialled.bridge
-        self._relay = LazyRelay(SessionPool(dialled.bridge))
+        self._relay = LazyRelay(SessionPool(dialled.bridge, self.target.environment))
         self._forwarding = True
         self._subscribers: list[Callable[[Connection], None]] = []
         self._changed = asyncio.Event()
@@ -397,7 +397,7 @@ class Connection:
 
     def _take(self, dialled: Dialled) -> None:
         self._bridge = dialled.bridge
-        self._relay = LazyRelay(SessionPool(dialled.bridge))
+        self._relay = LazyRelay(SessionPool(dialled.bridge, self.target.environment))
         self._forwarding = True
         self.host_key_fingerprint = dialled.host_key_fingerprint
         self.way = dialled.way

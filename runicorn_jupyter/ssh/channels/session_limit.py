@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import struct
+from collections.abc import Sequence
 
 from runicorn_jupyter.errors import SshUnavailable
 from runicorn_jupyter.ssh.transport.channel import Channel
@@ -10,6 +12,8 @@ from runicorn_jupyter.ssh.transport.loop_bridge import ChannelRefused, LoopBridg
 
 MANY = 10
 """OpenSSH's default of MaxSessions."""
+
+_AS_IT_IS = "utf-8", "surrogateescape"
 
 RETRY_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds between attempts: a server may count a session a moment after its end, and sends no notice."""
@@ -26,10 +30,15 @@ class SessionPool:
     ----------
     bridge
         The connection.
+    environment
+        Variables for the command of each session; the server takes what it accepts (RFC 4254, section 6.4).
     """
 
-    def __init__(self, bridge: LoopBridge) -> None:
+    def __init__(self, bridge: LoopBridge, environment: Sequence[tuple[str, str]] = ()) -> None:
         self._bridge = bridge
+        self._environment = [
+            (name.encode(*_AS_IT_IS), value.encode(*_AS_IT_IS)) for name, value in environment
+        ]
         self._open = 0
         self._limit = MANY
         self._change = asyncio.Condition()
@@ -86,6 +95,9 @@ class SessionPool:
             else:
                 task = asyncio.create_task(self._follow(channel, notifier), name="ssh-session")
                 self._ending.add(task)
+                for name, value in self._environment:
+                    body = struct.pack(f">I{len(name)}sI", len(name), name, len(value)) + value
+                    channel.request("env", body, wants_reply=False)
                 task.add_done_callback(self._ending.discard)
                 return channel, notifier
 

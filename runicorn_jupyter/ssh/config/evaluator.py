@@ -41,7 +41,7 @@ _TABLES = {
     "verifyhostkeydns": _YES_NO_ASK,
 }
 _TIMES = frozenset({"connecttimeout", "serveraliveinterval"})
-_LISTS = frozenset({"userknownhostsfile", "globalknownhostsfile"})
+_LISTS = frozenset({"userknownhostsfile", "globalknownhostsfile", "setenv"})
 _ACCUMULATE = frozenset({"identityfile", "certificatefile"})
 _COMMANDS = frozenset({"proxycommand", "knownhostscommand"})
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -235,12 +235,23 @@ class _Evaluation:
         elif name in _ACCUMULATE:
             if arguments[0] not in self._values.setdefault(name, []):
                 self._values[name].append(arguments[0])
+        elif name == "sendenv":
+            for pattern in arguments:
+                self._send(pattern)
         elif name in _LISTS:
             self._values.setdefault(name, list(arguments))
         else:
             value = _value(name, arguments[0])
             if value is not None:
                 self._values.setdefault(name, [value])
+
+    def _send(self, pattern: str) -> None:
+        """Add a pattern of SendEnv; one with a minus takes those away that it matches."""
+        known = self._values.setdefault("sendenv", [])
+        if pattern.startswith("-"):
+            known[:] = [one for one in known if not matches(one, pattern[1:])]
+        elif pattern not in known:
+            known.append(pattern)
 
     def _set_command(self, name: str, command: str) -> None:
         if name != "proxycommand" or "proxyjump" not in self._values:

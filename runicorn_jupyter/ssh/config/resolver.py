@@ -15,6 +15,7 @@ from runicorn_jupyter.models import HostAlias
 from runicorn_jupyter.ssh.config import openssh
 from runicorn_jupyter.ssh.config.evaluator import evaluate
 from runicorn_jupyter.ssh.config.home_copy import config_view, read_config
+from runicorn_jupyter.ssh.config.patterns import matches
 from runicorn_jupyter.ssh.config.target import DEFAULT_PORT, Target
 from runicorn_jupyter.ssh.config.tokens import (
     ExpansionError,
@@ -291,6 +292,7 @@ def _target(host: str, settings: openssh.Settings, notes: tuple[str, ...]) -> tu
             no_host_authentication_for_localhost=one("nohostauthenticationforlocalhost") == "yes",
             update_host_keys=one("updatehostkeys") in ("yes", "true"),
             pkcs11_provider=one("pkcs11provider"),
+            environment=_environment(settings),
             notes=notes,
         )
         jump = one("proxyjump")
@@ -298,6 +300,21 @@ def _target(host: str, settings: openssh.Settings, notes: tuple[str, ...]) -> tu
     except ExpansionError as exc:
         raise SshUnavailable(f"The ssh config for {host} cannot be used: {exc}.") from exc
     return target, jump
+
+
+def _environment(settings: openssh.Settings) -> tuple[tuple[str, str], ...]:
+    """Return the variables to send: of this process those that SendEnv names, then those of SetEnv."""
+    patterns = [word for line in settings.get("sendenv", ()) for word in line.split()]
+    sent = {
+        name: value
+        for name, value in os.environ.items()
+        if any(matches(name, pattern) for pattern in patterns)
+    }
+    for line in settings.get("setenv", ()):
+        name, equals, value = line.partition("=")
+        if equals and name:
+            sent[name] = value
+    return tuple(sent.items())
 
 
 def _paths(name: str, value: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +69,8 @@ class Target:
         Whether a known host's further keys are learned from it, and its old ones forgotten.
     pkcs11_provider
         The library of a token with keys, which only an agent can use here.
+    environment
+        Variables that each command is sent with (``SendEnv``, ``SetEnv``); the server takes what it accepts.
     notes
         Sentences on what of the config is not honoured, for people.
     """
@@ -101,6 +103,7 @@ class Target:
     no_host_authentication_for_localhost: bool = False
     update_host_keys: bool = False
     pkcs11_provider: str | None = None
+    environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
 
     @property

@@ -319,10 +319,10 @@ class Channel:
             self.sender.send(b"".join((struct.pack(">BII", DATA, self.remote, size), data[:size])))
         return size
 
-    def request(self, kind: str, body: bytes) -> None:
-        """Send a channel request that wants a reply; the reply comes in ``replies``."""
+    def request(self, kind: str, body: bytes, *, wants_reply: bool = True) -> None:
+        """Send a channel request; a reply that it wants comes in ``replies``."""
         name = kind.encode()
-        head = struct.pack(f">BII{len(name)}sB", REQUEST, self.remote, len(name), name, 1)
+        head = struct.pack(f">BII{len(name)}sB", REQUEST, self.remote, len(name), name, wants_reply)
         self.sender.send(head + body)
 
     def end(self) -> None:

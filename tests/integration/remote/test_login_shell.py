@@ -161,3 +161,31 @@ async def test_it_is_asked_once_a_connection_and_again_when_asked_to(
     third = await host.probe(ask_shell=True)
     assert third.variables is not None
     assert third.variables["RUNICORN_DIR"] == "/other"
+
+
+async def test_scratch_and_work_of_the_login_shell_are_looked_into(
+    make_sshd: Make, connect: Connect, runicorn_env: Prefix
+) -> None:
+    server = make_sshd(shell=login_shell("bash"))
+    write(server.home, ".profile", "export SCRATCH={home}/a/scratch WORK={home}/a/work\n")
+    for place in ("scratch/one", "scratch/envs/two", "work/venvs/three", "work/project/.venv"):
+        virtualenv(server.home / "a" / place, runicorn_env())
+    names = {one.name for one in (await probe(await connect(server))).environments}
+    assert {"one", "two", "three", "project/.venv"} <= names
+
+
+async def test_what_the_ssh_config_sends_counts(
+    make_sshd: Make, connect: Connect, runicorn_env: Prefix
+) -> None:
+    server = make_sshd(AcceptEnv=["RUNICORN_DIR", "LC_*"])
+    virtualenv(server.home / ".venvs" / "mine", runicorn_env())
+    (server.home / "data").mkdir()
+    sent = (("RUNICORN_DIR", f"{server.home}/data"), ("LC_SITE", "p 42"), ("REFUSED", "x"))
+    host = SshHost(await connect(server, environment=sent))
+    mine = named((await host.probe()).environments, "mine")
+    assert (mine.storage_root, mine.storage_root_from) == (f"{server.home}/data", "RUNICORN_DIR")
+    viewer = await host.start_viewer(StartParameters(mine, None, lease_seconds=60))
+    environ = Path(f"/proc/{viewer.pid}/environ").read_bytes().split(b"\0")
+    assert b"LC_SITE=p 42" in environ
+    assert not [line for line in environ if line.startswith(b"REFUSED=")]
+    assert await viewer.stop(cleanup=True)

@@ -53,6 +53,9 @@ def make_everything(home: Path, like: Path) -> dict[str, str]:
     (home / ".condarc").write_text(
         "channels:\n  - defaults\nenvs_dirs:\n  - ~/listed\n  # a comment\nauto: true\n"
     )
+    conda_env(home / ".pixi" / "envs" / "tools", like)
+    conda_env(home / "projects" / "vision" / ".pixi" / "envs" / "default", like)
+    conda_env(home / "projects" / "vision" / ".pixi" / "envs" / "gpu", like)
     virtualenv(home / ".virtualenvs" / "wrapped", like, key="version_info", python="3.9.18.final.0")
     virtualenv(home / ".local/share/virtualenvs/pipenv-x1Y2", like)
     virtualenv(home / ".cache/pypoetry/virtualenvs/poetry-py3.11", like)
@@ -69,8 +72,11 @@ def make_everything(home: Path, like: Path) -> dict[str, str]:
         f"base @{home}/miniforge3": "3.12.2",
         "mm": "3.11.7",
         "rc": "3.11.7",
+        "tools": "3.11.7",
         "torch": "3.10.13",
         f"torch @{home}/miniforge3/envs/torch": "3.10.14",
+        "vision/default": "3.11.7",
+        "vision/gpu": "3.11.7",
         "mine": "3.11.2",
         "pdm-3.11": "3.11.2",
         "pipenv-x1Y2": "3.11.2",
