@@ -49,10 +49,36 @@ QUESTIONS: dict[str, tuple[int, Callable[[Proxy], Awaitable[Answered]]]] = {
 }
 
 
-async def held(throttle: Throttle, count: int) -> None:
-    """Wait until so many answers are held back."""
-    while throttle.held != count:
-        await asyncio.sleep(0)
+LIMIT = 60
+"""Seconds that nothing here comes near to."""
+
+
+class Gate:
+    """Holds answers back until it is opened, and tells how many it holds."""
+
+    def __init__(self) -> None:
+        self.holds = 0
+        self.opened = asyncio.Event()
+        self._news = asyncio.Event()
+
+    async def sleep(self, _seconds: float) -> None:
+        """Wait until it is opened, whatever the time."""
+        self._count(1)
+        try:
+            await self.opened.wait()
+        finally:
+            self._count(-1)
+
+    def _count(self, more: int) -> None:
+        self.holds += more
+        self._news.set()
+
+    async def until(self, count: int) -> None:
+        """Wait until it holds so many."""
+        async with asyncio.timeout(LIMIT):
+            while self.holds != count:
+                self._news.clear()
+                await self._news.wait()
 
 
 async def test_so_many_at_once_and_so_many_later() -> None:
@@ -61,10 +87,12 @@ async def test_so_many_at_once_and_so_many_later() -> None:
     for _ in range(AT_ONCE):
         assert await throttle.wait()
     waiting = [asyncio.ensure_future(throttle.wait()) for _ in range(MAX_HELD)]
-    await held(throttle, MAX_HELD)
-    assert not await throttle.wait()
-    await clock.advance(HELD_SECONDS)
-    assert await asyncio.gather(*waiting) == [True] * MAX_HELD
+    await clock.advance(0)
+    assert throttle.held == MAX_HELD
+    async with asyncio.timeout(LIMIT):
+        assert not await throttle.wait()
+        await clock.advance(HELD_SECONDS)
+        assert await asyncio.gather(*waiting) == [True] * MAX_HELD
     assert throttle.held == 0
     await clock.advance(AT_ONCE / PER_SECOND)
     for _ in range(AT_ONCE):
@@ -75,8 +103,8 @@ async def test_so_many_at_once_and_so_many_later() -> None:
 async def test_a_flood_is_held_back_and_then_closed(
     proxy: Proxy, upstream: FakeViewer, status: int, ask: Callable[[Proxy], Awaitable[Answered]]
 ) -> None:
-    gate = asyncio.Event()
-    throttle = Throttle(clock=lambda: 0.0, sleep=lambda _: gate.wait())
+    gate = Gate()
+    throttle = Throttle(clock=lambda: 0.0, sleep=gate.sleep)
     viewer = proxy.capabilities.upstream(proxy.capability)
     assert viewer is not None
     viewer.answers = proxy.capabilities.answers = throttle
@@ -85,13 +113,14 @@ async def test_a_flood_is_held_back_and_then_closed(
 
     assert [(await ask(proxy)).status for _ in range(AT_ONCE)] == [status] * AT_ONCE
     flood = [asyncio.ensure_future(ask(proxy)) for _ in range(MAX_HELD)]
-    await held(throttle, MAX_HELD)
-    with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
-        await ask(proxy)
-    # What the viewer itself answers goes on.
-    assert (await proxy.ask("/api/runs")).status == 200
-    gate.set()
-    assert [answer.status for answer in await asyncio.gather(*flood)] == [status] * MAX_HELD
+    await gate.until(MAX_HELD)
+    async with asyncio.timeout(LIMIT):
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await ask(proxy)
+        # What the viewer itself answers goes on.
+        assert (await proxy.ask("/api/runs")).status == 200
+        gate.opened.set()
+        assert [answer.status for answer in await asyncio.gather(*flood)] == [status] * MAX_HELD
     assert throttle.held == 0
 
 
@@ -99,14 +128,18 @@ async def test_another_viewers_answers_are_not_held_back(proxy: Proxy) -> None:
     other = proxy.capabilities.issue(proxy.endpoint)
     viewer = proxy.capabilities.upstream(proxy.capability)
     assert viewer is not None
-    viewer.answers = Throttle(clock=lambda: 0.0, sleep=lambda _: asyncio.Event().wait())
+    gate = Gate()
+    viewer.answers = Throttle(clock=lambda: 0.0, sleep=gate.sleep)
     for _ in range(AT_ONCE):
         await proxy.ask(OWN + "nothing")
     waiting = asyncio.ensure_future(proxy.ask(OWN + "nothing"))
-    await held(viewer.answers, 1)
-    assert (await proxy.ask(path=proxy.path.replace(proxy.capability, other) + OWN + "nothing")).status == 404
+    await gate.until(1)
+    async with asyncio.timeout(LIMIT):
+        asked = await proxy.ask(path=proxy.path.replace(proxy.capability, other) + OWN + "nothing")
+    assert asked.status == 404
     waiting.cancel()
-    await held(viewer.answers, 0)  # who leaves is not waited for
+    await gate.until(0)  # who leaves is not waited for
+    assert viewer.answers.held == 0
 
 
 async def open_pages(pages: PageThrottle, count: int) -> None:
@@ -149,8 +182,9 @@ async def test_a_flood_of_pages_is_held_back_and_then_refused(proxy: Proxy, upst
 
     assert [(await proxy.visit()).status for _ in range(PAGES_AT_ONCE)] == [200] * PAGES_AT_ONCE
     flood = [asyncio.ensure_future(proxy.visit()) for _ in range(MAX_WAITING_PAGES)]
-    while viewer.pages.waiting != MAX_WAITING_PAGES:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(LIMIT):  # no event tells of one more who waits for a turn
+        while viewer.pages.waiting != MAX_WAITING_PAGES:
+            await asyncio.sleep(0)
     assert (await proxy.visit()).status == 429
     # What is no page goes on, and another viewer's pages too.
     assert (await proxy.ask("/")).status == 200
