@@ -25,6 +25,7 @@ from runicorn_jupyter.models import Prompt
 from runicorn_jupyter.ssh import reconnect
 from runicorn_jupyter.ssh.auth.authentication import Credentials
 from runicorn_jupyter.ssh.connection import Connection, SshSettings
+from runicorn_jupyter.ssh.deadline import Deadline
 from runicorn_jupyter.ssh.keepalive import Keepalive
 from runicorn_jupyter.ssh.reconnect import Reconnector, delay
 from runicorn_jupyter.ssh.suspend import SuspendDetector
@@ -223,17 +224,21 @@ async def test_the_server_asks_again_on_return(make_sshd: Callable[..., Sshd]) -
         pytest.skip("a private password needs root and mount namespaces")
     asked: list[str] = []
     threads: list[str] = []
+    loop = asyncio.get_running_loop()
+    later = 0.0
 
     def ask(_instruction: str, prompts: Sequence[Prompt]) -> Sequence[SecretStr]:
+        nonlocal later
         asked.append(prompts[0].text)
         threads.append(threading.current_thread().name)
-        time.sleep(3)  # a person; the time limit below is no longer, and stands still meanwhile
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(LIMIT)  # it knows of the question now
+        later += 3600  # a person who takes an hour; the time limit below stands still meanwhile
         return [SecretStr("correct")]
 
     connection = await Connection.open(
         target_of(server, identity_files=()),
         Credentials("key"),
-        timeout=3,
+        timeout=Deadline(LIMIT, lambda: time.monotonic() + later),
         ask=ask,
         connection_id="conn_0",
     )
