@@ -190,10 +190,15 @@ async def test_who_has_asked_is_told_once(
 ) -> None:
     monkeypatch.setattr(module, "ANNOUNCE_SECONDS", 0.0)
 
+    async def due() -> None:
+        """Wait for what was to be announced at once: a later timer comes after it."""
+        passed = asyncio.Event()
+        asyncio.get_running_loop().call_later(0, passed.set)
+        await passed.wait()
+
     async def put(number: int) -> int:
         index.update([run(number)])
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await due()
         return len(told)
 
     assert await put(1) == 0
@@ -202,13 +207,13 @@ async def test_who_has_asked_is_told_once(
     await index.page(ask(), [])
     index.update([run(4)])
     index.close()
-    await asyncio.sleep(0.01)
+    await due()
     assert len(told) == 1
 
 
 async def test_waiting_ends_with_the_next_change(index: RunIndex) -> None:
-    waiting = asyncio.create_task(index.changed.wait())
-    await asyncio.sleep(0)
+    changed = index.changed
+    assert not changed.is_set()
     index.update([run(1)])
     async with asyncio.timeout(60):
-        await waiting
+        await changed.wait()
