@@ -1,6 +1,8 @@
 """The world that tests live in: each part is a plugin of its own in ``tests/world``."""
 
+import itertools
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -24,27 +26,46 @@ pytest_plugins = [
     "tests.browser.lab",
 ]
 
-LONGEST = ("faults/test_viewer.py", "hub/test_hub.py", "fuzz/test_life.py", "browser/test_lab_panel.py")
-"""Files that take minutes, the longest first."""
+LONGEST = (
+    "faults/test_viewer.py",
+    "faults/test_soak.py",
+    "browser/test_lab_panel.py",
+    "browser/test_lab_around.py",
+    "browser/test_lab_runs.py",
+    "browser/test_rebinding.py",
+    "notebook/test_in_browser.py",
+    "api/test_viewer.py",
+    "hub/test_hub.py",
+    "integration/remote/test_viewer_client.py",
+    "integration/payload/test_server.py",
+    "notebook/test_magics.py",
+)
+"""Files that take minutes or most of one, the longest first."""
+
+WRITTEN = pytest.StashKey[int]()
+_numbers = itertools.count()
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Remember the order in which the tests are written."""
+    item.stash[WRITTEN] = next(_numbers)
+
+
+@pytest.hookimpl(
+    wrapper=True, trylast=True
+)  # after a shuffle, before pytest groups by the fixtures' parameters
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     """Put the files that take long first: workers that take a file at a time end together then.
 
     A shuffle stays for the unit tests. The others share real servers within a file, which some tests stop or
     fill, and keep the order in which they are written.
     """
-    written = {item: number for number, item in enumerate(items)}
-    yield
     rank = {name: number for number, name in enumerate(LONGEST)}
 
     def place(item: pytest.Item) -> tuple[int, bool, int]:
-        is_unit = "unit" in item.path.parts
-        return (
-            rank.get("/".join(item.path.parts[-2:]), len(rank)),
-            is_unit,
-            0 if is_unit else written[item],
-        )
+        name = item.path.relative_to(Path(__file__).parent)
+        is_unit = name.parts[0] == "unit"
+        return rank.get(name.as_posix(), len(rank)), is_unit, 0 if is_unit else item.stash[WRITTEN]
 
     items.sort(key=place)
+    yield
