@@ -22,6 +22,16 @@ import requests
 START_SECONDS = 120
 
 
+def session_of_single_requests() -> requests.Session:
+    """Make a session whose every request has a connection of its own.
+
+    A server may close one that is idle whenever it likes, also while the next request is on its way.
+    """
+    session = requests.Session()
+    session.headers["Connection"] = "close"
+    return session
+
+
 @dataclass
 class JupyterServer:
     """A running server.
@@ -44,7 +54,7 @@ class JupyterServer:
     home: Path
     log: Path
     info_file: Path
-    session: requests.Session = field(default_factory=requests.Session)
+    session: requests.Session = field(default_factory=session_of_single_requests)
 
     @property
     def env(self) -> dict[str, str]:
