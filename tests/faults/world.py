@@ -42,8 +42,6 @@ LIMIT = 60.0
 
 WARM_ROUNDS = 4
 HOST_NAME = "gpu1.faults.example"
-OTHERS = ("jupyterlab", "notebook", "notebook_shim", "jupyter_lsp", "jupyter_server_terminals")
-"""Extensions of others, which would only take time to start."""
 
 
 def until(what: str | Callable[[], str], condition: Callable[[], T], seconds: float = LIMIT) -> T:
@@ -187,7 +185,6 @@ class World:
             f"--RunicornJupyter.keepalive_seconds={self.times.keepalive}",
             "--RunicornJupyter.asset_cache_mb=0",  # what is fetched comes from the remote
             "--RunicornJupyter.max_connections=128",
-            f"--ServerApp.jpserver_extensions={dict.fromkeys(OTHERS, False)}",
             *options,
             prefix=("unshare", "--mount", "sh", "-c", enter, str(self.hosts)),
             env=env,

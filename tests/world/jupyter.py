@@ -20,6 +20,8 @@ import pytest
 import requests
 
 START_SECONDS = 120
+OTHERS = ("jupyterlab", "notebook", "notebook_shim", "jupyter_lsp", "jupyter_server_terminals")
+"""Extensions of others: half of the time that a server takes to start, which no test of ``server`` needs."""
 
 
 def session_of_single_requests() -> requests.Session:
@@ -142,7 +144,7 @@ def start_jupyter(
     token
         Default: a random one. Empty opens the server to everyone, without XSRF checks.
     command
-        ``server``, ``lab``, ``notebook`` or ``runicorn``.
+        ``server`` (which runs no extension but ours), ``lab``, ``notebook`` or ``runicorn``.
     port
         TCP port on loopback; 0 lets the system choose, None leaves it to ``options``.
     prefix
@@ -153,6 +155,8 @@ def start_jupyter(
     root.mkdir(parents=True, exist_ok=True)
     log = home / f"jupyter-{secrets.token_hex(4)}.log"
     level = [] if any(each.startswith("--log-level") for each in options) else ["--log-level=INFO"]
+    if command == "server":
+        options = (f"--ServerApp.jpserver_extensions={dict.fromkeys(OTHERS, False)}", *options)
     arguments = [
         *prefix, sys.executable, "-m", "jupyter", command,
         "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
