@@ -18,6 +18,7 @@ from IPython.display import display
 from runicorn_jupyter.client import ApiError, RunicornRemoteClient
 from runicorn_jupyter.client.events import Event, event_stream
 from runicorn_jupyter.notebook.results import NO_MATH, plain
+from runicorn_jupyter.notebook.server_words import ServerWords
 
 __all__ = ["Line", "reading_text", "run_with_progress", "step_text"]
 
@@ -41,6 +42,11 @@ def step_text(step: str) -> str:
 def _asks(error: BaseException) -> bool:
     """Whether it is not over: the person has to answer something first."""
     return isinstance(error, ApiError) and error.code in {"host_key_unknown", "authentication_required"}
+
+
+def _said(error: BaseException) -> str:
+    """What the SSH server said before an error of the API."""
+    return str(error.details.get("server_message") or "") if isinstance(error, ApiError) else ""
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ def run_with_progress(
 
     def listen(event: Event) -> None:
         if event.get("type") == "progress" and event.get("request_id") == request_id:
-            messages.put(("step", step_text(str(event.get("message") or event.get("step") or ""))))
+            messages.put(("event", event))
 
     def run() -> None:
         with client:
@@ -110,14 +116,16 @@ def run_with_progress(
 
     begun = time.monotonic()
     line = display(_Line(title, "…"), display_id=True)
+    words = _Words(title)
     unsubscribe = event_stream(client.server).subscribe(listen, wait=_SUBSCRIBE_SECONDS)
     threading.Thread(target=run, daemon=True, name="runicorn-call").start()
     try:
         while True:
             kind, value = messages.get()
-            if kind == "step":
-                line.update(_Line(title, f"{value} …"))
+            if kind == "event":
+                words.take(value, line)
             elif kind == "error":
+                words.show(_said(value))  # all of it, also where no events come
                 line.update(_Line(title, "has a question" if _asks(value) else "failed"))
                 raise value
             else:
@@ -130,6 +138,34 @@ def run_with_progress(
         raise
     finally:
         unsubscribe()
+
+
+class _Words:
+    """A server's words below the line of the work; nothing while it says nothing."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._handle: Any = None
+        self._shown = ""
+
+    def take(self, event: Event, line: Any) -> None:
+        """Show what an event of the work says: a server's words here, a step on the line of the work."""
+        if event.get("step") == "message":
+            self.show(str(event.get("text") or ""))
+            return
+        step = step_text(str(event.get("message") or event.get("step") or ""))
+        line.update(_Line(self._title, f"{step} …"))
+
+    def show(self, text: str) -> None:
+        """Show a text in place of the one before; an empty one changes nothing."""
+        if not text or text == self._shown:
+            return
+        self._shown = text
+        words = ServerWords(self._title, text)
+        if self._handle is None:
+            self._handle = display(words, display_id=True)
+        else:
+            self._handle.update(words)
 
 
 def reading_text(servers: Sequence[Mapping[str, Any]]) -> str:

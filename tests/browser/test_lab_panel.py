@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -366,3 +367,44 @@ async def test_a_viewer_that_does_not_answer_is_restarted_by_one_click(
     assert connection["viewer"]["url"] == before["url"]
     assert connection["viewer"]["pid"] != before["pid"]
     assert trouble == []
+
+
+async def test_a_login_link_of_a_server_is_shown_and_can_be_clicked(
+    lab_page: LabPage, lab: LabWorld, tmp_path: Path
+) -> None:
+    """What a ProxyCommand says while it waits is there, as lines with a link; connecting goes on."""
+    done, script = tmp_path / "done", tmp_path / "access.sh"
+    script.write_text(
+        "#!/bin/sh\n"
+        "printf 'Please log in <b>here</b>:\\n  https://login.example/x?a=1&b=2\\n' >&2\n"
+        f"while [ ! -e {done} ]; do sleep 0.1; done\n"
+        f"exec {sys.executable} {script}.py {lab.sshd.host} {lab.sshd.port}\n"
+    )
+    script.chmod(0o755)
+    script.with_name("access.sh.py").write_text(
+        "import os, socket, sys, threading\n"
+        "s = socket.create_connection((sys.argv[1], int(sys.argv[2])))\n"
+        "def up():\n"
+        "    while d := os.read(0, 65536): s.sendall(d)\n"
+        "threading.Thread(target=up, daemon=True).start()\n"
+        "while d := s.recv(65536):\n"
+        "    while d: d = d[os.write(1, d):]\n"
+    )
+    lab.home.host("access", lab.sshd, ProxyCommand=str(script), HostKeyAlias="line")
+    await lab_page.page.context.route(
+        "https://login.example/**", lambda route: route.fulfill(body="logged in", content_type="text/html")
+    )
+    await lab_page.show_panel()
+    await lab_page.field("Host").fill("access")
+    await lab_page.field("Host").press("Enter")
+    words = lab_page.panel.locator(".rj-ServerWords")
+    await expect(words).to_contain_text("Please log in <b>here</b>:")
+    link = words.get_by_role("link")
+    await expect(link).to_have_attribute("rel", "noopener noreferrer")
+    async with lab_page.page.context.expect_page() as opened:
+        await link.click()
+    assert (await opened.value).url == "https://login.example/x?a=1&b=2"
+    await (await opened.value).close()
+    done.touch()
+    await expect(lab_page.card("access")).to_have_attribute("data-status", "connected")
+    await expect(words).to_have_count(0)

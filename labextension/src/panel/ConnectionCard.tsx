@@ -15,6 +15,7 @@ import {
 import type { IConnected } from './ConnectForm.js';
 import { EnvironmentField, StorageField, usableOf, WithoutRunicorn } from './EnvironmentField.js';
 import { LogView } from '../ui/LogView.js';
+import { ServerWords } from '../ui/ServerWords.js';
 import { ErrorNote, useRunicorn } from '../ui/shared.js';
 import { useCard, type ICard } from './useCard.js';
 
@@ -126,6 +127,9 @@ function CardBody(props: ICardProps): JSX.Element {
   const step = store.step(id);
   return (
     <>
+      {step?.said && connection.status === 'reconnecting' && (
+        <ServerWords text={step.said} trans={trans} />
+      )}
       <EnvironmentField
         environments={environments}
         value={card.envName}

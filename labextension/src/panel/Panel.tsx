@@ -13,6 +13,7 @@ import { ConnectForm, type IConnected } from './ConnectForm.js';
 import { ConnectionCard } from './ConnectionCard.js';
 import { IconButton } from '../ui/fields.js';
 import { Saved } from './Saved.js';
+import { ServerWords } from '../ui/ServerWords.js';
 import { ErrorNote, useRunicorn, ViewRoot } from '../ui/shared.js';
 
 /** The panel as a widget. */
@@ -193,16 +194,16 @@ function Cards(props: {
 function AttemptNote(props: { attempt: IAttempt }): JSX.Element {
   const { attempt } = props;
   const { trans, store } = useRunicorn();
+  const step = store.step(attempt.id);
   return (
     <div className="rj-Attempt">
       <span className="rj-Spinner" aria-hidden />
       <div className="rj-Grow" role="status">
         <strong>{attempt.host}</strong>
         <div className="rj-Quiet">
-          {attempt.asking
-            ? trans.__('Waiting for your answer…')
-            : stepLabel(trans, store.step(attempt.id))}
+          {attempt.asking ? trans.__('Waiting for your answer…') : stepLabel(trans, step)}
         </div>
+        {step?.said && <ServerWords text={step.said} trans={trans} />}
       </div>
       <button type="button" className="rj-Button rj-mod-quiet" onClick={() => attempt.cancel()}>
         {trans.__('Cancel')}

@@ -222,9 +222,9 @@ export class ConnectFlow {
         if (!(reason instanceof RunicornError) || reason.code !== 'authentication_required') {
           throw reason;
         }
-        const { challenge_id: id, instruction, prompts } = reason.details;
+        const { challenge_id: id, instruction, prompts, server_message } = reason.details;
         const answers = await this._asking(attempt, () =>
-          this._questions.answer(attempt.host, instruction ?? '', prompts)
+          this._questions.answer(attempt.host, instruction ?? '', prompts, server_message ?? '')
         );
         if (answers === null || options.signal.aborted) {
           await this._drop(id);
@@ -271,8 +271,13 @@ export class ConnectFlow {
 
   private async _answer(id: string, host: string): Promise<void> {
     try {
-      const { instruction, prompts } = await this._client.getChallenge(id);
-      const answers = await this._questions.answer(host, instruction, prompts);
+      const { instruction, prompts, server_message } = await this._client.getChallenge(id);
+      const answers = await this._questions.answer(
+        host,
+        instruction,
+        prompts,
+        server_message ?? ''
+      );
       await (answers === null ? this._drop(id) : this._client.answerChallenge(id, answers));
     } catch (reason) {
       // The connection's own state tells how it went; what's left is a question answered elsewhere.

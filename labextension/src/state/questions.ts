@@ -9,8 +9,17 @@ export interface IQuestions {
   trustHostKey(key: HostKey): Promise<boolean>;
   /** Ask whether to forget the known key of a host whose key changed. */
   forgetHostKey(key: HostKey): Promise<boolean>;
-  /** Ask for what the SSH server, or an encrypted key, wants to know. */
-  answer(host: string, instruction: string, prompts: Prompt[]): Promise<string[] | null>;
+  /**
+   * Ask for what the SSH server, or an encrypted key, wants to know.
+   *
+   * @param said - What the server has said beside that, or ''.
+   */
+  answer(
+    host: string,
+    instruction: string,
+    prompts: Prompt[],
+    said: string
+  ): Promise<string[] | null>;
   /** Ask which hosts of the ssh config to save as connections; returns their aliases. */
   chooseHosts(hosts: readonly HostAlias[]): Promise<string[] | null>;
   /**

@@ -25,6 +25,8 @@ export interface IStep {
   step: string;
   /** The server's sentence about it, or ''. */
   message: string;
+  /** What the SSH server says meanwhile, of several lines, or ''. */
+  said: string;
 }
 
 /** A measured round trip. */
@@ -65,6 +67,14 @@ type StoreClient = Pick<
   | 'readProfiles'
   | 'ping'
 >;
+
+/** The step that work is at after an event; a server's words are none, and stay beside the next one. */
+function stepAfter(before: IStep | undefined, event: RemoteEvent): IStep {
+  if (event.step === 'message') {
+    return { step: before?.step ?? '', message: before?.message ?? '', said: event.text ?? '' };
+  }
+  return { step: event.step ?? '', message: event.message ?? '', said: before?.said ?? '' };
+}
 
 /** The state that panels, tabs and outputs show. */
 export class RemoteStore {
@@ -171,7 +181,7 @@ export class RemoteStore {
       case 'progress':
         for (const key of [event.request_id, id]) {
           if (key) {
-            this._setStep(key, { step: event.step ?? '', message: event.message ?? '' });
+            this._setStep(key, stepAfter(this._steps.get(key), event));
           }
         }
         break;

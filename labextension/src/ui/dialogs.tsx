@@ -10,6 +10,7 @@ import { Facts, Fingerprint } from './shared.js';
 import type { ViewerLocation } from '../state/viewerLocation.js';
 import { ErrorBoundary } from './ErrorBoundary.js';
 import { plainText } from './plain.js';
+import { ServerWords } from './ServerWords.js';
 
 /** The body of a dialog, and what was entered in it. */
 class QuestionBody<T> extends ReactWidget {
@@ -53,14 +54,22 @@ class QuestionBody<T> extends ReactWidget {
 }
 
 /** One field a prompt. */
-function Prompts(props: { instruction: string; prompts: Prompt[] }): JSX.Element {
+function Prompts(props: {
+  instruction: string;
+  prompts: Prompt[];
+  said: string;
+  trans: TranslationBundle;
+}): JSX.Element {
   const id = React.useId();
   return (
     <>
+      {props.said && <ServerWords text={props.said} trans={props.trans} />}
       {props.instruction && <p className="rj-pre">{props.instruction}</p>}
       {props.prompts.map((prompt, index) => (
         <div key={index} className="rj-Field">
-          <label htmlFor={`${id}-${index}`}>{prompt.text.trim().replace(/:$/, '')}</label>
+          <label className="rj-pre" htmlFor={`${id}-${index}`}>
+            {prompt.text.trim().replace(/:$/, '')}
+          </label>
           <input
             id={`${id}-${index}`}
             className="jp-mod-styled"
@@ -144,11 +153,16 @@ export class DialogQuestions implements IQuestions {
     });
   }
 
-  async answer(host: string, instruction: string, prompts: Prompt[]): Promise<string[] | null> {
+  async answer(
+    host: string,
+    instruction: string,
+    prompts: Prompt[],
+    said: string
+  ): Promise<string[] | null> {
     const trans = this._trans;
     return this._ask({
       title: trans.__('%1 asks', host),
-      draw: () => <Prompts instruction={instruction} prompts={prompts} />,
+      draw: () => <Prompts {...{ instruction, prompts, said, trans }} />,
       read: node => inputsOf(node).map(input => input.value),
       yes: Dialog.okButton({ label: trans.__('Continue') }),
       focusNodeSelector: 'input'

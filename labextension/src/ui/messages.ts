@@ -302,7 +302,10 @@ export function importedMessage(
 const JUMP_HOST = 'jump host ';
 
 /** Say the step that long work is at; a step we have no words for as the server puts it. */
-export function stepLabel(trans: TranslationBundle, step: IStep | undefined): string {
+export function stepLabel(
+  trans: TranslationBundle,
+  step: Pick<IStep, 'step' | 'message'> | undefined
+): string {
   if (step?.step.startsWith(JUMP_HOST)) {
     return trans.__('Going through %1…', step.step.slice(JUMP_HOST.length));
   }

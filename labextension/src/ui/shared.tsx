@@ -7,6 +7,7 @@ import React from 'react';
 import type { Runicorn } from './context.js';
 import { copyText } from './clipboard.js';
 import { ErrorBoundary } from './ErrorBoundary.js';
+import { ServerWords } from './ServerWords.js';
 import { errorMessage, type IErrorMessage, type Remedy } from './messages.js';
 import type { HostKey, RunicornError } from '../api/client.js';
 
@@ -204,6 +205,9 @@ function ErrorFacts(props: {
             [trans.__('Fingerprint now'), <Fingerprint of={key.fingerprint_sha256} />]
           ]}
         />
+      )}
+      {typeof details.server_message === 'string' && (
+        <ServerWords text={details.server_message} trans={trans} />
       )}
       {log && <pre className="rj-Log">{log}</pre>}
       {words.detail && (

@@ -14,7 +14,7 @@ import requests
 from IPython.core.error import UsageError
 from IPython.core.getipython import get_ipython
 
-from runicorn_jupyter.client import RunicornRemoteClient, still_reading
+from runicorn_jupyter.client import ApiError, RunicornRemoteClient, still_reading
 from runicorn_jupyter.client.events import Event, event_stream
 from runicorn_jupyter.notebook import connect_flow
 from runicorn_jupyter.notebook.display import RunicornViewer, forgets_widgets
@@ -22,6 +22,7 @@ from runicorn_jupyter.notebook.panel.coalesce import CoalescedTask
 from runicorn_jupyter.notebook.panel.form import ConnectForm, Question, StatusLine, ViewerForm, field, show
 from runicorn_jupyter.notebook.progress import reading_text, step_text
 from runicorn_jupyter.notebook.results import Environments, Logs, plain, viewer_word
+from runicorn_jupyter.notebook.server_words import ServerWords
 from runicorn_jupyter.notebook.session import NotebookSession, last_opened, one_line_errors
 from runicorn_jupyter.notebook.viewer_widget import ViewerFrame
 
@@ -65,9 +66,18 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         self.connections = field(widgets.Dropdown, "Connection", options=[("New connection …", _NEW)])
         self.form, self.actions, self.question = ConnectForm(), ViewerForm(), Question()
         self.viewer = widgets.VBox([])
-        self.logs = widgets.HTML()
+        self.logs, self.words = widgets.HTML(), widgets.HTML()
         super().__init__(
-            [self.connections, self.form, self.actions, self.question, self.status, self.logs, self.viewer]
+            [
+                self.connections,
+                self.form,
+                self.actions,
+                self.words,
+                self.question,
+                self.status,
+                self.logs,
+                self.viewer,
+            ]
         )
         self._refresh = CoalescedTask(self._read)
         self._wire()
@@ -126,10 +136,18 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         """Take an event, on the events' thread."""
         kind = event.get("type")
         if kind == "progress":
-            if self._request_id and event.get("request_id") == self._request_id:
+            if not self._request_id or event.get("request_id") != self._request_id:
+                return
+            if event.get("step") == "message":
+                self._show_words(event.get("host"), event.get("text"))
+            else:
                 self.status.say(f"{step_text(str(event.get('message') or event.get('step') or ''))} …")
         elif kind not in ("run", "runs", "more"):
             self._refresh.ask()
+
+    def _show_words(self, host: object, text: object) -> None:
+        """Show what a server says while it lets somebody in; nothing where it says nothing."""
+        self.words.value = ServerWords(str(host or "The server"), str(text)).to_html() if text else ""
 
     def _read(self) -> None:
         """Read the connections again and draw what changed."""
@@ -254,6 +272,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
             return
         with self._lock:
             self._request_id, self._failure = request_id, ""
+            self.words.value = ""
             self._draw()
         self.status.say(f"{title} …")
         threading.Thread(target=self._run, args=(work, client), daemon=True, name="runicorn-panel").start()
@@ -272,8 +291,11 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         try:
             with one_line_errors(), client:
                 work(client)
+            self.words.value = ""
         except UsageError as exc:
             self._failure = str(exc)
+            if isinstance(exc.__cause__, ApiError) and "server_message" in exc.__cause__.details:
+                self._show_words(None, exc.__cause__.details["server_message"])
         finally:
             self._request_id = ""
             self._read()

@@ -160,7 +160,20 @@ test('progress is kept by request and by connection until the work is over', () 
     connection_id: 'conn_1',
     step: 'connecting'
   });
-  assert.deepEqual(store.step('r1'), { step: 'connecting', message: '' });
+  assert.deepEqual(store.step('r1'), { step: 'connecting', message: '', said: '' });
+  const said = {
+    type: 'progress',
+    request_id: 'r1',
+    step: 'message',
+    text: 'Visit\nhttps://a'
+  } as const;
+  store.handleEvent(said);
+  store.handleEvent({ type: 'progress', request_id: 'r1', step: 'authenticating' });
+  assert.deepEqual(store.step('r1'), {
+    step: 'authenticating',
+    message: '',
+    said: 'Visit\nhttps://a'
+  });
   store.handleEvent({ type: 'connection', connection_id: 'conn_1', status: 'connected' });
   assert.equal(store.step('conn_1'), undefined);
   store.clearStep('r1');
