@@ -1,6 +1,7 @@
 # Finds what connecting needs to know of the remote: the system, Python environments and the runicorn in each, its
 # configuration, and viewers of ours that run. POSIX sh, on stdin of `exec /bin/sh -s`, after `mark`, `most` and
-# `known` (what the login shell said before, or nothing: then it is asked; see login_shell).
+# `known` (what the login shell said before, or nothing: then it is asked; see login_shell) and `wanted` (the path of an
+# interpreter or a prefix that is looked at too, or nothing).
 #
 # It reads names and small files and starts nothing for an environment. What it prints are fields that end in
 # NUL, which no path can hold and no variable of a shell: nothing needs escaping, and nothing can be forged.
@@ -209,11 +210,11 @@ $PWD
         # Variables that activation would set (conda env config vars).
         [ -f conda-meta/state ] && variables=$PWD/conda-meta/state
     else
-        case $kind in pyenv | asdf | mise) ;; *) return ;; esac
+        case $kind in pyenv | asdf | mise | named) ;; *) return ;; esac
     fi
     seen="$seen$PWD
 "
-    for file in bin/python bin/python3; do
+    for file in "${own:-bin/python}" bin/python bin/python3; do
         if [ -x "$file" ]; then
             python=$file
             break
@@ -404,6 +405,25 @@ system_places() {
     for folder in "$@"; do interpreters "$folder"; done
 }
 
+# What is named by its path: a prefix, or any program, whose folder is then in the prefix.
+wanted_place() {
+    case $wanted in
+    /*) ;;
+    *) return ;;
+    esac
+    own=''
+    if [ ! -d "$wanted" ]; then
+        [ -f "$wanted" ] && [ -x "$wanted" ] || return
+        cd -P -- "${wanted%/*}" || return
+        own=${PWD##*/}/${wanted##*/}
+        wanted=${PWD%/*}
+        wanted=${wanted:-/}
+    fi
+    look named "$wanted"
+    own=''
+    cd -P -- "$wanted" && emit named "$PWD"
+}
+
 user_site() {
     cd -P -- "$HOME" || return
     emit user
@@ -429,6 +449,7 @@ scan() {
     places
     login_variables
     [ -n "$changed" ] && places
+    wanted_place
     prefix='' version=''
     IFS= read -r prefix <&3 && IFS= read -r version <&3
     emit python3 "$prefix" "$version"
@@ -440,7 +461,7 @@ main() {
     locale=${LC_ALL-} login_path=${PATH-}
     LC_ALL=C
     HOME=${HOME:-/}
-    boot='' count=0 more='' variables='' seen='
+    own='' boot='' count=0 more='' variables='' seen='
 '
     # What reads a file says so. All three run side by side.
     python3_version </dev/null | {

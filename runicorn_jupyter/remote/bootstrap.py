@@ -154,6 +154,9 @@ def no_answer(status: int | None, stderr: bytes, environment: Environment) -> Re
     said = _lines(stderr[-MAX_ANSWER_BYTES:].decode("utf-8", "replace").splitlines())
     if status in (126, 127):
         name = plain_text(environment.python_path)
+        reason = next((line.strip() for line in reversed(said) if line.strip()), "")
+        if reason:
+            return EnvironmentNotFound(f"{name} cannot be run on the remote: {reason}", log=said)
         return EnvironmentNotFound(f"{name} cannot be run on the remote any more; detect environments again.")
     if status == 0:
         return SshUnavailable("The server does not run commands for this account.")

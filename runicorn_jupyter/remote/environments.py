@@ -28,6 +28,7 @@ _KINDS: dict[str, tuple[int, EnvironmentType]] = {
     "asdf": (3, "pyenv"),
     "mise": (3, "pyenv"),
     "system": (4, "system"),
+    "named": (4, "system"),
 }
 _LOCAL_NAMES = {".venv", "venv", "env", ".env"}
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
@@ -157,6 +158,8 @@ def list_environments(
     for one in sorted(everything, key=lambda one: (_group(one, home), one.path)):
         # Several Pythons of a system share its prefix.
         unique.setdefault((one.prefix, one.minor if one.kind == "system" else None), one)
+    listed = {one.prefix for one in unique.values() if one.kind != "named"}
+    unique = {key: one for key, one in unique.items() if one.kind != "named" or one.prefix not in listed}
     named = [(_group(one, home), _name(one, home), one.prefix, one) for one in unique.values()]
     names = _Names()
     installed = _Installed(everything, user_site)

@@ -192,7 +192,7 @@ class StartParameters:
 class HostClient(Protocol):
     """Probes a remote, and starts viewers there."""
 
-    async def probe(self, timeout: float = ..., *, ask_shell: bool = ...) -> Probe:  # noqa: ASYNC109 - of the command
+    async def probe(self, timeout: float = ..., *, ask_shell: bool = ..., wanted: str = ...) -> Probe:  # noqa: ASYNC109 - of the command
         """Look for environments and running viewers; see `SshHost.probe`."""
 
     async def start_viewer(self, parameters: StartParameters) -> ViewerClient:
@@ -220,6 +220,7 @@ class SshHost:
         timeout: float = PROBE_SECONDS,  # noqa: ASYNC109 - of the command there
         *,
         ask_shell: bool = False,
+        wanted: str = "",
     ) -> Probe:
         """Look for environments and running viewers; see `probe`.
 
@@ -229,9 +230,11 @@ class SshHost:
             Seconds.
         ask_shell
             Whether the login shell is asked again what it sets; it is asked once in any case.
+        wanted
+            The absolute path of an interpreter or a prefix that is looked at too.
         """
         known = None if ask_shell else self._variables
-        found = await probe(self._connection, timeout=timeout, variables=known)
+        found = await probe(self._connection, timeout=timeout, variables=known, wanted=wanted)
         self._variables = found.variables
         return found
 

@@ -63,12 +63,14 @@ _FIELDS: dict[str, tuple[int, ...]] = {
     "env": (_LINE, MAX_PATH, MAX_PATH, MAX_PATH, _LINE, MAX_PATH, _LINE, MAX_PATH),
     "variables": (MAX_VARIABLES_BYTES,),
     "dist": (MAX_PATH, _LINE),
+    "named": (MAX_PATH,),
     "end": (_LINE,),
 }
 # How many of a kind count; of variables and distributions: for each environment, and the home.
 _MOST = {
     "system": 1,
     "python3": 1,
+    "named": 1,
     "login": 1,
     "config": 2,
     "root": 100,
@@ -78,7 +80,7 @@ _MOST = {
 }
 _OF_EACH_ENVIRONMENT = {"variables", "dist"}
 _Item = TypeVar("_Item")
-_KINDS = {"base", "conda", "venv", "project", "pyenv", "asdf", "mise", "system"}
+_KINDS = {"base", "conda", "venv", "project", "pyenv", "asdf", "mise", "system", "named"}
 _SECRET = re.compile("pass|secret|token|credential|private|ssh_connections|api_?key", re.IGNORECASE)
 _SAID_BYTES, _SAID_CHARACTERS = 4096, 200
 _NO_COMMANDS = "The server does not run commands for this account, so nothing is known of it."
@@ -107,6 +109,8 @@ class Probe:
         may be secrets.
     notes
         Sentences on what could not be found out.
+    named
+        The prefix of what was looked at by its path; empty if there is none.
     """
 
     server: ServerInfo = field(default_factory=ServerInfo)
@@ -117,6 +121,7 @@ class Probe:
     roots: list[str] = field(default_factory=list)
     variables: dict[str, str] | None = field(default=None, repr=False)
     notes: list[str] = field(default_factory=list)
+    named: str = ""
 
 
 async def probe(
@@ -124,6 +129,7 @@ async def probe(
     *,
     timeout: float = PROBE_SECONDS,  # noqa: ASYNC109 - of the command
     variables: Mapping[str, str] | None = None,
+    wanted: str = "",
 ) -> Probe:
     """Look at the remote.
 
@@ -135,6 +141,8 @@ async def probe(
         Seconds; what was found until then counts, and a note says so.
     variables
         What the login shell said before; None to ask it.
+    wanted
+        The absolute path of an interpreter or a prefix that is looked at too.
 
     Raises
     ------
@@ -144,7 +152,9 @@ async def probe(
         If nothing at all was answered until then.
     """
     mark = secrets.token_hex(16)
-    stdin = shell_input("probe.sh", mark=mark, most=str(MAX_ENVIRONMENTS), known=known_lines(variables, mark))
+    stdin = shell_input(
+        "probe.sh", mark=mark, most=str(MAX_ENVIRONMENTS), known=known_lines(variables, mark), wanted=wanted
+    )
     try:
         done = await connection.run(SHELL, stdin=stdin, timeout=timeout, max_output=MAX_OUTPUT_BYTES)
     except Unfinished as unfinished:
@@ -326,6 +336,9 @@ class _Reader:
 
     def _take_dist(self, path: str, present: str) -> None:
         self._into.append(Distribution(path, present == "yes"))
+
+    def _take_named(self, prefix: str) -> None:
+        self._probe.named = prefix
 
     def _take_end(self, more: str) -> None:
         self._ended = True

@@ -120,6 +120,7 @@ class Session:
         older_than: float = float("inf"),
         seconds: float = PROBE_SECONDS,
         ask_shell: bool = False,
+        wanted: str = "",
     ) -> Probe:
         """Return what the last probe found, or probe the remote.
 
@@ -131,10 +132,12 @@ class Session:
             How long that may take.
         ask_shell
             Whether the login shell is asked again what it sets, where the remote is probed.
+        wanted
+            The absolute path of an interpreter or a prefix that is looked at too.
         """
         async with self._probing:
             if self._probe is None or self._clock.monotonic() - self._probed_at > older_than:
-                self._probe = await self.remote.probe(seconds, ask_shell=ask_shell)
+                self._probe = await self.remote.probe(seconds, ask_shell=ask_shell, wanted=wanted)
                 self._probed_at = self._clock.monotonic()
                 if self._probe.notes:
                     log.info("probe of %s: %s", self.connection_id, " ".join(self._probe.notes))
@@ -159,8 +162,14 @@ class Session:
             return found, environments.find(found.environments, env_name)
         except EnvironmentNotFound:
             log.info("probe of %s: looking again for %s", self.connection_id, env_name)
-            found = await self.look(older_than=0.0)
-            return found, environments.find(found.environments, env_name)
+            path = env_name if env_name.startswith("/") else ""
+            found = await self.look(older_than=0.0, wanted=path)
+            try:
+                return found, environments.find(found.environments, env_name)
+            except EnvironmentNotFound:
+                if not path or not found.named:
+                    raise
+                return found, environments.find(found.environments, found.named)
 
     # -- the viewer
 

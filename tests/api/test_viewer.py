@@ -17,7 +17,7 @@ import requests
 
 from tests.api.conftest import World
 from tests.world.environments import RUNICORN_VERSIONS
-from tests.world.layouts import add_environments
+from tests.world.layouts import add_environments, virtualenv
 from tests.world.sshd import Sshd
 
 
@@ -141,6 +141,23 @@ def test_an_environment_that_is_newer_than_the_list_is_found(world: World, empty
             assert answer.json()["error"] == expected, answer.text
     finally:
         shutil.rmtree(later)
+
+
+def test_an_environment_is_found_by_its_path_wherever_it_lies(
+    world: World, runicorn_env: Callable[..., Path]
+) -> None:
+    place = world.sshd.home / "deep" / "below" / "anything" / "mine"
+    virtualenv(place, runicorn_env())
+    try:
+        connection_id = world.connect()
+        for name in (place, place / "bin" / "python", place / "bin" / "python3"):
+            assert world.start(connection_id, str(name))["env_name"] == "mine"
+            world.jupyter.post("viewer/stop", connection_id=connection_id)
+        for name in (place / "bin" / "nothing", place / "pyvenv.cfg", place.parent):
+            answer = world.jupyter.post("viewer/start", connection_id=connection_id, env_name=str(name))
+            assert answer.json()["error"] == "environment_not_found", answer.text
+    finally:
+        shutil.rmtree(world.sshd.home / "deep")
 
 
 def test_the_same_environment_by_name_prefix_and_interpreter(world: World) -> None:

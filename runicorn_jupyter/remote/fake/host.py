@@ -92,6 +92,7 @@ class FakeHost:
         timeout: float = PROBE_SECONDS,  # noqa: ASYNC109 - of the command there
         *,
         ask_shell: bool = False,
+        wanted: str = "",
     ) -> Probe:
         """Find the environments and the viewers that run."""
         async with self.clock.timeout(timeout):

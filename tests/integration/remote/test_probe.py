@@ -32,7 +32,7 @@ def run_locally(home: Path, shell: list[str], **environment: str) -> Probe:
     """Run the probe without SSH under some shell and home."""
     done = subprocess.run(
         [*shell, "-s"],
-        input=shell_input("probe.sh", mark="0123", most="500", known=""),
+        input=shell_input("probe.sh", mark="0123", most="500", known="", wanted=""),
         env={"HOME": str(home), "PATH": os.defpath, **environment},
         capture_output=True,
         check=False,
@@ -454,7 +454,7 @@ def test_more_than_the_limit_is_said(tmp_path: Path) -> None:
         virtualenv(tmp_path / ".virtualenvs" / f"env-{number}", None)
     done = subprocess.run(
         ["/bin/sh", "-s"],
-        input=shell_input("probe.sh", mark="m", most="3", known=""),
+        input=shell_input("probe.sh", mark="m", most="3", known="", wanted=""),
         env={"HOME": str(tmp_path), "PATH": os.defpath},
         capture_output=True,
         check=True,
@@ -473,3 +473,25 @@ def test_whatever_is_answered_is_read_or_left(fields: list[bytes]) -> None:
 @given(st.binary(max_size=200))
 def test_no_answer_is_no_knowledge(output: bytes) -> None:
     assert parse(output, "0" * 32).environments == []
+
+
+async def test_what_is_named_by_its_path_is_looked_at(
+    connection: Connection, remote: Sshd, runicorn_env: Prefix
+) -> None:
+    place = remote.home / "deep" / "down" / "apps $(touch INJECTED)" / "3.11"
+    pyenv_version(remote.home / "unused", "3.11.7", runicorn_env())
+    place.parent.mkdir(parents=True)
+    (remote.home / "unused" / "versions" / "3.11.7").rename(place)
+    (place / "bin" / "mine").symlink_to("python")
+    assert "3.11" not in [one.name for one in (await probe(connection)).environments]
+    for wanted, python in ((place, "python"), (place / "bin" / "mine", "mine")):
+        found = await probe(connection, wanted=str(wanted))
+        assert found.named == str(place)
+        (named,) = [one for one in found.environments if one.prefix == str(place)]
+        assert named.python_path == str(place / "bin" / python)
+        assert named.runicorn_installed
+        assert named.type == "system"
+    listed = await probe(connection, wanted="/usr/bin/python3")
+    assert "usr" not in [one.name for one in listed.environments]
+    assert (await probe(connection, wanted="/no/such/python")).named == ""
+    assert not list(remote.home.rglob("INJECTED"))

@@ -135,3 +135,12 @@ def test_the_pip_command_can_be_pasted() -> None:
 )
 def test_a_boot_without_an_answer(status: int | None, code: str) -> None:
     assert no_answer(status, b"\x1b[1mwhy\n", ENVIRONMENT).code == code
+
+
+@pytest.mark.parametrize("status", [126, 127])
+def test_why_a_python_cannot_run_is_said_in_the_remotes_words(status: int) -> None:
+    said = b"noise\nerror while loading shared libraries: libpython3.11.so.1.0\n\n"
+    error = no_answer(status, said, ENVIRONMENT)
+    assert error.message.endswith("remote: error while loading shared libraries: libpython3.11.so.1.0")
+    assert "detect" not in error.message
+    assert "detect environments again" in no_answer(status, b"", ENVIRONMENT).message
