@@ -83,8 +83,18 @@ async def test_another_environment_root_or_host_is_not_it(
     assert await viewer.stop(cleanup=True)
 
 
-async def test_what_is_not_wanted_is_given_up(prewarmer: ViewerPrewarmer, host: Host) -> None:
+async def test_what_is_not_wanted_is_given_up(
+    prewarmer: ViewerPrewarmer, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking = asyncio.Event()
+
+    async def look() -> None:
+        looking.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(host, "look", look)
     prewarmer.start(host)
-    await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        await looking.wait()
     prewarmer.cancel(host.connection)
     assert await prewarmer.claim(host.connection, environment(host.prefix), None) == []

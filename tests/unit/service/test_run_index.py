@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -21,6 +21,18 @@ def run(number: int, *, connection: int = 1, **fields: Any) -> m.Run:
     made = read_run({"id": f"r{number}", "status": "running", "created": number, **fields}, place)
     assert made is not None
     return made
+
+
+class Turn(asyncio.Lock):
+    """A lock that tells when somebody wants it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted = asyncio.Event()
+
+    async def acquire(self) -> Literal[True]:
+        self.wanted.set()
+        return await super().acquire()
 
 
 @pytest.fixture
@@ -117,9 +129,12 @@ async def test_nothing_is_searched_or_sorted_on_the_event_loop(
 
 async def test_a_change_while_it_is_searched_is_in_the_next_answer(index: RunIndex) -> None:
     index.update([run(1)])
-    async with index._searching:  # a search of somebody else's is under way
+    index._searching = turn = Turn()
+    async with turn:  # a search of somebody else's is under way
+        turn.wanted.clear()
         asking = asyncio.create_task(index.page(ask(), []))
-        await asyncio.sleep(0)
+        async with asyncio.timeout(60):
+            await turn.wanted.wait()
         index.update([run(2)])
     async with asyncio.timeout(60):
         page = await asking
