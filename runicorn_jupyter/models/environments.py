@@ -66,6 +66,10 @@ class Environment(Model):
         description="What names the storage root: the variable RUNICORN_DIR, runicorn's config.json, "
         "or nothing, which leaves it to runicorn's default.",
     )
+    problem: str | None = Field(
+        None,
+        description="Why its Python cannot run, in the remote's own words, as far as that has been seen.",
+    )
 
 
 class _Looked(Model):

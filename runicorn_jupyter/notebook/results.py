@@ -169,7 +169,9 @@ class Environments(_Rows):
         answer
             As the API gives it.
         """
-        return cls(answer["environments"], answer["notes"])
+        rows = answer["environments"]
+        problems = [f"{row['name']} cannot run: {row['problem']}" for row in rows if row.get("problem")]
+        return cls(rows, [*answer["notes"], *problems])
 
     def __repr__(self) -> str:
         return "\n".join([super().__repr__(), *(plain(note) for note in self.notes)])

@@ -180,6 +180,7 @@ def list_environments(
                 runicorn_version=version,
                 storage_root=root,
                 storage_root_from=chosen_by,
+                problem=None if one.python else plain_text(f"{prefix}/bin/python: No such file or directory"),
             )
         )
     return result

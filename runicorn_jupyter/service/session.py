@@ -219,6 +219,8 @@ class Session:
                 await self._start(current, request, found.viewers, on_step)
         except RemoteError as exc:
             self._failed_log = _log_of(exc)
+            if isinstance(exc, EnvironmentNotFound) and self._failed_log:
+                self._note_problem(environment, self._failed_log[-1])
             raise
         await self._publish(current)
         if request.auto_open:
@@ -230,6 +232,15 @@ class Session:
                 remote_root=current.remote.remote_root,
             )
         return self.describe_viewer(caller)
+
+    def _note_problem(self, environment: m.Environment, problem: str) -> None:
+        """Add why an environment cannot run to the list, until the next probe makes another."""
+        if self._probe is not None:
+            self._probe.environments = [
+                each.model_copy(update={"problem": problem}) if each.prefix == environment.prefix else each
+                for each in self._probe.environments
+            ]
+            self._emit("environments", connection_id=self.connection_id)
 
     def _new_supervisor(self, environment: m.Environment, root: str | None) -> ViewerSupervisor:
         return ViewerSupervisor(

@@ -160,6 +160,36 @@ def test_an_environment_is_found_by_its_path_wherever_it_lies(
         shutil.rmtree(world.sshd.home / "deep")
 
 
+def test_why_an_environment_cannot_run_is_in_the_list(
+    world: World, runicorn_env: Callable[..., Path]
+) -> None:
+    folder = world.sshd.home / ".virtualenvs"
+    python = virtualenv(folder / "needs_module", runicorn_env()) / "bin" / "python"
+    python.write_text("#!/bin/sh\necho 'load the module first' >&2\nexit 127\n")
+    broken = virtualenv(folder / "broken", runicorn_env()) / "bin" / "python"
+    broken.unlink()
+    broken.symlink_to("/no/such/python")
+
+    def problems() -> dict[str, str | None]:
+        answer = world.jupyter.get("environments", connection_id=connection_id).json()
+        return {each["name"]: each["problem"] for each in answer["environments"]}
+
+    try:
+        connection_id = world.connect()
+        before = problems()
+        assert before["needs_module"] is None
+        assert before["broken"] == f"{broken}: No such file or directory"
+        assert before["rc072"] is None
+        answer = world.jupyter.post("viewer/start", connection_id=connection_id, env_name="needs_module")
+        assert "load the module first" in answer.json()["message"]
+        assert problems() == {**before, "needs_module": "load the module first"}
+        world.jupyter.post("environments/detect", connection_id=connection_id, force_refresh=True)
+        assert problems() == before
+    finally:
+        shutil.rmtree(folder / "needs_module")
+        shutil.rmtree(folder / "broken")
+
+
 def test_the_same_environment_by_name_prefix_and_interpreter(world: World) -> None:
     connection_id = world.connect()
     listed = world.jupyter.get("environments", connection_id=connection_id).json()["environments"]

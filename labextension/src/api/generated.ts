@@ -193,6 +193,11 @@ export interface components {
        * @enum {string}
        */
       storage_root_from: 'RUNICORN_DIR' | 'config' | 'default';
+      /**
+       * @description Why its Python cannot run, in the remote's own words, as far as that has been seen.
+       * @default null
+       */
+      problem: string | null;
     };
     /** @enum {string} */
     EnvironmentType: 'conda' | 'venv' | 'pyenv' | 'system';

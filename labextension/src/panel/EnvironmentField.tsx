@@ -85,6 +85,11 @@ function Facts(props: { environment: Environment; trans: TranslationBundle }): J
           {root}
         </div>
       )}
+      {environment.problem && (
+        <div className="rj-Error" title={environment.problem}>
+          {trans.__('It cannot run: %1', environment.problem)}
+        </div>
+      )}
       {environment.storage_root_from === 'RUNICORN_DIR' && (
         <div>{trans.__('The storage root is that of RUNICORN_DIR.')}</div>
       )}
