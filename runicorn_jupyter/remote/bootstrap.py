@@ -16,7 +16,7 @@ from runicorn_jupyter.errors import (
     ViewerStartFailed,
 )
 from runicorn_jupyter.json_text import InvalidJson, read_json_object
-from runicorn_jupyter.remote.bundle import COMMAND, SHELL, python_input, shell_input
+from runicorn_jupyter.remote.bundle import COMMAND, READY, SHELL, python_input, shell_input
 from runicorn_jupyter.remote.viewer_state import ViewerStateFile, parse_state
 from runicorn_jupyter.text import plain_text
 
@@ -82,7 +82,7 @@ async def boot(
         "ignored": list(ignored),
     }
     stdin = python_input(environment.python_path, config, variables)
-    done = await connection.run(COMMAND, stdin=stdin, timeout=START_SECONDS)
+    done = await connection.run(COMMAND, stdin=stdin, ready=READY, timeout=START_SECONDS)
     answer = await asyncio.to_thread(answer_after, done.stdout, mark)
     if answer is None:
         raise no_answer(done.exit_status, done.stderr, environment)
@@ -251,7 +251,9 @@ async def _ask(connection: Connection, viewer: ViewerStateFile, action: str, **o
         key=viewer.key,
         **{"lines": "0", "grace": "0", "cleanup": "no"} | options,
     )
-    done = await connection.run(SHELL, stdin=stdin, timeout=ACTION_SECONDS, max_output=MAX_OUTPUT_BYTES)
+    done = await connection.run(
+        SHELL, stdin=stdin, ready=READY, timeout=ACTION_SECONDS, max_output=MAX_OUTPUT_BYTES
+    )
     _, found, answer = done.stdout.partition(f"\n{mark}\n".encode())
     if not found:
         raise SshUnavailable("The server does not run commands for this account.")

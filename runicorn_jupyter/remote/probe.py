@@ -15,7 +15,7 @@ from runicorn_jupyter.errors import ConnectionTimeout, InternalError, SshUnavail
 from runicorn_jupyter.json_text import InvalidJson, read_json_object
 from runicorn_jupyter.models import Environment, ServerInfo
 from runicorn_jupyter.payload.state_files import MAX_STATE_BYTES
-from runicorn_jupyter.remote.bundle import SHELL, shell_input
+from runicorn_jupyter.remote.bundle import READY, SHELL, shell_input
 from runicorn_jupyter.remote.environments import (
     MAX_MINORS,
     MAX_PATH,
@@ -156,11 +156,14 @@ async def probe(
         "probe.sh", mark=mark, most=str(MAX_ENVIRONMENTS), known=known_lines(variables, mark), wanted=wanted
     )
     try:
-        done = await connection.run(SHELL, stdin=stdin, timeout=timeout, max_output=MAX_OUTPUT_BYTES)
+        done = await connection.run(
+            SHELL, stdin=stdin, ready=READY, timeout=timeout, max_output=MAX_OUTPUT_BYTES
+        )
     except Unfinished as unfinished:
         if mark.encode() not in unfinished.stdout:
             raise ConnectionTimeout(
-                f"The server's shell did not answer within {timeout:.3g} seconds."
+                f"The server's shell ran no command within {timeout:.3g} seconds: a start-up file (~/.bashrc,"
+                " ~/.zshenv, ~/.config/fish/config.fish, ~/.tcshrc) may wait for input, or start a shell."
             ) from unfinished
         return await asyncio.to_thread(parse, unfinished.stdout, mark)
     except SshUnavailable:

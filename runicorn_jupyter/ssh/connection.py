@@ -174,6 +174,7 @@ class Connection:
         command: str,
         *,
         stdin: bytes = b"",
+        ready: bytes = b"",
         timeout: float = 30,  # noqa: ASYNC109 – also closes the channel
         max_output: int = MAX_OUTPUT,
     ) -> Completed:
@@ -185,6 +186,8 @@ class Connection:
             Fixed text for the shell; data goes to ``stdin``.
         stdin
             Standard input, in bytes.
+        ready
+            What the command prints first; the input waits for it, and what comes before it is dropped.
         timeout
             Seconds for all of it.
         max_output
@@ -202,7 +205,7 @@ class Connection:
             If it printed more.
         """
         with self._using():
-            return await commands.run(self._relay, command, stdin, timeout, max_output)
+            return await commands.run(self._relay, command, stdin, timeout, max_output, ready=ready)
 
     async def open_tunnel(self, host: str, port: int, *, timeout: float = 15) -> Stream:  # noqa: ASYNC109
         """Open a TCP connection from the remote.

@@ -14,6 +14,10 @@ from runicorn_jupyter.ssh.transport.loop_bridge import Notifier
 from runicorn_jupyter.streams import END, End
 
 CHUNK_BYTES = 262144
+NOISE_BYTES = 64 * 2**20
+"""So much may a login shell's start-up files print."""
+NOISE_TAIL_BYTES = 4096
+"""Of that, the last bytes are kept, to say what was there instead of the command."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ async def run(
     stdin: bytes,
     timeout: float,  # noqa: ASYNC109 – closes the channel too
     max_output: int,
+    *,
+    ready: bytes = b"",
 ) -> Completed:
     """Run a command and wait for its end.
 
@@ -65,6 +71,9 @@ async def run(
         Seconds for all of it; the channel is closed then.
     max_output
         Bytes of output and error output together.
+    ready
+        What the command prints first: its input waits for it, so that no start-up file of the login shell
+        reads it, and what was printed before it is dropped. Where it never comes, no input is sent.
 
     Raises
     ------
@@ -80,10 +89,36 @@ async def run(
     output: dict[bool, list[bytes]] = {False: [], True: []}
     try:
         async with asyncio.timeout(timeout), relay.command(command) as (channel, notifier):
+            if ready and not await _is_ready(channel, notifier, ready, output):
+                stdin = b""
             return await _communicate(channel, notifier, stdin, output, max_output)
     except TimeoutError as error:
         message = f"A command on the remote did not end within {timeout:g} seconds."
         raise Unfinished(message, b"".join(output[False])) from error
+
+
+async def _is_ready(
+    channel: CommandChannel, notifier: Notifier, ready: bytes, output: dict[bool, list[bytes]]
+) -> bool:
+    """Wait for the command's first words; what follows them, or the end of what came instead, is output."""
+    last, errors, printed = b"", b"", 0
+
+    def some() -> tuple[bytes | End | None, bytes | End | None] | None:
+        # Both: a shell that waits for room for its error output runs no command.
+        news = channel.take(CHUNK_BYTES), channel.take_errors(CHUNK_BYTES)
+        return None if news == (None, None) else news
+
+    while (news := await notifier.until(some)) != (END, END):
+        data, error = (part if isinstance(part, bytes) else b"" for part in news)
+        before, found, after = (last + data).partition(ready)
+        last, errors = before[-NOISE_TAIL_BYTES:], (errors + error)[-NOISE_TAIL_BYTES:]
+        output[False], output[True] = [after if found else last], [errors]
+        if found:
+            return True
+        printed += len(data) + len(error)
+        if printed > NOISE_BYTES:
+            raise InternalError(f"A shell on the remote printed more than {NOISE_BYTES} bytes at its start.")
+    return False
 
 
 async def _communicate(
