@@ -74,7 +74,8 @@ def main(mode, port):
         flood()
     if mode == "floods errors":
         flood(2)
-    is_probe = os.environ["SSH_ORIGINAL_COMMAND"].endswith("-s")
+    is_probe = os.environ["SSH_ORIGINAL_COMMAND"].endswith("-s'")
+    os.write(1, b"runicorn-jupyter-42-ready\n")  # it pretends to be a shell that runs the command
     if mode == "floods an answer":
         os.write(1, f"\n{shell_mark()}\0".encode())
         flood()
