@@ -21,13 +21,14 @@ def flood(descriptor=1):
 
 def shell_mark():
     """Read the mark that the probe's answer begins with."""
-    digits = re.search(rb"mark=\$\(printf %b\. '([\\0-9]*)'", sys.stdin.buffer.readline())
-    return "".join(chr(int(octal, 8)) for octal in digits.group(1).decode().split("\\0")[1:])
+    escaped = re.search(rb"mark=\$\(printf %b\. '([^']*)'", sys.stdin.buffer.readline()).group(1).decode()
+    return re.sub(r"\\0([0-7]{3})", lambda octal: chr(int(octal[1], 8)), escaped)
 
 
 def boot_mark():
     """Read the mark that the boot's answer begins with."""
-    sys.stdin.buffer.readline()
+    while sys.stdin.buffer.readline().strip():  # the interpreter, and variables
+        pass
     sys.stdin.buffer.read(int(sys.stdin.buffer.readline()))
     return json.loads(sys.stdin.buffer.readline())["marker"]
 
