@@ -56,6 +56,15 @@ def viewer_pids(sshd: Sshd) -> list[int]:
     return [pid for pid, line in command_lines(sshd).items() if "runicorn-jupyter" in line]
 
 
+def is_running(pid: int) -> bool:
+    """Whether a process has not ended; one that is ending has lost only its command line (proc(5))."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(") ")[2][0] not in "ZX"
+
+
 def environment(prefix: Path, name: str = "env") -> Environment:
     """Return an environment as the probe would list it."""
     return Environment(

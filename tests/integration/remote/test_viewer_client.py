@@ -25,7 +25,7 @@ from runicorn_jupyter.remote.viewer_client import SshViewerClient
 from runicorn_jupyter.ssh.connection import Connection
 from runicorn_jupyter.streams import END
 from tests.world.connections import Connect
-from tests.world.remote import assert_nothing_runs, environment, until, viewer_pids
+from tests.world.remote import assert_nothing_runs, environment, is_running, until, viewer_pids
 from tests.world.sshd import Sshd
 
 Prefix = Callable[..., Path]
@@ -248,7 +248,7 @@ async def test_an_unrenewed_viewer_ends_and_leaves_nothing(
     connection: Connection, remote: Sshd, runicorn_env: Prefix
 ) -> None:
     viewer = await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=5)
-    await until(lambda: not viewer_pids(remote), seconds=60)
+    await until(lambda: not is_running(viewer.pid), seconds=60)
     assert await viewer.check() == "crashed"
     await until(lambda: not list((remote.home / ".local/state").rglob("*")), seconds=20)
 
@@ -258,7 +258,7 @@ async def test_a_killed_viewer_is_crashed_and_its_log_is_there(
 ) -> None:
     viewer = await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=60)
     os.kill(viewer.pid, signal.SIGKILL)
-    await until(lambda: not viewer_pids(remote))
+    await until(lambda: not is_running(viewer.pid))
     assert await viewer.check() == "crashed"
     assert await viewer.reattach() == "crashed"
     lines, total = await viewer.logs(5)
