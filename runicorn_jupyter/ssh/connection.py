@@ -390,7 +390,8 @@ class Connection:
     async def _attempt(self) -> Dialled:
         again = replace(self._dialler, tcp_seconds=RECONNECT_TCP_SECONDS)
         try:
-            return await again.dial(Deadline(self._timeout))
+            # A line that was cut after a banner must not hold up the next attempt: nobody may be there.
+            return await again.dial(Deadline(self._timeout, person_seconds=self._timeout))
         except OSError as error:  # of this machine: no descriptors, no memory
             raise failed_here(error) from error
         except NoAnswer as error:

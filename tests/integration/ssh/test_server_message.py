@@ -21,6 +21,8 @@ from runicorn_jupyter.ssh.server_message import MAX_BYTES, ServerMessage
 from tests.integration.ssh.scripted import Script, announcing, scripted
 from tests.integration.ssh.test_dial import peer
 from tests.world.connections import Census, await_census, credentials_of, target_of
+from tests.world.relay import Relay
+from tests.world.remote import until
 from tests.world.sshd import Sshd
 
 CHECK = "# Tailscale SSH requires an additional check.\n# To authenticate, visit: https://login.example/a/1\n"
@@ -90,6 +92,22 @@ async def test_words_without_end_are_bounded_and_end(tmp_path: Path) -> None:
     assert text.startswith("word 0 x")
     assert "\n…\n" in text
     assert len(text.encode()) <= MAX_BYTES
+
+
+async def test_words_do_not_hold_up_coming_back(make_relay: Callable[..., Relay], tmp_path: Path) -> None:
+    """A server that greets and then stalls, as at the end of a cut, is asked again after ``timeout``."""
+    let_in = threading.Event()
+    let_in.set()
+    with announcing(itertools.repeat(CHECK), let_in, pause=0.1) as (port, key):
+        line = make_relay("127.0.0.1", port)
+        connection = await opening(target(line.port, key, tmp_path), Heard(), Deadline(1.5))
+        let_in.clear()
+        line.reset()
+        await until(lambda: line.accepted >= 3)
+        assert connection.status == "reconnecting"
+        let_in.set()
+        assert await connection.wait_connected(60)
+        await connection.close()
 
 
 @pytest.mark.parametrize("login", ["accepted", "refused"])
