@@ -20,6 +20,9 @@ TAIL_BYTES = 2048
 LAST_WORDS_SECONDS = 1.0
 """Seconds to wait for its last output: a command may close its output and go on."""
 
+TERMINATE_SECONDS = 2.0
+"""Seconds that a command has to end after SIGTERM; then it is killed."""
+
 
 class CommandTransport(SocketTransport):
     """A byte transport to a process, made by ``start``; closing it ends the process."""
@@ -33,6 +36,7 @@ class CommandTransport(SocketTransport):
         self._loop = asyncio.get_running_loop()
         self._tail = b""
         self._said_all = threading.Event()
+        self._ended = threading.Event()
         self._drain = self._loop.create_task(self._collect(), name="ssh-proxy-command")
 
     @classmethod
@@ -90,9 +94,11 @@ class CommandTransport(SocketTransport):
             while self._process.stderr and (data := await self._process.stderr.read(4096)):
                 self._tail = (self._tail + data)[-TAIL_BYTES:]
                 self._message.add(data)
+            self._said_all.set()
+            await self._process.wait()
         finally:
             self._said_all.set()
-        await self._process.wait()
+            self._ended.set()
 
     def close(self) -> None:
         """Close both directions at once and end the process."""
@@ -102,6 +108,16 @@ class CommandTransport(SocketTransport):
         except RuntimeError:  # the loop is closed; nobody else will
             self._stop()
 
+    def join(self, timeout: float) -> None:
+        """Wait for the threads and for the command's end; one that ignores SIGTERM is killed."""
+        super().join(timeout)
+        if not self._ended.wait(TERMINATE_SECONDS):
+            self._signal(signal.SIGKILL)
+            self._ended.wait(timeout)
+
     def _stop(self) -> None:
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: signal.Signals) -> None:
         if self._process.returncode is None:
-            signal_group(self._process.pid, signal.SIGTERM)
+            signal_group(self._process.pid, number)

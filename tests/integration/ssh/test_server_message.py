@@ -22,7 +22,7 @@ from tests.integration.ssh.scripted import Script, announcing, scripted
 from tests.integration.ssh.test_dial import peer
 from tests.world.connections import Census, await_census, credentials_of, target_of
 from tests.world.relay import Relay
-from tests.world.remote import until
+from tests.world.remote import is_running, until
 from tests.world.sshd import Sshd
 
 CHECK = "# Tailscale SSH requires an additional check.\n# To authenticate, visit: https://login.example/a/1\n"
@@ -173,6 +173,16 @@ async def test_a_proxy_command_at_which_nobody_logs_in(
     heard.message.attach(late.value)
     assert "https://login.example/x" in late.value.details["server_message"]
     await asyncio.to_thread(await_census, before)
+
+
+async def test_a_proxy_command_that_ignores_termination_is_killed(sshd: Sshd, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    stubborn = tmp_path / "stubborn.sh"
+    stubborn.write_text(f"trap '' TERM; echo $$ > {pid}; while :; do sleep 60; done\n")
+    to = target_of(sshd, proxy_command=f"sh {stubborn}")
+    with pytest.raises(ConnectionTimeout):
+        await opening(to, Heard(), Deadline(2), credentials_of(sshd))
+    assert not is_running(int(pid.read_text()))
 
 
 async def test_what_a_proxy_command_says_before_it_fails(sshd: Sshd) -> None:
