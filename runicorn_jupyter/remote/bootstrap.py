@@ -16,8 +16,9 @@ from runicorn_jupyter.errors import (
     ViewerStartFailed,
 )
 from runicorn_jupyter.json_text import InvalidJson, read_json_object
-from runicorn_jupyter.remote.bundle import COMMAND, READY, SHELL, python_input, shell_input
+from runicorn_jupyter.remote.bundle import COMMAND, SHELL, python_input, shell_input
 from runicorn_jupyter.remote.viewer_state import ViewerStateFile, parse_state
+from runicorn_jupyter.ssh.channels.ready import READY
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:

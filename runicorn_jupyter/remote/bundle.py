@@ -15,10 +15,12 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any
 
+from runicorn_jupyter.ssh.channels.ready import PRINT_READY
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["COMMAND", "READY", "SHELL", "python_input", "shell_input"]
+__all__ = ["COMMAND", "SHELL", "python_input", "shell_input"]
 
 # No quote, dollar, backslash, newline or exclamation mark, so that it stands in quotes for any shell. The
 # current folder leaves the path of imports first: what lies in a home is not meant as a module.
@@ -26,14 +28,9 @@ _LOADER = (
     "import sys;sys.path=[p for p in sys.path if p];import zlib;"
     "b=sys.stdin.buffer;exec(zlib.decompress(b.read(int(b.readline()))))"
 )
-# Only a POSIX shell that runs it prints this: who echoes a command prints the sum, not its result.
-_PROOF = "echo runicorn-jupyter-$((40+2))-ready"
-READY = b"runicorn-jupyter-42-ready\n"
-"""What both commands print before they read anything; until then nothing is sent to them."""
-
 # `read` takes one byte at a time (POSIX), so the rest of stdin is left to the interpreter.
 COMMAND = (
-    f"exec /bin/sh -c '{_PROOF}; "
+    f"exec /bin/sh -c '{PRINT_READY}; "
     'IFS= read -r e && p=$(printf %b. "$e") && '
     'while IFS= read -r e && [ -n "$e" ]; do v=$(printf %b. "$e"); export "${v%.}"; done; '
     f'exec "${{p%.}}" -c "{_LOADER}" runicorn-jupyter\''
@@ -43,7 +40,7 @@ COMMAND = (
 
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_=:.,-")
 
-SHELL = f"exec /bin/sh -c '{_PROOF}; exec /bin/sh -s'"
+SHELL = f"exec /bin/sh -c '{PRINT_READY}; exec /bin/sh -s'"
 """Runs a script that ``shell_input`` made."""
 
 _PACKAGE = "runicorn_jupyter.payload"

@@ -15,7 +15,7 @@ from runicorn_jupyter.errors import ConnectionTimeout, InternalError, SshUnavail
 from runicorn_jupyter.json_text import InvalidJson, read_json_object
 from runicorn_jupyter.models import Environment, ServerInfo
 from runicorn_jupyter.payload.state_files import MAX_STATE_BYTES
-from runicorn_jupyter.remote.bundle import READY, SHELL, shell_input
+from runicorn_jupyter.remote.bundle import SHELL, shell_input
 from runicorn_jupyter.remote.environments import (
     MAX_MINORS,
     MAX_PATH,
@@ -28,6 +28,7 @@ from runicorn_jupyter.remote.environments import (
 from runicorn_jupyter.remote.login_environment import MAX_VARIABLE_BYTES, known_lines, login_environment
 from runicorn_jupyter.remote.viewer_state import ViewerStateFile, read_state
 from runicorn_jupyter.ssh.channels.exec_channel import Unfinished
+from runicorn_jupyter.ssh.channels.ready import READY
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:

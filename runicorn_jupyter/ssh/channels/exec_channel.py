@@ -7,6 +7,7 @@ import contextlib
 from dataclasses import dataclass
 
 from runicorn_jupyter.errors import ConnectionTimeout, InternalError
+from runicorn_jupyter.ssh.channels.ready import await_ready
 from runicorn_jupyter.ssh.channels.stream import Stream
 from runicorn_jupyter.ssh.relay.client import LazyRelay
 from runicorn_jupyter.ssh.transport.channel import CommandChannel
@@ -14,10 +15,6 @@ from runicorn_jupyter.ssh.transport.loop_bridge import Notifier
 from runicorn_jupyter.streams import END, End
 
 CHUNK_BYTES = 262144
-NOISE_BYTES = 64 * 2**20
-"""So much may a login shell's start-up files print."""
-NOISE_TAIL_BYTES = 4096
-"""Of that, the last bytes are kept, to say what was there instead of the command."""
 
 
 @dataclass(frozen=True)
@@ -89,36 +86,12 @@ async def run(
     output: dict[bool, list[bytes]] = {False: [], True: []}
     try:
         async with asyncio.timeout(timeout), relay.command(command) as (channel, notifier):
-            if ready and not await _is_ready(channel, notifier, ready, output):
+            if ready and not await await_ready(channel, notifier, ready, output):
                 stdin = b""
             return await _communicate(channel, notifier, stdin, output, max_output)
     except TimeoutError as error:
         message = f"A command on the remote did not end within {timeout:g} seconds."
         raise Unfinished(message, b"".join(output[False])) from error
-
-
-async def _is_ready(
-    channel: CommandChannel, notifier: Notifier, ready: bytes, output: dict[bool, list[bytes]]
-) -> bool:
-    """Wait for the command's first words; what follows them, or the end of what came instead, is output."""
-    last, errors, printed = b"", b"", 0
-
-    def some() -> tuple[bytes | End | None, bytes | End | None] | None:
-        # Both: a shell that waits for room for its error output runs no command.
-        news = channel.take(CHUNK_BYTES), channel.take_errors(CHUNK_BYTES)
-        return None if news == (None, None) else news
-
-    while (news := await notifier.until(some)) != (END, END):
-        data, error = (part if isinstance(part, bytes) else b"" for part in news)
-        before, found, after = (last + data).partition(ready)
-        last, errors = before[-NOISE_TAIL_BYTES:], (errors + error)[-NOISE_TAIL_BYTES:]
-        output[False], output[True] = [after if found else last], [errors]
-        if found:
-            return True
-        printed += len(data) + len(error)
-        if printed > NOISE_BYTES:
-            raise InternalError(f"A shell on the remote printed more than {NOISE_BYTES} bytes at its start.")
-    return False
 
 
 async def _communicate(

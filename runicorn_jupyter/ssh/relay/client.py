@@ -18,6 +18,7 @@ from importlib import resources
 
 from runicorn_jupyter.errors import SshUnavailable
 from runicorn_jupyter.payload.relay import HEAD, OPEN, PIECE
+from runicorn_jupyter.ssh.channels.ready import PRINT_READY, READY, await_ready
 from runicorn_jupyter.ssh.channels.session_limit import SessionPool, execute
 from runicorn_jupyter.ssh.channels.stream import Stream
 from runicorn_jupyter.ssh.relay.channel import RelayChannel
@@ -28,7 +29,7 @@ from runicorn_jupyter.streams import END, ByteStream, End
 log = logging.getLogger(__name__)
 
 NOISE_BYTES = 65536
-"""So much may a shell's start-up files print before the relay speaks."""
+"""Bytes that an interpreter may print before the relay's first line."""
 
 IDLE_SECONDS = 10.0
 """A relay without a stream ends after this long; starting one costs the start of an interpreter."""
@@ -39,7 +40,7 @@ HIGH_WATER, LOW_WATER = 262144, 65536
 # The first line of the input is the interpreter, so that it needs no quoting; `read` takes no byte
 # more than the line. The second line is the program, the third its mark.
 COMMAND = (
-    "/bin/sh -c 'IFS= read -r python && "
+    f"/bin/sh -c '{PRINT_READY}; IFS= read -r python && "
     'exec "$python" -c "import sys; exec(eval(sys.stdin.buffer.readline()))"\''
 )
 PROGRAM = (
@@ -93,9 +94,12 @@ class RelayClient:
         stream = Stream(channel, notifier)
         try:
             await execute(channel, notifier, COMMAND)
-            mark = secrets.token_hex(16)
-            await stream.write(f"{python}\n{PROGRAM!r}\n{mark}\n".encode())
-            ready = await wait_ready(stream, mark)
+            output: dict[bool, list[bytes]] = {}
+            ready = await await_ready(channel, notifier, READY, output)
+            if ready:
+                mark = secrets.token_hex(16)
+                await stream.write(f"{python}\n{PROGRAM!r}\n{mark}\n".encode())
+                ready = await wait_ready(stream, mark)
         except BrokenPipeError:
             ready = False
         except BaseException:

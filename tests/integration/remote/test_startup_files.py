@@ -9,6 +9,7 @@ import pytest
 
 from runicorn_jupyter.errors import ConnectionTimeout
 from runicorn_jupyter.remote.probe import probe
+from tests.integration.ssh.test_stream import MIB, download
 from tests.world.connections import Connect
 from tests.world.sshd import Sshd, can_relocate
 
@@ -31,6 +32,19 @@ async def test_it_works(text: str, make_sshd: Callable[..., Sshd], connect: Conn
     found = await probe(await connect(server), timeout=60)
     assert found.server.hostname
     assert found.notes == []
+    stolen: Path = server.home / "stolen"
+    assert not stolen.exists() or stolen.read_text().strip() == ""
+
+
+@pytest.mark.parametrize("text", WORKS.values(), ids=WORKS)
+async def test_the_relay_works_too(
+    text: str, make_sshd: Callable[..., Sshd], connect: Connect, peer_port: int
+) -> None:
+    """Where the server forwards nothing, a program of ours does: it is sent to our shell alone, too."""
+    server = make_sshd(shell="/bin/bash", AllowTcpForwarding="no", MaxSessions=1)
+    (server.home / ".bashrc").write_text(f"{text}\n")
+    connection = await connect(server)
+    await download(connection, peer_port, MIB)
     stolen: Path = server.home / "stolen"
     assert not stolen.exists() or stolen.read_text().strip() == ""
 
