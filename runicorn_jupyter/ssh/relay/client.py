@@ -92,10 +92,10 @@ class RelayClient:
         """
         channel, notifier = await sessions.open()
         stream = Stream(channel, notifier)
+        is_shell = False
         try:
             await execute(channel, notifier, COMMAND)
-            output: dict[bool, list[bytes]] = {}
-            ready = await await_ready(channel, notifier, READY, output)
+            is_shell = ready = await await_ready(channel, notifier, READY, {})
             if ready:
                 mark = secrets.token_hex(16)
                 await stream.write(f"{python}\n{PROGRAM!r}\n{mark}\n".encode())
@@ -108,8 +108,9 @@ class RelayClient:
         if ready:
             return cls(channel, notifier, stream)
         stream.close()
+        lacks = "the remote has no python3" if is_shell else "its shell runs no command"
         raise SshUnavailable(
-            "The SSH server does not allow forwarding, and the remote has no python3 to do without it; "
+            f"The SSH server does not allow forwarding, and {lacks} to do without it; "
             "ask its administrator for AllowTcpForwarding."
         )
 

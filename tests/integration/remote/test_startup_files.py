@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runicorn_jupyter.errors import ConnectionTimeout
+from runicorn_jupyter.errors import ConnectionTimeout, SshUnavailable
 from runicorn_jupyter.remote.probe import probe
 from tests.integration.ssh.test_stream import MIB, download
 from tests.world.connections import Connect
@@ -66,3 +66,13 @@ async def test_one_that_ends_the_shell_is_quoted(make_sshd: Callable[..., Sshd],
     found = await probe(await connect(server), timeout=60)
     assert found.server.hostname is None
     assert "closed today" in found.notes[0]
+
+
+async def test_a_shell_that_runs_nothing_is_not_said_to_lack_python(
+    make_sshd: Callable[..., Sshd], connect: Connect, peer_port: int
+) -> None:
+    server = make_sshd(shell="/bin/bash", AllowTcpForwarding="no")
+    (server.home / ".bashrc").write_text("exit 3\n")
+    connection = await connect(server)
+    with pytest.raises(SshUnavailable, match="its shell runs no command"):
+        await connection.open_tunnel("127.0.0.1", peer_port)
