@@ -7,10 +7,11 @@ and with a plain loop over its bytes, so how fast the machine is, and what else 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from types import FrameType
 from typing import Any
@@ -28,6 +29,18 @@ ROUNDS, MAX_ROUNDS = 3, 40
 """How often at least and at most: what else the machine does only adds to a time, so the least counts."""
 
 
+@contextlib.contextmanager
+def no_collection() -> Iterator[None]:
+    """Collect no garbage: what that takes, and what it runs, depends on all that the process has."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def count_steps(work: Callable[[], object]) -> int:
     """Count the lines of Python that a piece of work runs."""
     steps = 0
@@ -38,11 +51,12 @@ def count_steps(work: Callable[[], object]) -> int:
         return trace
 
     before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        work()
-    finally:
-        sys.settrace(before)
+    with no_collection():
+        sys.settrace(trace)
+        try:
+            work()
+        finally:
+            sys.settrace(before)
     return steps
 
 
@@ -59,18 +73,13 @@ def cpu_seconds(work: Callable[[], object], enough: float = float("inf"), rounds
         How often at least; 1 is enough for what only has to be below its bound.
     """
     least = float("inf")
-    was_on = gc.isenabled()
-    gc.disable()  # what a collection takes depends on all that the process has
-    try:
+    with no_collection():
         for number in range(MAX_ROUNDS):
             before = time.thread_time()
             work()
             least = min(least, time.thread_time() - before)
             if number + 1 >= rounds and (least <= enough or (number + 1 >= ROUNDS and least > 0.1)):
                 break
-    finally:
-        if was_on:
-            gc.enable()
     return least
 
 

@@ -25,7 +25,7 @@ async def follow(viewer: SshViewerClient) -> list[tuple[int, bool]]:
     table, seen = RunReplica(RunSource("c", "h", "e", None), MemoryBudget(2**26, "a", "b").share()), []
     async with asyncio.timeout(120), await viewer.open_control(60) as control:
         while not table.complete:
-            table.take(await control.ask("runs", **table.cursor, wait_seconds=30))
+            table.apply(table.read(await control.ask("runs", **table.cursor, wait_seconds=30)))
             seen.append((len(table.runs), table.complete))
     return seen
 
