@@ -138,7 +138,10 @@ login_variable() {
     [ "$value" = "$before" ] && return
     emit variable "$1"
     case $name in
-    PATH) login_path=$value ;;
+    PATH)
+        login_path=$value
+        return
+        ;;
     RUNICORN_DIR)
         root_at "$value"
         return
@@ -356,7 +359,7 @@ venv_places() {
         "$data"/virtualenvs/* "${POETRY_VIRTUALENVS_PATH:-$cache/pypoetry/virtualenvs}"/* "$data"/pdm/venvs/* \
         "$data"/hatch/env/virtual/*/*/* "${UV_TOOL_DIR:-$data/uv/tools}"/* "$HOME"/.rye/tools/* "$data"/pipx/venvs/* "$HOME"/.local/pipx/venvs/* \
         "$HOME"/.venvs/* "$HOME"/venvs/* "$HOME"/virtualenvs/* "$HOME"/.envs/* "$HOME"/envs/* "$HOME"/Envs/* \
-        "$HOME"/.venv "$HOME"/.env "${HATCH_DATA_DIR:-$data/hatch}"/env/virtual/*/*/*
+        "$HOME"/.venv "$HOME"/.env "${HATCH_DATA_DIR:-/nowhere}"/env/virtual/*/*/*
     for folder in "${WORK:-/nowhere}" "${SCRATCH:-/nowhere}"; do
         each conda "$folder"/*conda* "$folder"/*forge* "$folder"/micromamba/envs/*
         each venv "$folder"/envs/* "$folder"/venvs/* "$folder"/.venvs/* "$folder"/virtualenvs/*
@@ -448,7 +451,11 @@ scan() {
     user_site
     places
     login_variables
-    [ -n "$changed" ] && places
+    if [ -n "$changed" ]; then
+        places
+    elif [ "$login_path" != "${PATH-}" ]; then
+        system_places
+    fi
     wanted_place
     prefix='' version=''
     IFS= read -r prefix <&3 && IFS= read -r version <&3

@@ -174,6 +174,16 @@ async def test_scratch_and_work_of_the_login_shell_are_looked_into(
     assert {"one", "two", "three", "project/.venv"} <= names
 
 
+async def test_what_is_on_the_path_of_the_login_shell_is_listed(
+    make_sshd: Make, connect: Connect, runicorn_env: Prefix
+) -> None:
+    server = make_sshd(shell=login_shell("bash"))
+    place = virtualenv(server.home / "deep" / "down" / "theirs", runicorn_env())
+    write(server.home, ".profile", f'export PATH="{place}/bin:$PATH"\n')
+    (one,) = [one for one in (await probe(await connect(server))).environments if one.prefix == str(place)]
+    assert (one.type, one.runicorn_installed) == ("venv", True)
+
+
 async def test_what_the_ssh_config_sends_counts(
     make_sshd: Make, connect: Connect, runicorn_env: Prefix
 ) -> None:
