@@ -241,8 +241,7 @@ class _Reader:
         self._into: list[Distribution] = []
         self._current: Found | None = None
         self._runicorn_dir = ""
-        self._login = ""
-        self._asked = False
+        self._login: str | None = None  # whether the login shell answered; None if it was not asked
         self._variables: list[str] = []
         self._python3 = ("", "")
         self._host = ("", "")
@@ -284,7 +283,7 @@ class _Reader:
         self._python3 = (prefix, found[1]) if found else ("", "")
 
     def _take_login(self, answered: str) -> None:
-        self._asked, self._login = True, answered
+        self._login = answered
 
     def _take_variable(self, line: str) -> None:
         self._variables.append(line)
@@ -395,7 +394,7 @@ class _Reader:
             self._probe.variables = variables
             self._runicorn_dir = variables.get("RUNICORN_DIR", self._runicorn_dir)
             self._left_out += left_out
-        elif self._asked:
+        elif self._login is not None:
             self._probe.notes.append(
                 "Your login shell did not say within 5 seconds what it sets, such as RUNICORN_DIR, "
                 "so what its start-up files set is not known."

@@ -116,8 +116,7 @@ class PasswordState:
                 f"{self.who} asks for {wanted}, and nobody is here to answer: connect again."
             )
         news, self._reported = self.notes[self._reported :], len(self.notes)
-        between = "\n" if "\n" in instruction else " "
-        answers = list(self.ask(between.join([*news, instruction]), prompts))
+        answers = list(self.ask(_join([*news, instruction]), prompts))
         if len(answers) != len(prompts):
             raise AuthenticationFailed(
                 f"{self.who} asked {len(prompts)} questions and got {len(answers)} answers: connect again."
@@ -189,11 +188,12 @@ class KeyboardInteractive(_Asking):
                 self._session.message.add_line(instruction)
                 reply = self._session.respond([])
                 continue
-            automatic = not used_password and self._is_password(prompts)
-            automatic = automatic and self._answers.password is not None
+            is_password = not used_password and self._is_password(prompts)
+            known = self._answers.password if is_password else None
+            automatic = known is not None
             texts = [] if automatic else [prompt.text for prompt in prompts]
             self._session.message.add_line("\n".join([instruction, *texts]).strip(), is_shown=not automatic)
-            responses = self._answer("\n".join(pending), prompts, automatic)
+            responses = self._ask("\n".join(pending), prompts) if known is None else [known]
             used_password |= automatic
             asked_person |= not automatic
             pending = []
@@ -215,12 +215,10 @@ class KeyboardInteractive(_Asking):
     def _is_password(prompts: list[Prompt]) -> bool:
         return len(prompts) == 1 and not prompts[0].echo and _asks_for_password(prompts[0].text)
 
-    def _answer(self, instruction: str, prompts: list[Prompt], automatic: bool) -> list[SecretStr]:
-        """Answer with the password that is known, if that is enough; else ask the person."""
-        if automatic and self._answers.password is not None:
-            return [self._answers.password]
-        between = "\n" if "\n" in instruction else " "
-        about = f"{self._answers.who}:{between}{instruction}" if instruction else f"{self._answers.who} asks."
+    def _ask(self, instruction: str, prompts: list[Prompt]) -> list[SecretStr]:
+        """Ask the person, and remember a password that they type."""
+        who = self._answers.who
+        about = _join([f"{who}:", instruction]) if instruction else f"{who} asks."
         responses = self._answers.request(about, prompts)
         if self._is_password(prompts):
             self._answers.typed = self._answers.password = responses[0]
@@ -302,6 +300,11 @@ def _info_request(message: Message) -> tuple[str, list[Prompt]]:
         text = _clean(message.get_binary())
         prompts.append(Prompt(text=text, echo=message.get_boolean()))
     return "\n".join(part for part in (name, instruction) if part), prompts
+
+
+def _join(texts: list[str]) -> str:
+    """Join texts, the last of which may have lines: on one line if it has none."""
+    return ("\n" if "\n" in texts[-1] else " ").join(texts)
 
 
 def _clean(raw: bytes) -> str:

@@ -7,14 +7,12 @@ import contextlib
 from dataclasses import dataclass
 
 from runicorn_jupyter.errors import ConnectionTimeout, InternalError
-from runicorn_jupyter.ssh.channels.ready import await_ready
+from runicorn_jupyter.ssh.channels.ready import CHUNK_BYTES, await_ready
 from runicorn_jupyter.ssh.channels.stream import Stream
 from runicorn_jupyter.ssh.relay.client import LazyRelay
 from runicorn_jupyter.ssh.transport.channel import CommandChannel
 from runicorn_jupyter.ssh.transport.loop_bridge import Notifier
 from runicorn_jupyter.streams import END, End
-
-CHUNK_BYTES = 262144
 
 
 @dataclass(frozen=True)
