@@ -20,7 +20,7 @@ from runicorn_jupyter.client.events import Event, event_stream
 from runicorn_jupyter.notebook.results import NO_MATH, plain
 from runicorn_jupyter.notebook.server_words import ServerWords
 
-__all__ = ["Line", "reading_text", "run_with_progress", "step_text"]
+__all__ = ["Line", "event_text", "reading_text", "run_with_progress", "step_text"]
 
 T = TypeVar("T")
 
@@ -61,6 +61,20 @@ class _Line:
         title, text = html.escape(plain(self.title)), html.escape(plain(self.text))
         line = f'<div role="status" class="{NO_MATH}"><b>{title}</b>: {text}</div>'
         return {"text/plain": repr(self), "text/html": line}
+
+
+class _Place:
+    """A place in a cell's output, made when something is first shown there."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None  # stays None where nothing can be updated, as in a plain interpreter
+
+    def show(self, what: object) -> None:
+        """Show something in place of what was there."""
+        if self._handle is None:
+            self._handle = display(what, display_id=True)
+        else:
+            self._handle.update(what)
 
 
 def run_with_progress(
@@ -115,7 +129,8 @@ def run_with_progress(
                     undo(client, result)
 
     begun = time.monotonic()
-    line = display(_Line(title, "…"), display_id=True)
+    line = _Place()
+    line.show(_Line(title, "…"))
     words = _Words(title)
     unsubscribe = event_stream(client.server).subscribe(listen, wait=_SUBSCRIBE_SECONDS)
     threading.Thread(target=run, daemon=True, name="runicorn-call").start()
@@ -123,18 +138,18 @@ def run_with_progress(
         while True:
             kind, value = messages.get()
             if kind == "event":
-                words.take(value, line)
+                _show_event(value, title, line, words)
             elif kind == "error":
                 words.show(_said(value))  # all of it, also where no events come
-                line.update(_Line(title, "has a question" if _asks(value) else "failed"))
+                line.show(_Line(title, "has a question" if _asks(value) else "failed"))
                 raise value
             else:
-                line.update(_Line(title, f"done in {time.monotonic() - begun:.1f} s"))
+                line.show(_Line(title, f"done in {time.monotonic() - begun:.1f} s"))
                 result: T = value
                 return result
     except KeyboardInterrupt:
         abandoned.set()
-        line.update(_Line(title, "interrupted"))
+        line.show(_Line(title, "interrupted"))
         raise
     finally:
         unsubscribe()
@@ -145,27 +160,27 @@ class _Words:
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._handle: Any = None
+        self._place = _Place()
         self._shown = ""
-
-    def take(self, event: Event, line: Any) -> None:
-        """Show what an event of the work says: a server's words here, a step on the line of the work."""
-        if event.get("step") == "message":
-            self.show(str(event.get("text") or ""))
-            return
-        step = step_text(str(event.get("message") or event.get("step") or ""))
-        line.update(_Line(self._title, f"{step} …"))
 
     def show(self, text: str) -> None:
         """Show a text in place of the one before; an empty one changes nothing."""
-        if not text or text == self._shown:
-            return
-        self._shown = text
-        words = ServerWords(self._title, text)
-        if self._handle is None:
-            self._handle = display(words, display_id=True)
-        else:
-            self._handle.update(words)
+        if text and text != self._shown:
+            self._shown = text
+            self._place.show(ServerWords(self._title, text))
+
+
+def _show_event(event: Event, title: str, line: _Place, words: _Words) -> None:
+    """Show a server's words in their place, and a step on the line of the work."""
+    if event.get("step") == "message":
+        words.show(str(event.get("text") or ""))
+    else:
+        line.show(_Line(title, event_text(event)))
+
+
+def event_text(event: Event) -> str:
+    """Say which step a progress event is about."""
+    return f"{step_text(str(event.get('message') or event.get('step') or ''))} …"
 
 
 def reading_text(servers: Sequence[Mapping[str, Any]]) -> str:
@@ -192,7 +207,7 @@ class Line:
     def __init__(self, title: str) -> None:
         self._title = title
         self._began = time.monotonic()
-        self._handle: Any = None  # stays None where nothing can be updated, as in a plain interpreter
+        self._place = _Place()
         self._used = False
 
     def __enter__(self) -> Line:
@@ -200,11 +215,8 @@ class Line:
 
     def show(self, text: str) -> None:
         """Show a text in place of the one before."""
-        line, self._used = _Line(self._title, text), True
-        if self._handle is None:
-            self._handle = display(line, display_id=True)
-        else:
-            self._handle.update(line)
+        self._used = True
+        self._place.show(_Line(self._title, text))
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._used:

@@ -20,7 +20,7 @@ from runicorn_jupyter.notebook import connect_flow
 from runicorn_jupyter.notebook.display import RunicornViewer, forgets_widgets
 from runicorn_jupyter.notebook.panel.coalesce import CoalescedTask
 from runicorn_jupyter.notebook.panel.form import ConnectForm, Question, StatusLine, ViewerForm, field, show
-from runicorn_jupyter.notebook.progress import reading_text, step_text
+from runicorn_jupyter.notebook.progress import event_text, reading_text
 from runicorn_jupyter.notebook.results import Environments, Logs, plain, viewer_word
 from runicorn_jupyter.notebook.server_words import ServerWords
 from runicorn_jupyter.notebook.session import NotebookSession, last_opened, one_line_errors
@@ -141,7 +141,7 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
             if event.get("step") == "message":
                 self._show_words(event.get("host"), event.get("text"))
             else:
-                self.status.say(f"{step_text(str(event.get('message') or event.get('step') or ''))} …")
+                self.status.say(event_text(event))
         elif kind not in ("run", "runs", "more"):
             self._refresh.ask()
 
