@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("untimed", deadline=None)  # a loaded machine is no fault of an example
+# No example has a deadline: a loaded machine is no fault of it.
+settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
-settings.register_profile("long", max_examples=5000, deadline=None)  # `make fuzz`
+settings.register_profile("long", settings.get_profile("untimed"), max_examples=5000)  # `make fuzz`
 
 pytest_plugins = [
     "tests.world.sshd",
@@ -51,9 +52,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     item.stash[WRITTEN] = next(_numbers)
 
 
-@pytest.hookimpl(
-    wrapper=True, trylast=True
-)  # after a shuffle, before pytest groups by the fixtures' parameters
+# Last of the wrappers: after a shuffle, before pytest groups by the fixtures' parameters.
+@pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     """Put the files that take long first: workers that take a file at a time end together then.
 

@@ -36,7 +36,7 @@ def records(draw: st.DrawFn) -> list[str]:
 
 
 @given(st.lists(records(), max_size=6))
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_what_a_probe_answers_becomes_bounded_text(answer: list[list[str]]) -> None:
     fields = "".join(f"{field}\0" for record in answer for field in record)
     probe = parse(f"noise\nmark\0{fields}".encode(), "mark")
@@ -81,7 +81,6 @@ ANSWER = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(ANSWER, st.lists(st.integers(0, 120), max_size=6))
 def test_an_answer_is_the_same_however_it_is_cut(answer: bytes, cuts: list[int]) -> None:
     """Else what one reader takes for a body another takes for the next answer."""

@@ -88,7 +88,6 @@ def test_a_connections_life_is_as_the_contract_says(line: Line) -> None:
         settings=settings(
             max_examples=WALKS,
             stateful_step_count=STEPS,
-            deadline=None,
             derandomize=True,
             database=None,
             phases=[Phase.generate],

@@ -63,7 +63,6 @@ def fuzz(operation: Any, headers: dict[str, str]) -> None:
     @given(case=operation.as_strategy())
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         derandomize=True,
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),
@@ -131,7 +130,6 @@ def test_what_an_answer_gives_the_next_request_can_use(schema: Any, server: Jupy
         settings=settings(
             max_examples=2 * EXAMPLES,
             stateful_step_count=6,
-            deadline=None,
             derandomize=True,
             database=None,
             phases=[Phase.generate],

@@ -35,7 +35,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @given(st.text(max_size=80))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_line_of_a_config_is_read_or_refused(text: str) -> None:
     try:
         line = parse_line(text)
@@ -54,7 +54,7 @@ def test_quoting_survives_reading(arguments: list[str]) -> None:
 
 
 @given(st.text("ab*?", max_size=12) | st.text("a*?", max_size=8), st.text("ab", max_size=12))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 def test_patterns_match_as_the_shell_does(pattern: str, text: str) -> None:
     import fnmatch
 
@@ -72,7 +72,7 @@ def test_lists_of_patterns() -> None:
 
 
 @given(body=st.text(st.sampled_from("Host Mtch!*?\"'\\=#~%$ {}\n\t/alUserPIncud"), max_size=200))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_config_breaks_the_reader(home: Path, body: str) -> None:
     (home / ".ssh" / "config").write_text(body)
     (home / ".ssh" / "config").chmod(0o600)
@@ -84,7 +84,6 @@ def test_no_config_breaks_the_reader(home: Path, body: str) -> None:
 
 
 @given(st.binary(max_size=400))
-@settings(deadline=None)
 def test_any_bytes_are_taken_apart_or_refused(data: bytes) -> None:
     try:
         certificate = HostCertificate.parse(data)
@@ -94,7 +93,6 @@ def test_any_bytes_are_taken_apart_or_refused(data: bytes) -> None:
 
 
 @given(st.text(max_size=120))
-@settings(deadline=None)
 def test_any_line_of_known_hosts_is_read_or_refused(text: str) -> None:
     try:
         entry = known_hosts_file.parse_line(text)
@@ -105,14 +103,13 @@ def test_any_line_of_known_hosts_is_read_or_refused(text: str) -> None:
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
-@settings(deadline=None)
 def test_any_name_is_compared(name: str, names: str) -> None:
     known_hosts_file.name_matches(name, names)
     known_hosts_file.name_matches(name, f"|1|{names}")
 
 
 @given(st.binary(max_size=300), st.sampled_from(["", "OPENSSH ", "RSA ", "EC ", "ENCRYPTED "]))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_any_file_is_a_key_or_is_refused(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, kind: str
 ) -> None:

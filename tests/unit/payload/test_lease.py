@@ -165,5 +165,5 @@ class Life(RuleBasedStateMachine):
         assert self.lease.remaining == self.left()
 
 
-Life.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Life.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
 test_life = Life.TestCase
