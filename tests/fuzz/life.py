@@ -20,8 +20,8 @@ from tests.fuzz.life_world import (
     Known,
     Process,
     eventually,
-    runs,
 )
+from tests.world.remote import is_running
 
 MOST = 4
 """Connections at a time."""
@@ -50,7 +50,7 @@ class Life(Asker):
 
     def shared(self, env_name: str) -> Process | None:
         """The process that a start of this environment adopts."""
-        alive = [one for one in self.processes if one.env_name == env_name and runs(one.pid)]
+        alive = [one for one in self.processes if one.env_name == env_name and is_running(one.pid)]
         return alive[-1] if alive else None
 
     def admit(self, body: dict[str, Any], alias: str) -> None:
@@ -110,7 +110,7 @@ class Life(Asker):
         if not told:
             process.forsaken = True
         elif not process.holders and not process.forsaken:
-            assert not runs(process.pid)
+            assert not is_running(process.pid)
 
     @precondition(lambda self: self.gone)
     @rule(which=WHICH)
@@ -362,6 +362,6 @@ class Life(Asker):
         for name in self.profiles:
             self.ask("DELETE", "profiles", params={"name": name})
         for process in self.processes:
-            if runs(process.pid):
+            if is_running(process.pid):
                 assert process.forsaken
                 os.kill(process.pid, signal.SIGKILL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,13 +66,6 @@ def eventually(is_so: Callable[[], bool]) -> None:
             return
         tick.wait(0.02)
     raise AssertionError("it did not happen")
-
-
-def runs(pid: int) -> bool:
-    """Whether a process is there and has not ended."""
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
-    return False
 
 
 class Asker(RuleBasedStateMachine):
