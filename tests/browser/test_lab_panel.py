@@ -17,6 +17,7 @@ from playwright.async_api import Page, expect
 from tests.browser.lab import LabPage, LabWorld
 from tests.world.browser import painted_canvases
 from tests.world.codes import code_server
+from tests.world.proxy_command import write_proxy_command
 from tests.world.relay import Relay
 from tests.world.sshd import Sshd, make_key
 
@@ -373,38 +374,27 @@ async def test_a_login_link_of_a_server_is_shown_and_can_be_clicked(
     lab_page: LabPage, lab: LabWorld, tmp_path: Path
 ) -> None:
     """What a ProxyCommand says while it waits is there, as lines with a link; connecting goes on."""
-    done, script = tmp_path / "done", tmp_path / "access.sh"
-    script.write_text(
-        "#!/bin/sh\n"
-        "printf 'Please log in <b>here</b>:\\n  https://login.example/x?a=1&b=2\\n' >&2\n"
-        f"while [ ! -e {done} ]; do sleep 0.1; done\n"
-        f"exec {sys.executable} {script}.py {lab.sshd.host} {lab.sshd.port}\n"
-    )
-    script.chmod(0o755)
-    script.with_name("access.sh.py").write_text(
-        "import os, socket, sys, threading\n"
-        "s = socket.create_connection((sys.argv[1], int(sys.argv[2])))\n"
-        "def up():\n"
-        "    while d := os.read(0, 65536): s.sendall(d)\n"
-        "threading.Thread(target=up, daemon=True).start()\n"
-        "while d := s.recv(65536):\n"
-        "    while d: d = d[os.write(1, d):]\n"
-    )
-    lab.home.host("access", lab.sshd, ProxyCommand=str(script), HostKeyAlias="line")
+    done = tmp_path / "done"
+    os.mkfifo(done)
+    words = "Please log in <b>here</b>:\n  https://login.example/x?a=1&b=2\n"
+    before = f"os.write(2, {words.encode()!r})\nopen({str(done)!r}).read()\n"
+    script = write_proxy_command(tmp_path / "access.py", before=before)
+    command = f"{sys.executable} {script} {lab.sshd.host} {lab.sshd.port}"
+    lab.home.host("access", lab.sshd, ProxyCommand=command, HostKeyAlias="line")
     await lab_page.page.context.route(
         "https://login.example/**", lambda route: route.fulfill(body="logged in", content_type="text/html")
     )
     await lab_page.show_panel()
     await lab_page.field("Host").fill("access")
     await lab_page.field("Host").press("Enter")
-    words = lab_page.panel.locator(".rj-ServerWords")
-    await expect(words).to_contain_text("Please log in <b>here</b>:")
-    link = words.get_by_role("link")
+    shown = lab_page.panel.locator(".rj-ServerWords")
+    await expect(shown).to_contain_text("Please log in <b>here</b>:")
+    link = shown.get_by_role("link")
     await expect(link).to_have_attribute("rel", "noopener noreferrer")
     async with lab_page.page.context.expect_page() as opened:
         await link.click()
     assert (await opened.value).url == "https://login.example/x?a=1&b=2"
     await (await opened.value).close()
-    done.touch()
+    await asyncio.to_thread(done.write_text, "")
     await expect(lab_page.card("access")).to_have_attribute("data-status", "connected")
-    await expect(words).to_have_count(0)
+    await expect(shown).to_have_count(0)

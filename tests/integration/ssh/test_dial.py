@@ -23,6 +23,7 @@ from runicorn_jupyter.ssh.auth.authentication import Credentials
 from runicorn_jupyter.ssh.connection import Connection
 from tests.integration.ssh.test_stream import MIB, download, upload
 from tests.world.connections import Census, Connect, await_census, target_of
+from tests.world.proxy_command import write_proxy_command
 from tests.world.relay import Relay
 from tests.world.sshd import Sshd, make_key
 
@@ -279,17 +280,7 @@ def _secret(text: str) -> object:
 
 
 async def test_proxy_command(sshd: Sshd, connect: Connect, peer_port: int, tmp_path: Path) -> None:
-    relay = tmp_path / "relay.py"
-    relay.write_text(
-        "import socket, sys, threading, os\n"
-        "s = socket.create_connection((sys.argv[1], int(sys.argv[2])))\n"
-        "def up():\n"
-        "    while d := os.read(0, 65536): s.sendall(d)\n"
-        "    s.shutdown(socket.SHUT_WR)\n"
-        "threading.Thread(target=up, daemon=True).start()\n"
-        "while d := s.recv(65536):\n"
-        "    while d: d = d[os.write(1, d):]\n"
-    )
+    relay = write_proxy_command(tmp_path / "relay.py")
     command = f"python3 {relay} {sshd.host} {sshd.port}"
     await (await connect(sshd, proxy_command=command, hostname="nowhere.invalid")).close()
     before = Census.take()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from runicorn_jupyter.ssh.server_message import MAX_BYTES, ServerMessage
 from tests.integration.ssh.scripted import Script, announcing, scripted
 from tests.integration.ssh.test_dial import peer
 from tests.world.connections import Census, await_census, credentials_of, target_of
+from tests.world.proxy_command import write_proxy_command
 from tests.world.relay import Relay
 from tests.world.remote import is_running, until
 from tests.world.sshd import Sshd
@@ -133,41 +135,32 @@ LOGIN = "Please open the following URL and log in: https://login.example/x?é=1"
 
 @pytest.fixture
 def login_script(tmp_path: Path) -> Path:
-    """Prints where to log in, byte after byte and without a newline, then waits until a file is there."""
-    script = tmp_path / "access.py"
-    script.write_text(
-        "import os, sys, time, socket, threading\n"
+    """Prints where to log in, byte after byte and without a newline, then waits until ``done`` is written."""
+    os.mkfifo(tmp_path / "done")
+    before = (
         f"for byte in {LOGIN!r}.encode():\n"
         "    os.write(2, bytes([byte])); time.sleep(0.003)\n"
-        "while not os.path.exists(sys.argv[1]): time.sleep(0.02)\n"
-        "s = socket.create_connection((sys.argv[2], int(sys.argv[3])))\n"
-        "def up():\n"
-        "    while d := os.read(0, 65536): s.sendall(d)\n"
-        "threading.Thread(target=up, daemon=True).start()\n"
-        "while d := s.recv(65536):\n"
-        "    while d: d = d[os.write(1, d):]\n"
+        f"open({str(tmp_path / 'done')!r}).read()\n"
     )
-    return script
+    return write_proxy_command(tmp_path / "access.py", before=before)
 
 
 async def test_a_proxy_command_that_wants_a_login(sshd: Sshd, login_script: Path, tmp_path: Path) -> None:
-    done, heard = tmp_path / "done", Heard()
-    to = target_of(sshd, proxy_command=f"python3 {login_script} {done} {sshd.host} {sshd.port}")
+    heard = Heard()
+    to = target_of(sshd, proxy_command=f"python3 {login_script} {sshd.host} {sshd.port}")
     task = opening(to, heard, Deadline(30), credentials_of(sshd))
     while LOGIN not in heard.texts:
         heard.news.clear()
         await heard.news.wait()
     # However it was cut, each text is the beginning of what was said.
     assert all(LOGIN.startswith(text) for text in heard.texts)
-    done.touch()
+    await asyncio.to_thread((tmp_path / "done").write_text, "")
     await (await task).close()
 
 
-async def test_a_proxy_command_at_which_nobody_logs_in(
-    sshd: Sshd, login_script: Path, tmp_path: Path
-) -> None:
+async def test_a_proxy_command_at_which_nobody_logs_in(sshd: Sshd, login_script: Path) -> None:
     heard, before = Heard(), Census.take()
-    to = target_of(sshd, proxy_command=f"python3 {login_script} {tmp_path / 'never'} x 1")
+    to = target_of(sshd, proxy_command=f"python3 {login_script} x 1")
     with pytest.raises(ConnectionTimeout) as late:
         await opening(to, heard, Deadline(60, person_seconds=2), credentials_of(sshd))
     heard.message.attach(late.value)
