@@ -81,11 +81,15 @@ class LabWorld:
         return connections
 
     def clean(self) -> None:
-        """Close all connections and forget what was saved."""
+        """Close all connections, forget what was saved, and end the kernels, which each Lab's start asks."""
         for each in self.connections():
             self.jupyter.delete(f"connections/{each['connection_id']}")
         for each in self.jupyter.get("profiles").json()["profiles"]:
             self.jupyter.delete("profiles", name=each["name"])
+        api = f"{self.jupyter.url}api/kernels"
+        headers = {"Authorization": f"token {self.jupyter.token}"}
+        for each in self.jupyter.session.get(api, headers=headers, timeout=60).json():
+            self.jupyter.session.delete(f"{api}/{each['id']}", headers=headers, timeout=60).raise_for_status()
 
 
 @pytest.fixture(scope="session")
