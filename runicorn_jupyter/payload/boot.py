@@ -19,6 +19,8 @@ from runicorn_jupyter.payload.versions import STATE_VERSION, installed_version
 __all__ = ["configured_root", "main", "viewer_key"]
 
 TAIL_BYTES, TAIL_LINES = 16384, 50
+CLEANUPS = 4
+"""How often the folder is opened again where viewers that end have removed it."""
 # Each would change what the viewer is: end it when idle, serve another front end, log elsewhere, or (remote
 # mode) delete the siblings of its log folder.
 _UNSET = (
@@ -66,9 +68,25 @@ def _find_or_start(config: Dict[str, Any]) -> Dict[str, Any]:
     if reason is not None:
         return {"error": "invalid_parameters", "field": "remote_root", "message": reason}
     machine = Machine.here()
-    folder = open_folder(dict(os.environ), machine)
     prefix = os.path.realpath(sys.prefix)
     key = viewer_key(prefix, os.path.realpath(root or configured_root(dict(os.environ))))
+    for _ in range(CLEANUPS):
+        # The viewer before may remove the folder between its opening and the claim.
+        with contextlib.suppress(FileNotFoundError):
+            return _find_or_start_in(open_folder(dict(os.environ), machine), config, root, key)
+    return _find_or_start_in(open_folder(dict(os.environ), machine), config, root, key)
+
+
+def _find_or_start_in(
+    folder: Folder, config: Dict[str, Any], root: Optional[str], key: str
+) -> Dict[str, Any]:
+    """Return the state of the viewer of a key.
+
+    Raises
+    ------
+    FileNotFoundError
+        If what is in the folder was cleaned up before it could be claimed.
+    """
     lock = folder.lock(key, config["lock_seconds"])
     try:
         state = folder.running(key)
@@ -77,6 +95,7 @@ def _find_or_start(config: Dict[str, Any]) -> Dict[str, Any]:
         current = state is not None and (state.get("version"), state.get("runicorn_version")) == versions
         if state is not None and current and state["pid"] not in config["ignored"]:
             return {**state, "adopted": True}
+        folder.claim(key, lock)
         folder.prune()
         return _start(config, root, folder, key, lock)
     finally:
@@ -143,7 +162,7 @@ def _start(
     if line:
         answer = json.loads(line.decode("utf-8"))
     if "error" in answer:
-        folder.forget(key, 0, cleanup=True)
+        folder.forget(key, os.getpid(), cleanup=True)
         answer["log"] = tail.splitlines()[-TAIL_LINES:]
     return answer
 

@@ -257,11 +257,7 @@ class Folder:
         descriptor = os.open(name, os.O_RDWR | os.O_CREAT | _NOFOLLOW, 0o600, dir_fd=self.descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            # Whoever cleaned up has removed the file that we waited for: then this lock locks nothing.
-            if (
-                os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_ino
-                == os.fstat(descriptor).st_ino
-            ):
+            if self._is_there(name, descriptor):
                 return descriptor
         except FileNotFoundError:
             pass
@@ -270,6 +266,32 @@ class Folder:
             raise
         os.close(descriptor)
         return None
+
+    def _is_there(self, name: str, descriptor: int) -> bool:
+        """Whether an open file is still the one of that name: one that was cleaned up locks nothing."""
+        found = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        return found.st_ino == os.fstat(descriptor).st_ino
+
+    def claim(self, key: str, lock: int) -> None:
+        """Say that this process starts the viewer of a key: until that has a state, nobody else cleans up.
+
+        The one before may still be ending, and removes what it left only as long as nobody else has come.
+
+        Parameters
+        ----------
+        key
+            The viewer's.
+        lock
+            That of its start, which this process holds.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder, or the lock, was cleaned up just before.
+        """
+        self.write(key, {"pid": os.getpid()})
+        if not self._is_there(f"{key}.lock", lock):
+            raise FileNotFoundError(errno.ENOENT, "the lock was cleaned up", f"{key}.lock")
 
     def open_log(self, key: str) -> int:
         """Return a descriptor that appends to a new log; that of the viewer before is kept as ``.log.1``."""
@@ -280,6 +302,14 @@ class Folder:
 
     def read(self, key: str) -> Optional[Dict[str, Any]]:
         """Return what a state file says, or None if there is none that may be believed."""
+        state = self._read(key)
+        expected = {"port": int, "secret": str, "start_time": str}
+        if state is None or not all(isinstance(state.get(k), t) for k, t in expected.items()):
+            return None
+        return state
+
+    def _read(self, key: str) -> Optional[Dict[str, Any]]:
+        """Return what a state file, or a claim, says."""
         try:
             descriptor = os.open(
                 f"{key}.json", os.O_RDONLY | os.O_NONBLOCK | _NOFOLLOW, dir_fd=self.descriptor
@@ -296,10 +326,7 @@ class Folder:
             state = json.loads(text.decode("utf-8"))
         except (ValueError, RecursionError):
             return None
-        expected = {"pid": int, "port": int, "secret": str, "start_time": str}
-        if not isinstance(state, dict) or not all(isinstance(state.get(k), t) for k, t in expected.items()):
-            return None
-        return state
+        return state if isinstance(state, dict) and isinstance(state.get("pid"), int) else None
 
     def running(self, key: str) -> Optional[Dict[str, Any]]:
         """Return the state of the viewer of this key if its process runs."""
@@ -324,7 +351,7 @@ class Folder:
             raise
 
     def forget(self, key: str, pid: int, cleanup: bool) -> None:
-        """Remove a viewer's state, if it is still that of this process.
+        """Remove a viewer's state, if it is still that of this process, and nobody else has claimed the key.
 
         Parameters
         ----------
@@ -337,7 +364,7 @@ class Folder:
 
         What a disk does not let go of (it became read-only) stays: a viewer's end never depends on it.
         """
-        state = self.read(key)
+        state = self._read(key)
         if state is not None and state["pid"] != pid:
             return
         for suffix in [".json", *([".log", ".log.1", ".lock"] if cleanup else [])]:

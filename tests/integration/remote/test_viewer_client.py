@@ -253,6 +253,22 @@ async def test_an_unrenewed_viewer_ends_and_leaves_nothing(
     await until(lambda: not list((remote.home / ".local/state").rglob("*")), seconds=20)
 
 
+async def test_one_is_started_while_the_one_before_ends(
+    connection: Connection, remote: Sshd, runicorn_env: Prefix
+) -> None:
+    env = environment(runicorn_env())
+    for _ in range(3):
+        before = await SshViewerClient.start(connection, env, None, lease_seconds=60)
+        ending = asyncio.ensure_future(before.stop(cleanup=True))
+        viewer = await SshViewerClient.start(connection, env, None, lease_seconds=60)
+        assert await ending
+        assert viewer.pid != before.pid
+        assert await viewer.check() == "running"
+        assert (await viewer.logs(5))[1] > 0
+        assert await viewer.stop(cleanup=True)
+    assert not list((remote.home / ".local/state").rglob("*"))
+
+
 async def test_a_killed_viewer_is_crashed_and_its_log_is_there(
     connection: Connection, remote: Sshd, runicorn_env: Prefix
 ) -> None:

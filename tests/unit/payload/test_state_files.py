@@ -242,6 +242,34 @@ def test_only_its_own_state_is_forgotten(folder: Folder, machine: Machine) -> No
     assert not Path(folder.path).parent.exists()
 
 
+def test_what_is_claimed_is_not_cleaned_up_by_the_one_before(folder: Folder, machine: Machine) -> None:
+    folder.write(KEY, state(machine, pid=1))
+    folder.forget(KEY, 1, cleanup=False)  # it ends
+    lock = folder.lock(KEY, 5)
+    folder.claim(KEY, lock)
+    assert folder.read(KEY) is None  # a claim is no viewer
+    assert folder.running(KEY) is None
+    os.close(folder.open_log(KEY))
+    folder.forget(KEY, 1, cleanup=True)  # it has ended
+    assert {path.name for path in Path(folder.path).iterdir()} == {f"{KEY}.json", f"{KEY}.lock", f"{KEY}.log"}
+    folder.write(KEY, state(machine))
+    assert folder.running(KEY) == state(machine)
+    folder.forget(KEY, os.getpid(), cleanup=True)
+    assert not Path(folder.path).parent.exists()
+    os.close(lock)
+
+
+@pytest.mark.parametrize("others", [False, True], ids=["with its folder", "alone"])
+def test_a_lock_that_was_cleaned_up_claims_nothing(folder: Folder, others: bool) -> None:
+    lock = folder.lock(KEY, 5)
+    if others:
+        Path(folder.path, "of-another-viewer").touch()
+    folder.forget(KEY, 1, cleanup=True)
+    with pytest.raises(FileNotFoundError):
+        folder.claim(KEY, lock)
+    os.close(lock)
+
+
 def test_a_new_log_keeps_the_one_before(folder: Folder) -> None:
     for text in (b"first", b"second"):
         descriptor = folder.open_log(KEY)
