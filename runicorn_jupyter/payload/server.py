@@ -20,6 +20,7 @@ from typing import Any, Dict, Optional
 from runicorn_jupyter.payload.guard import Guard
 from runicorn_jupyter.payload.gzip_middleware import Compressor
 from runicorn_jupyter.payload.lease import MAX_TICK_SECONDS, Lease
+from runicorn_jupyter.payload.self_probe import SelfProbe
 from runicorn_jupyter.payload.state_files import Folder, start_time
 from runicorn_jupyter.payload.threads import started_threads
 from runicorn_jupyter.payload.versions import STATE_VERSION, installed_version
@@ -30,7 +31,7 @@ TICK_SECONDS = 1.0
 UNCLAIMED_SECONDS = 60.0
 """How long it waits for its first holder: who wanted it may have gone away meanwhile."""
 HUNG_GRACE_SECONDS = 30.0
-"""How long beyond its lease, but no longer than that, a viewer whose event loop stands still is left."""
+"""How long beyond its lease, but no longer than that, a viewer that hangs is left."""
 THREADS = 8
 """Of the event loop's own executor."""
 CLOSE_SECONDS = 2
@@ -60,6 +61,7 @@ class ViewerServer:
         self._lease = Lease(min(config["lease_seconds"], UNCLAIMED_SECONDS))
         self._version = installed_version()
         self._loop_lag = 0.0
+        self._loop_turns = 0
         self._loop_seconds = config["loop_seconds"]
         self._spare_logs: Optional[str] = None
 
@@ -109,7 +111,7 @@ class ViewerServer:
                         started_threads(THREADS, "runicorn-jupyter-work")
                     )
                     viewer._folder.write(viewer._key, state)
-                    viewer._watch(self)
+                    viewer._watch(self, SelfProbe(port))
                     ready(state)
 
         self._guard = Guard(
@@ -187,8 +189,8 @@ class ViewerServer:
         self._server.should_exit = True
         self._guard.close()
 
-    def _watch(self, server: Any) -> None:
-        """Count the lease on the event loop, and watch the event loop from a thread."""
+    def _watch(self, server: Any, probe: SelfProbe) -> None:
+        """Count the lease on the event loop; watch from a thread that it turns and the viewer answers."""
 
         async def count() -> None:
             before = time.monotonic()
@@ -196,6 +198,7 @@ class ViewerServer:
                 await asyncio.sleep(TICK_SECONDS)
                 now = time.monotonic()
                 self._loop_lag = 0.0
+                self._loop_turns += 1
                 if self._lease.tick(now - before):
                     _say("Nobody has renewed this viewer's lease: it ends.")
                     self._end(True)
@@ -203,12 +206,15 @@ class ViewerServer:
             self._guard.close()
 
         self._counting = asyncio.ensure_future(count())
-        threading.Thread(target=self._watch_loop, name="runicorn-jupyter-watch", daemon=True).start()
+        threading.Thread(
+            target=self._watch_loop, args=(probe,), name="runicorn-jupyter-watch", daemon=True
+        ).start()
 
-    def _watch_loop(self) -> None:
-        """End the process when its event loop stands still, or its end does.
+    def _watch_loop(self, probe: SelfProbe) -> None:
+        """End the process when its event loop stands still, it answers nothing, or its end does not come.
 
-        Time is counted in turns of this thread: what was stopped, or slept, has not stood still meanwhile.
+        Time is counted in turns of this thread and of the loop: what was stopped, or slept, has not stood
+        still meanwhile.
         """
         ending = 0.0
         grace = min(HUNG_GRACE_SECONDS, self._lease.remaining)
@@ -217,16 +223,22 @@ class ViewerServer:
             # Nothing here may end this thread: where memory is short, the next turn does better.
             with contextlib.suppress(OSError, MemoryError):
                 self._loop_lag += min(TICK_SECONDS, MAX_TICK_SECONDS)
-                ending = ending + TICK_SECONDS if self._server.should_exit else 0.0
-                stuck = self._loop_lag > min(self._loop_seconds, self._lease.remaining + grace)
-                if stuck or ending > CLOSE_SECONDS + grace:
-                    self._give_up()
+                longest = min(self._loop_seconds, self._lease.remaining + grace)
+                if self._server.should_exit:
+                    ending += TICK_SECONDS
+                    silent = 0.0
+                else:
+                    silent = TICK_SECONDS * probe.silent_turns(self._loop_turns)
+                if self._loop_lag > longest or ending > CLOSE_SECONDS + grace:
+                    self._give_up("The viewer stands still and is ended.")
+                if silent > longest:
+                    self._give_up("The viewer answers nothing and is ended.")
                 _bound_log()
 
-    def _give_up(self) -> None:
+    def _give_up(self, why: str) -> None:
         """End the process, whatever else fails."""
         try:
-            _say("The viewer stands still and is ended.")
+            _say(why)
             faulthandler.dump_traceback(sys.stderr)
             self._folder.forget(self._key, os.getpid(), self._cleanup)
         finally:

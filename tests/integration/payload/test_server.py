@@ -210,6 +210,38 @@ async def test_a_viewer_that_stands_still_ends_long_before_its_lease_and_says_wh
     await viewer.stop(cleanup=True)
 
 
+async def test_a_viewer_whose_loop_turns_but_which_answers_nobody_ends_itself(
+    make_sshd: Callable[..., Sshd],
+    connect: Connect,
+    runicorn_env: Prefix,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("runicorn_jupyter.remote.bootstrap.LOOP_SECONDS", 6.0)
+    # As where memory is short: no connection can be made from then on, and those that are there go on.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import signal, sys\n"
+        "def fails(*_, **__): raise MemoryError\n"
+        "def no_memory(*_):\n"
+        "    for name in ('httptools_impl.HttpToolsProtocol', 'h11_impl.H11Protocol'):\n"
+        "        module, _, protocol = name.partition('.')\n"
+        "        module = sys.modules.get('uvicorn.protocols.http.' + module)\n"
+        "        if module: getattr(module, protocol).__init__ = fails\n"
+        "signal.signal(signal.SIGUSR1, no_memory)\n"
+    )
+    server = make_sshd(SetEnv=f"PYTHONPATH={tmp_path}")
+    connection = await connect(server)
+    viewer = await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=900)
+    line = await viewer.open_lifeline()
+    os.kill(viewer.pid, signal.SIGUSR1)
+    await line.renew()
+    await line.ended()
+    line.close()
+    assert await viewer.check() == "crashed"
+    assert any("answers nothing" in line for line in (await viewer.logs(100))[0])
+    await viewer.stop(cleanup=True)
+
+
 async def test_closing_ssh_does_not_end_it(
     connection: Connection, remote: Sshd, connect: Connect, runicorn_env: Prefix
 ) -> None:
