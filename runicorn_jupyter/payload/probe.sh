@@ -135,6 +135,7 @@ login_variable() {
     name=${1%%=*} value=${1#*=}
     case $name in "$1" | '' | [0-9]* | *[!A-Za-z0-9_]*) return ;; esac
     eval "before=\${$name-}"
+    eval "login_$name=\$value"
     [ "$value" = "$before" ] && return
     emit variable "$1"
     case $name in
@@ -147,7 +148,7 @@ login_variable() {
         return
         ;;
     CONDA_* | MAMBA_* | PYENV_ROOT | PIXI_HOME | UV_TOOL_DIR | HATCH_DATA_DIR | ASDF_DATA_DIR | MISE_DATA_DIR | WORKON_HOME | VIRTUAL_ENV | POETRY_* | XDG_CONFIG_HOME | \
-        XDG_DATA_HOME | XDG_CACHE_HOME | WORK | SCRATCH) eval "$name=\$value" ;;
+        XDG_DATA_HOME | XDG_CACHE_HOME | WORK | SCRATCH | MODULEPATH | EBROOT* | EASYBUILD_* | SPACK_*) eval "$name=\$value" ;;
     *) return ;;
     esac
     changed=yes
@@ -175,19 +176,19 @@ ours_alone() {
 states_here() {
     for file in ./*.json; do
         [ -f "$file" ] && [ ! -L "$file" ] && [ -O "$file" ] || continue
-        line='' stat=''
+        line='' stat='' after_name=') '
         IFS= read -r line <"$file"
         pid=${line##*\"pid\": }
         pid=${pid%%[!0-9]*}
         [ -n "$pid" ] && read -r stat <"/proc/$pid/stat"
-        emit viewer "$line" "${stat##*) }"
+        emit viewer "$line" "${stat##*"$after_name"}"
     done
 }
 
-# -- environments
+# -- environments (places.sh, which is sent before this file, says where)
 
 # look KIND PREFIX: print the environment that is there, once. KIND is what its place makes it: venv, project,
-# conda, pyenv, asdf, mise; what is in it decides whether it is a conda environment or a virtualenv.
+# conda, pyenv, asdf, mise, module; what is in it decides whether it is a conda environment or a virtualenv.
 look() {
     kind=$1 prefix=$2
     cd -P -- "$prefix" || return
@@ -213,7 +214,7 @@ $PWD
         # Variables that activation would set (conda env config vars).
         [ -f conda-meta/state ] && variables=$PWD/conda-meta/state
     else
-        case $kind in pyenv | asdf | mise | named) ;; *) return ;; esac
+        case $kind in pyenv | asdf | mise | module | named) ;; *) return ;; esac
     fi
     seen="$seen$PWD
 "
@@ -276,6 +277,9 @@ $PWD
 "
     bin=${PWD##*/}
     cd .. || return
+    case $seen in *"
+$PWD
+"*) return ;; esac
     if [ -f pyvenv.cfg ]; then
         look venv "$PWD"
     elif [ -d conda-meta ]; then
@@ -309,103 +313,8 @@ $python
     done
 }
 
-# Both take folders; a pattern that matched nothing is not one.
-each() {
-    kind_of_all=$1
-    shift
-    for one in "$@"; do
-        [ -d "$one" ] && look "$kind_of_all" "$one"
-    done
-}
-
-conda_places() {
-    if [ -f "$HOME/.conda/environments.txt" ]; then
-        while IFS= read -r one; do
-            case $one in /*) look conda "$one" ;; esac
-        done <"$HOME/.conda/environments.txt"
-    fi
-    each conda "${CONDA_PREFIX:-/nowhere}" "${MAMBA_ROOT_PREFIX:-/nowhere}" "${CONDA_EXE%/bin/conda}" \
-        "$HOME"/miniconda* "$HOME"/anaconda* "$HOME"/miniforge* "$HOME"/mambaforge* "$HOME"/micromamba* \
-        "$HOME"/.miniconda* "$HOME"/.local/share/mamba /opt/*conda* /opt/*forge* /opt/mamba /opt/micromamba \
-        /usr/local/*conda* /usr/local/*forge*
-    # A root of micromamba has no Python of its own, and so is not looked into by itself.
-    each conda "${PIXI_HOME:-$HOME/.pixi}"/envs/* "${MAMBA_ROOT_PREFIX:-/nowhere}"/envs/* "$HOME"/micromamba/envs/* "$HOME"/.local/share/mamba/envs/* \
-        "$HOME"/.conda/envs/*
-    IFS=:
-    set -f
-    # shellcheck disable=SC2086
-    set -- ${CONDA_ENVS_PATH-} ${CONDA_ENVS_DIRS-}
-    set +f
-    unset IFS
-    for folder in "$@"; do each conda "$folder"/*; done
-    [ -f "$HOME/.condarc" ] || return
-    inside=
-    while read -r key value; do
-        case $key in
-        envs_dirs:) inside=yes ;;
-        -) [ -n "$inside" ] && case $value in
-            '~/'*) each conda "$HOME/${value#'~/'}"/* ;;
-            /*) each conda "$value"/* ;;
-            esac ;;
-        \#* | '') ;;
-        *) inside= ;;
-        esac
-    done <"$HOME/.condarc"
-}
-
-venv_places() {
-    data=${XDG_DATA_HOME:-$HOME/.local/share} cache=${XDG_CACHE_HOME:-$HOME/.cache}
-    each venv "${VIRTUAL_ENV:-/nowhere}" "${WORKON_HOME:-$HOME/.virtualenvs}"/* "$HOME"/.virtualenvs/* \
-        "$data"/virtualenvs/* "${POETRY_VIRTUALENVS_PATH:-$cache/pypoetry/virtualenvs}"/* "$data"/pdm/venvs/* \
-        "$data"/hatch/env/virtual/*/*/* "${UV_TOOL_DIR:-$data/uv/tools}"/* "$HOME"/.rye/tools/* "$data"/pipx/venvs/* "$HOME"/.local/pipx/venvs/* \
-        "$HOME"/.venvs/* "$HOME"/venvs/* "$HOME"/virtualenvs/* "$HOME"/.envs/* "$HOME"/envs/* "$HOME"/Envs/* \
-        "$HOME"/.venv "$HOME"/.env "${HATCH_DATA_DIR:-/nowhere}"/env/virtual/*/*/*
-    for folder in "${WORK:-/nowhere}" "${SCRATCH:-/nowhere}"; do
-        each conda "$folder"/*conda* "$folder"/*forge* "$folder"/micromamba/envs/*
-        each venv "$folder"/envs/* "$folder"/venvs/* "$folder"/.venvs/* "$folder"/virtualenvs/*
-        for one in "$folder"/*/pyvenv.cfg "$folder"/*/conda-meta; do
-            [ -e "$one" ] && look venv "${one%/*}"
-        done
-    done
-    for one in "$HOME"/*/pyvenv.cfg /opt/*/pyvenv.cfg /venv/pyvenv.cfg; do
-        [ -f "$one" ] && look venv "${one%/*}"
-    done
-}
-
-projects_in() {
-    for folder in "$@"; do
-        [ -d "$folder" ] || continue
-        each conda "$folder"/*/.pixi/envs/*
-        for one in "$folder"/*/.venv "$folder"/*/venv "$folder"/*/env "$folder"/*/.env; do
-            [ -d "$one" ] && look project "$one"
-        done
-    done
-}
-
-project_places() {
-    projects_in "$HOME"
-    projects_in "$HOME"/projects "$HOME"/Projects "$HOME"/project "$HOME"/src "$HOME"/code "$HOME"/Code "$HOME"/work \
-        "$HOME"/workspace "$HOME"/repos "$HOME"/git "$HOME"/github "$HOME"/dev "$HOME"/Documents "$HOME"/research \
-        "$HOME"/experiments "${WORK:-/nowhere}" "${SCRATCH:-/nowhere}" /workspace
-    each project /workspace/.venv /workspace/venv
-}
-
-pyenv_places() {
-    for folder in "${PYENV_ROOT:-$HOME/.pyenv}/versions" "$HOME/.pyenv/versions"; do
-        each pyenv "$folder"/* "$folder"/*/envs/*
-    done
-    each asdf "${ASDF_DATA_DIR:-$HOME/.asdf}"/installs/python/*
-    each mise "${MISE_DATA_DIR:-${XDG_DATA_HOME:-$HOME/.local/share}/mise}"/installs/python/*
-}
-
 system_places() {
-    IFS=:
-    set -f
-    # shellcheck disable=SC2086
-    set -- ${login_path-} /usr/local/bin /usr/bin /opt/homebrew/bin
-    set +f
-    unset IFS
-    for folder in "$@"; do interpreters "$folder"; done
+    split_path "${login_path-}:/usr/local/bin:/usr/bin:/opt/homebrew/bin" interpreters
 }
 
 # What is named by its path: a prefix, or any program, whose folder is then in the prefix.
@@ -437,6 +346,7 @@ places() {
     conda_places
     venv_places
     pyenv_places
+    module_places
     system_places
     project_places
 }
@@ -451,7 +361,7 @@ scan() {
     user_site
     places
     login_variables
-    if [ -n "$changed" ]; then
+    if [ -n "$changed$unknown" ]; then
         places
     elif [ "$login_path" != "${PATH-}" ]; then
         system_places
@@ -468,7 +378,7 @@ main() {
     locale=${LC_ALL-} login_path=${PATH-}
     LC_ALL=C
     HOME=${HOME:-/}
-    own='' boot='' count=0 more='' variables='' seen='
+    own='' boot='' count=0 more='' variables='' unknown='' seen='
 '
     # What reads a file says so. All three run side by side.
     python3_version </dev/null | {

@@ -4,12 +4,12 @@
 
 alive() {
     if [ -r /proc/self/stat ]; then
-        line=
+        line= after_name=') '
         read -r line <"/proc/$pid/stat" || return 1
         set -f
         # After the name, which may hold anything, come state (3) and, 19 further on, start time (22); proc(5).
         # shellcheck disable=SC2086
-        set -- ${line##*) }
+        set -- ${line##*"$after_name"}
         set +f
         case $1 in Z | X) return 1 ;; esac
         [ "${20}" = "$start" ]

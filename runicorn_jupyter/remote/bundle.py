@@ -127,7 +127,8 @@ def shell_input(script: str, **variables: str) -> bytes:
 
 @functools.cache
 def _script(name: str) -> bytes:
-    return resources.files(_PACKAGE).joinpath(name).read_bytes()
+    parts = ("places.sh", name) if name == "probe.sh" else (name,)
+    return b"\n".join(resources.files(_PACKAGE).joinpath(part).read_bytes() for part in parts)
 
 
 def _octal(text: str) -> bytes:

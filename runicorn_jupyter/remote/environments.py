@@ -27,6 +27,7 @@ _KINDS: dict[str, tuple[int, EnvironmentType]] = {
     "pyenv": (3, "pyenv"),
     "asdf": (3, "pyenv"),
     "mise": (3, "pyenv"),
+    "module": (4, "system"),
     "system": (4, "system"),
     "named": (4, "system"),
 }
@@ -83,7 +84,7 @@ class Found:
     Attributes
     ----------
     kind
-        One of ``base conda venv project pyenv asdf mise system``.
+        One of ``base conda venv project pyenv asdf mise module system named``.
     path, prefix
         Where it was found, and the same without symbolic links.
     python
@@ -258,11 +259,20 @@ def _name(one: Found, home: str) -> str:
     if posixpath.dirname(one.path).endswith("/.pixi/envs"):
         project = posixpath.dirname(posixpath.dirname(posixpath.dirname(one.path)))
         return folder if project == home else f"{_folder(project)}/{folder}"
-    if one.kind in ("pyenv", "asdf", "mise"):
-        return f"{one.kind}:{_folder(one.prefix)}"
-    if one.kind == "system":
-        return f"system:{(one.minor or '3')[:MAX_VERSION]}"
-    return folder
+    by_kind = {
+        "module": _module_name(one.path, folder),
+        "system": f"system:{(one.minor or '3')[:MAX_VERSION]}",
+        **{tool: f"{tool}:{_folder(one.prefix)}" for tool in ("pyenv", "asdf", "mise")},
+    }
+    return by_kind.get(one.kind, folder)
+
+
+def _module_name(path: str, folder: str) -> str:
+    """Return what people call an installation of EasyBuild's or Spack's, or an environment of Spack's."""
+    parent = posixpath.dirname(path)
+    if path.endswith("/.spack-env/view"):
+        return _folder(posixpath.dirname(parent))
+    return f"{_folder(parent)}/{folder}" if folder[:1].isdigit() else folder
 
 
 class _Names:

@@ -81,7 +81,7 @@ _MOST = {
 }
 _OF_EACH_ENVIRONMENT = {"variables", "dist"}
 _Item = TypeVar("_Item")
-_KINDS = {"base", "conda", "venv", "project", "pyenv", "asdf", "mise", "system", "named"}
+_KINDS = {"base", "conda", "venv", "project", "pyenv", "asdf", "mise", "module", "system", "named"}
 _SECRET = re.compile("pass|secret|token|credential|private|ssh_connections|api_?key", re.IGNORECASE)
 _SAID_BYTES, _SAID_CHARACTERS = 4096, 200
 _NO_COMMANDS = "The server does not run commands for this account, so nothing is known of it."

@@ -406,7 +406,7 @@ def test_paths_that_are_no_text_are_left_out_and_counted(tmp_path: Path, empty_e
 
 
 @pytest.mark.parametrize(
-    "shell", [["dash"], ["bash"], ["bash", "--posix"], ["busybox", "sh"], ["mksh"], ["yash"]]
+    "shell", [["dash"], ["bash"], ["bash", "--posix"], ["busybox", "sh"], ["mksh"], ["ksh93"], ["yash"]]
 )
 def test_every_sh_finds_the_same(shell: list[str], tmp_path: Path, runicorn_env: Prefix) -> None:
     if shutil.which(shell[0]) is None:
