@@ -25,6 +25,9 @@ MAX_HEAD_BYTES = 65536
 MAX_INTERIM_RESPONSES = 8
 """How many 1xx answers may come before the real one."""
 
+HELD_BYTES = 4096
+"""How much of a line waits for its end: the parser copies what it has of a header at each piece of it."""
+
 READ_BYTES = 262144
 """How much is read at once: what the SSH layer hands over in one piece."""
 
@@ -129,6 +132,8 @@ class Http1Connection:
         self._received = 0
         self._given = 0
         self._done = True
+        self._held = bytearray()
+        self._line_bytes = 0
         self._waiting: asyncio.Task[bytes | End] | None = None
 
     # -- the request
@@ -161,7 +166,8 @@ class Http1Connection:
         self._method = method
         self._message = _Message()
         self._head = None
-        self._received = self._given = 0
+        self._received = self._given = self._line_bytes = 0
+        self._held.clear()
         self._done = False
         self._chunked = content_length is None
         self.used = True
@@ -336,10 +342,26 @@ class Http1Connection:
     async def _feed(self) -> bool:
         """Read once and parse it; false at the end of the stream."""
         data = await self._read()
-        if data is END:
-            return False
-        self._received += len(data)
+        if data is not END:
+            self._received += len(data)
+            if self._line_bytes and len(self._held) + len(data) < HELD_BYTES and b"\n" not in data:
+                self._held += data
+                return True
+        if self._held:
+            line = bytes(self._held)
+            self._held.clear()
+            self._parse(line if data is END else line + data)
+        elif data is not END:
+            self._parse(data)
+        return data is not END
+
+    def _parse(self, data: bytes) -> None:
+        """Parse what was read, and note how long the line is in which it ends, if it does not end in a body.
+
+        Of a head, of trailers and of what frames chunks only whole lines matter.
+        """
         message = self._message
+        pieces = len(message.body)
         try:
             message.parser.feed_data(data)
         except httptools.HttpParserUpgrade as exc:
@@ -350,9 +372,11 @@ class Http1Connection:
             if not message.complete:
                 raise BadResponse("not HTTP, or badly framed") from exc
             message.excess = True
-        if not message.head_done and self._received > 2 * MAX_HEAD_BYTES:
+        is_inside_a_line = len(message.body) == pieces and not data.endswith(b"\n")
+        self._line_bytes = self._line_bytes + len(data) if is_inside_a_line else 0
+        too_long = not message.head_done and self._received > 2 * MAX_HEAD_BYTES
+        if too_long or (self._line_bytes > MAX_HEAD_BYTES and not message.complete):
             raise BadResponse("headers are too large")
-        return True
 
     def _check_head(self) -> Head:
         message = self._message

@@ -169,6 +169,11 @@ TABLE: dict[str, tuple[int, Callable[[bytes], object], tuple[bytes, ...]]] = {
         lambda data: read_answer(b"HTTP/1.1 200 OK\r\n" + data, 1),
         (b"a: b\r\n", b"a:", b"HTTP/1.1 100 Continue\r\n\r\n"),
     ),
+    "http1, trailers byte by byte": (
+        2 * HEAD,
+        lambda data: read_answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + data, 1),
+        (b"a: b\r\n", b"a:"),
+    ),
     "http1, a body": (
         READ,
         lambda data: read_answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + data, READ),

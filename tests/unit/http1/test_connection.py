@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import httptools
 import pytest
 
 from runicorn_jupyter.http1 import BadResponse, ClosedEarly, Http1Connection
@@ -89,3 +90,55 @@ async def test_requests_follow_one_another() -> None:
         await connection.read_head()
         assert await read_body(connection) == body
         assert connection.reusable
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("begin", [b"HTTP/1.1 200 OK\r\na: ", CHUNKED + b"1\r\nx\r\n0\r\na: "])
+async def test_a_long_line_goes_to_the_parser_in_few_pieces(
+    begin: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parser copies what it has of a header at each piece of it: byte by byte that is quadratic."""
+    pieces = []
+
+    class Parser(httptools.HttpResponseParser):  # type: ignore[misc]
+        def feed_data(self, data: bytes) -> None:
+            pieces.append(data)
+            super().feed_data(data)
+
+    monkeypatch.setattr(httptools, "HttpResponseParser", Parser)
+    line, end = b"b" * 60000, b"\r\n\r\n"
+    fed = begin, *(line[at : at + 1] for at in range(len(line))), end
+    connection = Http1Connection(MemoryStream(fed, ended=True))
+    await connection.send_head("GET", "/", [])
+    await connection.read_head()
+    await read_body(connection)
+    assert b"".join(pieces) == begin + line + end
+    assert len(pieces) < 20
+
+
+@pytest.mark.parametrize("begin", [b"HTTP/1.1 200 OK\r\n", CHUNKED + b"1\r\nx\r\n0\r\n", CHUNKED + b"1;"])
+async def test_a_line_without_an_end_is_refused(begin: bytes) -> None:
+    stream = MemoryStream([begin, *[b"b" * 1000] * 200])
+    connection = Http1Connection(stream)
+    await connection.send_head("GET", "/", [])
+    with pytest.raises(BadResponse, match="too large"):  # noqa: PT012
+        await connection.read_head()
+        await read_body(connection)
+
+
+async def test_a_byte_of_a_body_waits_for_no_other() -> None:
+    stream = MemoryStream([CHUNKED])
+    connection = Http1Connection(stream)
+    await connection.send_head("GET", "/", [])
+    await connection.read_head()
+    for framing in (b"2\r\n", b"\r\n2\r\n", b"\r\n2;a=b\r\n"):
+        for at in range(len(framing)):
+            stream.feed(framing[at : at + 1])
+        for byte in (b"x", b"y"):
+            stream.feed(byte)
+            async with asyncio.timeout(30):
+                assert await connection.read_body() == byte
+    stream.feed(b"\r\n0\r\n\r\n")
+    assert await connection.read_body() is END
