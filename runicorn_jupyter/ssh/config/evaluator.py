@@ -45,6 +45,13 @@ _LISTS = frozenset({"userknownhostsfile", "globalknownhostsfile", "setenv"})
 _ACCUMULATE = frozenset({"identityfile", "certificatefile"})
 _COMMANDS = frozenset({"proxycommand", "knownhostscommand"})
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+# As readconf.c has them.
+_OLD_NAMES = {
+    "challengeresponseauthentication": "kbdinteractiveauthentication",
+    "skeyauthentication": "kbdinteractiveauthentication",
+    "tisauthentication": "kbdinteractiveauthentication",
+    "dsaauthentication": "pubkeyauthentication",
+}
 _DEFAULT_IDENTITIES = ("rsa", "ecdsa", "ecdsa_sk", "ed25519", "ed25519_sk", "xmss", "dsa")
 _DEFAULT_FILE = ["~/.ssh/known_hosts"]
 _MATCH_SECONDS = 20.0
@@ -225,7 +232,7 @@ class _Evaluation:
             raise ValueError("the command of 'Match exec' took too long") from exc
 
     def _set(self, line: Line) -> None:
-        name, arguments = line.keyword, line.arguments
+        name, arguments = _OLD_NAMES.get(line.keyword, line.keyword), line.arguments
         if name in _COMMANDS:
             self._set_command(name, line.rest.lstrip(" \t=") or "none")
         elif name == "proxyjump":
@@ -273,6 +280,8 @@ class _Evaluation:
 
 def _value(name: str, text: str) -> str | None:
     """Return a value as ``ssh -G`` prints it; None for an option that connecting does not use."""
+    if name == "refuseconnection":
+        raise ValueError(text)
     if name == "port":
         if not text.isdigit() or not 0 < int(text) <= 65535:
             raise ValueError("bad port number")

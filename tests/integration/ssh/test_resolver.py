@@ -245,3 +245,20 @@ def test_importing_needs_no_openssh() -> None:
     code = "import runicorn_jupyter.ssh.config.resolver"
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PATH": ""}, check=False)
     assert done.returncode == 0
+
+
+def test_a_host_that_the_config_refuses_is_refused_without_ssh_too(home: Path, without_openssh: None) -> None:
+    write_config(home, 'Host old\n  RefuseConnection "use new instead"\nHost *\n  User me\n')
+    with pytest.raises(SshUnavailable, match="use new instead"):
+        resolver.resolve("old")
+    assert resolver.resolve("new").username == "me"
+
+
+@pytest.mark.parametrize("old", ["ChallengeResponseAuthentication", "SkeyAuthentication"])
+def test_an_old_name_counts_as_the_option_without_ssh_too(
+    home: Path, old: str, request: pytest.FixtureRequest
+) -> None:
+    write_config(home, f"Host *\n  {old} no\n")
+    by_ssh = resolver.resolve("gpu").preferred_authentications
+    request.getfixturevalue("without_openssh")
+    assert resolver.resolve("gpu").preferred_authentications == by_ssh == ("publickey", "password")
