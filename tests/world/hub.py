@@ -31,7 +31,7 @@ import pytest
 import requests
 
 from tests.world.environments import _locked, cache_folder
-from tests.world.jupyter import server_environment
+from tests.world.jupyter import check_no_builds, server_environment
 
 PROXY_PACKAGE = "configurable-http-proxy@5.3.0"
 INSTALL_SECONDS = 300
@@ -167,6 +167,7 @@ class Hub:
         """Give the ``HOME`` of somebody."""
         home = self.root / "homes" / name
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        check_no_builds(home)
         return home
 
     def start(self) -> Hub:
