@@ -51,7 +51,11 @@ def main(config: Dict[str, Any]) -> None:
         message = "Another start of this viewer has not come to an end; try again."
         answer = {"error": "viewer_start_failed", "message": message}
     except OSError as error:
-        message = f"The remote has no folder for the viewer's state: {error.strerror}."
+        where = f"{error.filename}: " if error.filename else ""
+        message = (
+            f"The remote has no folder for the viewer's state: {where}{error.strerror}. "
+            "XDG_STATE_HOME can name another, on a disk of that machine."
+        )
         answer = {"error": "viewer_start_failed", "message": message}
     sys.stdout.write(f"\n{config['marker']} {json.dumps(answer)}\n")
     sys.stdout.flush()

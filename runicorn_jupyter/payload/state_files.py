@@ -16,14 +16,17 @@ import json
 import os
 import signal
 import stat
+import threading
 import time
-from typing import Any, Dict, Iterator, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 __all__ = ["MAX_STATE_BYTES", "Folder", "Machine", "candidates", "is_alive", "open_folder", "start_time"]
 
 FOLDER = "runicorn-jupyter"
 TEMPORARY_PREFIX = "runicorn-jupyter-state-"
 MAX_STATE_BYTES = 65536
+LOCK_SECONDS = 10.0
+"""A folder where a lock that nobody holds takes longer has none that work (NFS without its lock service)."""
 # Only folders of ours in them are used, with a name that nobody can guess.
 _TEMPORARY = ("/var/tmp", "/dev/shm")  # noqa: S108
 # Neither is there on Windows, where this side may run and the other not.
@@ -42,6 +45,10 @@ _UNUSABLE = {
     errno.EIO,
     errno.ESTALE,
 }
+
+
+class NoLocks(OSError):
+    """Files of a folder cannot be locked: by its file system (NFS, Lustre, FUSE), or not in time."""
 
 
 class Machine(NamedTuple):
@@ -111,8 +118,9 @@ def is_alive(state: Dict[str, Any], machine: Machine) -> bool:
 def candidates(environ: Dict[str, str]) -> Iterator[str]:
     """Yield the folders that may hold our state, the best first; the last ones are new or ours already.
 
-    A home that cannot be written to (read-only, full, absent) leaves the runtime folder of the session, then
-    a folder of ours with a name nobody can guess in a place for temporary files.
+    A home that cannot be written to (read-only, full, absent), or locks no files, leaves the runtime folder
+    of the session, then a folder of ours in a place for temporary files. Its name is that of the user, so
+    that two who start at once meet there; where somebody else has taken it, one that nobody can guess.
     """
     home = os.path.expanduser("~")
     base = environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state")
@@ -124,6 +132,8 @@ def candidates(environ: Dict[str, str]) -> Iterator[str]:
     import tempfile
 
     for place in dict.fromkeys([tempfile.gettempdir(), *_TEMPORARY]):
+        with contextlib.suppress(OSError):  # it is there, or the place is no good
+            os.mkdir(os.path.join(place, f"{TEMPORARY_PREFIX}{os.geteuid()}"), 0o700)
         try:
             names = sorted(name for name in os.listdir(place) if name.startswith(TEMPORARY_PREFIX))
         except OSError:
@@ -154,9 +164,9 @@ def open_folder(environ: Dict[str, str], machine: Machine) -> "Folder":
         try:
             folder = Folder(os.path.join(path, machine.folder), machine)
         except OSError as error:
-            if error.errno not in _UNUSABLE:
+            if error.errno not in _UNUSABLE and not isinstance(error, NoLocks):
                 raise
-            problem = problem or error
+            problem = problem or OSError(error.errno, error.strerror, path)
         else:
             return folder
     raise problem or OSError(errno.EROFS, "no folder can be written to")
@@ -223,10 +233,46 @@ class Folder:
             undo.callback(os.close, self.parent)
             self.descriptor = _open_private(name, machine.uid, within=self.parent)
             undo.callback(os.close, self.descriptor)
+            undo.callback(self._remove_if_empty)
             # Says whether there is room as well as leave: a full disk makes empty files gladly.
-            self._replace(f".writable-{os.getpid()}", b"1")
-            os.unlink(f".writable-{os.getpid()}", dir_fd=self.descriptor)
+            probe = f".writable-{os.getpid()}"
+            self._replace(probe, b"1")
+            try:
+                self._try_lock(probe)
+            finally:
+                os.unlink(probe, dir_fd=self.descriptor)
             undo.pop_all()
+
+    def _try_lock(self, name: str) -> None:
+        """Lock a file that nobody else does.
+
+        In a thread, for a file system in trouble may let no signal interrupt that; what hangs ends with the
+        process.
+
+        Raises
+        ------
+        NoLocks
+            If that fails, or takes too long.
+        """
+        import fcntl
+
+        descriptor = os.open(name, os.O_RDWR | _NOFOLLOW, dir_fd=self.descriptor)
+        problems: List[OSError] = []
+
+        def lock() -> None:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                problems.append(error)
+
+        thread = threading.Thread(target=lock, name="try-lock", daemon=True)
+        thread.start()
+        thread.join(LOCK_SECONDS)
+        if thread.is_alive():  # the descriptor is the thread's
+            raise NoLocks(errno.ETIMEDOUT, "locking a file does not come to an end")
+        os.close(descriptor)
+        if problems:
+            raise NoLocks(problems[0].errno, f"files cannot be locked ({problems[0].strerror})")
 
     def lock(self, key: str, seconds: float) -> int:
         """Wait for the lock of a viewer's start; return its descriptor, to be closed to let go.
@@ -371,9 +417,12 @@ class Folder:
             with contextlib.suppress(OSError):
                 os.unlink(key + suffix, dir_fd=self.descriptor)
         if cleanup:
-            with contextlib.suppress(OSError):
-                os.rmdir(os.path.basename(self.path), dir_fd=self.parent)
-                os.rmdir(os.path.dirname(self.path))
+            self._remove_if_empty()
+
+    def _remove_if_empty(self) -> None:
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.basename(self.path), dir_fd=self.parent)
+            os.rmdir(os.path.dirname(self.path))
 
     def prune(self) -> None:
         """Remove what viewers left that had no chance to: of an earlier boot, or of a host long unseen."""

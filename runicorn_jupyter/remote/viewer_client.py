@@ -45,6 +45,8 @@ class AttachResult(Enum):
     """The viewer does not listen at its port any more, or is ending."""
     SILENT = auto()
     """Its port accepts streams, and no answer came in time."""
+    UNREACHED = auto()
+    """Nothing that proves to be the viewer listens at its port."""
     MOVED = auto()
     """A person has moved it to another storage root by its own page."""
 
@@ -203,7 +205,27 @@ class SshViewerClient:
         return same and root in (state.root, state.asked_root)
 
     async def _attach(self, state: ViewerStateFile, *, starting: bool = True) -> AttachResult:
-        """Claim a viewer that proves to be the one of this state."""
+        """Claim a viewer that proves to be the one of this state.
+
+        Commands may run in another network than sshd forwards to (a container as the login shell, a gateway):
+        a viewer that lives there and is not reached is tried by a relay, which runs where it does.
+        """
+        outcome = await self._claim_once(state, starting)
+        if outcome is not AttachResult.UNREACHED:
+            return outcome
+        if not self._connection.forwards or await process_action(self._connection, state, "check") != [
+            "alive"
+        ]:
+            return AttachResult.GONE
+        self._connection.use_relay(True)
+        try:
+            outcome = await self._claim_once(state, starting)
+        finally:
+            if outcome is AttachResult.UNREACHED:
+                self._connection.use_relay(False)
+        return AttachResult.GONE if outcome is AttachResult.UNREACHED else outcome
+
+    async def _claim_once(self, state: ViewerStateFile, starting: bool) -> AttachResult:
         try:
             stream = await self._connection.open_tunnel(LOOPBACK, state.port)
             async with Control(stream, state.port, state.secret, ANSWER_SECONDS) as control:
@@ -221,7 +243,7 @@ class SshViewerClient:
         except TimeoutError:
             return AttachResult.SILENT
         except (ConnectionRefusedError, NotTheViewer):
-            return AttachResult.GONE
+            return AttachResult.UNREACHED
         except SshUnavailable:
             self._state = state
             if not state.adopted:

@@ -94,6 +94,7 @@ class Connection:
         self._bridge = dialled.bridge
         self._relay = LazyRelay(SessionPool(dialled.bridge, self.target.environment))
         self._forwarding = True
+        self._relays_all = False
         self._subscribers: list[Callable[[Connection], None]] = []
         self._changed = asyncio.Event()
         self._reconnector = Reconnector(
@@ -243,6 +244,22 @@ class Connection:
                 raise ConnectionTimeout(
                     f"The tunnel to port {port} did not open within {timeout:g} seconds."
                 ) from error
+
+    @property
+    def forwards(self) -> bool:
+        """Whether tunnels are sshd's own, as far as is known, rather than a relay's."""
+        return self._forwarding
+
+    def use_relay(self, for_all: bool) -> None:
+        """Choose what carries the tunnels from now on, also after a reconnect.
+
+        Parameters
+        ----------
+        for_all
+            True where commands run in another network than sshd forwards to; False leaves it to sshd.
+        """
+        self._relays_all = for_all
+        self._forwarding = not for_all
 
     def _cannot_forward(self, refused: ChannelRefused, port: int) -> None:
         if refused.reason == CONNECT_FAILED:
@@ -402,7 +419,7 @@ class Connection:
     def _take(self, dialled: Dialled) -> None:
         self._bridge = dialled.bridge
         self._relay = LazyRelay(SessionPool(dialled.bridge, self.target.environment))
-        self._forwarding = True
+        self._forwarding = not self._relays_all
         self.host_key_fingerprint = dialled.host_key_fingerprint
         self.way = dialled.way
         self.connected_since = datetime.now(UTC)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from runicorn_jupyter.remote.probe import probe
 from runicorn_jupyter.remote.viewer_client import SshViewerClient
 from tests.integration.ssh.test_stream import download, upload
 from tests.world.connections import Connect
+from tests.world.network import Network
 from tests.world.remote import assert_nothing_runs, environment
 from tests.world.sshd import Sshd
 
@@ -152,3 +154,53 @@ async def test_a_python_that_dies_says_so(make_sshd: MakeSshd, connect: Connect,
             await connect(make_sshd()), environment(tmp_path / "env"), None, lease_seconds=60
         )
     assert caught.value.details["log"] == ["Illegal instruction "]
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    """A network whose 127.0.0.1 is another than that of the sshd."""
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("needs root and iproute2")
+    made = Network()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("sessions", [10, 1])
+async def test_commands_in_another_network_than_the_servers(
+    network: Network, sessions: int, make_sshd: MakeSshd, connect: Connect, runicorn_env: Prefix
+) -> None:
+    command = f'nsenter --net=/run/netns/{network.name} /bin/sh -c "$SSH_ORIGINAL_COMMAND"'
+    server = make_sshd(ForceCommand=command, MaxSessions=sessions)
+    await live_a_whole_life(connect, server, runicorn_env())
+
+
+async def test_the_other_network_is_remembered_after_a_loss(
+    network: Network, make_sshd: MakeSshd, connect: Connect, runicorn_env: Prefix
+) -> None:
+    command = f'nsenter --net=/run/netns/{network.name} /bin/sh -c "$SSH_ORIGINAL_COMMAND"'
+    server = make_sshd(ForceCommand=command)
+    connection = await connect(server)
+    assert connection.forwards
+    viewer = await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    assert not connection.forwards
+    lost = asyncio.Event()
+    connection.subscribe(lambda changed: lost.set() if changed.status != "connected" else None)
+    server.drop_sessions()
+    await lost.wait()
+    assert await connection.wait_connected()
+    assert not connection.forwards
+    assert await viewer.reattach() == "running"
+    await viewer.kill()
+
+
+async def test_a_viewer_that_is_gone_brings_no_relay(
+    make_sshd: MakeSshd, connect: Connect, runicorn_env: Prefix
+) -> None:
+    connection = await connect(make_sshd())
+    viewer = await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    await viewer.kill()
+    assert await viewer.reattach() == "crashed"
+    assert connection.forwards

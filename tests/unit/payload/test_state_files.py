@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from runicorn_jupyter.payload.state_files import (
     MAX_STATE_BYTES,
     Folder,
     Machine,
+    NoLocks,
     candidates,
     is_alive,
     open_folder,
@@ -318,3 +322,83 @@ def test_a_relative_or_predictable_place_is_no_candidate(
     assert Path(first).is_absolute()
     assert not first.endswith("/runicorn-jupyter")
     Path(first).rmdir()
+
+
+# A file system without locks, or one whose lock service is gone, cannot be had here: only flock is replaced.
+def unlockable(monkeypatch: pytest.MonkeyPatch, below: Path, fail: Callable[[], None]) -> None:
+    real = fcntl.flock
+
+    def flock(descriptor: int, operation: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").readlink().is_relative_to(below):
+            fail()
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, 524])
+def test_a_home_without_locks_leaves_the_runtime_folder(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def fail() -> None:
+        raise OSError(code, os.strerror(code))
+
+    unlockable(monkeypatch, tmp_path / "home", fail)
+    environ = {"XDG_STATE_HOME": str(tmp_path / "home"), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    (tmp_path / "run").mkdir(mode=0o700)
+    folder = open_folder(environ, machine)
+    assert folder.path.startswith(f"{tmp_path}/run/")
+    os.close(folder.lock(KEY, 5))
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+def test_a_lock_that_hangs_leaves_the_runtime_folder(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+    unlockable(monkeypatch, tmp_path / "home", lambda: over.wait() and None)
+    monkeypatch.setattr("runicorn_jupyter.payload.state_files.LOCK_SECONDS", 0.2)
+    environ = {"XDG_STATE_HOME": str(tmp_path / "home"), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    (tmp_path / "run").mkdir(mode=0o700)
+    try:
+        with pytest.raises(NoLocks, match="does not come to an end"):
+            Folder(f"{tmp_path}/home/runicorn-jupyter/{machine.folder}", machine)
+        assert open_folder(environ, machine).path.startswith(f"{tmp_path}/run/")
+    finally:
+        over.set()
+
+
+def test_where_nothing_can_be_locked_the_first_folder_is_named(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr("runicorn_jupyter.payload.state_files._TEMPORARY", ())
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    with pytest.raises(OSError, match="files cannot be locked") as caught:
+        open_folder({"XDG_STATE_HOME": str(tmp_path)}, machine)
+    assert caught.value.filename == str(tmp_path / "runicorn-jupyter")
+
+
+def test_two_who_start_at_once_meet_in_the_same_temporary_folder(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    one, other = candidates({"XDG_STATE_HOME": "relative"}), candidates({"XDG_STATE_HOME": "relative"})
+    assert next(one) == next(other) == f"{tmp_path}/runicorn-jupyter-state-{machine.uid}"
+
+
+def test_a_name_that_somebody_else_has_taken_is_not_used(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / f"runicorn-jupyter-state-{machine.uid}").symlink_to(tmp_path / "theirs")
+    found = open_folder({"XDG_STATE_HOME": "relative"}, machine)
+    assert not found.path.startswith(f"{tmp_path}/runicorn-jupyter-state-{machine.uid}/")
+    assert list((tmp_path / "theirs").iterdir()) == []
