@@ -1,7 +1,8 @@
 """What one connection that does its worst costs everybody else: Jupyter's own answers, its memory, another's.
 
 The other side floods Jupyter with changes of its runs and with events, answers a question for metrics by a
-million columns, and serves pages of nothing but openers; its pages write their storage without end.
+million columns, and serves pages of nothing but openers; its pages write their storage without end, and ask
+for small answers by fifty at a time.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from tests.world.layouts import add_environments
 ALONE = "alone"
 SECONDS = 3.0
 P99_MS = 50
+SMALL_REQUESTS = 50
+"""Number of small answers that its pages ask for at the same time."""
 PERIOD = 0.05
 """Seconds between two questions of Jupyter: its share of a busy loop is what is asked for, not all of it."""
 BUDGET_MIB = 128 + 50
@@ -47,6 +50,7 @@ def _requests(world: World, connection_id: str, url: str) -> list[dict[str, Any]
             "headers": token,
         },
         {"method": "GET", "url": f"{api}runs?text=zzz%20yyy", "headers": token},
+        *[{"method": "GET", "url": url + PATH, "headers": {}}] * SMALL_REQUESTS,
     ]
 
 

@@ -11,6 +11,7 @@ from runicorn_jupyter.proxy.asset_cache import AssetCache
 from runicorn_jupyter.proxy.endpoint import partition_of
 from runicorn_jupyter.proxy.local_storage import StorageFolder, ViewerStorage
 from runicorn_jupyter.proxy.prefetch import RequestHistory, RoundTrip
+from runicorn_jupyter.proxy.request_queue import RecentViewers
 from runicorn_jupyter.proxy.throttle import Throttle
 from runicorn_jupyter.proxy.upstream import Upstream
 
@@ -70,6 +71,7 @@ class Capabilities:
         self._storages = storages
         self._histories: OrderedDict[str, RequestHistory] = OrderedDict()
         self._ended: OrderedDict[str, None] = OrderedDict()
+        self._recent = RecentViewers()
         self.assets = AssetCache(0)
         self.answers = Throttle()
 
@@ -103,7 +105,7 @@ class Capabilities:
             32 lower-case hexadecimal digits. Never log it.
         """
         capability = secrets.token_hex(CAPABILITY_BYTES)
-        self._upstreams[capability] = Upstream(endpoint, self._history_of)
+        self._upstreams[capability] = Upstream(endpoint, self._history_of, self._recent)
         return capability
 
     def _history_of(self, partition: str) -> RequestHistory:

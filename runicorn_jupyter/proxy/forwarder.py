@@ -86,7 +86,8 @@ class RequestForwarder:
     async def answer(self) -> None:
         """Wait for the viewer's answer and pass it on."""
         try:
-            await self._answer()
+            async with self._upstream.requests.turn():
+                await self._answer()
         finally:
             self._end()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from runicorn_jupyter.proxy.local_storage import ViewerStorage
 from runicorn_jupyter.proxy.pool import Pool, ViewerStopped
 from runicorn_jupyter.proxy.prefetch import Prefetcher, RequestHistory
+from runicorn_jupyter.proxy.request_queue import RecentViewers, RequestQueue
 from runicorn_jupyter.proxy.throttle import PageThrottle, Throttle
 from runicorn_jupyter.proxy.transfers import Transfers
 from runicorn_jupyter.token_bucket import TokenBucket
@@ -33,6 +34,8 @@ class Upstream:
         How it is reached.
     history_of
         Returns the request history of a partition.
+    recent
+        Which viewers are used.
 
     Attributes
     ----------
@@ -42,18 +45,23 @@ class Upstream:
         Rate limit of storage changes.
     pages
         Rate limit of pages that are rewritten.
+    requests
+        Turns of requests that come without a pause.
     transfers
         Transfers under way to browsers.
     websockets
         Number of WebSockets that are open or opening.
     """
 
-    def __init__(self, endpoint: Endpoint, history_of: Callable[[str], RequestHistory]) -> None:
+    def __init__(
+        self, endpoint: Endpoint, history_of: Callable[[str], RequestHistory], recent: RecentViewers
+    ) -> None:
         self.endpoint = endpoint
         self.pool = Pool(endpoint.open_stream)
         self.prefetcher = Prefetcher(endpoint, self.pool, history_of)
         self.answers = Throttle()
         self.pages = PageThrottle()
+        self.requests = RequestQueue(recent)
         self.transfers = Transfers()
         self.websockets = 0
         self.changes = TokenBucket(CHANGES_PER_SECOND, CHANGES_AT_ONCE)
