@@ -67,12 +67,22 @@ def handshake(bridge: LoopBridge, hop: Target) -> Iterator[None]:
         raise
     except paramiko.ssh_exception.IncompatiblePeer as error:
         log.info("%s: %s", hop.asked, error)
-        raise SshUnavailable(
-            f"{hop.asked} offers only SSH algorithms that are too old or unknown here; "
-            "its SSH server needs an update."
-        ) from error
+        raise _no_algorithm(bridge, hop) from error
     except (paramiko.SSHException, EOFError, OSError) as error:
         raise _no_server(bridge, hop, error) from error
+
+
+def _no_algorithm(bridge: LoopBridge, hop: Target) -> SshUnavailable:
+    found = bridge.transport.not_agreed()
+    if found is None:
+        return SshUnavailable(f"{hop.asked} offers only SSH algorithms that are too old or unknown here.")
+    kind, names = found
+    hint = "its SSH server has to allow another"
+    if any(name.startswith("sntrup761x25519-") for name in names):
+        hint = "install runicorn-jupyter[sntrup] where Jupyter runs, and start it anew"
+    return SshUnavailable(
+        f"{hop.asked} offers only {kind} that are too old or unknown here ({', '.join(names)}); {hint}."
+    )
 
 
 def _no_server(bridge: LoopBridge, hop: Target, error: Exception) -> SshUnavailable:

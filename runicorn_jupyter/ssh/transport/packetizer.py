@@ -1,13 +1,15 @@
 """SSH packets over a ``ByteTransport``: paramiko's packetizer, which never waits to send and copies less.
 
 Private names of paramiko used here (3.4 … 5.x; the tests run on both ends): ``start_handshake``,
-``_initial_kex_done`` and the packetizer's own ``__aead_in``, ``__block_engine_in``,
-``__compress_engine_in``, ``__iv_in``, ``__mac_size_in``, ``__need_rekey``, ``__sequence_number_in``. Where
-one of them is missing, packets are read by paramiko itself.
+``_initial_kex_done``, ``_build_packet`` and the packetizer's own ``__aead_in``, ``__block_engine_in``,
+``__block_engine_out``, ``__compress_engine_in``, ``__iv_in``, ``__mac_size_in``, ``__need_rekey``,
+``__sequence_number_in``, ``__sequence_number_out``, ``__write_lock``. Where one of them is missing, packets
+are read by paramiko itself, and ChaCha20 is not offered.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import paramiko
@@ -15,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from paramiko.packet import Packetizer
 
 from runicorn_jupyter.ssh.transport.byte_transport import ByteTransport
+from runicorn_jupyter.ssh.transport.chacha20 import BLOCK_BYTES, TAG_BYTES, ChaCha20Poly1305Packets
 from runicorn_jupyter.ssh.transport.channel import DATA, MAX_PACKET
 
 BANNER_LINE_BYTES = 8192
@@ -26,11 +29,14 @@ LENGTH_BYTES = 4
 _PRIVATE = (
     "__aead_in",
     "__block_engine_in",
+    "__block_engine_out",
     "__compress_engine_in",
     "__iv_in",
     "__mac_size_in",
     "__need_rekey",
     "__sequence_number_in",
+    "__sequence_number_out",
+    "__write_lock",
 )
 
 
@@ -82,12 +88,43 @@ class SshPacketizer(Packetizer):
             raise paramiko.SSHException("the server announces a packet of impossible size")
         return super().read_all(n, check_rekey)
 
+    @classmethod
+    def knows_paramiko(cls) -> bool:
+        """Tell whether the installed paramiko has all the private parts that are used here."""
+        made: Any = cls(None)
+        return bool(made._is_known)
+
+    def set_outbound_cipher(self, block_engine: Any, *arguments: Any, **named: Any) -> None:
+        """Use a cipher from the next packet on; an AEAD cipher needs no MAC, any other one of those here."""
+        _refuse_unavailable_mac(named.get("mac_engine"))
+        super().set_outbound_cipher(block_engine, *arguments, **named)
+
+    def set_inbound_cipher(self, block_engine: Any, *arguments: Any, **named: Any) -> None:
+        """Expect a cipher from the next packet on; as `set_outbound_cipher`."""
+        _refuse_unavailable_mac(named.get("mac_engine"))
+        super().set_inbound_cipher(block_engine, *arguments, **named)
+
+    def send_message(self, data: Any) -> None:
+        """Send one message."""
+        with self._private("__write_lock") if self._is_known else contextlib.nullcontext():
+            engine = self._private("__block_engine_out") if self._is_known else None
+            if not isinstance(engine, ChaCha20Poly1305Packets):
+                super().send_message(data)
+                return
+            sequence: int = self._private("__sequence_number_out")
+            packet: bytes = self._build_packet(data.asbytes())  # type: ignore[attr-defined]
+            self._set_private("__sequence_number_out", (sequence + 1) & 0xFFFFFFFF)
+            self.write_all(engine.seal(sequence, packet))
+
     def read_message(self) -> Any:
         """Read one packet and return its message's number and its message.
 
         Under AES-GCM it does what paramiko does with two copies instead of six, and looks at the number of
         bytes not at all: the server re-keys long before that would matter.
         """
+        engine = self._private("__block_engine_in") if self._is_known else None
+        if isinstance(engine, ChaCha20Poly1305Packets):
+            return self._read_chacha20(engine)
         if (
             not self._is_known
             or not self._private("__aead_in")
@@ -107,6 +144,16 @@ class SshPacketizer(Packetizer):
             raise paramiko.SSHException("Mismatched MAC") from error
         self._set_private("__iv_in", _next_iv(self._private("__iv_in")))
         return self._message(plain)
+
+    def _read_chacha20(self, engine: ChaCha20Poly1305Packets) -> tuple[int, paramiko.Message]:
+        sequence: int = self._private("__sequence_number_in")
+        head = bytes(self._byte_transport.recv_all(LENGTH_BYTES))
+        size = engine.open_length(sequence, head)
+        if not BLOCK_BYTES <= size <= PACKET_BYTES or size % BLOCK_BYTES:
+            raise paramiko.SSHException("the server announces a packet of impossible size")
+        return self._message(
+            engine.open(sequence, head, bytes(self._byte_transport.recv_all(size + TAG_BYTES)))
+        )
 
     def _message(self, plain: bytes) -> tuple[int, paramiko.Message]:
         end = len(plain) - plain[0]
@@ -144,6 +191,17 @@ class SshPacketizer(Packetizer):
             if text:
                 self.greeting.append(text)
         return text
+
+
+class UnavailableMac:
+    """Stands for a MAC that is not to be had here, for a server that has no other: AEAD ciphers need none."""
+
+    digest_size = 16
+
+
+def _refuse_unavailable_mac(mac_engine: Any) -> None:
+    if mac_engine is UnavailableMac:
+        raise paramiko.ssh_exception.IncompatiblePeer("no acceptable MAC")
 
 
 def _next_iv(iv: bytes) -> bytes:

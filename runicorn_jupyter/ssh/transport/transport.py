@@ -5,7 +5,8 @@ What is changed and why (each was measured or seen, see docs/design.md, "A conne
 - Sending never waits: the packetizer writes to a ``ByteTransport``, and messages that may not be sent
   during a key exchange are sent after it. In paramiko the transport's own thread waits there for
   itself, and a re-key under load ends the connection after 30 s.
-- AES-GCM first where paramiko has it (4.0 and later), weak ciphers, MACs and hashes off.
+- AES-GCM first where paramiko has it (4.0 and later), ChaCha20-Poly1305 (`chacha20`) last, weak ciphers, MACs
+  and hashes off. A server's list of MACs does not matter where the cipher needs none.
 - The server decides when to re-key, the limits here only bound one that never does.
 - No timers: the caller that connects has one deadline and closes the byte transport at it.
 - Channels are ``channel.Channel``; paramiko's own are for a thread each. Their numbers are used again, so
@@ -30,6 +31,7 @@ from typing import Any, ClassVar
 
 import paramiko
 
+from runicorn_jupyter.ssh.transport import chacha20
 from runicorn_jupyter.ssh.transport.byte_transport import HIGH_WATER, ByteTransport
 from runicorn_jupyter.ssh.transport.channel import (
     CLOSE,
@@ -44,7 +46,9 @@ from runicorn_jupyter.ssh.transport.channel import (
     WINDOW_ADJUST,
     Channel,
 )
-from runicorn_jupyter.ssh.transport.packetizer import SshPacketizer
+from runicorn_jupyter.ssh.transport.key_exchange import key_exchanges
+from runicorn_jupyter.ssh.transport.packetizer import SshPacketizer, UnavailableMac
+from runicorn_jupyter.text import plain_text
 
 CHANNEL_OPEN, GLOBAL_REQUEST = 90, 80  # RFC 4250, section 4.1.2
 MAX_HOST_KEYS = 32
@@ -55,6 +59,7 @@ _CIPHERS = (
     "aes128-ctr",
     "aes192-ctr",
     "aes256-ctr",
+    "chacha20-poly1305@openssh.com",
 )
 _MACS = (
     "hmac-sha2-256-etm@openssh.com",
@@ -62,6 +67,16 @@ _MACS = (
     "hmac-sha2-256",
     "hmac-sha2-512",
 )
+# Last, and only for AEAD ciphers, which need none: with any other the packetizer refuses them.
+_UNAVAILABLE_MACS = (
+    "umac-128-etm@openssh.com",
+    "umac-64-etm@openssh.com",
+    "umac-128@openssh.com",
+    "umac-64@openssh.com",
+)
+# The place in SSH_MSG_KEXINIT (RFC 4253, section 7.1) of what has to be agreed on, as the server lists it.
+_AGREED = {"key exchanges": 0, "host key types": 1, "ciphers": 3, "MACs": 5}
+_SHOWN_NAMES, _SHOWN_CHARACTERS = 8, 64
 
 _LOG_NAME = "runicorn_jupyter.ssh.paramiko"
 
@@ -118,6 +133,22 @@ class ChannelTable:
 _PARAMIKO: Any = paramiko.Transport  # with its private names, which type stubs leave out
 
 
+def _ciphers() -> dict[str, Any]:
+    found = dict(_PARAMIKO._cipher_info)
+    if "aes128-gcm@openssh.com" in found and SshPacketizer.knows_paramiko() and chacha20.is_available():
+        found["chacha20-poly1305@openssh.com"] = {
+            "class": chacha20.ChaCha20Poly1305Packets,
+            "mode": None,
+            "block-size": chacha20.BLOCK_BYTES,
+            "key-size": chacha20.KEY_BYTES,
+            "is_aead": True,
+        }
+    return found
+
+
+_CIPHER_INFO = _ciphers()
+
+
 class SshTransport(paramiko.Transport):
     """One SSH connection over a byte transport; ``on_end`` is called from its thread when it is over.
 
@@ -129,9 +160,15 @@ class SshTransport(paramiko.Transport):
         Called once, from the transport's thread, after everything else.
     """
 
-    _preferred_ciphers = tuple(c for c in _CIPHERS if c in _PARAMIKO._cipher_info)
-    _preferred_macs = tuple(m for m in _MACS if m in _PARAMIKO._mac_info)
-    _preferred_kex = _without_sha1(_PARAMIKO._preferred_kex)
+    _cipher_info = _CIPHER_INFO
+    _mac_info: ClassVar[dict[str, Any]] = {
+        **{name: {"class": UnavailableMac, "size": 16} for name in _UNAVAILABLE_MACS},
+        **{name: _PARAMIKO._mac_info[name] for name in _MACS if name in _PARAMIKO._mac_info},
+    }
+    _kex_info: ClassVar[dict[str, Any]] = {**_PARAMIKO._kex_info, **key_exchanges()}
+    _preferred_ciphers = tuple(c for c in _CIPHERS if c in _CIPHER_INFO)
+    _preferred_macs = (*(m for m in _MACS if m in _PARAMIKO._mac_info), *_UNAVAILABLE_MACS)
+    _preferred_kex = (*_without_sha1(_PARAMIKO._preferred_kex), *key_exchanges())
     _preferred_keys = _without_sha1(_PARAMIKO._preferred_keys)
     _preferred_pubkeys = _without_sha1(_PARAMIKO._preferred_pubkeys)
     _channel_handler_table: ClassVar[dict[int, Callable[[Any, paramiko.Message], None]]] = {
@@ -162,6 +199,7 @@ class SshTransport(paramiko.Transport):
         self._hear_host_keys: Callable[[list[bytes]], None] | None = None
         self._over = False
         self.host_key_algorithms: tuple[str, ...] = ()
+        self._offered: dict[str, tuple[str, ...]] = {}
         self.auth_timeout = self.banner_timeout = 10**9  # the caller's deadline closes the byte transport
         byte_transport.on_writable = self._wake_writers
         byte_transport.on_drained = self._run_deferred_calls
@@ -268,6 +306,30 @@ class SshTransport(paramiko.Transport):
             self._blocked_writers.clear()
         for channel in waiting:  # a writer that finds no room waits again
             channel.wake()
+
+    def _parse_kex_init(self, m: paramiko.Message) -> None:
+        start = m.packet.tell()
+        m.get_bytes(16)  # the cookie
+        lists = [m.get_binary().decode("ascii", "replace").split(",") for _ in range(6)]
+        m.packet.seek(start)
+        self._offered = {kind: tuple(lists[place]) for kind, place in _AGREED.items()}
+        super()._parse_kex_init(m)  # type: ignore[misc]
+
+    def not_agreed(self) -> tuple[str, list[str]] | None:
+        """Return what cannot be agreed on with the server, and the names that it offers of it.
+
+        Returns
+        -------
+        tuple or None
+            None if that is not known.
+        """
+        macs = tuple(name for name in self.preferred_macs if name not in _UNAVAILABLE_MACS)
+        ours = (self.preferred_kex, self.preferred_keys, self.preferred_ciphers, macs)
+        for (kind, offered), known in zip(self._offered.items(), ours, strict=True):
+            if not set(offered) & set(known):
+                names = [name for name in offered if not name.startswith(("ext-info-", "kex-strict-"))]
+                return kind, [plain_text(name[:_SHOWN_CHARACTERS]) for name in names[:_SHOWN_NAMES]]
+        return None
 
     def _parse_newkeys(self, m: paramiko.Message) -> None:
         super()._parse_newkeys(m)  # type: ignore[misc]
