@@ -73,6 +73,7 @@ runicorn_config() {
 # goes to its standard input, the one descriptor that shells keep for what they start. It is the leader of a
 # session, which ends with the answer, or after five seconds.
 login_shell() {
+    status=''
     if [ -n "$known" ]; then
         printf '%s\n' "$known"
         return
@@ -97,14 +98,27 @@ login_shell() {
         end_after 5 >/dev/null &
         watch=$!
         wait "$shell"
+        status=$?
         kill "$watch"
         end_shell
         ;;
     esac
-    printf '\n%s over\n' "$mark"
+    printf '\n%s over %s\n' "$mark" "$status"
 }
 
-end_shell() { kill -s KILL -- "-$shell" || kill -s KILL "$shell"; }
+end_shell() {
+    kill -s KILL -- "-$shell" || kill -s KILL "$shell"
+    # A shell with job control gives each job a group of its own: what is left of its session.
+    after_name=') '
+    for one in /proc/[0-9]*/stat; do
+        stat=''
+        read -r stat <"$one"
+        # shellcheck disable=SC2086
+        set -- ${stat##*"$after_name"}
+        one=${one#/proc/}
+        [ "${4-}" = "$shell" ] && kill -s KILL "${one%/stat}"
+    done
+}
 
 end_after() {
     sleep "$1" &
@@ -116,7 +130,7 @@ end_after() {
 
 # Reads what login_shell prints, and takes over what says where environments are.
 login_variables() {
-    answered='' changed=''
+    answered='' changed='' status=''
     while IFS= read -r line; do
         case $line in
         "$mark begin") answered=begun ;;
@@ -124,11 +138,14 @@ login_variables() {
             [ "$answered" = begun ] && answered=yes
             break
             ;;
-        "$mark over") break ;;
+        "$mark over "*)
+            status=${line##* }
+            break
+            ;;
         *) [ "$answered" = begun ] && login_variable "$line" ;;
         esac
     done
-    case ${SHELL-} in /*) emit login "$answered" ;; esac
+    case ${SHELL-} in /*) emit login "$answered" "${SHELL##*/}" "$status" ;; esac
 }
 
 login_variable() {

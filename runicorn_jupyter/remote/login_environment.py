@@ -9,10 +9,30 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from runicorn_jupyter.text import plain_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["MAX_VARIABLES", "MAX_VARIABLE_BYTES", "known_lines", "login_environment"]
+__all__ = [
+    "KILLED",
+    "MAX_VARIABLES",
+    "MAX_VARIABLE_BYTES",
+    "known_lines",
+    "login_environment",
+    "silent_shell",
+]
+
+KILLED = "137"
+"""The status of a process that SIGKILL ended, to a shell."""
+STARTUP_FILES = {
+    "bash": "~/.bash_profile, ~/.profile or ~/.bashrc",
+    "zsh": "~/.zprofile, ~/.zshrc or ~/.zlogin",
+    "fish": "~/.config/fish/config.fish",
+    "tcsh": "~/.tcshrc, ~/.cshrc or ~/.login",
+    "csh": "~/.cshrc or ~/.login",
+}
+"""What a shell reads as an interactive login shell; others read ``~/.profile``."""
 
 MAX_VARIABLES = 500
 MAX_VARIABLE_BYTES = 32768
@@ -56,6 +76,28 @@ def login_environment(lines: Iterable[str]) -> tuple[dict[str, str], int]:
         room -= size
         taken[name] = value.replace("\x01", "\n")
     return taken, left_out
+
+
+def silent_shell(shell: str, *, was_ended: bool) -> str:
+    """Return the note on a login shell that did not say what it sets.
+
+    Parameters
+    ----------
+    shell
+        Its name, as the remote has it.
+    was_ended
+        Whether it took too long and was ended; False if it ended by itself.
+    """
+    name = plain_text(shell, limit=40) or "sh"
+    file = STARTUP_FILES.get(name, "~/.profile")
+    if was_ended:
+        did, why = "did not say within 5 seconds", "waits for something, or takes longer"
+    else:
+        did, why = "ended before it could say", "ends it, or starts another shell in its place (exec)"
+    return (
+        f"Your login shell ({name}) {did} what it sets, such as RUNICORN_DIR, so that is not known:"
+        f" a start-up file ({file}) {why}."
+    )
 
 
 def known_lines(variables: Mapping[str, str] | None, mark: str) -> str:

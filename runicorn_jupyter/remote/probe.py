@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from runicorn_jupyter.errors import ConnectionTimeout, InternalError, SshUnavailable
+from runicorn_jupyter.errors import InternalError, SshUnavailable
 from runicorn_jupyter.json_text import InvalidJson, read_json_object
 from runicorn_jupyter.models import Environment, ServerInfo
 from runicorn_jupyter.payload.state_files import MAX_STATE_BYTES
@@ -25,7 +25,13 @@ from runicorn_jupyter.remote.environments import (
     conda_variables,
     list_environments,
 )
-from runicorn_jupyter.remote.login_environment import MAX_VARIABLE_BYTES, known_lines, login_environment
+from runicorn_jupyter.remote.login_environment import (
+    KILLED,
+    MAX_VARIABLE_BYTES,
+    known_lines,
+    login_environment,
+    silent_shell,
+)
 from runicorn_jupyter.remote.viewer_state import ViewerStateFile, read_state
 from runicorn_jupyter.ssh.channels.exec_channel import Unfinished
 from runicorn_jupyter.ssh.channels.ready import READY
@@ -55,7 +61,7 @@ _LINE = 256
 _FIELDS: dict[str, tuple[int, ...]] = {
     "system": (_LINE, _LINE, _LINE, _LINE, _LINE, MAX_PATH, MAX_PATH),
     "python3": (MAX_PATH, _LINE),
-    "login": (_LINE,),
+    "login": (_LINE, _LINE, _LINE),
     "variable": (MAX_VARIABLE_BYTES,),
     "config": (MAX_CONFIG_BYTES,),
     "root": (MAX_PATH,),
@@ -150,7 +156,7 @@ async def probe(
     ConnectionLost
         If the connection is down.
     ConnectionTimeout
-        If nothing at all was answered until then.
+        If nothing at all was answered until then: a start-up file of the login shell keeps it.
     """
     mark = secrets.token_hex(16)
     stdin = shell_input(
@@ -162,12 +168,11 @@ async def probe(
         )
     except Unfinished as unfinished:
         if mark.encode() not in unfinished.stdout:
-            raise ConnectionTimeout(
-                f"The server's shell ran no command within {timeout:.3g} seconds: a start-up file (~/.bashrc,"
-                " ~/.zshenv, ~/.config/fish/config.fish, ~/.tcshrc) may wait for input, or start a shell."
-            ) from unfinished
+            raise
         return await asyncio.to_thread(parse, unfinished.stdout, mark)
-    except SshUnavailable:
+    except SshUnavailable as unavailable:
+        if "cause" in unavailable.details:
+            return Probe(notes=[unavailable.message])
         return Probe(notes=[_NO_COMMANDS])
     except InternalError:
         return Probe(notes=["The remote's answer is too long to be true, so nothing of it is used."])
@@ -241,7 +246,7 @@ class _Reader:
         self._into: list[Distribution] = []
         self._current: Found | None = None
         self._runicorn_dir = ""
-        self._login: str | None = None  # whether the login shell answered; None if it was not asked
+        self._login: tuple[str, str, str] | None = None  # what of the login shell; None if it was not asked
         self._variables: list[str] = []
         self._python3 = ("", "")
         self._host = ("", "")
@@ -282,8 +287,8 @@ class _Reader:
         found = re.fullmatch(r"Python (\d+\.\d+(?:\.\d+)?[\w.+-]{0,20})", version.strip())
         self._python3 = (prefix, found[1]) if found else ("", "")
 
-    def _take_login(self, answered: str) -> None:
-        self._login = answered
+    def _take_login(self, answered: str, shell: str, status: str) -> None:
+        self._login = (answered, shell, status)
 
     def _take_variable(self, line: str) -> None:
         self._variables.append(line)
@@ -389,16 +394,16 @@ class _Reader:
         return probe
 
     def _take_login_environment(self) -> None:
-        if self._login == "yes":
+        if self._login is None:
+            return
+        answered, shell, status = self._login
+        if answered == "yes":
             variables, left_out = login_environment(self._variables)
             self._probe.variables = variables
             self._runicorn_dir = variables.get("RUNICORN_DIR", self._runicorn_dir)
             self._left_out += left_out
-        elif self._login is not None:
-            self._probe.notes.append(
-                "Your login shell did not say within 5 seconds what it sets, such as RUNICORN_DIR, "
-                "so what its start-up files set is not known."
-            )
+        else:
+            self._probe.notes.append(silent_shell(shell, was_ended=status == KILLED))
 
 
 def _within(max_bytes: int, items: list[_Item], to_json: Callable[[_Item], str]) -> list[_Item]:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from runicorn_jupyter.errors import ConnectionTimeout, InternalError
-from runicorn_jupyter.ssh.channels.ready import CHUNK_BYTES, await_ready
+from runicorn_jupyter.errors import ConnectionTimeout, InternalError, SshUnavailable
+from runicorn_jupyter.ssh.channels.no_shell import WithoutShell, without_shell
+from runicorn_jupyter.ssh.channels.ready import CHUNK_BYTES, PRINT_READY, READY, await_ready
 from runicorn_jupyter.ssh.channels.stream import Stream
 from runicorn_jupyter.ssh.relay.client import LazyRelay
 from runicorn_jupyter.ssh.transport.channel import CommandChannel
 from runicorn_jupyter.ssh.transport.loop_bridge import Notifier
 from runicorn_jupyter.streams import END, End
+
+READY_SHARE = 0.9
+"""Of a command's time: for its first words. The rest is for what the server says where they do not come."""
+_PRINT_SHELL = f"exec /bin/sh -c '{PRINT_READY}; echo \"$SHELL\"'"
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,8 @@ async def run(
         Bytes of output and error output together.
     ready
         What the command prints first: its input waits for it, so that no start-up file of the login shell
-        reads it, and what was printed before it is dropped. Where it never comes, no input is sent.
+        reads it, and what was printed before it is dropped. Where it never comes, no input is sent, and the
+        error says what came instead (`without_shell`).
 
     Raises
     ------
@@ -76,6 +82,8 @@ async def run(
         If it did not end in time (a ``ConnectionTimeout``).
     InternalError
         If it printed more.
+    ConnectionTimeout
+        If a start-up file of the login shell keeps it from running.
     SshUnavailable
         If the server does not run it.
     ConnectionResetError
@@ -84,12 +92,30 @@ async def run(
     output: dict[bool, list[bytes]] = {False: [], True: []}
     try:
         async with asyncio.timeout(timeout), relay.command(command) as (channel, notifier):
-            if ready and not await await_ready(channel, notifier, ready, output):
-                stdin = b""
-            return await _communicate(channel, notifier, stdin, output, max_output)
+            instead: WithoutShell | None = None
+            if ready:
+                instead = await await_ready(channel, notifier, ready, output, seconds=timeout * READY_SHARE)
+            if instead is None:
+                return await _communicate(channel, notifier, stdin, output, max_output)
     except TimeoutError as error:
         message = f"A command on the remote did not end within {timeout:g} seconds."
         raise Unfinished(message, b"".join(output[False])) from error
+    raise without_shell(await _ask_about(relay, instead, timeout * (1 - READY_SHARE)))
+
+
+async def _ask_about(relay: LazyRelay, what: WithoutShell, seconds: float) -> WithoutShell:
+    """Add what the server says of it: the command of the key, and the login shell that runs commands."""
+    shell = b""
+    if what.went_on:
+        # Its input is at its end at once, which lets it go on.
+        with contextlib.suppress(SshUnavailable, TimeoutError):
+            async with asyncio.timeout(seconds), relay.command(_PRINT_SHELL) as (channel, notifier):
+                channel.end()
+                output: dict[bool, list[bytes]] = {False: [], True: []}
+                if await await_ready(channel, notifier, READY, output, seconds=seconds) is None:
+                    shell = (await _communicate(channel, notifier, b"", output, CHUNK_BYTES)).stdout
+    name = shell.decode("utf-8", "replace").strip().rpartition("/")[2]
+    return replace(what, shell=name, forced=relay.forced_command)
 
 
 async def _communicate(

@@ -45,6 +45,11 @@ class SessionPool:
         self._ending: set[asyncio.Task[None]] = set()
 
     @property
+    def forced_command(self) -> str:
+        """Where the server says that the key has a command (`SshTransport.forced_command`)."""
+        return self._bridge.transport.forced_command
+
+    @property
     def full(self) -> bool:
         """Whether the server's limit of sessions is reached."""
         return self._open >= self._limit

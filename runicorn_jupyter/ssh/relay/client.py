@@ -14,10 +14,12 @@ import json
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from importlib import resources
 
 from runicorn_jupyter.errors import SshUnavailable
 from runicorn_jupyter.payload.relay import HEAD, OPEN, PIECE
+from runicorn_jupyter.ssh.channels.no_shell import WithoutShell, without_shell
 from runicorn_jupyter.ssh.channels.ready import PRINT_READY, READY, await_ready
 from runicorn_jupyter.ssh.channels.session_limit import SessionPool, execute
 from runicorn_jupyter.ssh.channels.stream import Stream
@@ -30,6 +32,9 @@ log = logging.getLogger(__name__)
 
 NOISE_BYTES = 65536
 """Bytes that an interpreter may print before the relay's first line."""
+
+SHELL_SECONDS = 12.0
+"""Until a shell runs the relay's command: less than the time that a tunnel may take to open."""
 
 IDLE_SECONDS = 10.0
 """A relay without a stream ends after this long; starting one costs the start of an interpreter."""
@@ -92,11 +97,12 @@ class RelayClient:
         """
         channel, notifier = await sessions.open()
         stream = Stream(channel, notifier)
-        is_shell = False
+        instead: WithoutShell | None = None
+        ready = False
         try:
             await execute(channel, notifier, COMMAND)
-            is_shell = ready = await await_ready(channel, notifier, READY, {})
-            if ready:
+            instead = await await_ready(channel, notifier, READY, {}, seconds=SHELL_SECONDS)
+            if instead is None:
                 mark = secrets.token_hex(16)
                 await stream.write(f"{python}\n{PROGRAM!r}\n{mark}\n".encode())
                 ready = await wait_ready(stream, mark)
@@ -108,11 +114,15 @@ class RelayClient:
         if ready:
             return cls(channel, notifier, stream)
         stream.close()
-        lacks = "the remote has no python3" if is_shell else "its shell runs no command"
-        raise SshUnavailable(
+        lacks = "its shell runs no command" if instead else "the remote has no python3"
+        message = (
             f"The SSH server does not allow forwarding, and {lacks} to do without it; "
             "ask its administrator for AllowTcpForwarding."
         )
+        if instead is None:
+            raise SshUnavailable(message)
+        why = without_shell(replace(instead, forced=sessions.forced_command))
+        raise SshUnavailable(f"{message} {why.message}", **why.details)
 
     @property
     def alive(self) -> bool:
@@ -272,6 +282,11 @@ class LazyRelay:
             if self._relay is None or not self._relay.alive:
                 self._relay = await RelayClient.start(self._sessions, python)
         return await self._relay.open_tcp(host, port, timeout)
+
+    @property
+    def forced_command(self) -> str:
+        """Where the server says that the key has a command (`SshTransport.forced_command`)."""
+        return self._sessions.forced_command
 
     @contextlib.asynccontextmanager
     async def command(self, text: str) -> AsyncIterator[tuple[CommandChannel, Notifier]]:

@@ -78,6 +78,8 @@ _UNAVAILABLE_MACS = (
 _AGREED = {"key exchanges": 0, "host key types": 1, "ciphers": 3, "MACs": 5}
 _SHOWN_NAMES, _SHOWN_CHARACTERS = 8, 64
 
+MAX_DEBUG_BYTES = 4096
+
 _LOG_NAME = "runicorn_jupyter.ssh.paramiko"
 
 
@@ -158,6 +160,12 @@ class SshTransport(paramiko.Transport):
         The bytes below; closed with the transport.
     on_end
         Called once, from the transport's thread, after everything else.
+
+    Attributes
+    ----------
+    forced_command
+        Where the server says that the key that it took has a command of its own, such as
+        ``/home/ann/.ssh/authorized_keys:1``; empty if it has none, or the server does not say.
     """
 
     _cipher_info = _CIPHER_INFO
@@ -198,6 +206,7 @@ class SshTransport(paramiko.Transport):
         self._host_keys: list[bytes] | None = None
         self._hear_host_keys: Callable[[list[bytes]], None] | None = None
         self._over = False
+        self.forced_command = ""
         self.host_key_algorithms: tuple[str, ...] = ()
         self._offered: dict[str, tuple[str, ...]] = {}
         self.auth_timeout = self.banner_timeout = 10**9  # the caller's deadline closes the byte transport
@@ -233,6 +242,13 @@ class SshTransport(paramiko.Transport):
             later, self._deferred_calls = self._deferred_calls, {}
             for function in later:
                 function()
+
+    def _parse_debug(self, m: paramiko.Message) -> None:
+        m.get_boolean()
+        text = m.get_string()[:MAX_DEBUG_BYTES].decode("utf-8", "replace")
+        where, found, options = text.partition(": key options: ")  # OpenSSH's, in auth_log_authopts
+        if found:
+            self.forced_command = plain_text(where, limit=300) if "command" in options.split() else ""
 
     # -- ending ---------------------------------------------------------------------------------
 
