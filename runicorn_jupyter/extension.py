@@ -18,6 +18,8 @@ from runicorn_jupyter._version import __version__
 from runicorn_jupyter.api.client_js import client_handlers
 from runicorn_jupyter.api.events import EventSink
 from runicorn_jupyter.api.misconfigured import misconfigured_handlers
+from runicorn_jupyter.api.own_user import SETTING as OWN_CREDENTIAL
+from runicorn_jupyter.api.own_user import OwnCredential
 from runicorn_jupyter.api.routes import remote_handlers
 from runicorn_jupyter.commandline import ALIASES, DEFAULT_PORT, EXAMPLES, FLAGS, SUBCOMMANDS
 from runicorn_jupyter.proxy import Capabilities, StorageFolder, mask_log_records, viewer_handlers
@@ -94,6 +96,7 @@ class RunicornJupyter(StrictApp):
     load_other_extensions = True
     service: RemoteService | None = None
     _screen: Screen | None = None
+    _own_credential: OwnCredential | None = None
     capabilities: Capabilities
     extension_url = "/lab" if find_spec("jupyterlab") else "/api/remote/openapi.json"
 
@@ -205,6 +208,9 @@ class RunicornJupyter(StrictApp):
         _stop_in_order_on_interrupt(server)
         # What the parts below say goes where the server's log goes, at the server's level.
         logging.getLogger("runicorn_jupyter").parent = server.log
+        self._own_credential = OwnCredential(server)
+        self._own_credential.write()
+        self.settings[OWN_CREDENTIAL] = self._own_credential.credential
         wrong = self._misconfigured(server)
         if wrong:
             server.log.error(
@@ -276,6 +282,8 @@ class RunicornJupyter(StrictApp):
 
     async def stop_extension(self) -> None:
         """End viewers and connections before Jupyter stops."""
+        if self._own_credential is not None:
+            self._own_credential.remove()
         if self.service is not None:
             await self.service.close()
             await self.capabilities.close()

@@ -10,6 +10,7 @@ from jupyter_server.auth.identity import IdentityProvider, PasswordIdentityProvi
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
+from runicorn_jupyter.api.own_user import FOREIGN_ORIGIN, AcceptsOwnUser
 from runicorn_jupyter.api.public_origin import public_origin
 from runicorn_jupyter.api.validation import read_body, read_query
 from runicorn_jupyter.errors import Forbidden, InternalError, InvalidParameters, NotFound, RemoteError
@@ -36,16 +37,16 @@ _FROM_STATUS: dict[int, type[RemoteError]] = {
 }
 
 
-class EnvelopeHandler(APIHandler):
+class EnvelopeHandler(AcceptsOwnUser, APIHandler):
     """Answers every failure, Jupyter's own too, with the envelope of ``docs/contract.md``."""
 
     auth_resource = AUTH_RESOURCE
 
     async def prepare(self) -> None:  # type: ignore[override]  # as APIHandler itself does
         """Refuse what Jupyter refuses; answer ``forbidden``, not 404, to a foreign Origin."""
-        await super(APIHandler, self).prepare()
+        await AcceptsOwnUser.prepare(self)
         if not self.check_origin():
-            raise web.HTTPError(403, "Requests from other origins are not allowed.")
+            raise web.HTTPError(403, FOREIGN_ORIGIN)
         # Whatever is said at a method, or forgotten there; a preflight has no credentials by design.
         if self.current_user is None and self.request.method != "OPTIONS":
             raise web.HTTPError(403, NEEDS_LOGIN)

@@ -11,6 +11,7 @@ from tornado import web
 
 from runicorn_jupyter import errors as e
 from runicorn_jupyter import models as m
+from runicorn_jupyter.api.event_stream import EventsHandler
 from runicorn_jupyter.api.handlers import EnvelopeHandler, RemoteHandler, UnknownRouteHandler
 from runicorn_jupyter.api.openapi import openapi_document
 from runicorn_jupyter.api.operation import Operation
@@ -307,6 +308,7 @@ def remote_handlers(service: RemoteService) -> list[Rule]:
         *_rules(_HOSTS, service.hosts),
         *_rules(_PROFILES, service.profiles),
         (r"/api/remote/openapi\.json", OpenApiHandler, {}),
+        (r"/api/remote/events", EventsHandler, {}),
         (r"/api/remote(?:/.*)?", UnknownRouteHandler, {}),
     ]
 

@@ -12,7 +12,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 import requests
 from requests.auth import AuthBase
 
+from runicorn_jupyter.client.transport import PinnedAdapter, UnixAdapter
+from runicorn_jupyter.credential_file import SCHEME, credential_path, read_credential
 from runicorn_jupyter.json_text import InvalidJson, read_json
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "is_alive",
     "kernel_id",
     "open_session",
+    "parent_server",
     "server_at",
     "use_for_process",
 ]
@@ -62,12 +65,21 @@ class Server:
         What named it: ``argument``, ``hub``, ``environment``, ``runtime file``, ``private`` or ``default``.
     pid
         The server's process where a runtime file says it, else None.
+    credential
+        What the extension left for this user's programs, for ``/api/remote`` only, or None.
+    certificate
+        The server's own certificate in PEM, which alone is good then, or None to trace it to an authority.
+    socket_path
+        The Unix socket that the server listens on, or None.
     """
 
     url: str
     token: str | None = field(default=None, repr=False)
     source: str = "argument"
     pid: int | None = None
+    credential: str | None = field(default=None, repr=False)
+    certificate: str | None = field(default=None, repr=False)
+    socket_path: str | None = None
 
     @property
     def is_local(self) -> bool:
@@ -77,7 +89,7 @@ class Server:
 
 
 class TokenAuth(AuthBase):
-    """Adds a server's token to requests for that server's own URLs, and to no others.
+    """Adds a server's credential or token to requests for that server's own URLs, and to no others.
 
     It also keeps ``requests`` from taking other credentials from a ``.netrc`` file.
 
@@ -91,9 +103,27 @@ class TokenAuth(AuthBase):
         self._server = server
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._server.token and _is_below(request.url or "", self._server.url):
-            request.headers["Authorization"] = f"token {self._server.token}"
+        header = authorization(self._server, request.url or "")
+        if header:
+            request.headers["Authorization"] = header
         return request
+
+
+def authorization(server: Server, url: str) -> str | None:
+    """Return the ``Authorization`` header of a request; None where the request is to have none.
+
+    Parameters
+    ----------
+    server
+        The server whose token and credential count.
+    url
+        The request's address.
+    """
+    if server.credential and _is_below(url, f"{server.url}/api/remote"):
+        return f"{SCHEME} {server.credential}"
+    if server.token and _is_below(url, server.url):
+        return f"token {server.token}"
+    return None
 
 
 def open_session(server: Server) -> requests.Session:
@@ -109,6 +139,10 @@ def open_session(server: Server) -> requests.Session:
     session.headers["Accept"] = "application/json"
     if server.is_local:
         session.trust_env = False  # a proxy named in the environment would see the token
+    if server.socket_path:
+        session.mount(f"{server.url}/", UnixAdapter(server.socket_path))
+    elif server.certificate:
+        session.mount(f"{server.url}/", PinnedAdapter(server.certificate))
     return session
 
 
@@ -151,10 +185,10 @@ def server_at(base_url: str, token: str | None = None) -> Server:
     """
     url, query_token = normalise(base_url)
     token = token if token is not None else query_token
-    if token is None:
-        known = _candidates(os.environ)
-        token = next((server.token for server in known if _same_place(server.url, url)), None)
-    return Server(url=url, token=token or None)
+    known = next((server for server in _candidates(os.environ) if _same_place(server.url, url)), Server(url))
+    if token is not None:
+        known = replace(known, token=token or None, credential=None)
+    return replace(known, url=url, source="argument", pid=None)
 
 
 def use_for_process(server: Server | None) -> None:
@@ -201,7 +235,11 @@ def find_server(*, kernel: str | None = None, strict: bool = False) -> Server | 
             continue
         seen.add((server.url, server.token))
         with open_session(server) as session:
-            ours = kernel is None or _answers(session, f"{server.url}/api/kernels/{kernel}")
+            ours = (
+                kernel is None
+                or _is_parent(server, os.environ)
+                or _answers(session, f"{server.url}/api/kernels/{kernel}")
+            )
             if not ours and (strict or fallback is not None):
                 continue
             if not _answers(session, f"{server.url}/api/remote/openapi.json"):
@@ -210,6 +248,11 @@ def find_server(*, kernel: str | None = None, strict: bool = False) -> Server | 
             return server
         fallback = server
     return fallback
+
+
+def parent_server() -> Server | None:
+    """Return the Jupyter server that started this kernel, whether it has this extension or not."""
+    return next((server for server in _from_runtime_files() if _is_parent(server, os.environ)), None)
 
 
 def kernel_id() -> str | None:
@@ -233,17 +276,17 @@ def _answers(session: requests.Session, url: str) -> bool:
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[Server]:
     yield from _from_hub(environ)
-    local = sorted(_from_runtime_files(), key=lambda server: server.pid != _parent_pid(environ))
+    local = sorted(_from_runtime_files(), key=lambda server: not _is_parent(server, environ))
     # A server started from a terminal of another one passes that one's JUPYTER_SERVER_URL on to its
     # kernels, so the process that started us is the better witness.
-    yield from (server for server in local if server.pid == _parent_pid(environ))
+    yield from (server for server in local if _is_parent(server, environ))
     yield from _from_environment(environ, local)
     yield from local
 
 
-def _parent_pid(environ: Mapping[str, str]) -> int | None:
-    value = environ.get("JPY_PARENT_PID", "")
-    return int(value) if value.isdecimal() else None
+def _is_parent(server: Server, environ: Mapping[str, str]) -> bool:
+    """Whether the server's process is the one that jupyter_client says started this kernel."""
+    return server.pid is not None and str(server.pid) == environ.get("JPY_PARENT_PID")
 
 
 def _from_hub(environ: Mapping[str, str]) -> Iterator[Server]:
@@ -273,7 +316,10 @@ def _from_runtime_files() -> list[Server]:
             with contextlib.suppress(OSError, InvalidJson):  # gone, or being written
                 changed, info = _read_runtime_file(path)
                 server = _from_info(info)
-                if server is not None:
+                if server is not None and server.pid is not None:
+                    left = read_credential(credential_path(path.parent, server.pid))
+                    if left is not None:
+                        server = replace(server, credential=left.credential, certificate=left.certificate)
                     found.append((changed, server))
     found.sort(key=lambda each: each[0], reverse=True)
     return [server for _, server in found]
@@ -298,14 +344,31 @@ def _from_info(info: Any) -> Server | None:
     if not isinstance(info, dict):
         return None
     url, port, pid = info.get("url"), info.get("port"), info.get("pid")
+    if isinstance(pid, int) and is_alive(pid) and info.get("sock"):
+        return _from_socket(info, pid)
     if not isinstance(url, str) or not _is_http(url):
-        return None  # a UNIX socket, which requests cannot speak to
+        return None
     if not isinstance(pid, int) or not isinstance(port, int) or not is_alive(pid) or not _is_own_port(port):
         return None
     if info.get("hostname") in _WILDCARDS:
         parts = urlsplit(url)
         url = urlunsplit((parts.scheme, f"127.0.0.1:{port}", parts.path, "", ""))
     return Server(url=_reachable(url), token=info.get("token") or None, source="runtime file", pid=pid)
+
+
+def _from_socket(info: dict[str, Any], pid: int) -> Server | None:
+    """Name a server that listens on a Unix socket, if the socket is this user's."""
+    path, base_url = info.get("sock"), info.get("base_url")
+    if not isinstance(path, str) or not isinstance(base_url, str) or not base_url.startswith("/"):
+        return None
+    try:
+        found = os.stat(path)  # noqa: PTH116 - bytes that Path would not take are an OSError or ValueError here too
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.getuid():
+        return None
+    url = f"http://localhost{base_url.rstrip('/')}"
+    return Server(url, token=info.get("token") or None, source="runtime file", pid=pid, socket_path=path)
 
 
 def is_alive(pid: int) -> bool:

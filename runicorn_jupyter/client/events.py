@@ -6,15 +6,18 @@ import asyncio
 import json
 import logging
 import random
+import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.netutil import Resolver
 from tornado.websocket import WebSocketClientConnection, WebSocketError, websocket_connect
 
-from runicorn_jupyter.client.discovery import Server
+from runicorn_jupyter.client.discovery import Server, authorization
+from runicorn_jupyter.client.transport import pinned_context
 
 __all__ = ["RESYNC", "SCHEMA_ID", "Event", "EventStream", "event_stream"]
 
@@ -124,11 +127,12 @@ class _Reader:
         was_connected = False
         while not self._stop.is_set():
             try:
-                socket = await websocket_connect(
+                opened = await websocket_connect(
                     self._request(),
                     ping_interval=_PING_SECONDS,
                     ping_timeout=_PING_SECONDS,
                     max_message_size=_MAX_MESSAGE_BYTES,
+                    resolver=_UnixResolver(path=path) if (path := self._server.socket_path) else None,
                 )
             except (OSError, HTTPClientError, WebSocketError) as exc:
                 _log.debug("No events from the Jupyter server: %s", exc)
@@ -138,38 +142,56 @@ class _Reader:
                     self._dispatch({"type": RESYNC})
                 was_connected = True
                 self.connected.set()
-                await self._read_socket(socket)
+                await self._read_socket(opened)
                 self.connected.clear()
             with suppress(TimeoutError):
                 # Jittered, so that many kernels do not come back at once.
                 await asyncio.wait_for(self._stop.wait(), pause * random.uniform(0.5, 1))  # noqa: S311
             pause = min(pause * 2, longest)
 
-    async def _read_socket(self, socket: WebSocketClientConnection) -> None:
-        closing = asyncio.ensure_future(self._close_when_stopped(socket))
+    async def _read_socket(self, opened: WebSocketClientConnection) -> None:
+        closing = asyncio.ensure_future(self._close_when_stopped(opened))
         # Closing has the server's answer, or Tornado's time limit, end the messages.
-        while (message := await socket.read_message()) is not None:
+        while (message := await opened.read_message()) is not None:
             event = json.loads(message)
             if isinstance(event, dict) and event.get("schema_id") == SCHEMA_ID:
                 self._dispatch(event)
         closing.cancel()
-        socket.close()
+        opened.close()
 
-    async def _close_when_stopped(self, socket: WebSocketClientConnection) -> None:
+    async def _close_when_stopped(self, opened: WebSocketClientConnection) -> None:
         await self._stop.wait()
-        socket.close()
+        opened.close()
 
     def _request(self) -> HTTPRequest:
-        headers = {"Authorization": f"token {self._server.token}"} if self._server.token else {}
+        server = self._server
+        # Jupyter's own route asks for its token; ours, which older versions lack, takes the credential, too.
+        url = f"{server.url}/api/{'remote/events' if server.credential else 'events/subscribe'}"
+        header = authorization(server, url)
         return HTTPRequest(
-            "ws" + self._server.url.removeprefix("http") + "/api/events/subscribe",
-            headers=headers,
+            "ws" + url.removeprefix("http"),
+            headers={"Authorization": header} if header else {},
             connect_timeout=_CONNECT_SECONDS,
+            ssl_options=pinned_context(server.certificate) if server.certificate else None,
             follow_redirects=False,  # the token is for this server only
         )
 
 
-_streams: dict[str, EventStream] = {}
+class _UnixResolver(Resolver):
+    """Resolves every name to a Unix socket, for Tornado's WebSocket client."""
+
+    def initialize(self, path: str) -> None:
+        """Take the socket's path."""
+        self._path = path
+
+    async def resolve(
+        self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[tuple[int, str]]:
+        """Return the socket's address."""
+        return [(socket.AF_UNIX, self._path)]
+
+
+_streams: dict[tuple[str, str | None], EventStream] = {}
 _streams_lock = threading.Lock()
 
 
@@ -182,7 +204,8 @@ def event_stream(server: Server) -> EventStream:
         The Jupyter server to listen to.
     """
     with _streams_lock:
-        stream = _streams.get(server.url)
+        place = (server.url, server.socket_path)
+        stream = _streams.get(place)
         if stream is None or stream.server != server:
-            stream = _streams[server.url] = EventStream(server)
+            stream = _streams[place] = EventStream(server)
         return stream

@@ -15,7 +15,7 @@ from typing import IO
 from runicorn_jupyter.client import discovery
 from runicorn_jupyter.client.discovery import Server
 
-__all__ = ["PrivateServerFailed", "current_server", "is_there"]
+__all__ = ["PrivateServerFailed", "ServerRefuses", "current_server", "is_there", "private_because"]
 
 _START_SECONDS = 30.0
 """Seconds for the private server to answer; it needs about one, and a cold disk some more."""
@@ -25,6 +25,10 @@ _lock = threading.Lock()
 
 class PrivateServerFailed(RuntimeError):
     """The private server did not start; the message holds its last line."""
+
+
+class ServerRefuses(RuntimeError):
+    """The server that started this kernel has the extension and does not answer."""
 
 
 def current_server() -> Server:
@@ -37,6 +41,8 @@ def current_server() -> Server:
     ------
     PrivateServerFailed
         It could not be started.
+    ServerRefuses
+        The server of this kernel has the extension and does not answer.
     """
     with _lock:
         if _private is not None and _private.poll() is not None:
@@ -44,9 +50,36 @@ def current_server() -> Server:
         kernel = discovery.kernel_id()
         server = discovery.find_server(kernel=kernel, strict=kernel is not None)
         if server is None:
+            parent = discovery.parent_server()
+            if parent is not None and parent.credential:
+                raise ServerRefuses(
+                    f"The Jupyter server of this notebook, {parent.url}, has Runicorn's extension and does"
+                    " not answer this kernel; restart that server, and see its log if that does not help."
+                )
             server = _start()
             discovery.use_for_process(server)
         return server
+
+
+def private_because(server: Server) -> str | None:
+    """Say in a sentence why this kernel has a private server; None where it has another one.
+
+    Parameters
+    ----------
+    server
+        As `current_server` returned it.
+    """
+    if server.source != "private":
+        return None
+    parent = discovery.parent_server()
+    if parent is None:
+        reason = "No Jupyter server started this kernel"
+    else:
+        reason = (
+            f"The Jupyter server of this notebook, {parent.url}, does not have Runicorn's extension (install"
+            " runicorn-jupyter where that server runs, and restart it)"
+        )
+    return f"{reason}, so Runicorn uses a private one, which ends with the kernel."
 
 
 def is_there(server: Server) -> bool:

@@ -16,7 +16,13 @@ from runicorn_jupyter.client.discovery import Server
 from runicorn_jupyter.notebook.connect_flow import Declined, way_forward
 from runicorn_jupyter.notebook.progress import run_with_progress
 from runicorn_jupyter.notebook.results import plain
-from runicorn_jupyter.notebook.server import PrivateServerFailed, current_server, is_there
+from runicorn_jupyter.notebook.server import (
+    PrivateServerFailed,
+    ServerRefuses,
+    current_server,
+    is_there,
+    private_because,
+)
 
 __all__ = ["NotebookSession", "last_opened", "one_line_errors"]
 
@@ -48,7 +54,13 @@ def one_line_errors(*, has_password: bool = False) -> Iterator[None]:
         raise UsageError(f"This needs {missing}; run `%pip install {missing}` and try again.") from exc
     except requests.exceptions.Timeout as exc:
         raise UsageError("The Jupyter server did not answer in time; try again.") from exc
-    except (requests.exceptions.RequestException, PrivateServerFailed, Declined, ValueError) as exc:
+    except (
+        requests.exceptions.RequestException,
+        PrivateServerFailed,
+        ServerRefuses,
+        Declined,
+        ValueError,
+    ) as exc:
         raise UsageError(_one_line(exc)) from exc
 
 
@@ -72,7 +84,11 @@ class NotebookSession:
         with self._lock:
             if self._client is None or not is_there(self._client.server):
                 self.close()
-                self._client = RunicornRemoteClient.for_server(current_server(), cookies=self._cookies)
+                server = current_server()
+                self._client = RunicornRemoteClient.for_server(server, cookies=self._cookies)
+                reason = private_because(server)
+                if reason:
+                    print(plain(reason))  # noqa: T201 - belongs below the cell, once a kernel
             return self._client
 
     def close(self) -> None:

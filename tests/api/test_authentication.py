@@ -46,6 +46,7 @@ async def test_the_walk_is_over_all_that_there_is(rules: Rules) -> None:
     assert handlers == {
         "RemoteHandler",
         "OpenApiHandler",
+        "EventsHandler",
         "UnknownRouteHandler",
         "ClientJsHandler",
         "ViewerHandler",

@@ -136,11 +136,19 @@ def _connect(client: BlockingKernelClient) -> Kernel:
 @contextmanager
 def server_kernel(jupyter: JupyterServer) -> Iterator[Kernel]:
     """A kernel that this Jupyter server started."""
-    headers = {"Authorization": f"token {jupyter.token}"}
-    answer = requests.post(f"{jupyter.url}api/kernels", json={"name": "python3"}, headers=headers, timeout=60)
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"token {jupyter.token}"
+        with started_kernel(session, jupyter.url, jupyter.info_file.parent) as kernel:
+            yield kernel
+
+
+@contextmanager
+def started_kernel(session: requests.Session, url: str, runtime: Path) -> Iterator[Kernel]:
+    """A kernel that a server starts, whose address and runtime folder are given, for a logged-in session."""
+    answer = session.post(f"{url}api/kernels", json={"name": "python3"}, timeout=60)
     answer.raise_for_status()
     ident = answer.json()["id"]
-    file = jupyter.info_file.parent / f"kernel-{ident}.json"
+    file = runtime / f"kernel-{ident}.json"
     client = BlockingKernelClient(connection_file=str(file))
     client.load_connection_file()
     client.start_channels()
@@ -148,7 +156,7 @@ def server_kernel(jupyter: JupyterServer) -> Iterator[Kernel]:
         yield _connect(client)
     finally:
         client.stop_channels()
-        requests.delete(f"{jupyter.url}api/kernels/{ident}", headers=headers, timeout=60)
+        session.delete(f"{url}api/kernels/{ident}", timeout=60)
 
 
 @contextmanager

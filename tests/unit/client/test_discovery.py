@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from runicorn_jupyter.client import ApiError, RunicornRemoteClient, discovery
+from runicorn_jupyter.credential_file import credential_path
 from tests.unit.recording import Recorder, recording_server
 
 
@@ -339,3 +340,71 @@ def test_a_process_that_was_given_a_server_keeps_it(runtime_dir: Path, recorder:
             assert client.server == private
     finally:
         discovery.use_for_process(None)
+
+
+def leave_credential(runtime_dir: Path, server: Recorder, **content: Any) -> Path:
+    """Write a runtime file, and beside it what the extension leaves."""
+    write_info(runtime_dir, server)
+    path = credential_path(runtime_dir, os.getpid())
+    path.write_text(json.dumps({"credential": "of-the-extension", "certificate": None, **content}))
+    path.chmod(0o600)
+    return path
+
+
+def test_the_credential_goes_to_the_extension_and_the_token_to_the_rest(
+    runtime_dir: Path, recorder: Recorder
+) -> None:
+    leave_credential(runtime_dir, recorder)
+    server = discovery.server_at(recorder.url)
+    url = recorder.url
+    for path in ("/api/remote/connections", "/api/remote/viewer/start?x=1"):
+        assert discovery.authorization(server, f"{url}{path}") == "Runicorn of-the-extension"
+    for path in ("/api/remoteness", "/api/contents", "/", "/runicorn/v/0/", "/api/remote/../contents"):
+        header = discovery.authorization(server, f"{url}{path}")
+        assert header == f"token {recorder.token}" or ".." in path
+    for elsewhere in (f"http://127.0.0.1:{recorder.port + 1}", "http://example.org", f"{url}.example.org"):
+        assert discovery.authorization(server, f"{elsewhere}/api/remote/connections") is None
+
+
+def test_a_token_that_was_given_is_the_one_that_is_sent(runtime_dir: Path, recorder: Recorder) -> None:
+    leave_credential(runtime_dir, recorder)
+    server = discovery.server_at(recorder.url, "given")
+    assert discovery.authorization(server, f"{recorder.url}/api/remote/hosts") == "token given"
+
+
+@pytest.mark.parametrize(
+    "spoil", ["writable by others", "not JSON", "a list", "a line end in it", "a number"]
+)
+def test_a_credential_that_others_could_have_left_is_not_sent(
+    runtime_dir: Path, recorder: Recorder, spoil: str
+) -> None:
+    path = leave_credential(runtime_dir, recorder)
+    assert discovery.server_at(recorder.url).credential == "of-the-extension"
+    if spoil == "writable by others":
+        path.chmod(0o602)
+    else:
+        path.write_text(
+            {
+                "not JSON": "{",
+                "a list": "[]",
+                "a line end in it": json.dumps({"credential": "a\r\nX: b"}),
+                "a number": json.dumps({"credential": 1}),
+            }[spoil]
+        )
+    assert discovery.server_at(recorder.url).credential is None
+
+
+def test_a_kernel_needs_no_token_to_know_its_own_server(
+    runtime_dir: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One behind a password does not say which kernels it has."""
+    leave_credential(runtime_dir, recorder)
+    recorder.token = None
+    recorder.answer("/api/kernels/k", {}, status=403)
+    assert discovery.find_server(kernel="k", strict=True) is None
+    monkeypatch.setenv("JPY_PARENT_PID", str(os.getpid()))
+    found = discovery.find_server(kernel="k", strict=True)
+    assert found is not None
+    assert found.pid == os.getpid()
+    assert discovery.parent_server() == found
+    assert recorder.asked[-1].headers["authorization"] == "Runicorn of-the-extension"
