@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from runicorn_jupyter.client.discovery import DEFAULT_URL, Server, find_server, kernel_id, server_at
+from runicorn_jupyter.client.discovery import DEFAULT_URL, find_server, kernel_id, server_at
 from runicorn_jupyter.client.http import ApiError, ApiTimeout, ServerNotReached
 from runicorn_jupyter.client.runs import RunsClient, still_reading
+from runicorn_jupyter.client.server import Server
 
 __all__ = ["ApiError", "ApiTimeout", "RunicornRemoteClient", "ServerNotReached", "still_reading"]
 

@@ -7,32 +7,23 @@ the process that wrote the file lives and, where the system tells, the port is t
 
 from __future__ import annotations
 
-import contextlib
 import os
-import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import requests
-from requests.auth import AuthBase
 
-from runicorn_jupyter.client.transport import PinnedAdapter, UnixAdapter
-from runicorn_jupyter.credential_file import SCHEME, credential_path, read_credential
-from runicorn_jupyter.json_text import InvalidJson, read_json
+from runicorn_jupyter.client.runtime_files import running_servers
+from runicorn_jupyter.client.server import Server, is_http, open_session, reachable, same_place
 
 __all__ = [
     "DEFAULT_URL",
-    "Server",
-    "TokenAuth",
     "find_server",
-    "is_alive",
     "kernel_id",
-    "open_session",
     "parent_server",
     "server_at",
     "use_for_process",
@@ -43,107 +34,6 @@ DEFAULT_URL = "http://localhost:23300"
 
 _PROBE_TIMEOUT = (5.0, 20.0)
 """Seconds to connect and to answer for a server that a runtime file says is on this machine."""
-
-_MAX_FILE_BYTES = 65536
-"""Of a runtime file; Jupyter's have some hundred bytes."""
-
-_WILDCARDS = {"", "0.0.0.0", "::", "*"}  # noqa: S104 - compared with, never bound
-_LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Where a Jupyter server is and how to talk to it.
-
-    Parameters
-    ----------
-    url
-        Its address with ``base_url``, without a trailing slash.
-    token
-        Its token, or None for a server that asks for none.
-    source
-        What named it: ``argument``, ``hub``, ``environment``, ``runtime file``, ``private`` or ``default``.
-    pid
-        The server's process where a runtime file says it, else None.
-    credential
-        What the extension left for this user's programs, for ``/api/remote`` only, or None.
-    certificate
-        The server's own certificate in PEM, which alone is good then, or None to trace it to an authority.
-    socket_path
-        The Unix socket that the server listens on, or None.
-    """
-
-    url: str
-    token: str | None = field(default=None, repr=False)
-    source: str = "argument"
-    pid: int | None = None
-    credential: str | None = field(default=None, repr=False)
-    certificate: str | None = field(default=None, repr=False)
-    socket_path: str | None = None
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the address is a loopback one."""
-        host = urlsplit(self.url).hostname or ""
-        return host in _LOOPBACK_NAMES or host.startswith("127.")
-
-
-class TokenAuth(AuthBase):
-    """Adds a server's credential or token to requests for that server's own URLs, and to no others.
-
-    It also keeps ``requests`` from taking other credentials from a ``.netrc`` file.
-
-    Parameters
-    ----------
-    server
-        The server whose token it is.
-    """
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        header = authorization(self._server, request.url or "")
-        if header:
-            request.headers["Authorization"] = header
-        return request
-
-
-def authorization(server: Server, url: str) -> str | None:
-    """Return the ``Authorization`` header of a request; None where the request is to have none.
-
-    Parameters
-    ----------
-    server
-        The server whose token and credential count.
-    url
-        The request's address.
-    """
-    if server.credential and _is_below(url, f"{server.url}/api/remote"):
-        return f"{SCHEME} {server.credential}"
-    if server.token and _is_below(url, server.url):
-        return f"token {server.token}"
-    return None
-
-
-def open_session(server: Server) -> requests.Session:
-    """Make a session that authenticates to ``server``, follows no proxy to loopback and no ``.netrc``.
-
-    Parameters
-    ----------
-    server
-        The server that the session is for.
-    """
-    session = requests.Session()
-    session.auth = TokenAuth(server)
-    session.headers["Accept"] = "application/json"
-    if server.is_local:
-        session.trust_env = False  # a proxy named in the environment would see the token
-    if server.socket_path:
-        session.mount(f"{server.url}/", UnixAdapter(server.socket_path))
-    elif server.certificate:
-        session.mount(f"{server.url}/", PinnedAdapter(server.certificate))
-    return session
 
 
 def normalise(url: str) -> tuple[str, str | None]:
@@ -160,7 +50,7 @@ def normalise(url: str) -> tuple[str, str | None]:
         The server's URL without a trailing slash, and the token of the query or None.
     """
     url = url.strip()
-    if not _is_http(url) or not urlsplit(url).hostname:
+    if not is_http(url) or not urlsplit(url).hostname:
         raise ValueError(
             f"{url!r} is not the address of a Jupyter server; it begins with http:// or https://."
         )
@@ -185,7 +75,7 @@ def server_at(base_url: str, token: str | None = None) -> Server:
     """
     url, query_token = normalise(base_url)
     token = token if token is not None else query_token
-    known = next((server for server in _candidates(os.environ) if _same_place(server.url, url)), Server(url))
+    known = next((server for server in _candidates(os.environ) if same_place(server.url, url)), Server(url))
     if token is not None:
         known = replace(known, token=token or None, credential=None)
     return replace(known, url=url, source="argument", pid=None)
@@ -252,7 +142,7 @@ def find_server(*, kernel: str | None = None, strict: bool = False) -> Server | 
 
 def parent_server() -> Server | None:
     """Return the Jupyter server that started this kernel, whether it has this extension or not."""
-    return next((server for server in _from_runtime_files() if _is_parent(server, os.environ)), None)
+    return next((server for server in running_servers() if _is_parent(server, os.environ)), None)
 
 
 def kernel_id() -> str | None:
@@ -276,7 +166,7 @@ def _answers(session: requests.Session, url: str) -> bool:
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[Server]:
     yield from _from_hub(environ)
-    local = sorted(_from_runtime_files(), key=lambda server: not _is_parent(server, environ))
+    local = sorted(running_servers(), key=lambda server: not _is_parent(server, environ))
     # A server started from a terminal of another one passes that one's JUPYTER_SERVER_URL on to its
     # kernels, so the process that started us is the better witness.
     yield from (server for server in local if _is_parent(server, environ))
@@ -292,153 +182,15 @@ def _is_parent(server: Server, environ: Mapping[str, str]) -> bool:
 def _from_hub(environ: Mapping[str, str]) -> Iterator[Server]:
     """Yield the single-user server that a JupyterHub started, by the variables it sets."""
     url, token = environ.get("JUPYTERHUB_SERVICE_URL"), environ.get("JUPYTERHUB_API_TOKEN")
-    if url and token and _is_http(url):
-        yield Server(url=_reachable(url), token=token, source="hub")
+    if url and token and is_http(url):
+        yield Server(url=reachable(url), token=token, source="hub")
 
 
 def _from_environment(environ: Mapping[str, str], local: Iterable[Server]) -> Iterator[Server]:
     """Yield the server whose terminal this is: jupyter_server_terminals sets ``JUPYTER_SERVER_URL``."""
     url = environ.get("JUPYTER_SERVER_URL")
-    if not url or not _is_http(url):
+    if not url or not is_http(url):
         return
-    url = _reachable(url)
-    same = next((server for server in local if _same_place(server.url, url)), None)
+    url = reachable(url)
+    same = next((server for server in local if same_place(server.url, url)), None)
     yield same or Server(url=url, token=environ.get("JUPYTER_TOKEN") or None, source="environment")
-
-
-def _from_runtime_files() -> list[Server]:
-    """List this user's live servers, the newest first, as their ``jpserver-*.json`` name them."""
-    from jupyter_core.paths import jupyter_runtime_dir  # noqa: PLC0415 - only when nothing else named a server
-
-    found = []
-    with contextlib.suppress(OSError):
-        for path in Path(jupyter_runtime_dir()).glob("jpserver-*.json"):
-            with contextlib.suppress(OSError, InvalidJson):  # gone, or being written
-                changed, info = _read_runtime_file(path)
-                server = _from_info(info)
-                if server is not None and server.pid is not None:
-                    left = read_credential(credential_path(path.parent, server.pid))
-                    if left is not None:
-                        server = replace(server, credential=left.credential, certificate=left.certificate)
-                    found.append((changed, server))
-    found.sort(key=lambda each: each[0], reverse=True)
-    return [server for _, server in found]
-
-
-def _read_runtime_file(path: Path) -> tuple[float, Any]:
-    """Read a runtime file and the time of its last change, if nobody but this user can have written it."""
-    from jupyter_core.paths import allow_insecure_writes  # noqa: PLC0415 - as in _from_runtime_files
-
-    # O_NONBLOCK: opening a FIFO must not hang before fstat can tell that it is one.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
-    with os.fdopen(os.open(path, flags), "rb") as file:
-        found = os.fstat(file.fileno())
-        is_closed = allow_insecure_writes or not stat.S_IMODE(found.st_mode) & 0o022
-        is_own = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and is_closed)
-        if not is_own or not stat.S_ISREG(found.st_mode):
-            raise PermissionError
-        return found.st_mtime, read_json(file.read(_MAX_FILE_BYTES + 1), max_size=_MAX_FILE_BYTES)
-
-
-def _from_info(info: Any) -> Server | None:
-    if not isinstance(info, dict):
-        return None
-    url, port, pid = info.get("url"), info.get("port"), info.get("pid")
-    if isinstance(pid, int) and is_alive(pid) and info.get("sock"):
-        return _from_socket(info, pid)
-    if not isinstance(url, str) or not _is_http(url):
-        return None
-    if not isinstance(pid, int) or not isinstance(port, int) or not is_alive(pid) or not _is_own_port(port):
-        return None
-    if info.get("hostname") in _WILDCARDS:
-        parts = urlsplit(url)
-        url = urlunsplit((parts.scheme, f"127.0.0.1:{port}", parts.path, "", ""))
-    return Server(url=_reachable(url), token=info.get("token") or None, source="runtime file", pid=pid)
-
-
-def _from_socket(info: dict[str, Any], pid: int) -> Server | None:
-    """Name a server that listens on a Unix socket, if the socket is this user's."""
-    path, base_url = info.get("sock"), info.get("base_url")
-    if not isinstance(path, str) or not isinstance(base_url, str) or not base_url.startswith("/"):
-        return None
-    try:
-        found = os.stat(path)  # noqa: PTH116 - bytes that Path would not take are an OSError or ValueError here too
-    except (OSError, ValueError):
-        return None
-    if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.getuid():
-        return None
-    url = f"http://localhost{base_url.rstrip('/')}"
-    return Server(url, token=info.get("token") or None, source="runtime file", pid=pid, socket_path=path)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether this is a live process that this user may signal.
-
-    Parameters
-    ----------
-    pid
-        A process id from a file, whatever it is.
-    """
-    if sys.platform == "win32":
-        from jupyter_server.utils import check_pid  # noqa: PLC0415 - Windows has no null signal
-
-        alive: bool = check_pid(pid)
-        return alive
-    if pid <= 0:  # would mean a group of processes
-        return False
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, PermissionError, OverflowError):
-        return False
-    return True
-
-
-def _is_own_port(port: int) -> bool:
-    """Whether the process that listens on ``port`` is this user's, as far as the system tells.
-
-    A runtime file outlives a crash or a reboot. By then its pid may be another process of ours and
-    its port another user's server, which must not get the old token. Linux says who listens
-    (``proc_net_tcp(5)``: state 0A is LISTEN, the eighth column is the user).
-    """
-    if not sys.platform.startswith("linux"):
-        return True
-    owners = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with contextlib.suppress(OSError):
-            for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
-                columns = line.split()
-                if columns[3] == "0A" and int(columns[1].rpartition(":")[2], 16) == port:
-                    owners.add(int(columns[7]))
-    return owners <= {os.getuid()}
-
-
-def _is_http(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and (parts.port is None or parts.port > 0)
-    except ValueError:  # not a URL at all
-        return False
-
-
-def _reachable(url: str) -> str:
-    """Replace an address that means "all of this machine's" by loopback; drop the trailing slash."""
-    parts = urlsplit(url)
-    if (parts.hostname or "") in _WILDCARDS:
-        parts = parts._replace(netloc=f"127.0.0.1:{parts.port}" if parts.port else "127.0.0.1")
-    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
-
-
-def _place(url: str) -> tuple[str, str, int | None, str]:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, "loopback" if host in _LOOPBACK_NAMES else host, port, parts.path.rstrip("/")
-
-
-def _same_place(one: str, other: str) -> bool:
-    return _place(one) == _place(other)
-
-
-def _is_below(url: str, base: str) -> bool:
-    scheme, host, port, path = _place(base)
-    return _place(url)[:3] == (scheme, host, port) and f"{urlsplit(url).path}/".startswith(f"{path}/")

@@ -16,7 +16,7 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.netutil import Resolver
 from tornado.websocket import WebSocketClientConnection, WebSocketError, websocket_connect
 
-from runicorn_jupyter.client.discovery import Server, authorization
+from runicorn_jupyter.client.server import Server, authorization
 from runicorn_jupyter.client.transport import pinned_context
 
 __all__ = ["RESYNC", "SCHEMA_ID", "Event", "EventStream", "event_stream"]

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 import requests
 from requests.cookies import RequestsCookieJar
 
-from runicorn_jupyter.client.discovery import Server, open_session
+from runicorn_jupyter.client.server import Server, open_session
 
 __all__ = ["ApiError", "ApiTimeout", "Method", "ServerClient", "ServerNotReached", "call"]
 

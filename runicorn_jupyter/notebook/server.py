@@ -13,7 +13,8 @@ from contextlib import suppress
 from typing import IO
 
 from runicorn_jupyter.client import discovery
-from runicorn_jupyter.client.discovery import Server
+from runicorn_jupyter.client.runtime_files import is_alive
+from runicorn_jupyter.client.server import Server
 
 __all__ = ["PrivateServerFailed", "ServerRefuses", "current_server", "is_there", "private_because"]
 
@@ -92,7 +93,7 @@ def is_there(server: Server) -> bool:
     """
     if _private is not None and server.pid == _private.pid:
         return _private.poll() is None
-    return server.pid is None or discovery.is_alive(server.pid)
+    return server.pid is None or is_alive(server.pid)
 
 
 _private: subprocess.Popen[bytes] | None = None

@@ -12,7 +12,7 @@ from IPython.core.error import UsageError
 from requests.cookies import RequestsCookieJar
 
 from runicorn_jupyter.client import ApiError, RunicornRemoteClient
-from runicorn_jupyter.client.discovery import Server
+from runicorn_jupyter.client.server import Server
 from runicorn_jupyter.notebook.connect_flow import Declined, way_forward
 from runicorn_jupyter.notebook.progress import run_with_progress
 from runicorn_jupyter.notebook.results import plain

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import requests
 
-from runicorn_jupyter.client.discovery import Server
 from runicorn_jupyter.client.events import RESYNC, SCHEMA_ID, EventStream, event_stream
+from runicorn_jupyter.client.server import Server
 from tests.world.jupyter import JupyterServer
 from tests.world.relay import Relay
 

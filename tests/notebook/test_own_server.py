@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def running(home: Path, options: Sequence[str], *, socket: Path | None, password
         url = f"{place_url}{info['base_url']}"
         if socket:
             session.mount("http://localhost", UnixAdapter(str(socket)))
-        session.get(f"{url}login", timeout=60)
+        _listens(process, session, url, log)
         if password:
             form = {"password": PASSWORD, "_xsrf": session.cookies["_xsrf"]}
             session.post(f"{url}login", data=form, timeout=60)
@@ -94,20 +94,32 @@ def running(home: Path, options: Sequence[str], *, socket: Path | None, password
         process.wait(60)
 
 
-def _runtime_file(process: subprocess.Popen[bytes], path: Path, log: Path) -> dict[str, object]:
-    """Wait until the server has written its runtime file, which it does once it listens."""
+def _in_time(process: subprocess.Popen[bytes], log: Path) -> Iterator[None]:
+    """Go on until the server has had its time, or has ended."""
     tick = threading.Event()
     for _ in range(START_SECONDS * 20):
-        if process.poll() is None and path.exists():
-            try:
-                found: dict[str, object] = json.loads(path.read_text())
-                return found
-            except ValueError:  # being written
-                tick.wait(0.05)
-        elif process.poll() is not None:
+        if process.poll() is not None:
             break
+        yield
         tick.wait(0.05)
     raise RuntimeError(f"Jupyter did not start:\n{log.read_text()}")
+
+
+def _runtime_file(process: subprocess.Popen[bytes], path: Path, log: Path) -> dict[str, object]:
+    """Wait until the server has written its runtime file."""
+    for _ in _in_time(process, log):
+        with suppress(FileNotFoundError, ValueError):  # not there yet, or being written
+            found: dict[str, object] = json.loads(path.read_text())
+            return found
+    raise AssertionError
+
+
+def _listens(process: subprocess.Popen[bytes], session: requests.Session, url: str, log: Path) -> None:
+    """Wait until the server listens, which it does after it has written its file."""
+    for _ in _in_time(process, log):
+        with suppress(requests.exceptions.ConnectionError):
+            session.get(f"{url}login", timeout=60)
+            return
 
 
 @pytest.fixture(params=["no token", "a password", "HTTPS", "a Unix socket"])

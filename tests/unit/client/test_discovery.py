@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from runicorn_jupyter.client import ApiError, RunicornRemoteClient, discovery
+from runicorn_jupyter.client.server import Server, authorization
 from runicorn_jupyter.credential_file import credential_path
 from tests.unit.recording import Recorder, recording_server
 
@@ -332,7 +333,7 @@ def test_a_hanging_server_is_given_up(
 
 def test_a_process_that_was_given_a_server_keeps_it(runtime_dir: Path, recorder: Recorder) -> None:
     write_info(runtime_dir, recorder)
-    private = discovery.Server("http://127.0.0.1:1", "t", "private")
+    private = Server("http://127.0.0.1:1", "t", "private")
     discovery.use_for_process(private)
     try:
         assert discovery.find_server(kernel="abc", strict=True) == private
@@ -358,18 +359,22 @@ def test_the_credential_goes_to_the_extension_and_the_token_to_the_rest(
     server = discovery.server_at(recorder.url)
     url = recorder.url
     for path in ("/api/remote/connections", "/api/remote/viewer/start?x=1"):
-        assert discovery.authorization(server, f"{url}{path}") == "Runicorn of-the-extension"
+        assert authorization(server, f"{url}{path}") == "Runicorn of-the-extension"
     for path in ("/api/remoteness", "/api/contents", "/", "/runicorn/v/0/", "/api/remote/../contents"):
-        header = discovery.authorization(server, f"{url}{path}")
+        header = authorization(server, f"{url}{path}")
         assert header == f"token {recorder.token}" or ".." in path
-    for elsewhere in (f"http://127.0.0.1:{recorder.port + 1}", "http://example.org", f"{url}.example.org"):
-        assert discovery.authorization(server, f"{elsewhere}/api/remote/connections") is None
+    for elsewhere in (
+        f"http://127.0.0.1:{recorder.port + 1}",
+        "http://example.org",
+        "http://127.0.0.1.example.org",
+    ):
+        assert authorization(server, f"{elsewhere}/api/remote/connections") is None
 
 
 def test_a_token_that_was_given_is_the_one_that_is_sent(runtime_dir: Path, recorder: Recorder) -> None:
     leave_credential(runtime_dir, recorder)
     server = discovery.server_at(recorder.url, "given")
-    assert discovery.authorization(server, f"{recorder.url}/api/remote/hosts") == "token given"
+    assert authorization(server, f"{recorder.url}/api/remote/hosts") == "token given"
 
 
 @pytest.mark.parametrize(
