@@ -136,6 +136,14 @@ class _Rows(list[dict[str, Any]]):
         return html_table(list(self.columns.values()), self._cells(), faded=self._faded())
 
 
+SHORT_LIST = 2
+"""With fewer environments that have runicorn, the list says how to name one that is not in it."""
+HOW_TO_NAME = (
+    "An environment that is not listed can be named by the path of its Python, such as"
+    " %runicorn_viewer /apps/python/3.11/bin/python."
+)
+
+
 class Environments(_Rows):
     """The Python environments of a remote; those without runicorn stand back.
 
@@ -171,7 +179,11 @@ class Environments(_Rows):
         """
         rows = answer["environments"]
         problems = [f"{row['name']} cannot run: {row['problem']}" for row in rows if row.get("problem")]
-        return cls(rows, [*answer["notes"], *problems])
+        usable = [row for row in rows if row.get("runicorn_installed")]
+        is_short = len(usable) < SHORT_LIST and (
+            rows or not answer["notes"]
+        )  # not where nothing can be known
+        return cls(rows, [*([HOW_TO_NAME] if is_short else []), *answer["notes"], *problems])
 
     def __repr__(self) -> str:
         return "\n".join([super().__repr__(), *(plain(note) for note in self.notes)])

@@ -59,6 +59,7 @@ export function EnvironmentField(props: {
             />
           </div>
           {chosen && <Facts environment={chosen} trans={trans} />}
+          <HowToName environments={environments} trans={trans} />
           {environments.notes.map(note => (
             <p key={note} className="rj-Quiet rj-Small" lang="en">
               {note}
@@ -67,6 +68,27 @@ export function EnvironmentField(props: {
         </>
       )}
     </Field>
+  );
+}
+
+/** How to name an environment that a short list lacks; nothing where nothing is known of the server. */
+function HowToName(props: {
+  environments: IEnvironmentList;
+  trans: TranslationBundle;
+}): JSX.Element | null {
+  const { environments, trans } = props;
+  const { list, loading, notes } = environments;
+  const isUnknown = loading || list === null || (list.length === 0 && notes.length > 0);
+  if (isUnknown || usableOf(environments).length > 1) {
+    return null;
+  }
+  return (
+    <p className="rj-Quiet rj-Small">
+      {trans.__(
+        'An environment that is not listed can be named in a notebook by the path of its Python: %1',
+        '%runicorn_viewer /apps/python/3.11/bin/python'
+      )}
+    </p>
   );
 }
 

@@ -135,3 +135,11 @@ def test_logs_are_lines_without_terminal_codes() -> None:
     assert repr(logs) == "INFO one\n\ufffd<b>two</b>"
     assert "&lt;b&gt;two" in logs._repr_html_()
     assert repr(Logs()).endswith(".")
+
+
+@pytest.mark.parametrize(("usable", "is_said"), [(0, True), (1, True), (2, False)])
+def test_a_short_list_says_how_to_name_an_environment_by_its_python(usable: int, is_said: bool) -> None:
+    rows = [{"name": f"e{number}", "runicorn_installed": True} for number in range(usable)]
+    found = Environments.of({"environments": [*rows, {"name": "bare"}], "notes": []})
+    for shown in (repr(found), found._repr_html_()):
+        assert ("%runicorn_viewer /apps/python/3.11/bin/python" in shown) == is_said
