@@ -85,7 +85,7 @@ demo: lab
 test: dev
 	@scripts/system-packages.sh ssh sshd chromium nft ip tc
 	@cd labextension && npm test --silent
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(if $(filter quick,$(ARGS)),tests/unit tests/structure,$(ARGS))
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(if $(filter quick,$(ARGS)),tests/unit tests/structure,$(ARGS))
 
 fuzz: dev
 	@scripts/system-packages.sh ssh sshd
