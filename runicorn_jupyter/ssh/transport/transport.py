@@ -339,6 +339,8 @@ class SshTransport(paramiko.Transport):
         tuple or None
             None if that is not known.
         """
+        if not self._offered:  # it speaks another version of the protocol
+            return None
         macs = tuple(name for name in self.preferred_macs if name not in _UNAVAILABLE_MACS)
         ours = (self.preferred_kex, self.preferred_keys, self.preferred_ciphers, macs)
         for (kind, offered), known in zip(self._offered.items(), ours, strict=True):
