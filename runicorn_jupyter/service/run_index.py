@@ -25,8 +25,8 @@ __all__ = ["RunIndex"]
 MAX_REMOVED = 20000
 """Removed runs that are remembered, for those who ask what changed."""
 
-MAX_PAGE_BYTES = 2 * 2**20
-"""Of the runs in one answer; a longer one is more pages. A thousand ordinary runs take half of it."""
+MAX_PAGE_BYTES = 8 * 2**20
+"""Of the runs in one answer; a longer one is more pages. 2000 runs with 64 metrics each fit."""
 
 ANNOUNCE_SECONDS = 1.0
 """Between two announcements, at least."""

@@ -75,7 +75,7 @@ async def test_everything_in_chinese(lab_tab: LabPage, lab: LabWorld) -> None:
     words += await lab_page.overlay.inner_text()
     await lab_page.command("在浏览器标签页中打开查看器")
     for english in ("onnect", "nvironment", "iewer", "older", "Storage", "Status", "Server", "ompare"):
-        assert english not in words
+        assert english not in words.replace("%runicorn_viewer", "")  # a magic's name stays
     await lab_page.button("断开连接").click()
     await expect(lab_page.panel.get_by_text("通过 SSH 连接到服务器")).to_be_visible()
     schema = await lab_page.page.evaluate(

@@ -69,10 +69,17 @@ def _status(held: Held, path: str) -> int:
 
 
 _SQUATTER = """
-import socket, sys
+import errno, socket, sys, time
 listener = socket.socket()
 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-listener.bind(("127.0.0.1", int(sys.argv[1])))
+while True:
+    try:
+        listener.bind(("127.0.0.1", int(sys.argv[1])))
+        break
+    except OSError as error:  # the dead viewer's port may be another connection's own for a moment
+        if error.errno != errno.EADDRINUSE:
+            raise
+        time.sleep(0.05)
 listener.listen(64)
 print("ready", flush=True)
 while True:
@@ -102,10 +109,10 @@ def port_squatted(world: World, held: Held) -> None:
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as squatter,
         ThreadPoolExecutor(4) as pool,
     ):
+        over = threading.Event()
         try:
             assert squatter.stdout is not None
             assert squatter.stdout.readline() == "ready\n"
-            over = threading.Event()
 
             def ask() -> None:
                 while not over.is_set():

@@ -18,9 +18,14 @@ def serve(listener: socket.socket, asked: list[bytes]) -> None:
     while len(asked) < 2:
         peer, _ = listener.accept()
         with peer:
-            asked.append(peer.recv(65536))
+            request = b""
+            while b"\r\n\r\n" not in request and (part := peer.recv(65536)):
+                request += part  # what is left unread would reset the connection
+            if not request.startswith(b"GET /mine "):
+                continue  # a client of what listened at this port before
+            asked.append(request)
             peer.sendall(ANSWER)
-            if b"Connection: close" not in asked[-1] and peer.recv(1):
+            if b"Connection: close" not in request and peer.recv(1):
                 return
 
 
@@ -28,7 +33,7 @@ def serve(listener: socket.socket, asked: list[bytes]) -> None:
 def test_a_server_that_closes_what_was_idle_loses_no_request(alive: bool) -> None:
     asked: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener, session_of_single_requests() as session:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/mine"
         serving = threading.Thread(target=serve, args=(listener, asked))
         serving.start()
         if alive:
