@@ -220,6 +220,8 @@ async def test_a_flood_of_news_is_one_notification(
     await show_runs(lab, root)
     await expect(page.get_by_text("300 runs")).to_be_visible()
     await expect(row(lab_page, "trial 299")).to_contain_text("Running")
+    # What happens to a run while the list is taken up is no news yet.
+    await expect(page.locator(".rj-Runs-sources")).to_have_count(0)
     asked: list[str] = []
 
     def note(request: Request) -> None:
