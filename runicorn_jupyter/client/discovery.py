@@ -119,11 +119,12 @@ def find_server(*, kernel: str | None = None, strict: bool = False) -> Server | 
     if _of_process:
         return _of_process[0]
     fallback: Server | None = None
-    seen: set[tuple[str, str | None]] = set()
+    seen: set[tuple[str, str | None, str | None]] = set()
     for server in _candidates(os.environ):
-        if (server.url, server.token) in seen:
+        way = (server.url, server.token, server.socket_path)
+        if way in seen:
             continue
-        seen.add((server.url, server.token))
+        seen.add(way)
         with open_session(server) as session:
             ours = (
                 kernel is None
