@@ -10,7 +10,7 @@ from jupyter_server.auth.identity import IdentityProvider, PasswordIdentityProvi
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
-from runicorn_jupyter.api.own_user import FOREIGN_ORIGIN, AcceptsOwnUser
+from runicorn_jupyter.api.own_user import AcceptsOwnUser
 from runicorn_jupyter.api.public_origin import public_origin
 from runicorn_jupyter.api.validation import read_body, read_query
 from runicorn_jupyter.errors import Forbidden, InternalError, InvalidParameters, NotFound, RemoteError
@@ -46,7 +46,7 @@ class EnvelopeHandler(AcceptsOwnUser, APIHandler):
         """Refuse what Jupyter refuses; answer ``forbidden``, not 404, to a foreign Origin."""
         await AcceptsOwnUser.prepare(self)
         if not self.check_origin():
-            raise web.HTTPError(403, FOREIGN_ORIGIN)
+            raise web.HTTPError(403, "Requests from other origins are not allowed.")
         # Whatever is said at a method, or forgotten there; a preflight has no credentials by design.
         if self.current_user is None and self.request.method != "OPTIONS":
             raise web.HTTPError(403, NEEDS_LOGIN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import os
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,8 +26,6 @@ SETTING = "runicorn_own_credential"
 OWN_USER = User(username="runicorn-jupyter", display_name="A program of this server's user")
 """The user whom an authorizer sees."""
 
-FOREIGN_ORIGIN = "Requests from other origins are not allowed."
-
 
 class OwnCredential:
     """The credential of one server process.
@@ -40,7 +39,7 @@ class OwnCredential:
     def __init__(self, server: ServerApp) -> None:
         self.credential = secrets.token_urlsafe(32)
         self._server = server
-        self._path = credential_path(Path(server.info_file).parent, _pid_of(server))
+        self._path = credential_path(Path(server.info_file).parent, os.getpid())
 
     def write(self) -> None:
         """Write the file; without one, programs need the server's token, and the log says so."""
@@ -56,10 +55,6 @@ class OwnCredential:
     def remove(self) -> None:
         """Remove the file."""
         self._path.unlink(missing_ok=True)
-
-
-def _pid_of(server: ServerApp) -> int:
-    return int(server.server_info()["pid"])
 
 
 def _certificate(certfile: str) -> str | None:
@@ -84,10 +79,8 @@ class AcceptsOwnUser(JupyterHandler):
         CallContext.set(CallContext.JUPYTER_HANDLER, self)
         if not self.check_host():
             raise web.HTTPError(403)
-        self.current_user = self._jupyter_current_user = OWN_USER
         # No page can know the credential, so no XSRF token is asked for, as Jupyter does with its own token.
-        if self.request.headers.get("Origin") and not self.check_origin():
-            raise web.HTTPError(403, FOREIGN_ORIGIN)
+        self.current_user = self._jupyter_current_user = OWN_USER
 
     def _has_own_credential(self) -> bool:
         scheme, _, credential = self.request.headers.get("Authorization", "").partition(" ")

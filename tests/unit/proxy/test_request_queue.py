@@ -39,18 +39,20 @@ class Requests:
     def __init__(self, queue: RequestQueue) -> None:
         self.queue = queue
         self.begun: list[int] = []
+        self.one_begun = asyncio.Condition()
         self.may_end = [asyncio.Event() for _ in range(MANY)]
         self.tasks = [asyncio.create_task(self._handle(number)) for number in range(MANY)]
 
     async def _handle(self, number: int) -> None:
         async with self.queue.turn():
-            self.begun.append(number)
+            async with self.one_begun:
+                self.begun.append(number)
+                self.one_begun.notify_all()
             await self.may_end[number].wait()
 
     async def until_begun(self, count: int) -> None:
-        async with asyncio.timeout(LIMIT):  # no event tells of one more turn
-            while len(self.begun) < count:
-                await asyncio.sleep(0)
+        async with asyncio.timeout(LIMIT), self.one_begun:
+            await self.one_begun.wait_for(lambda: len(self.begun) >= count)
 
     async def end(self, *numbers: int) -> None:
         for number in numbers:
