@@ -27,7 +27,7 @@ TEMPORARY_PREFIX = "runicorn-jupyter-state-"
 MAX_STATE_BYTES = 65536
 LOCK_SECONDS = 10.0
 """A folder where a lock that nobody holds takes longer has none that work (NFS without its lock service)."""
-# Only folders of ours in them are used, with a name that nobody can guess.
+# Only folders of ours in them are used; where the user's name for one is taken, one that nobody can guess.
 _TEMPORARY = ("/var/tmp", "/dev/shm")  # noqa: S108
 # Neither is there on Windows, where this side may run and the other not.
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
