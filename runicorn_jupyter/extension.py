@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import logging
 import re
 import signal
@@ -12,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitlets import Bool, CaselessStrEnum, List, Unicode, validate
+from traitlets import Bool, CaselessStrEnum, Unicode, validate
 
 from runicorn_jupyter._version import __version__
 from runicorn_jupyter.api.client_js import client_handlers
@@ -28,7 +27,7 @@ from runicorn_jupyter.service import RemoteService, ServiceSettings
 from runicorn_jupyter.service.local_browser import Screen
 from runicorn_jupyter.ssh.config.allowlist import AllowedHosts
 from runicorn_jupyter.ssh.connection import SshSettings
-from runicorn_jupyter.strict import Amount, Count, SettingError, StrictApp, sentence
+from runicorn_jupyter.strict import Amount, Count, SettingError, StrictApp, Texts, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,45 +40,38 @@ LAB_EXTENSIONS = frozenset({"jupyterlab", "notebook"})
 
 MAX_SECONDS = 366 * 24 * 3600
 MAX_CACHE_MB = 1024 * 1024
+MAX_PORT = 65535
 
 
-class HostRules(List):  # type: ignore[type-arg]
-    """A list of ``allowed_hosts`` rules, from a list, one text with commas, or a list written as text."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(Unicode(), **kwargs)
+class HostRules(Texts):
+    """A list of ``allowed_hosts`` rules."""
 
     def info(self) -> str:
         """Describe the valid values."""
         return "a list of host names, patterns, addresses and networks, each a text"
 
-    def from_string_list(self, s_list: list[str]) -> list[str]:
-        """Keep the command line's words; `validate` reads them as it does a file's."""
-        return list(s_list)
-
-    def validate(self, obj: Any, value: Any) -> list[str]:
-        """Return the rules one by one; raises `SettingError`."""
-        if not isinstance(value, (list, tuple)) or not all(isinstance(text, str) for text in value):
-            raise SettingError(f"has to be {self.info()}")
-        rules = [rule.strip() for text in value for rule in _rules_in(text)]
+    def check(self, texts: list[str]) -> list[str]:
+        """Return the rules; raises `SettingError`."""
         try:
-            AllowedHosts(rules)
+            AllowedHosts(texts)
         except ValueError as exc:
             raise SettingError(f"cannot be a list of hosts: {exc}") from exc
-        return rules
+        return texts
 
 
-def _rules_in(text: str) -> list[str]:
-    """Split ``a,b`` and ``['a', 'b']``; no rule has a comma. ``[fd00::/8]`` is no list but a rule."""
-    if text.strip()[:1] in ("[", "("):
-        try:
-            listed = ast.literal_eval(text.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return text.split(",")
-        if not isinstance(listed, (list, tuple)) or not all(isinstance(each, str) for each in listed):
-            raise SettingError("holds something else than texts")
-        return list(listed)
-    return text.split(",")
+class Origins(Texts):
+    """A list of origins of pages."""
+
+    def info(self) -> str:
+        """Describe the valid values."""
+        return "a list of https://host or https://host:port, without paths"
+
+    def check(self, texts: list[str]) -> list[str]:
+        """Return the origins; raises `SettingError`."""
+        origins = [text.removesuffix("/") for text in texts]
+        if not all(re.fullmatch(rf"https://{HOST.pattern}", origin) for origin in origins):
+            raise SettingError(f"has to be {self.info()}")
+        return origins
 
 
 class RunicornJupyter(StrictApp):
@@ -184,6 +176,22 @@ class RunicornJupyter(StrictApp):
         max=MAX_CACHE_MB,
         config=True,
         help="The same, of all connections together.",
+    )
+
+    private_server_port = Count(
+        0,
+        min=0,
+        max=MAX_PORT,
+        config=True,
+        help="""Port of the private server of a kernel that no Jupyter server started (VS Code, IPython),
+        so that one forwarded port serves each time. With a second kernel beside it, the next free one of
+        the nine after. 0: any.""",
+    )
+    private_server_origins = Origins(
+        config=True,
+        help="""Origins (`https://code.example.org`) of code-server, or of another VS Code in a browser,
+        whose pages may show the viewers of a kernel's private server, and under whose name its port may be
+        forwarded. VS Code's own window and the page of this codespace may always; others never.""",
     )
 
     @validate("viewer_origin")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
@@ -11,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.extension.application import ExtensionApp
-from traitlets import Dict, Float, Integer, List, Set, TraitError
+from traitlets import Dict, Float, Integer, List, Set, TraitError, Unicode
 from traitlets.config import Config
 from traitlets.config.loader import DeferredConfig, DeferredConfigList, LazyConfigValue
 
@@ -38,11 +39,13 @@ class Count(Integer):  # type: ignore[type-arg]
 
     def info(self) -> str:
         """Describe the valid values."""
-        return f"a whole number of at least {self.min}"
+        return f"a whole number of at least {self.min}" + (f" and at most {self.max}" if self.max else "")
 
     def validate(self, obj: Any, value: Any) -> int:
         """Return a valid value; raises `SettingError`."""
         if isinstance(value, bool) or not isinstance(value, int) or value < self.min:
+            raise SettingError(f"has to be {self.info()}")
+        if self.max is not None and value > self.max:
             raise SettingError(f"has to be {self.info()}")
         return value
 
@@ -74,6 +77,40 @@ class Amount(Float):  # type: ignore[type-arg]
         if not is_number or not 0 <= value <= self.max or (self._positive and not value):
             raise SettingError(f"has to be {self.info()}")
         return float(value)
+
+
+class Texts(List):  # type: ignore[type-arg]
+    """A list of texts, given as a list, one text with commas, or a list written as text."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(Unicode(), **kwargs)
+
+    def check(self, texts: list[str]) -> list[str]:
+        """Return the texts as they are kept; raises `SettingError`."""
+        return texts
+
+    def from_string_list(self, s_list: list[str]) -> list[str]:
+        """Keep the command line's words; `validate` reads them as it does a file's."""
+        return list(s_list)
+
+    def validate(self, obj: Any, value: Any) -> list[str]:
+        """Return the texts one by one; raises `SettingError`."""
+        if not isinstance(value, (list, tuple)) or not all(isinstance(text, str) for text in value):
+            raise SettingError(f"has to be {self.info()}")
+        return self.check([each.strip() for text in value for each in _texts_in(text)])
+
+
+def _texts_in(text: str) -> list[str]:
+    """Split ``a,b`` and ``['a', 'b']``; none has a comma. ``[fd00::/8]`` is no list but one text."""
+    if text.strip()[:1] in ("[", "("):
+        try:
+            listed = ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return text.split(",")
+        if not isinstance(listed, (list, tuple)) or not all(isinstance(each, str) for each in listed):
+            raise SettingError("holds something else than texts")
+        return list(listed)
+    return text.split(",")
 
 
 class StrictApp(ExtensionApp):

@@ -7,18 +7,24 @@ It reads one line of JSON from standard input, ``{"token": …, "parent": pid}``
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import secrets
 import sys
 import tempfile
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from jupyter_server.serverapp import ServerApp
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from traitlets.config import Config
+
+if TYPE_CHECKING:
+    import socket
 
 __all__ = ["main"]
 
@@ -27,8 +33,17 @@ _STOP_SECONDS = 20.0
 
 _SECTION = "RunicornJupyter"
 
-_FRAME_ANCESTORS = "'self' vscode-webview: vscode-file:"
-"""Who may frame a viewer: VS Code shows outputs in a webview inside a window with these schemes."""
+_FRAME_ANCESTORS = "'self' vscode-webview: vscode-file: https://*.vscode-cdn.net"
+"""Where VS Code shows outputs: a webview in a window with these schemes, or in a browser with this origin.
+
+Every page around a viewer has to be among them. In a browser the outermost is VS Code's own, so the last one
+alone lets nobody frame a viewer: the window's origin is a setting, but for a codespace's.
+"""
+
+_CODESPACE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+_PORTS = 10
+"""How many ports are tried from the set one on: each kernel has a server of its own."""
 
 
 class PrivateServer(ServerApp):
@@ -39,7 +54,8 @@ class PrivateServer(ServerApp):
     def load_config_file(self, suppress_errors: bool = True) -> None:  # type: ignore[override]  # as JupyterApp's
         """Keep the extension's section of the user's and the administrator's files, and drop the rest."""
         for name in ("jupyter_config", "jupyter_server_config"):
-            for config, _ in self._load_config_files(name, path=self.config_file_paths, log=self.log):
+            for config, file in self._load_config_files(name, path=self.config_file_paths, log=self.log):
+                self._loaded_config_files.append(file)  # what is not listed here could not be read
                 if _SECTION in config:
                     self.update_config(Config({_SECTION: config[_SECTION]}))
 
@@ -49,7 +65,9 @@ def main() -> None:
     order = json.loads(sys.stdin.buffer.readline())
     with tempfile.TemporaryDirectory(prefix="runicorn-jupyter-") as folder:
         app = _make(order["token"], folder)
-        listeners = bind_sockets(0, "127.0.0.1")
+        (ours,) = app.extension_manager.extension_apps["runicorn_jupyter"]
+        _allow(app, ours.private_server_origins)
+        listeners = _listen(ours.private_server_port)
         app.port = listeners[0].getsockname()[1]
         server = HTTPServer(app.web_app)
         server.add_sockets(listeners)
@@ -72,11 +90,34 @@ def _make(token: str, folder: str) -> PrivateServer:
         terminals_enabled=False,
     )
     config.IdentityProvider.token = token
-    config.ServerApp.tornado_settings = {"runicorn_frame_ancestors": _FRAME_ANCESTORS}
     app = PrivateServer.instance(config=config, runtime_dir=folder)
     app.no_browser_open_file = True
     app.initialize(argv=[], find_extensions=False, new_httpserver=False)
     return app
+
+
+def _listen(port: int) -> list[socket.socket]:
+    """Listen on loopback, at this port or one of those after it; 0 takes any."""
+    for tried in range(port, min(port + _PORTS, 65536) if port else 1):
+        try:
+            return bind_sockets(tried, "127.0.0.1")
+        except OSError as exc:
+            if exc.errno not in {errno.EADDRINUSE, errno.EACCES}:
+                raise
+    raise SystemExit(
+        f"none of the {_PORTS} ports from {port} on is free (RunicornJupyter.private_server_port)"
+    )
+
+
+def _allow(app: ServerApp, origins: list[str]) -> None:
+    """Let the pages of these origins frame a viewer, and forward requests to this server under their name."""
+    codespace = os.environ.get("CODESPACE_NAME", "")
+    if os.environ.get("CODESPACES") == "true" and _CODESPACE.fullmatch(codespace):
+        origins = [*origins, f"https://{codespace}.github.dev"]
+    settings = app.web_app.settings
+    settings["runicorn_frame_ancestors"] = " ".join([_FRAME_ANCESTORS, *origins])
+    hosts = [urlsplit(origin).hostname for origin in origins]
+    settings["local_hostnames"] = [*settings["local_hostnames"], *hosts]
 
 
 def _announce(port: int) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -163,13 +166,64 @@ def test_run_by_hand_it_ends_with_its_input() -> None:
         assert process.wait(SECONDS) == 0
 
 
+def run_with(
+    tmp_path: Path, settings: str, policy_of: str = "127.0.0.1", **variables: str
+) -> tuple[int, str, int]:
+    """Run it by hand with settings; return its port, and the policy and status that it answers."""
+    config = tmp_path / "config"
+    config.mkdir(exist_ok=True)
+    (config / "jupyter_server_config.py").write_text(settings)
+    env = {**os.environ, "JUPYTER_CONFIG_DIR": str(config), "HOME": str(tmp_path), **variables}
+    with subprocess.Popen(
+        [sys.executable, "-m", "runicorn_jupyter.notebook.private_server"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=env,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b'{"token": "t", "parent": %d}\n' % os.getpid())
+        process.stdin.flush()
+        line = process.stdout.readline()
+        assert line, "it did not start"
+        url = json.loads(line)["url"]
+        answer = requests.get(f"{url}/runicorn/v/{'0' * 32}/", headers={"Host": policy_of}, timeout=60)
+        process.stdin.close()
+        assert process.wait(SECONDS) == 0
+    policy = answer.headers["Content-Security-Policy"]
+    return urlsplit(url).port or 0, policy.partition("frame-ancestors ")[2], answer.status_code
+
+
+def test_its_port_is_the_one_that_is_set_or_the_next_free_one(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        found, _, _ = run_with(tmp_path, f"c.RunicornJupyter.private_server_port = {port}")
+    assert port < found < port + 10
+    found, _, _ = run_with(tmp_path, f"c.RunicornJupyter.private_server_port = {port}")
+    assert found == port
+
+
+def test_code_server_and_a_codespace_may_frame_its_viewers_where_they_are_named(tmp_path: Path) -> None:
+    vs_code = "'self' vscode-webview: vscode-file: https://*.vscode-cdn.net"
+    named = "c.RunicornJupyter.private_server_origins = ['https://code.example:8443/']"
+    _, policy, status = run_with(tmp_path, named, "code.example:8443")
+    assert policy == f"{vs_code} https://code.example:8443"
+    assert status == 404  # not 403: a port that code-server forwards bears its name
+    _, policy, status = run_with(tmp_path, "", "code.example:8443", CODESPACES="true", CODESPACE_NAME="a-b1")
+    assert policy == f"{vs_code} https://a-b1.github.dev"
+    assert status == 403
+    _, policy, _ = run_with(tmp_path, "", CODESPACES="true", CODESPACE_NAME="x.github.dev https://evil")
+    assert policy == vs_code
+
+
 def test_vs_code_may_frame_its_viewers_and_gets_them_in_a_widget(kernel_alone: Kernel) -> None:
     kernel = kernel_alone
     kernel.good("__vsc_ipynb_file__ = '/a.ipynb'\n%runicorn_connect gpu1")
     cell = kernel.good("v = %runicorn_viewer rc072\nv")
     url = kernel.value("v.url")
     policy = requests.get(url, timeout=60).headers["Content-Security-Policy"]
-    assert policy.endswith("frame-ancestors 'self' vscode-webview: vscode-file:")
+    assert policy.endswith("frame-ancestors 'self' vscode-webview: vscode-file: https://*.vscode-cdn.net")
     outputs = [m for m in cell.messages if m["msg_type"] in {"display_data", "execute_result"}]
     assert any("application/vnd.jupyter.widget-view+json" in m["content"]["data"] for m in outputs)
     # What VS Code writes to the file are the outputs; the URL is in the widget's state only.

@@ -46,10 +46,13 @@ WRONG_WORDS = {
     "reconnect_for_seconds": "-1",
     "viewer_lease_seconds": "0",
     "viewer_origin": "hub.example.org/user",
+    "private_server_origins": "http://code.example",
+    "private_server_port": "65536",
     "asset_cache_mb": "nan",
     "connection_memory_mb": "0",
     "memory_mb": "much",
 }
+LISTS = ("allowed_hosts", "private_server_origins")
 
 
 def test_each_setting_is_below() -> None:
@@ -69,14 +72,14 @@ def test_a_wrong_type_in_a_file_is_reported(name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in SETTINGS if name.endswith(("_seconds", "_mb", "connections"))]
+    "name", [name for name in SETTINGS if name.endswith(("_seconds", "_mb", "connections", "_port"))]
 )
 @pytest.mark.parametrize("value", [True, math.nan, math.inf, -math.inf, -1, 1e300, "8", [8]], ids=repr)
 def test_what_is_no_quantity_is_reported(name: str, value: Any) -> None:
     assert list(read(Config({"RunicornJupyter": {name: value}})).wrong) == [name]
 
 
-@pytest.mark.parametrize("name", [n for n in SETTINGS if n != "allowed_hosts"])
+@pytest.mark.parametrize("name", [n for n in SETTINGS if n not in LISTS])
 def test_a_value_given_twice_is_reported(name: str) -> None:
     default = getattr(RunicornJupyter(), name)
     app = from_command_line(f"{name}={default}", f"{name}={default}")
