@@ -14,7 +14,9 @@ from runicorn_jupyter.models.base import ConnectionId, ConnectionQuery, Model, R
 __all__ = [
     "MetricValue",
     "NotFinite",
+    "ParamValue",
     "Run",
+    "RunBest",
     "RunId",
     "RunKey",
     "RunMetricsQuery",
@@ -31,6 +33,7 @@ NotFinite = Literal["NaN", "Infinity", "-Infinity"]
 """How JSON, which has no such numbers, says them (as ProtoJSON does): Python's ``float`` and JavaScript's
 ``Number`` both read these words."""
 MetricValue = TypeAliasType("MetricValue", float | NotFinite)
+ParamValue = TypeAliasType("ParamValue", bool | int | float | str | None)
 
 _Mark = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[A-Za-z0-9_-]+$")]
 RunId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f/\\]+$")]
@@ -65,6 +68,15 @@ class RunsQuery(Request):
     )
 
 
+class RunBest(Model):
+    """The best value of a run's primary metric, as runicorn has it."""
+
+    metric: str
+    value: MetricValue
+    step: int | None
+    mode: Literal["max", "min"] | None = Field(description="Whether more or less of it is better.")
+
+
 class Run(Model):
     """One run, as its viewer and its files have it."""
 
@@ -84,6 +96,13 @@ class Run(Model):
     duration_seconds: float | None = Field(description="Of a run that has ended.")
     step: int | None = Field(description="The last one logged.")
     metrics: dict[str, MetricValue] = Field(description="The last value of each.")
+    params: dict[str, ParamValue] = Field(
+        description="What `log_config` was given, nested names joined by dots (0.6 and later)."
+    )
+    params_left_out: int | None = Field(description="How many more there are; null: nobody knows.")
+    summary: dict[str, ParamValue] = Field(description="What `summary` was given.")
+    summary_left_out: int | None = Field(description="How many more there are; null: nobody knows.")
+    best: RunBest | None = Field(description="Null: runicorn has none (yet).")
     page: str = Field(description="The run's page in its viewer: goes behind `#!` of the viewer's `url`.")
 
     @cached_property

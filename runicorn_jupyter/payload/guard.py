@@ -259,11 +259,12 @@ class Guard:
         return answer
 
     async def _changes(self, body: Dict[str, Any], gone: Any) -> Dict[str, Any]:
-        version, seconds = body.get("version"), body.get("wait_seconds")
+        version, known, seconds = (body.get(name) for name in ("version", "known", "wait_seconds"))
         if not isinstance(version, int) or not isinstance(seconds, (int, float)):
             raise _Refused(400, "version and wait_seconds must be numbers.")
+        known = known if isinstance(known, int) else 0  # other versions of ours do not say it
         seconds = min(max(float(seconds), 0.0), MAX_WAIT_SECONDS)
-        return await self._runs.changes(str(body.get("epoch"))[:64], version, seconds, gone)
+        return await self._runs.changes(str(body.get("epoch"))[:64], version, known, seconds, gone)
 
     async def _metrics(self, body: Dict[str, Any], _gone: Any) -> Dict[str, Any]:
         names, points = body.get("names"), body.get("points")

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import MemoryLimit
 from runicorn_jupyter.payload.runs.metrics import MAX_COLUMNS, MAX_VALUES
+from runicorn_jupyter.remote.run_details import NO_DETAILS, DetailReader, RunDetails
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
@@ -115,20 +116,24 @@ class RunDelta(NamedTuple):
     completed: bool
 
 
+ReadRun = tuple[m.Run, int, frozenset[str], int | None]
+
+
 class Answer(NamedTuple):
     """What a viewer's side says about its runs, looked at: nothing in it is of another form.
 
     Attributes
     ----------
     runs
-        Each with the bytes that it takes, and the metrics of it that are no finite numbers.
+        Each with the bytes that it takes but for its details, the metrics of it that are no finite numbers,
+        and the bytes that its details take; None: those are what they were.
     """
 
     epoch: str
     version: int
     reset: bool
     source: RunSource
-    runs: list[tuple[m.Run, int, frozenset[str]]]
+    runs: list[ReadRun]
     removed: list[str]
     more: bool
     complete: bool
@@ -160,17 +165,20 @@ class RunReplica:
         self._version = 0
         self._bad: dict[str, frozenset[str]] = {}
         self._bytes: dict[str, int] = {}
+        self._detail_bytes: dict[str, int] = {}
         self._metrics = 0
         self._whole = True
+        self._known = 0
+        self._reader = DetailReader()
 
     @property
     def cursor(self) -> dict[str, Any]:
         """The state of this copy, for the remote to answer with what is newer."""
-        return {"epoch": self._epoch, "version": self._version}
+        return {"epoch": self._epoch, "version": self._version, "known": self._known}
 
     def close(self) -> None:
         """Forget all."""
-        self.runs, self._bad, self._bytes, self._metrics = {}, {}, {}, 0
+        self.runs, self._bad, self._bytes, self._detail_bytes, self._metrics = {}, {}, {}, {}, 0
         self._memory.close()
 
     def read(self, answer: dict[str, Any]) -> Answer:
@@ -197,17 +205,24 @@ class RunReplica:
         if reset and epoch != self._epoch and isinstance(root, str):
             # The viewer's page may have moved it to another root.
             source = source._replace(remote_root=plain_text(root[:MAX_ROOT]))
-        read = [(read_run(value, source), value) for value in runs]
+        read = [(self._read_run(value, source), value) for value in runs]
         return Answer(
             epoch,
             version,
             reset,
             source,
-            [_weighed(run, frozenset(_names(value.get("nan")))) for run, value in read if run is not None],
+            [_weighed(*run, frozenset(_names(value.get("nan")))) for run, value in read if run is not None],
             [run_id for run_id in removed if isinstance(run_id, str)],
             more=answer.get("more") is True,
             complete=answer.get("complete") is True,
         )
+
+    def _read_run(self, value: Any, source: RunSource) -> tuple[m.Run, int | None] | None:
+        details, size = NO_DETAILS, None
+        if isinstance(value, dict) and "details" in value:
+            details, size = self._reader.read(value["details"])
+        run = read_run(value, source, details)
+        return None if run is None else (run, size)
 
     def apply(self, answer: Answer) -> RunDelta:
         """Take over what was read."""
@@ -222,6 +237,8 @@ class RunReplica:
             return NOTHING
         first = self._whole
         self._version = max(self._version, answer.version)
+        if not answer.more:
+            self._known = self._version
         self._whole = self._whole and answer.more
         gone += [run for run in map(self._remove, answer.removed) if run is not None]
         changed, not_finite = self._take_runs(answer, first=first)
@@ -242,7 +259,7 @@ class RunReplica:
         gone = list(self.runs.values())
         self.close()
         self.source, self.complete, self.left_out = source, False, None
-        self._epoch, self._version, self._whole = epoch, 0, True
+        self._epoch, self._version, self._known, self._whole = epoch, 0, 0, True
         return gone
 
     def _remove(self, run_id: str) -> m.Run | None:
@@ -250,6 +267,7 @@ class RunReplica:
         if run is not None:
             self._metrics -= len(run.metrics)
             self._bad.pop(run_id, None)
+            self._detail_bytes.pop(run_id, None)
             self._memory.add(-self._bytes.pop(run_id))
         return run
 
@@ -258,10 +276,15 @@ class RunReplica:
     ) -> tuple[list[tuple[m.Run, m.Run | None]], list[tuple[m.Run, str]]]:
         changed: list[tuple[m.Run, m.Run | None]] = []
         not_finite: list[tuple[m.Run, str]] = []
-        for run, size, bad in answer.runs:
-            before = self.runs.get(run.run_id)
-            if not self._fits(run, before, size):
+        for read, size, bad, details in answer.runs:
+            before = self.runs.get(read.run_id)
+            if details is None and before is None and self.left_out is not None:
+                continue  # left out, and not whole any more
+            run = read if details is not None else _with_details_of(before, read)
+            of_details = self._detail_bytes.get(read.run_id, 0) if details is None else details
+            if not self._fits(run, before, size + of_details):
                 continue
+            self._detail_bytes[run.run_id] = of_details
             self.runs[run.run_id] = run
             if not first:
                 not_finite += [(run, name) for name in sorted(bad - self._bad.get(run.run_id, frozenset()))]
@@ -291,16 +314,22 @@ class RunReplica:
         return True
 
 
-def _weighed(run: m.Run, bad: frozenset[str]) -> tuple[m.Run, int, frozenset[str]]:
+def _with_details_of(before: m.Run | None, run: m.Run) -> m.Run:
+    if before is None:
+        return run
+    return m.Run.model_construct(_RUN_FIELDS, **{**run.__dict__, **RunDetails.of(before)._asdict()})
+
+
+def _weighed(run: m.Run, details: int | None, bad: frozenset[str]) -> ReadRun:
     """Estimate, rather too high, the bytes that a run takes here: itself, its JSON, and what finds it."""
     texts = [run.run_id, run.name, run.path, run.project, run.page, *run.tags, *run.metrics]
     known = [text for text in texts if text]
     as_json = sum(len(text) if text.isascii() else len(text.encode()) for text in known)
     parts = RUN_BYTES + METRIC_BYTES * (len(run.metrics) + len(bad))
-    return run, parts + sum(map(sys.getsizeof, [*known, *bad])) + 2 * as_json, bad
+    return run, parts + sum(map(sys.getsizeof, [*known, *bad])) + 2 * as_json, bad, details
 
 
-def read_run(value: Any, source: RunSource) -> m.Run | None:
+def read_run(value: Any, source: RunSource, details: RunDetails = NO_DETAILS) -> m.Run | None:
     """Make a run of what a viewer's side says of it; None if that is nothing to go by."""
     if not isinstance(value, dict):
         return None
@@ -332,6 +361,7 @@ def read_run(value: Any, source: RunSource) -> m.Run | None:
         duration_seconds=max(0.0, (ended - started).total_seconds()) if started and ended else None,
         step=step if isinstance(step, int) and not isinstance(step, bool) and abs(step) < 2**53 else None,
         metrics=dict(_metrics(value.get("metrics"))),
+        **details._asdict(),
         page=f"/runs/{quote(run_id, safe='')}",
     )
 

@@ -132,6 +132,23 @@ def test_a_list_of_all_newest_first_with_what_each_run_is(runs: Runs) -> None:
         assert 0 < other["duration_seconds"] < 600
 
 
+def test_what_each_runicorn_was_given_and_came_to(runs: Runs) -> None:
+    found = {(run["connection_id"], run["name"]): run for run in runs.get()["runs"]}
+    for version, live in runs.live.items():
+        running, finished = (found[live.connection_id, name] for name in ("run-1", "run-0"))
+        given = {"lr": 0.001, "model.depth": 3, "layers": "[64, 64]"}
+        assert running["params"] == ({} if version == "0.5.0" else {**given, "seed": 1})
+        assert finished["params"] == ({} if version == "0.5.0" else {**given, "seed": 0})
+        assert running["summary"] == finished["summary"] == {"best_accuracy": 0.9}
+        assert (running["params_left_out"], running["summary_left_out"], running["best"]) == (0, 0, None)
+        assert finished["best"] == {
+            "metric": "accuracy",
+            "value": pytest.approx(0.3934693403),
+            "step": 5,
+            "mode": "max",
+        }
+
+
 def test_filters(runs: Runs) -> None:
     everything = runs.get()["runs"]
     live = runs.live["0.6.0"]

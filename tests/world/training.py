@@ -36,6 +36,10 @@ def main():
     runs = []
     for number in range(options["count"]):
         run = start(options, number)
+        run.set_primary_metric("accuracy", "max")
+        if hasattr(run, "log_config"):  # 0.6 and later
+            args = {"lr": 0.001, "model": {"depth": 3}, "layers": [64, 64]}
+            run.log_config(args=args, extra={"seed": number})
         for step in range(1, options["steps"] + 1):
             log_step(run, step)
         run.log_text(f"trained {options['steps']} steps")

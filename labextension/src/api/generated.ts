@@ -371,6 +371,7 @@ export interface components {
       message: string;
     };
     MetricValue: number | ('NaN' | 'Infinity' | '-Infinity');
+    ParamValue: boolean | number | string | null;
     /** @description Answer of ``GET ping``: one SSH round trip. */
     PingResponse: {
       /**
@@ -471,8 +472,30 @@ export interface components {
       metrics: {
         [key: string]: components['schemas']['MetricValue'];
       };
+      /** @description What `log_config` was given, nested names joined by dots (0.6 and later). */
+      params: {
+        [key: string]: components['schemas']['ParamValue'];
+      };
+      /** @description How many more there are; null: nobody knows. */
+      params_left_out: number | null;
+      /** @description What `summary` was given. */
+      summary: {
+        [key: string]: components['schemas']['ParamValue'];
+      };
+      /** @description How many more there are; null: nobody knows. */
+      summary_left_out: number | null;
+      /** @description Null: runicorn has none (yet). */
+      best: components['schemas']['RunBest'] | null;
       /** @description The run's page in its viewer: goes behind `#!` of the viewer's `url`. */
       page: string;
+    };
+    /** @description The best value of a run's primary metric, as runicorn has it. */
+    RunBest: {
+      metric: string;
+      value: components['schemas']['MetricValue'];
+      step: number | null;
+      /** @description Whether more or less of it is better. */
+      mode: ('max' | 'min') | null;
     };
     /** @description Names a run. */
     RunKey: {
@@ -834,6 +857,7 @@ export type LogsQuery = components['schemas']['LogsQuery'];
 export type LogsResponse = components['schemas']['LogsResponse'];
 export type MessageResponse = components['schemas']['MessageResponse'];
 export type MetricValue = components['schemas']['MetricValue'];
+export type ParamValue = components['schemas']['ParamValue'];
 export type PingResponse = components['schemas']['PingResponse'];
 export type Profile = components['schemas']['Profile'];
 export type ProfileQuery = components['schemas']['ProfileQuery'];
@@ -842,6 +866,7 @@ export type ProfilesImportResponse = components['schemas']['ProfilesImportRespon
 export type ProfilesResponse = components['schemas']['ProfilesResponse'];
 export type Prompt = components['schemas']['Prompt'];
 export type Run = components['schemas']['Run'];
+export type RunBest = components['schemas']['RunBest'];
 export type RunKey = components['schemas']['RunKey'];
 export type RunMetricsQuery = components['schemas']['RunMetricsQuery'];
 export type RunMetricsResponse = components['schemas']['RunMetricsResponse'];

@@ -9,6 +9,7 @@ where that takes long. Nothing is looked at while nobody asks.
 
 import asyncio
 import collections
+import json
 import secrets
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
@@ -74,7 +75,7 @@ class RunChangelog:
             self._closed.set_result(None)
 
     async def changes(
-        self, epoch: str, version: int, seconds: float, gone: "asyncio.Future[Any]"
+        self, epoch: str, version: int, known: int, seconds: float, gone: "asyncio.Future[Any]"
     ) -> Dict[str, Any]:
         """Return what changed after a version.
 
@@ -82,6 +83,9 @@ class RunChangelog:
         ----------
         epoch, version
             Of the answer before; of another epoch is answered by everything, with ``reset``.
+        known
+            The version of the last answer that no more followed: what a run was given and came to is said
+            only if that changed since, for it is long, and most changes are of the steps.
         seconds
             How long to wait for a change.
         gone
@@ -95,7 +99,7 @@ class RunChangelog:
             pause = min(max(TICK_SECONDS, LOAD * self._took), deadline - time.monotonic())
             if pause <= 0 or self._waiting >= MAX_WAITERS or not await self._pause(pause, gone):
                 break
-        return self._since(epoch, version)
+        return self._since(epoch, version, known)
 
     async def metrics(self, run_id: str, names: Optional[List[str]], points: int) -> Dict[str, Any]:
         """Return metrics of a run; see ``metrics.columns``."""
@@ -158,11 +162,15 @@ class RunChangelog:
 
     def _put(self, run_id: str, record: Optional[Record]) -> None:
         self._version += 1
-        self._records.pop(run_id, None)
+        _, before = self._records.pop(run_id, (0, None))
+        if record is not None:
+            is_same = before is not None and before["details"] == record["details"]
+            record["detailed"] = before["detailed"] if before is not None and is_same else self._version
         self._records[run_id] = (self._version, record)
 
-    def _since(self, epoch: str, version: int) -> Dict[str, Any]:
+    def _since(self, epoch: str, version: int, known: int) -> Dict[str, Any]:
         reset = epoch != self._epoch
+        known = -1 if reset else known
         found: List[Tuple[str, int, Optional[Record]]] = []
         for run_id in reversed(self._records):
             number, record = self._records[run_id]
@@ -175,14 +183,14 @@ class RunChangelog:
         size, reached, more = 0, self._version, False
         last = 0 if reset else version
         for run_id, number, record in reversed(found):
-            size += 150 if record is None else record["size"]
+            size += 150 if record is None else _size(record, known)
             if size > MAX_ANSWER_BYTES and (runs or removed):
                 reached, more = last, True
                 break
             if record is None:
                 removed.append(run_id)
             else:
-                runs.append(record["run"])
+                runs.append(_told(record, known))
             last = number
         return {
             "root": self._scanner.root,
@@ -195,3 +203,15 @@ class RunChangelog:
             "removed": removed,
             "total": sum(record is not None for _, record in self._records.values()),
         }
+
+
+def _size(record: Record, known: int) -> int:
+    """Return how long ``_told`` is as JSON, nearly."""
+    size: int = record["size"]
+    return size + len(record["details"]) if record["detailed"] > known else size
+
+
+def _told(record: Record, known: int) -> Record:
+    if record["detailed"] <= known:
+        return record["run"]  # type: ignore[no-any-return]
+    return {**record["run"], "details": json.loads(record["details"])}

@@ -5,6 +5,7 @@ import os
 import time
 from typing import Any, Callable, Dict, Optional, Set, Tuple
 
+from runicorn_jupyter.payload.runs.details import NOTHING, Budget, Details
 from runicorn_jupyter.payload.runs.event_log import Events
 from runicorn_jupyter.payload.runs.in_process_api import ask
 
@@ -44,6 +45,7 @@ class RunScanner:
         self._lasts = MIN_LIST_SECONDS
         self._folders: Dict[str, int] = {}
         self._runs: Dict[str, "RunFiles"] = {}
+        self._budget = Budget()
 
     def look(self, app: Any, dirty: bool, patient: bool) -> Tuple[Dict[str, Record], Set[str]]:
         """Return the records that are new or changed, and the ids that are gone."""
@@ -82,12 +84,14 @@ class RunScanner:
         self.complete = complete
         gone = set(self._runs) - set(items)
         for run_id in gone:
-            del self._runs[run_id]
+            self._runs.pop(run_id).close()
         changed = {}
         for run_id, item in items.items():
             run = self._runs.get(run_id)
             if run is None or run.folder != item.get("run_dir"):
-                run = self._runs[run_id] = RunFiles(item.get("run_dir"))
+                if run is not None:
+                    run.close()
+                run = self._runs[run_id] = RunFiles(item.get("run_dir"), self._budget)
             run.item = item
             record = run.read()
             if record is not None:
@@ -123,7 +127,7 @@ class RunScanner:
 class RunFiles:
     """One run's files, and the record made from them."""
 
-    def __init__(self, folder: Any) -> None:
+    def __init__(self, folder: Any, budget: Budget) -> None:
         self.folder: Optional[str] = folder if isinstance(folder, str) else None
         self.item: Record = {}
         self.running = False
@@ -131,8 +135,14 @@ class RunFiles:
         self._status: Record = {}
         self._status_stamp: Optional[Stamp] = None
         self._events = Events(os.path.join(self.folder, "events.jsonl")) if self.folder else None
-        self._sent: Optional[str] = None
+        self._details = Details(self.folder, budget) if self.folder else None
+        self._sent: Optional[Tuple[str, str]] = None
         self._lost = 0
+
+    def close(self) -> None:
+        """Forget what is kept."""
+        if self._details is not None:
+            self._details.close()
 
     def ended(self) -> bool:
         """Tell whether it may have ended: its status is another, or its process is not there any more."""
@@ -182,11 +192,15 @@ class RunFiles:
                 run[name] = item[name][:TEXT]
         if self._events is not None:
             run.update(self._events.describe())
+        details = NOTHING
+        if self._details is not None:
+            self._details.read()
+            details = self._details.text
         text = json.dumps(run)
-        if text == self._sent:
+        if (text, details) == self._sent:
             return None
-        self._sent = text
-        return {"run": run, "size": len(text)}
+        self._sent = text, details
+        return {"run": run, "size": len(text), "details": details}
 
     def _read_status(self) -> bool:
         """Read the status; False while there is nothing that one could go by."""

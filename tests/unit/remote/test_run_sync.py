@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from runicorn_jupyter import models as m
 from runicorn_jupyter.remote import run_sync
 from runicorn_jupyter.remote.memory_budget import MemoryBudget
 from runicorn_jupyter.remote.run_sync import (
@@ -23,6 +24,7 @@ from runicorn_jupyter.remote.run_sync import (
 )
 
 PLACE = RunSource("conn_1", "gpu1", "torch", "/data")
+BEST = {"metric": "acc", "value": 0.5, "step": 7, "mode": "max"}
 RUN = {"id": "20261124_175421_ab12cd", "status": "running", "created": 1795543200.5, "metrics": {"loss": 0.5}}
 
 
@@ -144,6 +146,37 @@ def test_a_run_is_bounded_and_plain() -> None:
     assert len(made.as_json) < 30_000
 
 
+def test_details_that_are_not_said_again_stay() -> None:
+    budget = MemoryBudget(2**20, "a", "b")
+    table = RunReplica(PLACE, budget.share())
+    details = {"params": {"lr": 0.5}, "params_left_out": 3, "summary": {"a": "b"}, "best": BEST}
+    take(table, answer(1, run(1, details=details), run(2, details={}), reset=True))
+    used = budget.used
+    (now, before), *_ = take(table, answer(2, run(1, step=9))).runs
+    assert before is not None
+    assert (now.step, now.params, now.params_left_out, now.summary) == (9, {"lr": 0.5}, 3, {"a": "b"})
+    assert now.best == before.best == m.RunBest(metric="acc", value=0.5, step=7, mode="max")
+    assert json.loads(now.as_json)["best"] == BEST
+    assert budget.used == used
+    take(table, answer(3, run(1, details={})))
+    assert (table.runs["run-1"].params, table.runs["run-1"].best) == ({}, None)
+    assert budget.used < used
+    take(table, answer(4, removed=["run-1", "run-2"]))
+    assert budget.used == 0
+
+
+def test_a_run_that_was_left_out_does_not_come_back_without_its_details(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_sync, "MAX_RUNS", 1)
+    table = RunReplica(PLACE, MemoryBudget(2**20, "a", "b").share())
+    take(table, answer(1, run(1, details={}), run(2, details={"params": {"lr": 1}}), reset=True))
+    take(table, answer(2, run(2, step=2), removed=["run-1"]))
+    assert table.runs == {}
+    take(table, answer(3, run(2, step=2, details={"params": {"lr": 1}})))
+    assert table.runs["run-2"].params == {"lr": 1}
+
+
 def test_words_for_numbers_that_json_has_not() -> None:
     made = read_run({**RUN, "metrics": {"a": "NaN", "b": "Infinity", "c": "-Infinity", "d": 1}}, PLACE)
     assert made is not None
@@ -156,8 +189,9 @@ def test_words_for_numbers_that_json_has_not() -> None:
 def test_pages_of_the_first_list_then_changes() -> None:
     table = RunReplica(PLACE, MemoryBudget(2**20, "a", "b").share())
     first = take(table, answer(1, run(1), reset=True, more=True))
-    assert (first.first, first.more, table.cursor) == (True, True, {"epoch": "e1", "version": 1})
+    assert (first.first, first.more, table.cursor) == (True, True, {"epoch": "e1", "version": 1, "known": 0})
     last = take(table, answer(2, run(2, nan={"loss": 3})))
+    assert table.cursor == {"epoch": "e1", "version": 2, "known": 2}
     assert (last.first, last.more, last.not_finite) == (True, False, [])
     later = take(
         table, answer(4, run(1, status="failed", nan={"loss": 9}), run(2, nan={"loss": 3}), removed=["run-7"])
@@ -232,7 +266,7 @@ def test_what_there_is_no_memory_for_is_left_out_and_told() -> None:
     known = list(table.runs)
     take(table, answer(2, removed=known[:-1]))
     assert one.used == every.used < 10_000
-    take(table, answer(3, run(200)))
+    take(table, answer(3, run(200, details={})))
     assert list(table.runs) == [known[-1], "run-200"]
     take(table, answer(1, run(1), epoch="e2", reset=True))
     assert (list(table.runs), table.left_out) == (["run-1"], None)

@@ -258,7 +258,8 @@ async def test_a_cut_is_told_and_what_is_newer_is_asked_for_when_it_is_over(worl
     world.host.connection.restore()
     assert await world.after(5) is None
     assert await world.listed() == ["b", "a"]
-    assert world.table.asked[asked] == {"epoch": "e1", "version": 1, "wait_seconds": WAIT_SECONDS}
+    newer = {"epoch": "e1", "version": 1, "known": 1}
+    assert world.table.asked[asked] == {**newer, "wait_seconds": WAIT_SECONDS}
 
 
 async def test_a_connection_that_ends_for_good_ends_the_watch(world: World) -> None:

@@ -44,6 +44,11 @@ function run(id: string, values: Partial<Run> = {}): Run {
     duration_seconds: 60,
     step: 1,
     metrics: { loss: 0.5 },
+    params: {},
+    params_left_out: 0,
+    summary: {},
+    summary_left_out: 0,
+    best: null,
     page: `/runs/${id}`,
     ...values
   };
