@@ -6,7 +6,7 @@ import {
   type JupyterFrontEnd,
   type JupyterFrontEndPlugin
 } from '@jupyterlab/application';
-import { ICommandPalette } from '@jupyterlab/apputils';
+import { ICommandPalette, IThemeManager } from '@jupyterlab/apputils';
 import { ILauncher } from '@jupyterlab/launcher';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
@@ -15,6 +15,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { RunicornRemoteClient } from './api/client.js';
 import { Commands } from './commands.js';
+import { ColorScheme } from './ui/colorScheme.js';
 import { Dates } from './ui/dates.js';
 import { DialogQuestions } from './ui/dialogs.js';
 import { followEvents } from './state/events.js';
@@ -34,11 +35,12 @@ const plugin: JupyterFrontEndPlugin<Runicorn> = {
   description: 'Connects to servers over SSH and shows their Runicorn viewers.',
   autoStart: true,
   provides: IRunicorn,
-  optional: [ITranslator, ISettingRegistry],
+  optional: [ITranslator, ISettingRegistry, IThemeManager],
   activate: (
     app: JupyterFrontEnd,
     translator: ITranslator | null,
-    registry: ISettingRegistry | null
+    registry: ISettingRegistry | null,
+    themes: IThemeManager | null
   ): Runicorn => {
     const { languageCode } = (translator ??= nullTranslator);
     const trans = translator.load(DOMAIN);
@@ -51,7 +53,8 @@ const plugin: JupyterFrontEndPlugin<Runicorn> = {
     const questions = new DialogQuestions(trans);
     const flow = new ConnectFlow(client, store, questions);
     const runs = new RunsStore(client, store);
-    const runicorn = new Runicorn(client, store, runs, flow, questions, trans, dates);
+    const scheme = new ColorScheme(themes);
+    const runicorn = new Runicorn(client, store, runs, flow, questions, trans, dates, scheme);
     if (registry) {
       loadSettings(registry, trans, (values: Partial<ISettings>) => runicorn.applySettings(values));
     }

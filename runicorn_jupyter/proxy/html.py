@@ -15,7 +15,7 @@ MAX_HTML_BYTES = 2 * 2**20
 LOOP_BYTES = 65536
 """Size of page and storage above which a thread rewrites the page, not the event loop."""
 
-SHIM_FILES = ("shim.js", "state.js")
+SHIM_FILES = ("shim.js", "state.js", "colours.js")
 """What runs first in each page."""
 
 MAX_LINKS = 10000

@@ -37,10 +37,18 @@ async def test_axe_finds_nothing_serious(lab_tab: LabPage, lab: LabWorld, theme:
     await expect(card.get_by_text("-m pip install runicorn").first).to_be_visible()
     await lab_page.open_viewer()
     await expect(lab_page.viewer.get_by_text("vision/run-0")).to_be_visible()
+    # runicorn's own: it follows what it is told of the browser's preference.
+    colours = {"JupyterLab Light": "rgb(255, 255, 255)", "JupyterLab Dark": "rgb(20, 20, 20)"}
+    await expect(lab_page.viewer.locator("html")).to_have_css("background-color", colours.pop(theme))
     await lab_page.button("Logs").click()
     await expect(card.locator("pre")).to_be_visible()
     await lab_page.picture(f"lab-{theme.split()[1].lower()}")
     assert await findings(lab_page.page, "#runicorn-panel", ".rj-Status") == []
+    ((other, colour),) = colours.items()
+    await lab_page.page.evaluate(
+        "theme => void window.jupyterapp.commands.execute('apputils:change-theme', { theme })", other
+    )
+    await expect(lab_page.viewer.locator("html")).to_have_css("background-color", colour)
     await lab_page.button("Stop viewer").click()
     await expect(lab_page.overlay.get_by_role("button", name="Open viewer")).to_be_visible()
     assert await findings(lab_page.page, "#runicorn-panel", ".rj-Overlay") == []

@@ -5,6 +5,7 @@ import { Token } from '@lumino/coreutils';
 import { Signal, type ISignal } from '@lumino/signaling';
 
 import type { RunicornRemoteClient } from '../api/client.js';
+import type { ColorScheme } from './colorScheme.js';
 import type { Dates } from './dates.js';
 import type { ConnectFlow } from '../state/connectFlow.js';
 import { emptyDraft, type IConnectDraft } from '../state/connectRequest.js';
@@ -23,7 +24,8 @@ export class Runicorn {
     readonly flow: ConnectFlow,
     readonly questions: IQuestions,
     readonly trans: TranslationBundle,
-    readonly dates: Dates
+    readonly dates: Dates,
+    readonly colorScheme: ColorScheme
   ) {}
 
   /** Emitted when the settings changed. */

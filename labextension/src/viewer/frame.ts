@@ -17,6 +17,8 @@ const SANDBOX = 'allow-scripts allow-forms allow-popups allow-downloads allow-mo
 const LOADED_MESSAGE = 'runicorn:loaded';
 /** What it posts when the page went elsewhere within the viewer; `fragment` is the URL's. */
 const PATH_MESSAGE = 'runicorn:path';
+/** What we post to it when Jupyter turned dark or light; `scheme` is which. */
+const SCHEME_MESSAGE = 'runicorn:scheme';
 /** Fragments of pages begin so; a longer one than this is not kept. */
 const FRAGMENT = /^#![/?]/;
 const FRAGMENT_LIMIT = 2048;
@@ -51,6 +53,7 @@ export class ViewerFrame extends Panel {
     this.addWidget(this._holder);
     this.addWidget(new Overlay(this));
     runicorn.store.changed.connect(this._update, this);
+    runicorn.colorScheme.changed.connect(this._tellScheme, this);
     window.addEventListener('message', this);
     this._update();
   }
@@ -174,6 +177,7 @@ export class ViewerFrame extends Panel {
     window.removeEventListener('message', this);
     window.clearTimeout(this._timer);
     this.runicorn.store.changed.disconnect(this._update, this);
+    this.runicorn.colorScheme.changed.disconnect(this._tellScheme, this);
     super.dispose();
   }
 
@@ -232,10 +236,22 @@ export class ViewerFrame extends Panel {
     iframe.setAttribute('allow', 'clipboard-write');
     iframe.setAttribute('referrerpolicy', 'no-referrer');
     iframe.className = 'rj-Frame-page';
+    // The page reads it before anything of it is drawn.
+    const scheme = this.runicorn.colorScheme.value;
+    iframe.name = JSON.stringify({ scheme });
+    iframe.style.colorScheme = scheme;
     iframe.title = this.runicorn.trans.__('Viewer of %1', this.at.host);
     iframe.src = url + this._fragment;
     this._holder.node.replaceChildren(iframe);
     this._iframe = iframe;
+  }
+
+  private _tellScheme(): void {
+    const scheme = this.runicorn.colorScheme.value;
+    if (this._iframe) {
+      this._iframe.style.colorScheme = scheme;
+      this._iframe.contentWindow?.postMessage({ type: SCHEME_MESSAGE, scheme }, '*');
+    }
   }
 
   private _unload(): void {

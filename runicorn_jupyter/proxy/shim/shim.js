@@ -1,7 +1,7 @@
 /*
  * Makes a viewer's page work where the proxy puts it: below a prefix instead of at the root of a host, and in an
  * opaque origin instead of one with storage, cookies and a path of its own. The proxy puts this first into the head of
- * each HTML page, with state.js and inside of a function, and calls runicornShim.
+ * each HTML page, with state.js and colours.js and inside of a function, and calls runicornShim.
  *
  * It is compatibility only. The page could undo all of it; what protects is the Content-Security-Policy.
  */
@@ -13,10 +13,6 @@
 function runicornShim(settings) {
   const origin = `${location.protocol}//${location.host}`;
   const map = urlMapper(settings.prefix, origin);
-  if (window.parent !== window) {
-    // Whoever shows this page learns that it runs; nothing here is a secret, so any parent may hear it.
-    window.parent.postMessage({ type: 'runicorn:loaded' }, '*');
-  }
   const nativeFetch = window.fetch.bind(window);
   mapNetwork(window, map, origin);
   mapWorkers(map, settings.prefix, origin);
@@ -24,7 +20,12 @@ function runicornShim(settings) {
   mapElements(map);
   mapMarkup(map);
   virtualStorage(settings, nativeFetch);
+  followColorScheme();
   virtualPath(settings.prefix, origin);
+  if (window.parent !== window) {
+    // Whoever shows this page learns that it runs; nothing here is a secret, so any parent may hear it.
+    window.parent.postMessage({ type: 'runicorn:loaded' }, '*');
+  }
 }
 
 /** Redefines a property; one that the browser protects stays as it is. */

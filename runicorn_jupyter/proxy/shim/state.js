@@ -99,18 +99,15 @@ function storageSender(url, nativeFetch) {
 
 /** Gives the page a localStorage that the proxy keeps, and a sessionStorage that lives as long as the tab. */
 function virtualStorage(settings, nativeFetch) {
-  const changed = storageSender(`${settings.prefix}/__runicorn_jupyter__/storage`, nativeFetch);
-  const local = makeStorage(new Map(Object.entries(settings.storage)), settings, changed);
-  const items = new Map();
-  try {
-    Object.entries(JSON.parse(window.name).runicorn).forEach(([name, value]) =>
-      items.set(name, String(value))
-    );
-  } catch (error) {
-    window.name = ''; // a name from elsewhere, or none: the tab has no session yet
-  }
+  const send = storageSender(`${settings.prefix}/__runicorn_jupyter__/storage`, nativeFetch);
+  const local = makeStorage(new Map(Object.entries(settings.storage)), settings, (name, value) => {
+    send(name, value);
+    window.dispatchEvent(new Event('runicorn:stored'));
+  });
+  const saved = Object.entries(readName().runicorn || {});
+  const items = new Map(saved.map(([name, value]) => [name, String(value)]));
   const session = makeStorage(items, settings, () => {
-    window.name = JSON.stringify({ runicorn: Object.fromEntries(items) });
+    writeName({ runicorn: Object.fromEntries(items) });
   });
   redefine(window, 'localStorage', { get: () => local });
   redefine(window, 'sessionStorage', { get: () => session });

@@ -98,7 +98,7 @@ def test_the_shim_can_stand_in_a_script_element() -> None:
     source = shim_source().lower()
     assert "</script" not in source
     assert "<!--" not in source
-    assert len(SHIM_FILES) == 2
+    assert len(SHIM_FILES) == 3
 
 
 @pytest.mark.parametrize("content_type", ["text/html", "Text/HTML; charset=x"])
