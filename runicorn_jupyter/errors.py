@@ -63,7 +63,7 @@ class InvalidParameters(RemoteError):
     status = 400
 
     @classmethod
-    def for_field(cls, field: str, reason: str) -> InvalidParameters:
+    def for_field(cls, field: str, reason: str, **details: Any) -> InvalidParameters:
         """Make the error for a single field.
 
         Parameters
@@ -72,8 +72,10 @@ class InvalidParameters(RemoteError):
             The field's name as the client wrote it.
         reason
             What is wrong with it, as a sentence without its subject's name.
+        **details
+            What else is known of the mistake.
         """
-        return cls(f"{field}: {reason}", errors=[{"field": field, "reason": reason}])
+        return cls(f"{field}: {reason}", errors=[{"field": field, "reason": reason}], **details)
 
 
 class AuthenticationFailed(RemoteError):

@@ -35,7 +35,7 @@ NotFinite = Literal["NaN", "Infinity", "-Infinity"]
 MetricValue = TypeAliasType("MetricValue", float | NotFinite)
 ParamValue = TypeAliasType("ParamValue", bool | int | float | str | None)
 
-_Mark = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[A-Za-z0-9_-]+$")]
+_Mark = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[A-Za-z0-9_-]+$")]
 RunId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f/\\]+$")]
 
 
@@ -60,6 +60,13 @@ class RunsQuery(Request):
         None, description="Words, each of which is in a name, path, id, tag, host or environment; any case."
     )
     since: AwareDatetime | None = Field(None, description="Created then or later; RFC 3339 with a zone.")
+    where: Text | None = Field(
+        None, description="A condition, like `lr>1e-4 host:gpu1`; at most 2000 characters."
+    )
+    sort: Text | None = Field(
+        None,
+        description="A name as in `where`; with `-` before it the greatest first. Default: newest first.",
+    )
     limit: int = Field(200, ge=1, le=2000, description="Runs in one answer.")
     cursor: _Mark | None = Field(None, description="`next_cursor` of the answer before.")
     changed_since: _Mark | None = Field(None, description="`version` of an answer: only what changed since.")

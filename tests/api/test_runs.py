@@ -167,6 +167,9 @@ def test_filters(runs: Runs) -> None:
         ({"text": "rc060"}, lambda run: run["env_name"] == "rc060"),
         ({"since": newest["created_at"]}, lambda run: run == newest),
         ({"connection_id": "conn_none"}, lambda run: False),
+        ({"where": "lr=0.001 not seed=0"}, lambda run: run["params"].get("seed") == 1),
+        ({"where": "status=finished and (env:rc05 or layers:64)"}, lambda run: run["status"] == "finished"),
+        ({"where": "created>1d accuracy<0.5 summary.best_accuracy>=0.9"}, lambda run: True),
     ):
         answer = runs.get(**query)
         assert [run["run_id"] for run in answer["runs"]] == [
@@ -210,6 +213,8 @@ def test_pages_stay_where_they_are_while_runs_are_added(
         {"limit": 2001},
         {"wait": 61},
         {"nonsense": 1},
+        {"where": "lr>"},
+        {"where": "a" * 2001},
     ],
     ids=json.dumps,
 )
@@ -217,6 +222,14 @@ def test_what_is_not_of_the_form_is_refused(runs: Runs, query: dict[str, Any]) -
     answer = runs.world.jupyter.request("GET", "runs", params=query)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_parameters")
     assert answer.json()["details"]["errors"][0]["field"] == next(iter(query))
+
+
+def test_another_order_and_where_a_mistake_is(runs: Runs) -> None:
+    ordered = [run["params"].get("seed") for run in runs.get(sort="-param.seed")["runs"]]
+    assert ordered == [1, 1, 0, 0, None, None]
+    answer = runs.world.jupyter.request("GET", "runs", params={"where": "lr>1 and (status=x"})
+    assert answer.json()["details"]["position"] == 9
+    assert answer.json()["message"] == "where: has a parenthesis that is not closed (at character 10)"
 
 
 def test_only_changes(runs: Runs) -> None:

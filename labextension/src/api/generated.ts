@@ -591,6 +591,16 @@ export interface components {
        */
       since: string | null;
       /**
+       * @description A condition, like `lr>1e-4 host:gpu1`; at most 2000 characters.
+       * @default null
+       */
+      where: string | null;
+      /**
+       * @description A name as in `where`; with `-` before it the greatest first. Default: newest first.
+       * @default null
+       */
+      sort: string | null;
+      /**
        * @description Runs in one answer.
        * @default 200
        */

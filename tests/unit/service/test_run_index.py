@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import threading
 from typing import Any, Literal
 
@@ -10,7 +12,9 @@ import pytest
 
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import InvalidParameters
+from runicorn_jupyter.remote.run_details import DetailReader
 from runicorn_jupyter.remote.run_sync import RunSource, read_run
+from runicorn_jupyter.service import run_filter, run_pages
 from runicorn_jupyter.service import run_index as module
 from runicorn_jupyter.service.run_index import RunIndex
 
@@ -87,9 +91,8 @@ async def test_a_page_of_long_runs_ends_early_and_none_is_lost(
     index: RunIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index.update([run(number, alias="x" * 500) for number in range(10)])
-    version = index.version
     size = len(run(1, alias="x" * 500).as_json)
-    monkeypatch.setattr(module, "MAX_PAGE_BYTES", 3 * size)
+    monkeypatch.setattr(run_pages, "MAX_PAGE_BYTES", 3 * size)
     seen, pages, cursor = [], 0, None
     while pages == 0 or cursor is not None:
         page = await index.page(ask(cursor=cursor), [])
@@ -98,25 +101,104 @@ async def test_a_page_of_long_runs_ends_early_and_none_is_lost(
         assert page.total == 10
         pages, cursor = pages + 1, page.next_cursor
     assert (seen, pages) == ([f"1:r{number}" for number in reversed(range(10))], 4)
-    index.update([run(number, alias="y" * 500) for number in range(4)])
-    answer = await index.changes(ask(changed_since=version), [])
-    assert answer is not None
-    assert (answer.reset, len(answer.runs), answer.next_cursor is not None) == (True, 3, True)
-    monkeypatch.setattr(module, "MAX_PAGE_BYTES", 1)  # a single run is never too long
+    monkeypatch.setattr(run_pages, "MAX_PAGE_BYTES", 1)  # a single run is never too long
     assert len((await index.page(ask(), [])).runs) == 1
+
+
+async def test_changes_are_told_one_by_one_beyond_the_length_of_a_page(
+    index: RunIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.update([run(number, alias="x" * 500) for number in range(10)])
+    version, size = index.version, len(run(1, alias="y" * 500).as_json)
+    index.update([run(number, alias="y" * 500) for number in range(4)])
+    monkeypatch.setattr(run_pages, "MAX_PAGE_BYTES", 3 * size)
+    monkeypatch.setattr(run_pages, "MAX_CHANGES_BYTES", 4 * size)
+    changes = await index.changes(ask(changed_since=version), [])
+    assert changes is not None
+    assert (changes.reset, len(changes.runs), changes.next_cursor) == (False, 4, None)
+    monkeypatch.setattr(run_pages, "MAX_CHANGES_BYTES", 4 * size - 1)
+    again = await index.changes(ask(changed_since=version), [])
+    assert again is not None
+    assert (again.reset, len(again.runs), again.next_cursor is not None) == (True, 3, True)
+
+
+def test_a_page_is_shorter_than_what_is_told_of_changes() -> None:
+    assert (run_pages.MAX_PAGE_BYTES, run_pages.MAX_CHANGES_BYTES) == (2 * 2**20, 8 * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        ("param.lr", "r3 r1 r0 r5 r4 r2 r7 r6"),
+        ("-param.lr", "r5 r0 r1 r3 r2 r4 r7 r6"),
+        ("-metric.acc", "r7 r6 r5 r4 r3 r2 r1 r0"),
+        ("created", "r0 r1 r2 r3 r4 r5 r6 r7"),
+        ("-created", "r7 r6 r5 r4 r3 r2 r1 r0"),
+        ("status", "r7 r6 r5 r4 r3 r2 r1 r0"),
+        ("nothing", "r7 r6 r5 r4 r3 r2 r1 r0"),
+        ("-tag", "r7 r6 r5 r4 r3 r2 r1 r0"),
+    ],
+)
+@pytest.mark.parametrize("limit", [1, 3, 8])
+async def test_pages_in_another_order(index: RunIndex, sort: str, expected: str, limit: int) -> None:
+    values = {0: 0.5, 1: 0.25, 2: "b", 3: -1, 4: "A", 5: "Infinity", 6: "NaN"}
+    for number in range(8):
+        params = {"lr": values[number]} if number in values else {}
+        made = read_run(
+            {"id": f"r{number}", "status": "running", "created": number, "metrics": {"acc": number // 4}},
+            RunSource("conn_1", "gpu", "torch", "/data"),
+            DetailReader().read({"params": params})[0],
+        )
+        assert made is not None
+        index.update([made])
+    seen: list[str] = []
+    cursor = None
+    while not seen or cursor is not None:
+        page = await index.page(ask(sort=sort, limit=limit, cursor=cursor), [])
+        seen += [each.run_id for each in page.runs]
+        cursor = page.next_cursor
+    assert " ".join(seen) == expected
+
+
+async def test_a_cursor_in_the_order_of_long_texts_is_one(index: RunIndex) -> None:
+    index.update(
+        [run(number, id=f"{number}" + "\U0001f600" * 127, alias="\U0001f600" * 512) for number in range(3)]
+    )
+    seen, cursor = [], None
+    while not seen or cursor is not None:
+        page = await index.page(ask(sort="name", limit=1, cursor=cursor), [])
+        seen += [each.run_id[0] for each in page.runs]
+        cursor = page.next_cursor
+    assert seen == ["2", "1", "0"]
+
+
+async def test_a_condition_filters_pages_and_changes(index: RunIndex) -> None:
+    index.update([run(number, metrics={"loss": number}) for number in range(5)])
+    version = index.version
+    page = await index.page(ask(where="loss>=2 and not loss=3"), [])
+    assert (ids(page), page.total) == (["1:r4", "1:r2"], 2)
+    assert ids(await index.page(ask(where=" "), [])) == [f"1:r{number}" for number in reversed(range(5))]
+    index.update([run(4, metrics={"loss": 0})])
+    changes = await index.changes(ask(where="loss>=2", changed_since=version), [])
+    assert changes is not None
+    assert ([key.run_id for key in changes.removed], changes.runs) == (["r4"], [])
+    for asking in (index.page, index.changes):
+        with pytest.raises(InvalidParameters) as caught:
+            await asking(ask(where="loss>=2 and", changed_since=version), [])
+        assert caught.value.details["position"] == len("loss>=2 and")
 
 
 async def test_nothing_is_searched_or_sorted_on_the_event_loop(
     index: RunIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads: set[int] = set()
-    has = module._has
+    has = run_filter.has_words
 
     def spied(*arguments: Any) -> bool:
         threads.add(threading.get_ident())
         return has(*arguments)
 
-    monkeypatch.setattr(module, "_has", spied)
+    monkeypatch.setattr(run_filter, "has_words", spied)
     index.update([run(number) for number in range(50)])
     version = index.version
     assert (await index.page(ask(text="r1"), [])).total == 11
@@ -195,7 +277,15 @@ async def test_each_put_is_a_version_and_a_strange_one_is_refused(index: RunInde
     for odd in ("x", "1-", "-1", "1--1", f"{index.version}a", "e-" + "1" * 17):
         with pytest.raises(InvalidParameters):
             await index.changes(ask(changed_since=odd), [])
-    for cursor in ("W10", "WzEsMiwzXQ", "bnVsbA", "W251bGwsIiIsIiJd", "-" * 1024):
+    strange = [
+        [1, "a", "b"],
+        [1, "a", "b", 0, "x"],
+        [1, "a", "b", 1, 5],
+        [1, "a", "b", 9, None],
+        [1, "a", "b", [], 1],
+    ]
+    encoded = [base64.urlsafe_b64encode(json.dumps(each).encode()).decode().rstrip("=") for each in strange]
+    for cursor in (*encoded, "W10", "WzEsMiwzXQ", "bnVsbA", "W251bGwsIiIsIiJd", "-" * 1024):
         with pytest.raises(InvalidParameters):
             await index.page(ask(cursor=cursor), [])
 
