@@ -16,7 +16,13 @@ from runicorn_jupyter.ssh.child_process import run
 from runicorn_jupyter.ssh.config.openssh import Settings
 from runicorn_jupyter.ssh.config.parser import MAX_DEPTH, ConfigFile, Line
 from runicorn_jupyter.ssh.config.patterns import matches, matches_list
-from runicorn_jupyter.ssh.config.tokens import ExpansionError, connection_tokens, expand_percent, local_user
+from runicorn_jupyter.ssh.config.tokens import (
+    ExpansionError,
+    connection_tokens,
+    expand,
+    expand_percent,
+    local_user,
+)
 
 __all__ = ["evaluate"]
 
@@ -29,13 +35,16 @@ _YES_NO_ASK = {"yes": "true", "true": "true", "no": "false", "false": "false", "
 _FIRST_WORD = frozenset(
     {"hostname", "user", "hostkeyalias", "preferredauthentications", "bindaddress", "bindinterface"}
     | {"identityagent", "revokedhostkeys", "numberofpasswordprompts", "serveralivecountmax", "tag"}
-    | {"addressfamily", "pubkeyauthentication", "pkcs11provider"}
+    | {"addressfamily", "pubkeyauthentication", "pkcs11provider", "controlpath"}
 )
 _FLAG_OPTIONS = frozenset({"identitiesonly", "hashknownhosts", "proxyusefdpass"}) | {
     *("passwordauthentication", "kbdinteractiveauthentication"),
     *("checkhostip", "nohostauthenticationforlocalhost"),
 }
+_MASTER = {"yes": "true", "true": "true", "no": "false", "false": "false"}
+_MASTER |= {"auto": "auto", "ask": "ask", "autoask": "autoask"}
 _TABLES = {
+    "controlmaster": _MASTER,
     "stricthostkeychecking": _STRICT,
     "updatehostkeys": _YES_NO_ASK,
     "verifyhostkeydns": _YES_NO_ASK,
@@ -164,9 +173,26 @@ class _Evaluation:
         values.setdefault("globalknownhostsfile", ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"])
         if values.get("proxyjump") == ["none"]:
             del values["proxyjump"]
+        if values.get("controlpath", ["none"]) != ["none"]:
+            values["controlpath"] = [self._control_path(values)]
         if "hostkeyalias" in values:
             values["hostkeyalias"] = [values["hostkeyalias"][0].lower()]
         return values
+
+    def _control_path(self, values: Settings) -> str:
+        tokens = connection_tokens(
+            asked=self._asked,
+            hostname=values["hostname"][0],
+            port=int(values["port"][0]),
+            username=values["user"][0],
+            alias=values.get("hostkeyalias", [None])[0],
+            jump=values.get("proxyjump", [None])[0],
+            home=self._home,
+        )
+        try:
+            return expand(values["controlpath"][0], tokens, self._home)
+        except ExpansionError as exc:
+            raise SshUnavailable(f"ssh refuses your ssh config: ControlPath: {exc}.") from exc
 
     def _host_matches(self, patterns: Sequence[str]) -> bool:
         found = False

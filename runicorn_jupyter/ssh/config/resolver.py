@@ -292,6 +292,7 @@ def _target(host: str, settings: openssh.Settings, notes: tuple[str, ...]) -> tu
             no_host_authentication_for_localhost=one("nohostauthenticationforlocalhost") == "yes",
             update_host_keys=one("updatehostkeys") in ("yes", "true"),
             pkcs11_provider=one("pkcs11provider"),
+            control_path=_control_path(settings),
             environment=_environment(settings),
             notes=notes,
         )
@@ -300,6 +301,16 @@ def _target(host: str, settings: openssh.Settings, notes: tuple[str, ...]) -> tu
     except ExpansionError as exc:
         raise SshUnavailable(f"The ssh config for {host} cannot be used: {exc}.") from exc
     return target, jump
+
+
+def _control_path(settings: openssh.Settings) -> str | None:
+    """Return the socket of a master to use, which ``ssh -G`` has expanded; None where ssh would use none.
+
+    With ``yes`` and ``ask`` ssh becomes a master itself. With ``autoask`` the master asks a person about each
+    session, and each tunnel would be a question.
+    """
+    path = _one(settings, "controlpath")
+    return path if _one(settings, "controlmaster") in (None, "no", "false", "auto") else None
 
 
 def _environment(settings: openssh.Settings) -> tuple[tuple[str, str], ...]:

@@ -69,6 +69,8 @@ class Target:
         Whether a known host's further keys are learned from it, and its old ones forgotten.
     pkcs11_provider
         The library of a token with keys, which only an agent can use here.
+    control_path
+        The socket of a master of the user's own ssh, expanded; None where none is to be used.
     environment
         Variables that each command is sent with (``SendEnv``, ``SetEnv``); the server takes what it accepts.
     notes
@@ -103,6 +105,7 @@ class Target:
     no_host_authentication_for_localhost: bool = False
     update_host_keys: bool = False
     pkcs11_provider: str | None = None
+    control_path: str | None = None
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
 

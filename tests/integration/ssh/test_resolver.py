@@ -262,3 +262,55 @@ def test_an_old_name_counts_as_the_option_without_ssh_too(
     by_ssh = resolver.resolve("gpu").preferred_authentications
     request.getfixturevalue("without_openssh")
     assert resolver.resolve("gpu").preferred_authentications == by_ssh == ("publickey", "password")
+
+
+@pytest.mark.parametrize("ssh", ["with", "without"])
+def test_a_control_path_is_expanded_and_used_where_ssh_would_use_it(
+    home: Path, ssh: str, request: pytest.FixtureRequest
+) -> None:
+    """With yes and ask ssh becomes a master; autoask asks about each session."""
+    if ssh == "without":
+        request.getfixturevalue("without_openssh")
+    write_config(
+        home,
+        'Host *\n  HostName gpu.example\n  Port 2222\n  User ada\n  ControlPath "~/.ssh/c m-%r@%h:%p-%n-%%"\n'
+        + "".join(
+            f"Host {word}\n  ControlMaster {word}\n" for word in ("yes", "no", "auto", "ask", "autoask")
+        )
+        + "Host jump\n  ProxyJump gate\n",
+    )
+    used = {word: resolver.resolve(word).control_path for word in ("plain", "no", "auto")}
+    assert used == {word: f"{home}/.ssh/c m-ada@gpu.example:2222-{word}-%" for word in used}
+    assert [resolver.resolve(word).control_path for word in ("yes", "ask", "autoask")] == [None] * 3
+    assert (
+        resolver.resolve("jump").proxy_jump[0].control_path == f"{home}/.ssh/c m-ada@gpu.example:2222-gate-%"
+    )
+
+
+@pytest.mark.parametrize("ssh", ["with", "without"])
+@pytest.mark.parametrize("path", ["none", "None", None])
+def test_without_a_control_path_there_is_no_master(
+    home: Path, ssh: str, path: str | None, request: pytest.FixtureRequest
+) -> None:
+    if ssh == "without":
+        request.getfixturevalue("without_openssh")
+    line = "" if path is None else f"  ControlPath {path}\n"
+    write_config(home, f"Host gpu\n  ControlMaster auto\n{line}")
+    assert resolver.resolve("gpu").control_path is None
+
+
+def test_the_hash_of_a_control_path_is_that_of_the_installed_ssh(home: Path) -> None:
+    write_config(home, "Host *\n  ControlPath ~/.ssh/%C\n")
+    command = ["ssh", "-G", "-F", f"{home}/.ssh/config", "gpu"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    line = next(line for line in printed.splitlines() if line.startswith("controlpath "))
+    path = resolver.resolve("gpu").control_path
+    assert path is not None
+    assert Path(path).name == Path(line.partition(" ")[2]).name
+
+
+@pytest.mark.usefixtures("without_openssh")
+def test_a_control_path_that_cannot_be_expanded_is_refused_without_ssh_too(home: Path) -> None:
+    write_config(home, "Host gpu\n  ControlPath ~/.ssh/%Q\n")
+    with pytest.raises(SshUnavailable, match="ControlPath"):
+        resolver.resolve("gpu")
