@@ -17,6 +17,7 @@ pytest_plugins = [
     "tests.world.relay",
     "tests.world.peers",
     "tests.world.connections",
+    "tests.world.masters",
     "tests.world.keys",
     "tests.world.remote",
     "tests.world.environments",

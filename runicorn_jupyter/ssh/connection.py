@@ -29,12 +29,13 @@ from runicorn_jupyter.ssh.deadline import Deadline
 from runicorn_jupyter.ssh.dial import Dialled, Dialler, NoAnswer, Step
 from runicorn_jupyter.ssh.error_mapping import established, failed_here, lost
 from runicorn_jupyter.ssh.keepalive import Keepalive
+from runicorn_jupyter.ssh.mux.master import Master
 from runicorn_jupyter.ssh.reconnect import Reconnector
 from runicorn_jupyter.ssh.relay.client import LazyRelay
 from runicorn_jupyter.ssh.server_message import ServerMessage
 from runicorn_jupyter.ssh.settings import SshSettings
 from runicorn_jupyter.ssh.transport.channel import CONNECT_FAILED, PROHIBITED, UNKNOWN_TYPE
-from runicorn_jupyter.ssh.transport.loop_bridge import ChannelRefused, ConnectionStats
+from runicorn_jupyter.ssh.transport.link import UNTOLD, ChannelRefused, ConnectionStats
 from runicorn_jupyter.ssh.watchdog import watch
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Connection:
     reconnects
         Number of times it was re-established.
     host_key_fingerprint
-        ``SHA256:…`` of the host key it saw last.
+        ``SHA256:…`` of the host key it saw last; empty over a master, which does not tell it.
     way
         Addresses and host keys of all hops (`Dialled`). Copies of a machine share its host key, but not
         this.
@@ -91,8 +92,8 @@ class Connection:
         self.relay_python = "python3"
         self._dialler = dialler
         self._timeout = 30.0
-        self._bridge = dialled.bridge
-        self._relay = LazyRelay(SessionPool(dialled.bridge, self.target.environment))
+        self._link = dialled.link
+        self._relay = LazyRelay(SessionPool(dialled.link, self.target.environment))
         self._forwarding = True
         self._relays_all = False
         self._subscribers: list[Callable[[Connection], None]] = []
@@ -166,7 +167,7 @@ class Connection:
     @property
     def stats(self) -> ConnectionStats:
         """Load and health at this moment; of the last transport while it is down."""
-        return self._bridge.stats
+        return self._link.stats
 
     # -- using it -------------------------------------------------------------------------------
 
@@ -236,14 +237,21 @@ class Connection:
                 async with asyncio.timeout(timeout):
                     if self._forwarding:
                         try:
-                            return Stream(*await self._bridge.open_tcp(host, port))
+                            return Stream(*await self._link.open_tcp(host, port))
                         except ChannelRefused as refused:
                             self._cannot_forward(refused, port)
-                    return await self._relay.open_tcp(host, port, timeout, self.relay_python)
+                    stream = await self._relay.open_tcp(host, port, timeout, self.relay_python)
+                    self._forwarding = False  # also where nobody told why it is refused
+                    return stream
             except TimeoutError as error:
                 raise ConnectionTimeout(
                     f"The tunnel to port {port} did not open within {timeout:g} seconds."
                 ) from error
+
+    @property
+    def is_multiplexed(self) -> bool:
+        """Whether it goes over a master of the user's own ssh (``ControlPath``)."""
+        return isinstance(self._link, Master)
 
     @property
     def forwards(self) -> bool:
@@ -264,6 +272,8 @@ class Connection:
     def _cannot_forward(self, refused: ChannelRefused, port: int) -> None:
         if refused.reason == CONNECT_FAILED:
             raise ConnectionRefusedError(f"nothing listens on port {port} there") from refused
+        if refused.reason == UNTOLD:
+            return  # the relay finds out whether something listens there
         if refused.reason not in (PROHIBITED, UNKNOWN_TYPE):
             raise SshUnavailable("The SSH server has no room for another tunnel.") from refused
         log.info("%s allows no forwarding; using a relay", self.target.asked)
@@ -290,13 +300,13 @@ class Connection:
         with self._using():
             try:
                 async with asyncio.timeout(timeout):
-                    return await self._bridge.ping()
+                    return await self._link.ping()
             except TimeoutError as error:
                 raise ConnectionLost(f"The SSH server did not answer within {timeout:g} seconds.") from error
 
     @contextlib.contextmanager
     def _using(self) -> Iterator[None]:
-        if self.status == "connected" and not self._bridge.alive:
+        if self.status == "connected" and not self._link.alive:
             # At once, not when the keeper's turn comes: a caller that waits for a change would miss it.
             self.last_error = lost()
             self._set("reconnecting")
@@ -363,9 +373,9 @@ class Connection:
     async def close(self) -> None:
         """Close the connection; return when all its threads and descriptors are gone. Can be repeated."""
         self._keeper.cancel()
-        self._bridge.close()
+        self._link.close()
         await asyncio.wait([self._keeper])
-        await self._bridge.wait_closed()
+        await self._link.wait_closed()
         self.last_error = None
         self._set("disconnected")
         self._subscribers.clear()
@@ -386,12 +396,12 @@ class Connection:
 
     async def _keep(self) -> None:
         while True:
-            end = await watch(self._bridge, self._dialler.keepalive)
+            end = await watch(self._link, self._dialler.keepalive)
             log.info("%s: the connection to %s is %s", self.connection_id, self.target.asked, end)
             self.last_error = lost()
             self._set("reconnecting")
             try:
-                await self._bridge.wait_closed()
+                await self._link.wait_closed()
                 self._take(await self._reconnector.run())
             except RemoteError as error:
                 log.warning("%s: %s", self.connection_id, error.message)
@@ -417,8 +427,8 @@ class Connection:
             ) from error
 
     def _take(self, dialled: Dialled) -> None:
-        self._bridge = dialled.bridge
-        self._relay = LazyRelay(SessionPool(dialled.bridge, self.target.environment))
+        self._link = dialled.link
+        self._relay = LazyRelay(SessionPool(dialled.link, self.target.environment))
         self._forwarding = not self._relays_all
         self.host_key_fingerprint = dialled.host_key_fingerprint
         self.way = dialled.way

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import paramiko
 
-from runicorn_jupyter.errors import ConnectionTimeout, HostNotAllowed, SshUnavailable
+from runicorn_jupyter.errors import ConnectionTimeout, HostNotAllowed, InternalError, SshUnavailable
 from runicorn_jupyter.models import Prompt
 from runicorn_jupyter.ssh.auth.ask import Ask
 from runicorn_jupyter.ssh.auth.authentication import Credentials, authenticate
@@ -20,13 +20,15 @@ from runicorn_jupyter.ssh.hostkeys import verifier
 from runicorn_jupyter.ssh.hostkeys.known_hosts_file import Entry
 from runicorn_jupyter.ssh.hostkeys.rotation import HostKeyUpdate
 from runicorn_jupyter.ssh.keepalive import Keepalive
+from runicorn_jupyter.ssh.mux.master import Master
+from runicorn_jupyter.ssh.mux.reuse import find_master, master_place
 from runicorn_jupyter.ssh.server_message import ServerMessage
 from runicorn_jupyter.ssh.threads import run_in_thread
 from runicorn_jupyter.ssh.transport import tcp
 from runicorn_jupyter.ssh.transport.byte_transport import ByteTransport, SocketTransport
 from runicorn_jupyter.ssh.transport.channel import PROHIBITED
-from runicorn_jupyter.ssh.transport.jump import ChannelTransport
-from runicorn_jupyter.ssh.transport.loop_bridge import ChannelRefused, LoopBridge
+from runicorn_jupyter.ssh.transport.link import ChannelRefused, Link
+from runicorn_jupyter.ssh.transport.loop_bridge import LoopBridge
 from runicorn_jupyter.ssh.transport.proxy_command import CommandTransport
 
 if TYPE_CHECKING:
@@ -43,16 +45,17 @@ class Dialled:
 
     Attributes
     ----------
-    bridge
+    link
         The authenticated connection.
     host_key_fingerprint
-        Of the last hop's host key, ``SHA256:…``.
+        Of the last hop's host key, ``SHA256:…``; empty over a master, which does not tell it.
     way
         Where it really went, hop by hop: user, address (or the command, or the name that only a jump host
-        resolves), port and host key of each.
+        resolves), port and host key of each. A master's is one of a kind, since it tells neither address nor
+        key: nothing that was kept for one connection is used for another.
     """
 
-    bridge: LoopBridge
+    link: Link
     host_key_fingerprint: str
     way: tuple[tuple[str, str, int, str], ...]
 
@@ -121,12 +124,12 @@ class Dialler:
         HostNotAllowed
             If the administrator allows one of the hosts on the way not; nothing was connected to then.
         """
-        made: list[LoopBridge] = []
+        made: list[Link] = []
         self.message.begin(deadline.wait_for_person)
         try:
             ask = None if self.ask is None else deadline.patient(_noticing(self.ask))
             async with deadline.limit():
-                return await self._hops(made, ask, on_step or _no_step, deadline.resume)
+                return await self._hops(made, ask, on_step or _no_step, deadline)
         except BaseException as error:
             await _drop(made)
             if isinstance(error, TimeoutError):
@@ -147,36 +150,55 @@ class Dialler:
             f"Connecting to {self.target.asked} did not finish within {seconds:g} seconds."
         )
 
-    async def _hops(
-        self, made: list[LoopBridge], ask: Ask | None, on_step: Step, let_in: Callable[[], None]
-    ) -> Dialled:
-        bridge: LoopBridge | None = None
-        hops = [*self.target.proxy_jump, self.target]
-        checked = [await addresses_to_use(hop, self.allowed) for hop in hops]
+    async def _hops(self, made: list[Link], ask: Ask | None, on_step: Step, deadline: Deadline) -> Dialled:
+        link: Link | None = None
         way: list[tuple[str, str, int, str]] = []
-        for jump, addresses in zip(hops[:-1], checked[:-1], strict=True):
-            on_step(f"jump host {jump.asked}")
-            credentials = self.credentials.for_jump()
+        key: paramiko.PKey | None = None
+        hops = [*self.target.proxy_jump, self.target]
+        master, left = await self._master(hops, deadline)
+        if master is not None:
+            link = master
+            made.append(master)
+            way.append(master_place(hops[-len(left) - 1], master))
+        checked = [await addresses_to_use(hop, self.allowed) for hop in left]
+        for hop, addresses in zip(left, checked, strict=True):
+            is_last = hop is self.target
+            on_step("connecting" if is_last else f"jump host {hop.asked}")
+            credentials = self.credentials if is_last else self.credentials.for_jump()
             bridge, key = await self._hop(
-                jump, credentials, bridge, addresses=addresses, made=made, ask=ask, on_step=on_step
+                hop, credentials, link, addresses=addresses, made=made, ask=ask, on_step=on_step
             )
-            let_in()
-            way.append(_gone(jump, bridge, addresses, key))
-        on_step("connecting")
-        bridge, key = await self._hop(
-            self.target, self.credentials, bridge, addresses=checked[-1], made=made, ask=ask, on_step=on_step
-        )
-        way.append(_gone(self.target, bridge, checked[-1], key))
-        return Dialled(bridge, verifier.fingerprint(key.asbytes()), tuple(way))
+            link = bridge
+            if not is_last:
+                deadline.resume()
+            way.append(_gone(hop, bridge, addresses, key))
+        if link is None:
+            raise InternalError("A host without a hop cannot be connected to.")
+        return Dialled(link, "" if key is None else verifier.fingerprint(key.asbytes()), tuple(way))
+
+    async def _master(
+        self, hops: Sequence[Target], deadline: Deadline
+    ) -> tuple[Master | None, Sequence[Target]]:
+        """Find the last hop with a master that may be used; return it and the hops behind it."""
+        if any(hop.control_path for hop in hops) and (self.allowed or self.policy == "strict"):
+            # Where a master goes, and by which host key, is nothing that it can prove.
+            setting = "allowed_hosts" if self.allowed else "host_key_policy strict"
+            log.info("%s: no master is used, because of %s", self.target.asked, setting)
+            return None, hops
+        for at in reversed(range(len(hops))):
+            master = await find_master(hops[at], deadline.left / 2)
+            if master is not None:
+                return master, hops[at + 1 :]
+        return None, hops
 
     async def _hop(
         self,
         hop: Target,
         credentials: Credentials,
-        below: LoopBridge | None,
+        below: Link | None,
         *,
         addresses: list[tcp.AddrInfo] | None,
-        made: list[LoopBridge],
+        made: list[Link],
         ask: Ask | None,
         on_step: Step,
     ) -> tuple[LoopBridge, paramiko.PKey]:
@@ -202,7 +224,7 @@ class Dialler:
         return bridge, key
 
     async def _byte_transport(
-        self, hop: Target, below: LoopBridge | None, addresses: list[tcp.AddrInfo] | None
+        self, hop: Target, below: Link | None, addresses: list[tcp.AddrInfo] | None
     ) -> ByteTransport:
         if below is None:
             if hop.proxy_command is not None:
@@ -211,14 +233,15 @@ class Dialler:
             return SocketTransport(sock)
         where = f"{hop.hostname} port {hop.port}"
         try:
-            channel, _ = await below.open_tcp(addresses[0][4][0] if addresses else hop.hostname, hop.port)
+            return await below.open_byte_transport(
+                addresses[0][4][0] if addresses else hop.hostname, hop.port
+            )
         except ChannelRefused as refused:
             if refused.reason == PROHIBITED:
                 raise SshUnavailable(f"The jump host does not allow forwarding to {where}.") from refused
             raise SshUnavailable(f"The jump host cannot reach {where}.") from refused
         except ConnectionResetError as error:
             raise SshUnavailable("The connection to the jump host was lost.") from error
-        return ChannelTransport(channel)
 
 
 async def addresses_to_use(hop: Target, allowed: AllowedHosts) -> list[tcp.AddrInfo] | None:
@@ -278,11 +301,11 @@ def _no_step(_step: str) -> None:
     """Do nothing: the default of ``on_step``."""
 
 
-async def _drop(bridges: list[LoopBridge]) -> None:
-    for bridge in reversed(bridges):
-        bridge.close()
-    for bridge in reversed(bridges):
-        await bridge.wait_closed()
+async def _drop(links: list[Link]) -> None:
+    for link in reversed(links):
+        link.close()
+    for link in reversed(links):
+        await link.wait_closed()
 
 
 def _noticing(ask: Ask) -> Ask:

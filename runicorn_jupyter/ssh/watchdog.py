@@ -8,12 +8,12 @@ from typing import Literal
 
 from runicorn_jupyter.ssh.keepalive import Keepalive
 from runicorn_jupyter.ssh.suspend import SuspendDetector
-from runicorn_jupyter.ssh.transport.loop_bridge import LoopBridge
+from runicorn_jupyter.ssh.transport.link import Link
 
 End = Literal["closed", "dead"]
 
 
-async def watch(bridge: LoopBridge, keepalive: Keepalive, detector: SuspendDetector | None = None) -> End:
+async def watch(link: Link, keepalive: Keepalive, detector: SuspendDetector | None = None) -> End:
     """Wait until the connection ends; close it if the server shows no sign of life.
 
     After two thirds of the interval without a sign of life a keepalive is sent that the server must
@@ -23,7 +23,7 @@ async def watch(bridge: LoopBridge, keepalive: Keepalive, detector: SuspendDetec
 
     Parameters
     ----------
-    bridge
+    link
         The connection to watch.
     keepalive
         Interval and number of keepalive messages.
@@ -38,24 +38,24 @@ async def watch(bridge: LoopBridge, keepalive: Keepalive, detector: SuspendDetec
     third = keepalive.seconds / 3
     detector = detector or SuspendDetector()
     asked_at, asked = 0.0, 0
-    while not bridge.ended.done():
+    while not link.ended.done():
         now = time.monotonic()
-        if bridge.progress_at > asked_at:
+        if link.progress_at > asked_at:
             asked = 0
-        due = asked_at + asked * third if asked else bridge.progress_at + 2 * third
+        due = asked_at + asked * third if asked else link.progress_at + 2 * third
         if detector.happened():
             asked_at, asked = now, 1
-            bridge.probe()
+            link.probe()
         elif now >= due:
             if asked >= keepalive.unanswered:
-                bridge.close()
-                await bridge.ended
+                link.close()
+                await link.ended
                 return "dead"
             asked_at = asked_at if asked else now
             asked += 1
-            bridge.probe()
+            link.probe()
         due = asked_at + asked * third if asked else due
         wait = min(third, max(0.0, due - time.monotonic()))
         detector.expect(wait)
-        await asyncio.wait([bridge.ended], timeout=wait)
+        await asyncio.wait([link.ended], timeout=wait)
     return "closed"

@@ -12,7 +12,7 @@ from runicorn_jupyter.ssh.channels.ready import CHUNK_BYTES, PRINT_READY, READY,
 from runicorn_jupyter.ssh.channels.stream import Stream
 from runicorn_jupyter.ssh.relay.client import LazyRelay
 from runicorn_jupyter.ssh.transport.channel import CommandChannel
-from runicorn_jupyter.ssh.transport.loop_bridge import Notifier
+from runicorn_jupyter.ssh.transport.notifier import Notifier
 from runicorn_jupyter.streams import END, End
 
 READY_SHARE = 0.9

@@ -7,7 +7,7 @@ import asyncio
 from runicorn_jupyter.errors import InternalError
 from runicorn_jupyter.ssh.channels.no_shell import WithoutShell
 from runicorn_jupyter.ssh.transport.channel import CommandChannel
-from runicorn_jupyter.ssh.transport.loop_bridge import Notifier
+from runicorn_jupyter.ssh.transport.notifier import Notifier
 from runicorn_jupyter.streams import END, End
 
 PRINT_READY = "echo runicorn-jupyter-$((40+2))-ready"

@@ -9,7 +9,7 @@ import warnings
 from runicorn_jupyter.ssh.channels.socket_pump import Pump
 from runicorn_jupyter.ssh.error_mapping import established
 from runicorn_jupyter.ssh.transport.channel import ByteChannel
-from runicorn_jupyter.ssh.transport.loop_bridge import Notifier
+from runicorn_jupyter.ssh.transport.notifier import Notifier
 from runicorn_jupyter.streams import End
 
 SLICE_BYTES = 65536

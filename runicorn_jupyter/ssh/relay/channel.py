@@ -9,7 +9,7 @@ from typing import Protocol
 
 from runicorn_jupyter.json_text import InvalidJson, read_json_object
 from runicorn_jupyter.payload.relay import ADJUST, CLOSE, DATA, EOF, EXIT, FAILED, OPEN, PIECE, WINDOW
-from runicorn_jupyter.ssh.transport.loop_bridge import Notifier
+from runicorn_jupyter.ssh.transport.notifier import Notifier
 from runicorn_jupyter.streams import END, End
 
 

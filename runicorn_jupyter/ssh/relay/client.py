@@ -21,11 +21,11 @@ from runicorn_jupyter.errors import SshUnavailable
 from runicorn_jupyter.payload.relay import HEAD, OPEN, PIECE
 from runicorn_jupyter.ssh.channels.no_shell import WithoutShell, without_shell
 from runicorn_jupyter.ssh.channels.ready import PRINT_READY, READY, await_ready
-from runicorn_jupyter.ssh.channels.session_limit import SessionPool, execute
+from runicorn_jupyter.ssh.channels.session_limit import SessionPool, started
 from runicorn_jupyter.ssh.channels.stream import Stream
 from runicorn_jupyter.ssh.relay.channel import RelayChannel
-from runicorn_jupyter.ssh.transport.channel import Channel, CommandChannel
-from runicorn_jupyter.ssh.transport.loop_bridge import Notifier
+from runicorn_jupyter.ssh.transport.channel import CommandChannel
+from runicorn_jupyter.ssh.transport.notifier import Notifier
 from runicorn_jupyter.streams import END, ByteStream, End
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class RelayClient:
         The same channel as a stream, after the relay's first line; closed with the relay.
     """
 
-    def __init__(self, channel: Channel, notifier: Notifier, stream: Stream) -> None:
+    def __init__(self, channel: CommandChannel, notifier: Notifier, stream: Stream) -> None:
         self._stream = stream
         self._channel = channel
         self._notifier = notifier
@@ -95,12 +95,12 @@ class RelayClient:
         ConnectionResetError
             If the link has ended.
         """
-        channel, notifier = await sessions.open()
+        channel, notifier = await sessions.open(COMMAND)
         stream = Stream(channel, notifier)
         instead: WithoutShell | None = None
         ready = False
         try:
-            await execute(channel, notifier, COMMAND)
+            await started(channel, notifier)
             instead = await await_ready(channel, notifier, READY, {}, seconds=SHELL_SECONDS)
             if instead is None:
                 mark = secrets.token_hex(16)
@@ -292,14 +292,14 @@ class LazyRelay:
     async def command(self, text: str) -> AsyncIterator[tuple[CommandChannel, Notifier]]:
         """Start a command on a session, or by the relay where that has taken the last one."""
         relay = self._relay if self._relay is not None and self._relay.alive else None
-        opened = await self._sessions.open_now() if relay else await self._sessions.open()
+        opened = await self._sessions.open_now(text) if relay else await self._sessions.open(text)
         if relay and opened is None:
-            async with relay.command(text) as started:
-                yield started
+            async with relay.command(text) as running:
+                yield running
             return
-        channel, notifier = opened or await self._sessions.open()
+        channel, notifier = opened or await self._sessions.open(text)
         try:
-            await execute(channel, notifier, text)
+            await started(channel, notifier)
             yield channel, notifier
         finally:
             channel.close()

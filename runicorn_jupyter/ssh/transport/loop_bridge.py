@@ -1,86 +1,25 @@
-"""Connects an SSH transport's thread to the event loop: one wake-up for a batch of changes."""
+"""One SSH connection of this process, used from the event loop while a thread reads its transport."""
 
 from __future__ import annotations
 
 import asyncio
-import collections
-import contextlib
 import struct
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Sequence
 
 from runicorn_jupyter.ssh.threads import run_in_thread
 from runicorn_jupyter.ssh.transport.byte_transport import ByteTransport
 from runicorn_jupyter.ssh.transport.channel import Channel
+from runicorn_jupyter.ssh.transport.jump import ChannelTransport
+from runicorn_jupyter.ssh.transport.link import ChannelRefused, ConnectionStats, Link
+from runicorn_jupyter.ssh.transport.notifier import Notifier, Waker
 from runicorn_jupyter.ssh.transport.transport import SshTransport
-
-T = TypeVar("T")
 
 JOIN_SECONDS = 5.0
 
 
-class Notifier:
-    """Wakes tasks that wait for a change of one channel."""
-
-    def __init__(self, bridge: LoopBridge) -> None:
-        self._bridge = bridge
-        self._futures: set[asyncio.Future[None]] = set()
-        self.pending = False
-
-    def wake(self) -> None:
-        """Schedule `notify` on the loop; from any thread."""
-        self._bridge.wake(self)
-
-    def clone(self) -> Notifier:
-        """Return a new notifier of the same connection."""
-        return Notifier(self._bridge)
-
-    def notify(self) -> None:
-        """Wake all waiting tasks; on the loop."""
-        futures, self._futures = self._futures, set()
-        for future in futures:
-            if not future.done():
-                future.set_result(None)
-
-    async def wait(self) -> None:
-        """Wait for the next change."""
-        future = self._bridge.loop.create_future()
-        self._futures.add(future)
-        try:
-            await future
-        finally:
-            self._futures.discard(future)
-
-    async def until(self, ready: Callable[[], T | None]) -> T:
-        """Wait until ``ready`` returns something else than None, and return that."""
-        while (value := ready()) is None:
-            await self.wait()
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionStats:
-    """A connection's load and health at one moment.
-
-    Attributes
-    ----------
-    open_channels
-        Number of channels that are open, or being opened or closed.
-    backlog_bytes
-        Bytes that were written and that the socket has not taken yet.
-    progress_at
-        ``time.monotonic()`` of the last sign of life from the server, in seconds.
-    """
-
-    open_channels: int
-    backlog_bytes: int
-    progress_at: float
-
-
-class LoopBridge:
+class LoopBridge(Waker):
     """One SSH connection over ``byte_transport``, used from the loop that it was made on.
 
     Parameters
@@ -98,41 +37,13 @@ class LoopBridge:
         Done when the transport's thread has ended.
     """
 
-    def __init__(self, byte_transport: ByteTransport, below: LoopBridge | None = None) -> None:
-        self.loop = asyncio.get_running_loop()
+    def __init__(self, byte_transport: ByteTransport, below: Link | None = None) -> None:
+        super().__init__()
         self.byte_transport = byte_transport
         self.below = below
         self.ended: asyncio.Future[None] = self.loop.create_future()
         self.transport = SshTransport(byte_transport, self._on_end)
         self.started_at = time.monotonic()
-        self._ready: collections.deque[Notifier] = collections.deque()
-        self._armed = False
-
-    # -- waking ---------------------------------------------------------------------------------
-
-    def wake(self, notifier: Notifier) -> None:
-        """Schedule ``notifier.notify`` on the loop; from any thread."""
-        if notifier.pending:
-            return
-        notifier.pending = True
-        self._ready.append(notifier)
-        if not self._armed:
-            self._armed = True
-            self._call(self._fire)
-
-    def _call(self, function: Callable[[], object]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self.loop.call_soon_threadsafe(function)
-
-    def _fire(self) -> None:
-        self._armed = False  # before looking: who comes later calls again
-        for _ in range(len(self._ready)):
-            notifier = self._ready.popleft()
-            notifier.pending = False
-            notifier.notify()
-        if self._ready and not self._armed:
-            self._armed = True
-            self.loop.call_soon(self._fire)
 
     # -- ending ---------------------------------------------------------------------------------
 
@@ -212,6 +123,30 @@ class LoopBridge:
         """Open a TCP connection from the server to ``host``:``port`` (RFC 4254, section 7.2)."""
         return await self.open_channel("direct-tcpip", tcp_body(host, port))
 
+    async def open_session(
+        self, command: str, environment: Sequence[tuple[str, str]] = ()
+    ) -> tuple[Channel, Notifier]:
+        """Open a session and send its command; see `Link.open_session`."""
+        channel, notifier = await self.open_channel("session")
+        for name, value in environment:
+            channel.request("env", _string(name) + _string(value), wants_reply=False)
+        channel.request("exec", _string(command))
+        return channel, notifier
+
+    async def open_byte_transport(self, host: str, port: int) -> ByteTransport:
+        """Open a TCP connection for another SSH connection; see `Link.open_byte_transport`."""
+        channel, _ = await self.open_tcp(host, port)
+        return ChannelTransport(channel)
+
+    @property
+    def forced_command(self) -> str:
+        """Where the server says that the key has a command (`SshTransport.forced_command`)."""
+        return self.transport.forced_command
+
+    def make_room(self) -> bool:
+        """Return False: no session of its own could be closed."""
+        return False
+
     def probe(self) -> None:
         """Send a keepalive; an answer shows in ``progress_at``."""
         self.transport.ask("keepalive@openssh.com", lambda: None)
@@ -240,21 +175,9 @@ class LoopBridge:
         return time.perf_counter() - begun
 
 
-class ChannelRefused(Exception):
-    """The server did not open a channel.
-
-    Parameters
-    ----------
-    reason
-        RFC 4254's reason code.
-    text
-        The server's words.
-    """
-
-    def __init__(self, reason: int, text: str) -> None:
-        super().__init__(f"{text} ({reason})")
-        self.reason = reason
-        self.text = text
+def _string(text: str) -> bytes:
+    data = text.encode("utf-8", "surrogateescape")
+    return len(data).to_bytes(4, "big") + data
 
 
 def tcp_body(host: str, port: int) -> bytes:

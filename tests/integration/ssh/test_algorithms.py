@@ -35,7 +35,7 @@ async def use(connect: Connect, server: Sshd) -> paramiko.Transport:
     connection = await connect(server)
     done = await connection.run("cat", stdin=bytes(range(256)) * 1000)
     assert done.stdout == bytes(range(256)) * 1000
-    made: paramiko.Transport = connection._bridge.transport
+    made: paramiko.Transport = connection._link.transport
     return made
 
 
@@ -105,7 +105,7 @@ async def test_keys_are_exchanged_anew_under_load(
 ) -> None:
     check_known("cipher", CHACHA20, OURS._preferred_ciphers)
     connection = await connect(make_sshd(Ciphers=CHACHA20, RekeyLimit="1M"))
-    first = connection._bridge.transport.H
+    first = connection._link.transport.H
     await download(connection, peer_port, 20 * 2**20)
     await upload(connection, peer_port, 20 * 2**20)
-    assert first != connection._bridge.transport.H
+    assert first != connection._link.transport.H

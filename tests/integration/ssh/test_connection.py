@@ -245,7 +245,7 @@ async def test_what_it_tells_of_itself(sshd: Sshd, connect: Connect) -> None:
 
 
 async def test_strong_algorithms_only(sshd: Sshd, connect: Connect) -> None:
-    transport = (await connect(sshd))._bridge.transport
+    transport = (await connect(sshd))._link.transport
     gcm = "aes128-gcm@openssh.com" in paramiko.Transport._cipher_info
     assert transport.remote_cipher == ("aes128-gcm@openssh.com" if gcm else "aes128-ctr")
     offered = " ".join((*transport.preferred_ciphers, *transport.preferred_macs, *transport.preferred_kex))

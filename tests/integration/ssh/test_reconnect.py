@@ -106,7 +106,7 @@ async def test_waking_up_asks_at_once(sshd: Sshd, connect: Connect) -> None:
     heard = connection.stats.progress_at
     slept = itertools.count(step=300)  # a machine that sleeps five minutes between any two looks
     detector = SuspendDetector(boottime=lambda: time.monotonic() + next(slept))
-    watching = asyncio.create_task(watch(connection._bridge, Keepalive(3600), detector))
+    watching = asyncio.create_task(watch(connection._link, Keepalive(3600), detector))
     async with asyncio.timeout(LIMIT):
         while connection.stats.progress_at == heard:  # the server's answer to the question
             await asyncio.sleep(0.01)

@@ -158,7 +158,7 @@ async def test_a_line_that_takes_nothing_blocks_neither_loop_nor_memory(
 
 async def test_rekeying_by_the_client_under_load(sshd: Sshd, connect: Connect, peer_port: int) -> None:
     connection = await connect(sshd)
-    transport = connection._bridge.transport
+    transport = connection._link.transport
     first = transport.session_id, transport.H
 
     async def rekey() -> None:
@@ -236,7 +236,7 @@ async def test_numbers_of_channels_are_used_again(sshd: Sshd, connect: Connect, 
         await stream.read()
         stream.close()
         await all_closed(connection)
-    assert len(connection._bridge.transport.channels_seen) <= 2
+    assert len(connection._link.transport.channels_seen) <= 2
 
 
 async def test_a_stream_that_is_forgotten_is_closed_and_said(

@@ -9,7 +9,7 @@ from typing import Any
 from paramiko import Message
 
 from runicorn_jupyter.ssh.transport.channel import Channel
-from runicorn_jupyter.ssh.transport.loop_bridge import Notifier
+from runicorn_jupyter.ssh.transport.notifier import Notifier
 
 
 class Recorder:

@@ -12,7 +12,7 @@ import pytest
 from runicorn_jupyter.remote.bootstrap import answer_after
 from runicorn_jupyter.ssh.channels import exec_channel
 from runicorn_jupyter.ssh.transport.channel import STDERR, Channel
-from runicorn_jupyter.ssh.transport.loop_bridge import Notifier
+from runicorn_jupyter.ssh.transport.notifier import Notifier
 from tests.unit.ssh.loopless import message, opened, taken, watched
 from tests.world.exchanges import cuts
 
