@@ -16,7 +16,10 @@ __all__ = [
     "ConnectionLost",
     "ConnectionNotFound",
     "ConnectionTimeout",
+    "DiskFull",
+    "EnvironmentInUse",
     "EnvironmentNotFound",
+    "EnvironmentSetupFailed",
     "Forbidden",
     "HostKeyChanged",
     "HostKeyUnknown",
@@ -26,8 +29,11 @@ __all__ = [
     "MemoryLimit",
     "Misconfigured",
     "NotFound",
+    "PackagesUnreachable",
+    "PythonNotFound",
     "RemoteError",
     "RunicornNotInstalled",
+    "SetupCancelled",
     "SshUnavailable",
     "TooManyConnections",
     "ViewerAlreadyRunning",
@@ -174,6 +180,48 @@ class TooManyConnections(RemoteError):
 
     code = "too_many_connections"
     status = 429
+
+
+class PythonNotFound(RemoteError):
+    """The remote has no Python that a private environment can be made with."""
+
+    code = "python_not_found"
+    status = 424
+
+
+class EnvironmentInUse(RemoteError):
+    """The private environment has a viewer that runs in it, or is just being made or removed."""
+
+    code = "environment_in_use"
+    status = 409
+
+
+class SetupCancelled(RemoteError):
+    """The making of a private environment was cancelled by ``DELETE environments/create/{request_id}``."""
+
+    code = "setup_cancelled"
+    status = 409
+
+
+class EnvironmentSetupFailed(RemoteError):
+    """The private environment cannot be made or removed; ``details.log`` holds the last lines about it."""
+
+    code = "environment_setup_failed"
+    status = 500
+
+
+class PackagesUnreachable(RemoteError):
+    """Neither the remote nor this side gets the packages; ``details.log`` holds what pip or uv said."""
+
+    code = "packages_unreachable"
+    status = 502
+
+
+class DiskFull(RemoteError):
+    """The remote's disk, or the account's quota, has no room for a private environment."""
+
+    code = "disk_full"
+    status = 507
 
 
 class ViewerStartFailed(RemoteError):

@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 from runicorn_jupyter.client.discovery import DEFAULT_URL, find_server, kernel_id, server_at
 from runicorn_jupyter.client.http import ApiError, ApiTimeout, ServerNotReached
-from runicorn_jupyter.client.runs import RunsClient, still_reading
+from runicorn_jupyter.client.runs import still_reading
 from runicorn_jupyter.client.server import Server
+from runicorn_jupyter.client.setup import SetupClient
 
 __all__ = ["ApiError", "ApiTimeout", "RunicornRemoteClient", "ServerNotReached", "still_reading"]
 
@@ -27,7 +28,7 @@ _SECRETS = {"key": ("private_key_path", "key_passphrase"), "password": ("passwor
 _OPTIONS = {"private_key_path", "key_passphrase", "password", "timeout"}
 
 
-class RunicornRemoteClient(RunsClient):
+class RunicornRemoteClient(SetupClient):
     """Client of the remote viewer API.
 
     Without arguments it finds the running Jupyter server and its token (see

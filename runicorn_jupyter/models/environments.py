@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from runicorn_jupyter.models.base import (
     ConnectionQuery,
     EnvironmentType,
     MessageResponse,
     Model,
+    Request,
     Success,
     Text,
 )
 
 __all__ = [
+    "CancelSetupQuery",
     "ConfigQuery",
     "ConfigResponse",
+    "CreateEnvironmentRequest",
+    "CreateEnvironmentResponse",
     "DetectRequest",
     "DetectResponse",
     "Environment",
     "EnvironmentsQuery",
     "EnvironmentsResponse",
+    "RemoveEnvironmentResponse",
     "RunicornConfig",
+    "SetupPlan",
     "StorageRootSource",
 ]
 
@@ -46,6 +52,8 @@ class ConfigQuery(ConnectionQuery):
     env_name: Text
 
 
+Version = Annotated[str, StringConstraints(pattern=r"^[0-9][0-9A-Za-z.+!]{0,63}$")]
+"""A version of a package (PEP 440)."""
 StorageRootSource = Literal["RUNICORN_DIR", "config", "default"]
 """What names a storage root."""
 
@@ -71,6 +79,25 @@ class Environment(Model):
         description="Why its Python cannot run, in the remote's own words, as far as that has been seen.",
     )
 
+    private: bool = Field(
+        False, description="Whether environments/create made it, so that environments/remove removes it."
+    )
+    size_bytes: int | None = Field(
+        None, description="The disk that it takes, of a private one; null where that is not known."
+    )
+
+
+class SetupPlan(Model):
+    """What ``POST environments/create`` would do, so that a person can be told before."""
+
+    folder: str = Field(description="Where: a folder of the remote, with all of it.")
+    python_path: str | None = Field(
+        None,
+        description="The Python that it would be made with; null: no Python of the remote is known that can.",
+    )
+    python_version: str | None = None
+    megabytes: int = Field(description="The disk that it takes, about, in MB.")
+
 
 class _Looked(Model):
     notes: list[str] = Field(
@@ -79,6 +106,9 @@ class _Looked(Model):
     storage_candidates: list[str] = Field(
         [],
         description="Folders of the remote that look like storage roots, for environments that name none.",
+    )
+    setup: SetupPlan | None = Field(
+        None, description="What environments/create would do there; null where no commands run."
     )
 
 
@@ -94,6 +124,41 @@ class DetectResponse(MessageResponse, _Looked):
 
     environments_found: int
     environments: list[Environment]
+
+
+class CreateEnvironmentRequest(ConnectionQuery):
+    """Body of ``POST environments/create``."""
+
+    runicorn_version: Version | None = Field(
+        None, description="Default: the one that is there, else the newest that fits the Python."
+    )
+    python: Text | None = Field(
+        None, description="A listed environment, or the path of an interpreter; default: the best there is."
+    )
+    wheels: Literal["remote", "local", "auto"] = Field(
+        "auto",
+        description="Where packages come from: the remote's own pip or uv, wheels that this server sends,"
+        " or these where the others fail.",
+    )
+
+
+class CreateEnvironmentResponse(MessageResponse):
+    """Answer of ``POST environments/create``."""
+
+    environment: Environment
+    created: bool = Field(description="False if it was there already.")
+
+
+class CancelSetupQuery(Request):
+    """Path argument of ``DELETE environments/create/{request_id}``."""
+
+    request_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class RemoveEnvironmentResponse(MessageResponse):
+    """Answer of ``POST environments/remove``."""
+
+    bytes_freed: int
 
 
 class RunicornConfig(BaseModel):

@@ -11,7 +11,7 @@ from IPython.core.error import UsageError
 from IPython.display import display
 
 from runicorn_jupyter.client import ApiError, RunicornRemoteClient, still_reading
-from runicorn_jupyter.notebook import connect_flow
+from runicorn_jupyter.notebook import connect_flow, setup
 from runicorn_jupyter.notebook.display import DEFAULT_HEIGHT, RunicornViewer, forgets_widgets
 from runicorn_jupyter.notebook.progress import Line, reading_text
 from runicorn_jupyter.notebook.prompts import CellPrompter, ask_secret
@@ -106,6 +106,20 @@ class Commands:
 
             return Environments.of(self._session.run(plain(connection["name"]), look))
 
+    def setup(self, args: argparse.Namespace) -> Environments | None:
+        """Set up runicorn on a remote, or with ``args.remove`` remove what was set up.
+
+        Parameters
+        ----------
+        args
+            The options of ``%runicorn_setup``.
+        """
+        with one_line_errors():
+            if not args.remove:
+                return setup.set_up(self._session, args)
+            _say(setup.remove(self._session, args))
+        return None
+
     def viewer(
         self,
         name: str | None,
@@ -186,8 +200,8 @@ class Commands:
             return str(last["env_name"]), last["remote_root"]
         if not found:
             raise UsageError(
-                "No environment of the remote has runicorn; run `pip install runicorn` in one of those that "
-                "%runicorn_envs lists, then %runicorn_envs --refresh."
+                "No environment of the remote has runicorn; %runicorn_setup makes one, or run `pip install "
+                "runicorn` in one of those that %runicorn_envs lists, then %runicorn_envs --refresh."
             )
         if len(found) > 1:
             names = ", ".join(plain(entry["name"]) for entry in found)

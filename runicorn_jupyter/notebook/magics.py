@@ -72,6 +72,24 @@ class RunicornMagics(Magics):
         return self._commands.environments(args.name, args.refresh, args.runicorn_only)
 
     @magic_arguments()
+    @argument("name", nargs="?", help=_NAME)
+    @argument("--python", metavar="PATH", help="make it with this Python; default: the best there is")
+    @argument("--version", help="of runicorn; default: the newest that fits the Python")
+    @argument(
+        "--wheels",
+        choices=["auto", "remote", "local"],
+        default="auto",
+        help="where packages come from: the remote's pip or uv, or this server; default: what works",
+    )
+    @argument("-y", "--yes", action="store_true", help="do not ask first")
+    @argument("--remove", action="store_true", help="take away what was set up there")
+    @line_magic
+    def runicorn_setup(self, line: str) -> Environments | None:
+        """Make a private environment with runicorn on a remote that has none, after asking."""
+        args = _parse(self.runicorn_setup, line)
+        return self._commands.setup(args)
+
+    @magic_arguments()
     @argument(
         "env", nargs="?", help="the environment; needless while a viewer runs, or only one has runicorn"
     )

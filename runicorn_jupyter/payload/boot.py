@@ -13,6 +13,7 @@ import signal
 import sys
 from typing import Any, Dict, NoReturn, Optional
 
+from runicorn_jupyter.payload.environment_lock import hold_environment
 from runicorn_jupyter.payload.state_files import Folder, Machine, open_folder
 from runicorn_jupyter.payload.versions import STATE_VERSION, installed_version
 
@@ -183,6 +184,7 @@ def _become_viewer(
         for target, source in ((0, nothing), (1, log), (2, log)):
             os.dup2(source, target)
         _close_all_but(0, 1, 2, writing, lock, folder.descriptor, folder.parent)
+        hold_environment()
         # An import that never ends would hold the lock, and no lease counts yet.
         signal.alarm(int(config["start_seconds"]))
         # Only here, for who finds a viewer that runs has no need of it.

@@ -112,6 +112,7 @@ expand() {
 }
 
 venv_places() {
+    each private "$HOME"/.local/share/runicorn-jupyter/runicorn
     data=${XDG_DATA_HOME:-$HOME/.local/share} cache=${XDG_CACHE_HOME:-$HOME/.cache}
     each venv "${VIRTUAL_ENV:-/nowhere}" "${WORKON_HOME:-$HOME/.virtualenvs}"/* "$HOME"/.virtualenvs/* \
         "$data"/virtualenvs/* "${POETRY_VIRTUALENVS_PATH:-${POETRY_CACHE_DIR:-$cache/pypoetry}/virtualenvs}"/* "$data"/pdm/venvs/* \
@@ -152,6 +153,7 @@ pyenv_places() {
     for folder in "${PYENV_ROOT:-$HOME/.pyenv}/versions" "$HOME/.pyenv/versions"; do
         each pyenv "$folder"/* "$folder"/*/envs/*
     done
+    each uv "${UV_PYTHON_INSTALL_DIR:-${XDG_DATA_HOME:-$HOME/.local/share}/uv/python}"/*
     each asdf "${ASDF_DATA_DIR:-$HOME/.asdf}"/installs/python/*
     each mise "${MISE_DATA_DIR:-${XDG_DATA_HOME:-$HOME/.local/share}/mise}"/installs/python/*
 }

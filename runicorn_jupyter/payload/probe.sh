@@ -164,7 +164,7 @@ login_variable() {
         root_at "$value"
         return
         ;;
-    CONDA_* | MAMBA_* | PYENV_ROOT | PIXI_HOME | UV_TOOL_DIR | HATCH_DATA_DIR | ASDF_DATA_DIR | MISE_DATA_DIR | WORKON_HOME | VIRTUAL_ENV | POETRY_* | XDG_CONFIG_HOME | \
+    CONDA_* | MAMBA_* | PYENV_ROOT | PIXI_HOME | UV_TOOL_DIR | UV_PYTHON_INSTALL_DIR | HATCH_DATA_DIR | ASDF_DATA_DIR | MISE_DATA_DIR | WORKON_HOME | VIRTUAL_ENV | POETRY_* | XDG_CONFIG_HOME | \
         XDG_DATA_HOME | XDG_CACHE_HOME | WORK | SCRATCH | MODULEPATH | EBROOT* | EASYBUILD_* | SPACK_*) eval "$name=\$value" ;;
     *) return ;;
     esac
@@ -205,7 +205,7 @@ states_here() {
 # -- environments (places.sh, which is sent before this file, says where)
 
 # look KIND PREFIX: print the environment that is there, once. KIND is what its place makes it: venv, project,
-# conda, pyenv, asdf, mise, module; what is in it decides whether it is a conda environment or a virtualenv.
+# conda, pyenv, asdf, mise, uv, module, private (ours; see payload/setup); what is in it decides whether it is a conda environment or a virtualenv.
 look() {
     kind=$1 prefix=$2
     cd -P -- "$prefix" || return
@@ -214,7 +214,7 @@ $PWD
 "*) return ;; esac
     python='' version='' base='' inherits='' libs='' broken=''
     if [ -f pyvenv.cfg ]; then
-        case $kind in venv | project) ;; *) kind=venv ;; esac
+        case $kind in venv | private | project) ;; *) kind=venv ;; esac
         while IFS='= ' read -r key value; do
             case $key in
             version | version_info) version=$value ;;
@@ -231,7 +231,7 @@ $PWD
         # Variables that activation would set (conda env config vars).
         [ -f conda-meta/state ] && variables=$PWD/conda-meta/state
     else
-        case $kind in pyenv | asdf | mise | module | named) ;; *) return ;; esac
+        case $kind in pyenv | asdf | mise | uv | module | named) ;; *) return ;; esac
     fi
     seen="$seen$PWD
 "
@@ -253,6 +253,9 @@ $PWD
         [ -d "$file" ] && libs="$libs $file"
     done
     emit env "$kind" "$prefix" "$PWD" "$python" "$version" "$base" "$inherits" "$libs"
+    if [ "$kind" = private ] && read -r size <runicorn-jupyter.size; then
+        emit size "$size"
+    fi
     if [ -n "${variables-}" ]; then
         emit variables "$(dd if="$variables" bs=65536 count=1)"
         variables=

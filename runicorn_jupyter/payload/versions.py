@@ -3,9 +3,9 @@
 import os
 import re
 import sys
-from typing import Optional
+from typing import Iterable, Optional
 
-__all__ = ["STATE_VERSION", "installed_version"]
+__all__ = ["STATE_VERSION", "installed_version", "version_in"]
 
 STATE_VERSION = 4
 """Version of the state file and of the control protocol: a viewer of another version is not adopted."""
@@ -13,7 +13,12 @@ STATE_VERSION = 4
 
 def installed_version() -> Optional[str]:
     """Return the version of the runicorn that would be imported, by its dist-info; None if it has none."""
-    for place in sys.path:
+    return version_in(sys.path)
+
+
+def version_in(places: Iterable[str]) -> Optional[str]:
+    """Return the version of the first runicorn that is in one of some folders for packages."""
+    for place in places:
         try:
             names = os.listdir(place)
         except OSError:

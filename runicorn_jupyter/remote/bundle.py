@@ -57,17 +57,20 @@ class Sent:
     def exec_module(self, module):
         exec(compile(SOURCES[module.__name__], module.__name__, "exec"), module.__dict__)
 sys.meta_path.insert(0, Sent())
-from runicorn_jupyter.payload.boot import main
+from {entry} import main
 main(json.loads(sys.stdin.buffer.readline().decode("utf-8")))
 """
 
 
 @functools.cache
-def _program() -> bytes:
+def _program(entry: str) -> bytes:
     sources = {"runicorn_jupyter": ""}
     _read_package(_PACKAGE, resources.files(_PACKAGE), sources)
+    if not entry.startswith("setup."):  # most starts are of a viewer, on lines of any speed
+        sources = {name: text for name, text in sources.items() if not name.startswith(f"{_PACKAGE}.setup")}
     packages = tuple(name for name in sources if not sources[name])
-    program = f"SOURCES = {sources!r}\nPACKAGES = {packages!r}\n{_START}"
+    start = _START.replace("{entry}", f"{_PACKAGE}.{entry}")
+    program = f"SOURCES = {sources!r}\nPACKAGES = {packages!r}\n{start}"
     packed = zlib.compress(program.encode("utf-8"), 9)
     return b"%d\n" % len(packed) + packed
 
@@ -86,22 +89,28 @@ def _read_package(name: str, folder: Traversable, sources: dict[str, str]) -> No
 
 
 def python_input(
-    python_path: str, config: dict[str, Any], variables: Mapping[str, str] | None = None
+    python_path: str,
+    config: dict[str, Any],
+    variables: Mapping[str, str] | None = None,
+    *,
+    entry: str = "boot",
 ) -> bytes:
-    """Return the stdin for ``COMMAND`` that runs the viewer's boot.
+    """Return the stdin for ``COMMAND`` that runs the viewer's boot, or another module of the payload.
 
     Parameters
     ----------
     python_path
         The interpreter, as the probe found it.
     config
-        What ``payload.boot.main`` takes; JSON-serialisable.
+        What the module's ``main`` takes; JSON-serialisable.
     variables
         Exported before the interpreter starts, for its loader needs them; names of letters, digits and
         ``_``.
+    entry
+        The module, below ``payload``.
     """
     lines = [_octal(python_path), *(_octal(f"{name}={value}") for name, value in (variables or {}).items())]
-    return b"\n".join(lines) + b"\n\n" + _program() + json.dumps(config).encode("ascii") + b"\n"
+    return b"\n".join(lines) + b"\n\n" + _program(entry) + json.dumps(config).encode("ascii") + b"\n"
 
 
 def shell_input(script: str, **variables: str) -> bytes:

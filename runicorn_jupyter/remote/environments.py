@@ -23,10 +23,12 @@ _KINDS: dict[str, tuple[int, EnvironmentType]] = {
     "base": (0, "conda"),
     "conda": (0, "conda"),
     "venv": (1, "venv"),
+    "private": (1, "venv"),
     "project": (2, "venv"),
     "pyenv": (3, "pyenv"),
     "asdf": (3, "pyenv"),
     "mise": (3, "pyenv"),
+    "uv": (3, "pyenv"),
     "module": (4, "system"),
     "system": (4, "system"),
     "named": (4, "system"),
@@ -84,7 +86,7 @@ class Found:
     Attributes
     ----------
     kind
-        One of ``base conda venv project pyenv asdf mise module system named``.
+        One of ``base conda venv private project pyenv asdf mise uv module system named``.
     path, prefix
         Where it was found, and the same without symbolic links.
     python
@@ -101,6 +103,8 @@ class Found:
         Of runicorn, in it.
     variables
         What activation would set (conda).
+    size
+        Bytes of disk that it takes, if that stands in it (private).
     """
 
     kind: str
@@ -113,6 +117,7 @@ class Found:
     minors: tuple[str, ...] = ()
     distributions: list[Distribution] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)
+    size: int | None = None
 
     @property
     def minor(self) -> str | None:
@@ -182,6 +187,8 @@ def list_environments(
                 storage_root=root,
                 storage_root_from=chosen_by,
                 problem=None if one.python else plain_text(f"{prefix}/bin/python: No such file or directory"),
+                private=one.kind == "private",
+                size_bytes=one.size,
             )
         )
     return result
@@ -262,7 +269,7 @@ def _name(one: Found, home: str) -> str:
     by_kind = {
         "module": _module_name(one.path, folder),
         "system": f"system:{(one.minor or '3')[:MAX_VERSION]}",
-        **{tool: f"{tool}:{_folder(one.prefix)}" for tool in ("pyenv", "asdf", "mise")},
+        **{tool: f"{tool}:{_folder(one.prefix)}" for tool in ("pyenv", "asdf", "mise", "uv")},
     }
     return by_kind.get(one.kind, folder)
 
@@ -338,7 +345,7 @@ class _Installed:
         """Return the version of the runicorn that its Python would import, by the order of ``sys.path``."""
         if not one.python:
             return None
-        isolated = one.kind in ("venv", "project") and not one.inherits
+        isolated = one.kind in ("venv", "private", "project") and not one.inherits
         if not isolated and one.minor in self._user_site:
             return self._user_site[one.minor]
         minors = (None, one.minor, *one.minors[:MAX_MINORS])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from runicorn_jupyter.remote.probe import PROBE_SECONDS, Probe, probe
+from runicorn_jupyter.remote.setup.conversation import run_setup
 from runicorn_jupyter.remote.viewer_client import SshViewerClient
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.models import ConnectionStatus, Environment
     from runicorn_jupyter.payload.guard import Ticket
     from runicorn_jupyter.remote.memory_budget import MemoryShare
+    from runicorn_jupyter.remote.setup.conversation import SetupParameters
     from runicorn_jupyter.remote.viewer_state import ViewerStateFile
     from runicorn_jupyter.ssh.channels.stream import Stream
     from runicorn_jupyter.ssh.config.resolver import Target
@@ -201,6 +203,11 @@ class HostClient(Protocol):
     async def start_unheld(self, parameters: StartParameters) -> ViewerStateFile:
         """Start a viewer without a holder; see `SshViewerClient.start_unheld`."""
 
+    async def run_setup(
+        self, parameters: SetupParameters, on_step: Callable[[str, str], None]
+    ) -> dict[str, Any]:
+        """Make or remove the private environment; see `run_setup`."""
+
 
 class SshHost:
     """The remote at the other end of an SSH connection.
@@ -259,3 +266,9 @@ class SshHost:
             lease_seconds=parameters.lease_seconds,
             variables=self._variables,
         )
+
+    async def run_setup(
+        self, parameters: SetupParameters, on_step: Callable[[str, str], None]
+    ) -> dict[str, Any]:
+        """Make or remove the private environment; see `run_setup`."""
+        return await run_setup(self._connection, parameters, on_step, self._variables)

@@ -56,6 +56,8 @@ MAX_RECORDS = 10000
 MAX_OUTPUT_BYTES = 4 * 2**20
 MAX_CONFIG_BYTES = 65536
 """Of runicorn's ``config.json``; probe.sh reads no more."""
+MAX_DIGITS = 18
+"""Of a number of bytes."""
 # The fields that follow each tag of probe.sh, by how many bytes each may have.
 _LINE = 256
 _FIELDS: dict[str, tuple[int, ...]] = {
@@ -69,6 +71,7 @@ _FIELDS: dict[str, tuple[int, ...]] = {
     "user": (),
     "env": (_LINE, MAX_PATH, MAX_PATH, MAX_PATH, _LINE, MAX_PATH, _LINE, MAX_PATH),
     "variables": (MAX_VARIABLES_BYTES,),
+    "size": (MAX_DIGITS,),
     "dist": (MAX_PATH, _LINE),
     "named": (MAX_PATH,),
     "end": (_LINE,),
@@ -83,11 +86,25 @@ _MOST = {
     "root": 100,
     "viewer": 100,
     "variables": 1,
+    "size": 1,
     "dist": 64,
 }
-_OF_EACH_ENVIRONMENT = {"variables", "dist"}
+_OF_EACH_ENVIRONMENT = {"variables", "size", "dist"}
 _Item = TypeVar("_Item")
-_KINDS = {"base", "conda", "venv", "project", "pyenv", "asdf", "mise", "module", "system", "named"}
+_KINDS = {
+    "base",
+    "conda",
+    "venv",
+    "private",
+    "project",
+    "pyenv",
+    "asdf",
+    "mise",
+    "uv",
+    "module",
+    "system",
+    "named",
+}
 _SECRET = re.compile("pass|secret|token|credential|private|ssh_connections|api_?key", re.IGNORECASE)
 _SAID_BYTES, _SAID_CHARACTERS = 4096, 200
 _NO_COMMANDS = "The server does not run commands for this account, so nothing is known of it."
@@ -341,6 +358,10 @@ class _Reader:
     def _take_variables(self, text: str) -> None:
         if self._current is not None:
             self._current.variables = conda_variables(text)
+
+    def _take_size(self, digits: str) -> None:
+        if self._current is not None and digits.isascii() and digits.isdigit():
+            self._current.size = int(digits)
 
     def _take_dist(self, path: str, present: str) -> None:
         self._into.append(Distribution(path, present == "yes"))

@@ -6,25 +6,30 @@ from typing import TYPE_CHECKING
 
 from runicorn_jupyter import models as m
 from runicorn_jupyter.service.session import FRESH_SECONDS
+from runicorn_jupyter.service.setup import setup_plan
 
 if TYPE_CHECKING:
     from runicorn_jupyter.service.caller import Caller
     from runicorn_jupyter.service.sessions import Sessions
+    from runicorn_jupyter.service.setup import EnvironmentSetup
 
 __all__ = ["EnvironmentService"]
 
 
 class EnvironmentService:
-    """Lists environments, and reads runicorn's configuration in them.
+    """Lists, makes and removes environments, and reads runicorn's configuration in them.
 
     Parameters
     ----------
     sessions
         The table of open connections.
+    setup
+        Makes and removes private environments.
     """
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, setup: EnvironmentSetup) -> None:
         self._sessions = sessions
+        self._setup = setup
 
     async def list_environments(self, caller: Caller, request: m.EnvironmentsQuery) -> m.EnvironmentsResponse:
         """List the environments, from the last probe if there was one."""
@@ -33,7 +38,11 @@ class EnvironmentService:
         if request.filter == "runicorn_only":
             found = [each for each in found if each.runicorn_installed]
         return m.EnvironmentsResponse(
-            environments=found, total=len(found), notes=probe.notes, storage_candidates=probe.roots
+            environments=found,
+            total=len(found),
+            notes=probe.notes,
+            storage_candidates=probe.roots,
+            setup=setup_plan(probe),
         )
 
     async def detect_environments(self, caller: Caller, request: m.DetectRequest) -> m.DetectResponse:
@@ -48,6 +57,36 @@ class EnvironmentService:
             environments=found,
             notes=probe.notes,
             storage_candidates=probe.roots,
+            setup=setup_plan(probe),
+        )
+
+    async def create_environment(
+        self, caller: Caller, request: m.CreateEnvironmentRequest
+    ) -> m.CreateEnvironmentResponse:
+        """Make a private environment with runicorn on the remote, or find the one that is there."""
+        session = self._sessions.get(request.connection_id)
+        environment, created = await self._setup.create(caller, session, request)
+        what = "was set up" if created else "is there already"
+        return m.CreateEnvironmentResponse(
+            message=f"runicorn {environment.runicorn_version} {what} on {session.host}.",
+            environment=environment,
+            created=created,
+        )
+
+    async def cancel_environment(self, caller: Caller, request: m.CancelSetupQuery) -> m.MessageResponse:
+        """Cancel the making of a private environment."""
+        self._setup.cancel(caller, request.request_id)
+        return m.MessageResponse(message="Setting up runicorn is being cancelled.")
+
+    async def remove_environment(
+        self, caller: Caller, request: m.ConnectionQuery
+    ) -> m.RemoveEnvironmentResponse:
+        """Remove the private environment from the remote."""
+        session = self._sessions.get(request.connection_id)
+        freed = await self._setup.remove(caller, session)
+        return m.RemoveEnvironmentResponse(
+            message=f"What was set up on {session.host} was removed ({freed / 1e6:.0f} MB).",
+            bytes_freed=freed,
         )
 
     async def get_config(self, caller: Caller, request: m.ConfigQuery) -> m.ConfigResponse:

@@ -17,6 +17,7 @@ from runicorn_jupyter.service.profiles import ProfileService
 from runicorn_jupyter.service.run_index import RunIndex
 from runicorn_jupyter.service.runs import RunService
 from runicorn_jupyter.service.sessions import Sessions
+from runicorn_jupyter.service.setup import EnvironmentSetup
 from runicorn_jupyter.service.viewers import ViewerService
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ class RemoteService:
             remote_of=remote_of,
             clock=clock,
         )
-        self.environments = EnvironmentService(sessions)
+        self._setup = EnvironmentSetup(emit)
+        self.environments = EnvironmentService(sessions, self._setup)
         self.viewers = ViewerService(sessions, profiles, emit, show)
         self.runs = RunService(sessions, self._index, clock)
         self.hosts = HostService(opener)
@@ -103,5 +105,6 @@ class RemoteService:
         """End all viewers and connections, and send the events that were held back."""
         self._prewarmer.close()
         self._index.close()
+        self._setup.close()
         await self.connections.close()
         await self._emit.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from runicorn_jupyter.models import ConnectionStatus
 from runicorn_jupyter.ssh.auth.ask import Ask
 from runicorn_jupyter.ssh.auth.authentication import Credentials
 from runicorn_jupyter.ssh.channels import exec_channel as commands
-from runicorn_jupyter.ssh.channels.exec_channel import Completed
+from runicorn_jupyter.ssh.channels.exec_channel import Completed, Conversation
 from runicorn_jupyter.ssh.channels.session_limit import SessionPool
 from runicorn_jupyter.ssh.channels.stream import Stream
 from runicorn_jupyter.ssh.deadline import Deadline
@@ -41,7 +41,7 @@ from runicorn_jupyter.ssh.watchdog import watch
 if TYPE_CHECKING:
     from runicorn_jupyter.ssh.config.resolver import Target
 
-__all__ = ["Completed", "Connection", "ConnectionStats", "SshSettings"]
+__all__ = ["Completed", "Connection", "ConnectionStats", "Conversation", "SshSettings"]
 
 log = logging.getLogger(__name__)
 
@@ -208,6 +208,28 @@ class Connection:
         """
         with self._using():
             return await commands.run(self._relay, command, stdin, timeout, max_output, ready=ready)
+
+    @contextlib.asynccontextmanager
+    async def converse(
+        self, command: str, *, ready: bytes, seconds: float = 30
+    ) -> AsyncIterator[Conversation]:
+        """Run a command in the user's login shell and talk to it; it ends with the block.
+
+        Parameters
+        ----------
+        command, ready
+            As of `run`.
+        seconds
+            For its first words.
+
+        Raises
+        ------
+        ConnectionTimeout, ConnectionLost, SshUnavailable
+            As of `run`.
+        """
+        with self._using():
+            async with commands.converse(self._relay, command, ready=ready, seconds=seconds) as conversation:
+                yield conversation
 
     async def open_tunnel(self, host: str, port: int, *, timeout: float = 15) -> Stream:  # noqa: ASYNC109
         """Open a TCP connection from the remote.

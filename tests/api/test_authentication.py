@@ -191,7 +191,7 @@ def test_get_changes_nothing(world: World) -> None:
         if operation.method == "GET":
             continue
         path = operation.path.format(
-            connection_id=before["connections"][0]["connection_id"], challenge_id="0" * 32
+            connection_id=before["connections"][0]["connection_id"], challenge_id="0" * 32, request_id="r1"
         )
         for method in ("GET", "HEAD"):
             answer = world.jupyter.request(method, path)

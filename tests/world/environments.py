@@ -223,6 +223,21 @@ def runicorn_env() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def wheelhouse() -> Path:
+    """A folder with the wheels of runicorn, of all that it needs, and of pip. Do not change it."""
+    folder = cache_folder() / f"wheels-{build(f'runicorn=={NEWEST}').name}"
+    finished = folder / _FINISHED
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(folder.with_suffix(".lock")):
+        if not finished.exists():
+            python = build(f"runicorn=={NEWEST}") / "bin" / "python"
+            options = ["--quiet", "--only-binary=:all:", "--dest", folder]
+            _run(python, "-m", "pip", "download", *options, f"runicorn=={NEWEST}", "pip")
+            finished.touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
 def empty_env() -> Path:
     """Return the prefix of a real environment without runicorn. Do not change it."""
     return build()

@@ -13,6 +13,7 @@ import type {
   ConnectionsResponse,
   ConnectRequest,
   ConnectResponse,
+  CreateEnvironmentResponse,
   DetectResponse,
   DisconnectResponse,
   Environment,
@@ -23,6 +24,7 @@ import type {
   HostsResponse,
   IClientOptions,
   IConnectOptions,
+  ICreateEnvironmentOptions,
   IRunFilters,
   IStartViewerOptions,
   KnownHost,
@@ -34,6 +36,7 @@ import type {
   ProfileFields,
   ProfilesImportResponse,
   ProfilesResponse,
+  RemoveEnvironmentResponse,
   Run,
   RunMetricsResponse,
   RunsResponse,
@@ -178,6 +181,34 @@ export class RunicornRemoteClient {
       method: 'POST',
       body: { connection_id: connectionId, force_refresh: forceRefresh }
     });
+  }
+
+  /** Set up a private environment with Runicorn on the host, or find the one that is there. */
+  async createEnvironment(
+    connectionId: string,
+    options: ICreateEnvironmentOptions = {}
+  ): Promise<CreateEnvironmentResponse> {
+    const { runicornVersion, python, wheels = 'auto', requestId, signal } = options;
+    return this._call('environments/create', {
+      method: 'POST',
+      body: { connection_id: connectionId, runicorn_version: runicornVersion, python, wheels },
+      requestId,
+      signal
+    });
+  }
+
+  /** Cancel the `createEnvironment` that was sent with this `requestId`. */
+  async cancelEnvironment(requestId: string): Promise<void> {
+    await this._call(`environments/create/${encodeURIComponent(requestId)}`, { method: 'DELETE' });
+  }
+
+  /** Remove what `createEnvironment` has set up on the host, by this connection or an earlier one. */
+  async removeEnvironment(
+    connectionId: string,
+    options: Pick<ICreateEnvironmentOptions, 'requestId' | 'signal'> = {}
+  ): Promise<RemoveEnvironmentResponse> {
+    const body = { connection_id: connectionId };
+    return this._call('environments/remove', { method: 'POST', body, ...options });
   }
 
   /** Read the Runicorn configuration that an environment has. */

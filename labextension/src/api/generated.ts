@@ -11,6 +11,10 @@ export interface components {
   schemas: {
     /** @enum {string} */
     AuthMethod: 'key' | 'password' | 'agent';
+    /** @description Path argument of ``DELETE environments/create/{request_id}``. */
+    CancelSetupQuery: {
+      request_id: string;
+    };
     /** @description Answers to the prompts of an ``authentication_required``, in their order. */
     ChallengeAnswerRequest: {
       challenge_id: string;
@@ -132,6 +136,38 @@ export interface components {
       connections: components['schemas']['ConnectionInfo'][];
       total: number;
     };
+    /** @description Body of ``POST environments/create``. */
+    CreateEnvironmentRequest: {
+      connection_id: string;
+      /**
+       * @description Default: the one that is there, else the newest that fits the Python.
+       * @default null
+       */
+      runicorn_version: string | null;
+      /**
+       * @description A listed environment, or the path of an interpreter; default: the best there is.
+       * @default null
+       */
+      python: string | null;
+      /**
+       * @description Where packages come from: the remote's own pip or uv, wheels that this server sends, or these where the others fail.
+       * @default auto
+       * @enum {string}
+       */
+      wheels: 'remote' | 'local' | 'auto';
+    };
+    /** @description Answer of ``POST environments/create``. */
+    CreateEnvironmentResponse: {
+      /**
+       * @default true
+       * @constant
+       */
+      success: true;
+      message: string;
+      environment: components['schemas']['Environment'];
+      /** @description False if it was there already. */
+      created: boolean;
+    };
     /** @description Body of ``POST environments/detect``. */
     DetectRequest: {
       connection_id: string;
@@ -150,6 +186,11 @@ export interface components {
        * @default []
        */
       storage_candidates: string[];
+      /**
+       * @description What environments/create would do there; null where no commands run.
+       * @default null
+       */
+      setup: components['schemas']['SetupPlan'] | null;
       /**
        * @default true
        * @constant
@@ -198,6 +239,16 @@ export interface components {
        * @default null
        */
       problem: string | null;
+      /**
+       * @description Whether environments/create made it, so that environments/remove removes it.
+       * @default false
+       */
+      private: boolean;
+      /**
+       * @description The disk that it takes, of a private one; null where that is not known.
+       * @default null
+       */
+      size_bytes: number | null;
     };
     /** @enum {string} */
     EnvironmentType: 'conda' | 'venv' | 'pyenv' | 'system';
@@ -222,6 +273,11 @@ export interface components {
        * @default []
        */
       storage_candidates: string[];
+      /**
+       * @description What environments/create would do there; null where no commands run.
+       * @default null
+       */
+      setup: components['schemas']['SetupPlan'] | null;
       /**
        * @default true
        * @constant
@@ -447,6 +503,16 @@ export interface components {
       /** @description Whether what the person types may be shown. */
       echo: boolean;
     };
+    /** @description Answer of ``POST environments/remove``. */
+    RemoveEnvironmentResponse: {
+      /**
+       * @default true
+       * @constant
+       */
+      success: true;
+      message: string;
+      bytes_freed: number;
+    };
     /** @description One run, as its viewer and its files have it. */
     Run: {
       connection_id: string;
@@ -667,6 +733,20 @@ export interface components {
       /** @default null */
       python_version: string | null;
     };
+    /** @description What ``POST environments/create`` would do, so that a person can be told before. */
+    SetupPlan: {
+      /** @description Where: a folder of the remote, with all of it. */
+      folder: string;
+      /**
+       * @description The Python that it would be made with; null: no Python of the remote is known that can.
+       * @default null
+       */
+      python_path: string | null;
+      /** @default null */
+      python_version: string | null;
+      /** @description The disk that it takes, about, in MB. */
+      megabytes: number;
+    };
     /** @description The viewer that a connection holds. */
     Viewer: {
       status: components['schemas']['ViewerState'];
@@ -830,6 +910,7 @@ export interface components {
   pathItems: never;
 }
 export type AuthMethod = components['schemas']['AuthMethod'];
+export type CancelSetupQuery = components['schemas']['CancelSetupQuery'];
 export type ChallengeAnswerRequest = components['schemas']['ChallengeAnswerRequest'];
 export type ChallengeQuery = components['schemas']['ChallengeQuery'];
 export type ChallengeResponse = components['schemas']['ChallengeResponse'];
@@ -842,6 +923,8 @@ export type ConnectionInfo = components['schemas']['ConnectionInfo'];
 export type ConnectionQuery = components['schemas']['ConnectionQuery'];
 export type ConnectionStatus = components['schemas']['ConnectionStatus'];
 export type ConnectionsResponse = components['schemas']['ConnectionsResponse'];
+export type CreateEnvironmentRequest = components['schemas']['CreateEnvironmentRequest'];
+export type CreateEnvironmentResponse = components['schemas']['CreateEnvironmentResponse'];
 export type DetectRequest = components['schemas']['DetectRequest'];
 export type DetectResponse = components['schemas']['DetectResponse'];
 export type DisconnectQuery = components['schemas']['DisconnectQuery'];
@@ -875,6 +958,7 @@ export type ProfilesImportRequest = components['schemas']['ProfilesImportRequest
 export type ProfilesImportResponse = components['schemas']['ProfilesImportResponse'];
 export type ProfilesResponse = components['schemas']['ProfilesResponse'];
 export type Prompt = components['schemas']['Prompt'];
+export type RemoveEnvironmentResponse = components['schemas']['RemoveEnvironmentResponse'];
 export type Run = components['schemas']['Run'];
 export type RunBest = components['schemas']['RunBest'];
 export type RunKey = components['schemas']['RunKey'];
@@ -887,6 +971,7 @@ export type RunsQuery = components['schemas']['RunsQuery'];
 export type RunsResponse = components['schemas']['RunsResponse'];
 export type RunsServer = components['schemas']['RunsServer'];
 export type ServerInfo = components['schemas']['ServerInfo'];
+export type SetupPlan = components['schemas']['SetupPlan'];
 export type Viewer = components['schemas']['Viewer'];
 export type ViewerHealth = components['schemas']['ViewerHealth'];
 export type ViewerStartRequest = components['schemas']['ViewerStartRequest'];

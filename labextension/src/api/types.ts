@@ -24,6 +24,20 @@ export interface IConnectOptions {
   signal?: AbortSignal;
 }
 
+/** The options of `createEnvironment`. */
+export interface ICreateEnvironmentOptions {
+  /** Without one, that which is there, else the newest that fits the Python. */
+  runicornVersion?: string;
+  /** A listed environment, or the path of an interpreter; without one, the best there is. */
+  python?: string;
+  /** Where packages come from: the host's own pip or uv, the Jupyter server, or the first that works. */
+  wheels?: 'auto' | 'remote' | 'local';
+  /** Comes back in the progress events of this request: up to 64 letters, digits and dashes. */
+  requestId?: string;
+  /** Aborts waiting; `cancelEnvironment` ends the work. */
+  signal?: AbortSignal;
+}
+
 /** The options of `startViewer`. */
 export interface IStartViewerOptions {
   /** Absolute or `~/…`; without one, the environment's own storage root. */

@@ -147,6 +147,36 @@ const REMOTE: Record<string, Say> = {
     trans.__('Look for environments again, and choose another one.'),
     'detect'
   ],
+  python_not_found: trans => [
+    trans.__('The server has no Python that Runicorn can be set up with.'),
+    trans.__(
+      'It takes Python 3.8 or newer: ask its administrator, or install one with uv or conda.'
+    ),
+    'detect'
+  ],
+  environment_in_use: trans => [
+    trans.__('Something runs in this environment.'),
+    trans.__('Stop its viewer, on other connections too, and try again.')
+  ],
+  setup_cancelled: trans => [
+    trans.__('Setting up Runicorn was cancelled.'),
+    trans.__('What has arrived already is used the next time.')
+  ],
+  environment_setup_failed: trans => [
+    trans.__('Runicorn could not be set up there.'),
+    trans.__('The reason is below. What was there before is unchanged.'),
+    'retry'
+  ],
+  packages_unreachable: trans => [
+    trans.__('The packages of Runicorn cannot be had.'),
+    trans.__('Neither the server nor this Jupyter server gets them; check proxy and index of pip.'),
+    'retry'
+  ],
+  disk_full: trans => [
+    trans.__('There is no room left on the server.'),
+    trans.__('Free some space in your home there, and try again; it goes on from there.'),
+    'retry'
+  ],
   viewer_start_failed: trans => [
     trans.__('The viewer did not start.'),
     trans.__('Its last words are below; they usually tell why.'),
@@ -323,6 +353,22 @@ export function stepLabel(
       return trans.__('Starting the viewer…');
     case 'attaching':
       return trans.__('Almost there…');
+    case 'waiting_for_others':
+      return trans.__('Waiting until nobody else is changing it…');
+    case 'making_environment':
+      return trans.__('Making an environment…');
+    case 'installing':
+      return trans.__('Installing Runicorn…');
+    case 'downloading_here':
+      return trans.__('Downloading packages to this Jupyter server…');
+    case 'sending':
+      return step?.message
+        ? trans.__('Sending packages: %1…', step.message)
+        : trans.__('Sending packages…');
+    case 'checking':
+      return trans.__('Trying it out…');
+    case 'removing':
+      return trans.__('Removing…');
     default:
       return step?.message || trans.__('Working…');
   }

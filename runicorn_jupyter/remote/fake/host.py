@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.remote.fake.clock import FakeClock
     from runicorn_jupyter.remote.fake.line import Pause
     from runicorn_jupyter.remote.host_client import StartParameters
+    from runicorn_jupyter.remote.setup.conversation import SetupParameters
     from runicorn_jupyter.remote.viewer_state import ViewerStateFile
 
 __all__ = ["FakeHost"]
@@ -122,6 +123,20 @@ class FakeHost:
         tell("attaching")
         await self.connection.step("start")
         return FakeViewer(self.connection, self.answers, process, adopted=False)
+
+    async def run_setup(
+        self, parameters: SetupParameters, on_step: Callable[[str, str], None]
+    ) -> dict[str, Any]:
+        """Add a private environment to what a probe finds, or remove it."""
+        on_step("waiting_for_others", "")
+        await self.connection.step(parameters.action)
+        private = next((each for each in self.environments if each.private), None)
+        self.environments = [each for each in self.environments if not each.private]
+        if parameters.action == "remove":
+            return {"bytes": 1}
+        made = private or self.environment("runicorn").model_copy(update={"private": True})
+        self.environments.append(made)
+        return {"prefix": made.prefix, "made": private is None}
 
     async def start_unheld(self, parameters: StartParameters) -> ViewerStateFile:
         """Start a viewer that nobody holds."""

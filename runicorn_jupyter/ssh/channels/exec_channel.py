@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 from runicorn_jupyter.errors import ConnectionTimeout, InternalError, SshUnavailable
@@ -101,6 +102,91 @@ async def run(
         message = f"A command on the remote did not end within {timeout:g} seconds."
         raise Unfinished(message, b"".join(output[False])) from error
     raise without_shell(await _ask_about(relay, instead, timeout * (1 - READY_SHARE)))
+
+
+class Conversation:
+    """A command that is talked to while it runs; its input stays open until `close`.
+
+    Parameters
+    ----------
+    channel, notifier
+        The channel of the command.
+    begun
+        What it has printed by now.
+    """
+
+    def __init__(self, channel: CommandChannel, notifier: Notifier, begun: bytes) -> None:
+        self._channel = channel
+        self._stream = Stream(channel, notifier)
+        self._buffer = bytearray(begun)
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Send some input; what a command that has ended does not read is dropped."""
+        with contextlib.suppress(BrokenPipeError):
+            await self._stream.write(data)
+
+    async def read_line(self, max_bytes: int) -> bytes | None:
+        """Return the next line of its output, without its end; None at the end of the output.
+
+        Raises
+        ------
+        InternalError
+            If the line is longer than ``max_bytes``.
+        ConnectionLost
+            If the SSH connection ended.
+        """
+        scanned = 0
+        while (end := self._buffer.find(b"\n", scanned)) < 0:
+            scanned = len(self._buffer)
+            if scanned > max_bytes:
+                raise InternalError(f"A command on the remote printed a line of more than {max_bytes} bytes.")
+            data = await self._stream.read(max_bytes)
+            if isinstance(data, End):
+                return None
+            self._buffer += data
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return line
+
+    def errors(self) -> bytes:
+        """Return the next bytes of its error output, as far as they have come."""
+        errors = self._channel.take_errors(CHUNK_BYTES)
+        return errors if isinstance(errors, bytes) else b""
+
+    def close(self) -> None:
+        """End the command's input and its channel."""
+        self._stream.close()
+
+
+@contextlib.asynccontextmanager
+async def converse(
+    relay: LazyRelay, command: str, *, ready: bytes, seconds: float
+) -> AsyncIterator[Conversation]:
+    """Start a command to talk to; its channel is closed at the end of the block.
+
+    Parameters
+    ----------
+    relay, command, ready
+        As of `run`.
+    seconds
+        For its first words.
+
+    Raises
+    ------
+    ConnectionTimeout, SshUnavailable, ConnectionResetError
+        As of `run`.
+    """
+    async with relay.command(command) as (channel, notifier):
+        output: dict[bool, list[bytes]] = {False: [], True: []}
+        instead = await await_ready(channel, notifier, ready, output, seconds=seconds)
+        if instead is None:
+            conversation = Conversation(channel, notifier, b"".join(output[False]))
+            try:
+                yield conversation
+            finally:
+                conversation.close()
+            return
+    raise without_shell(await _ask_about(relay, instead, seconds))
 
 
 async def _ask_about(relay: LazyRelay, what: WithoutShell, seconds: float) -> WithoutShell:

@@ -217,3 +217,28 @@ test('a list waits for viewers that still take up their runs', async () => {
   await client.listRuns({}, undefined, { completeWithin: 0 });
   assert.equal(server.asked.length, 2);
 });
+
+test('setting up sends what was chosen, can be cancelled, and is taken away again', async () => {
+  server.answer(
+    'POST environments/create',
+    ok({ created: true, environment: { name: 'runicorn' } })
+  );
+  server.answer('DELETE environments/create/r-1', ok());
+  server.answer('POST environments/remove', ok({ bytes_freed: 1 }));
+  const made = await client.createEnvironment('c', {
+    python: '/usr/bin/python3',
+    requestId: 'r-1'
+  });
+  assert.equal(made.environment.name, 'runicorn');
+  await client.cancelEnvironment('r-1');
+  assert.equal((await client.removeEnvironment('c')).bytes_freed, 1);
+  assert.deepEqual(
+    server.asked.map(each => each.body),
+    [
+      { connection_id: 'c', python: '/usr/bin/python3', wheels: 'auto' },
+      null,
+      { connection_id: 'c' }
+    ]
+  );
+  assert.equal(server.asked[0]!.headers['x-request-id'], 'r-1');
+});

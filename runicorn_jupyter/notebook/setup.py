@@ -1,0 +1,89 @@
+"""``%runicorn_setup``: says what it will do on the remote, asks, does it, and takes it away again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import StdinNotImplementedError, UsageError
+
+from runicorn_jupyter.notebook.results import Environments, plain
+
+if TYPE_CHECKING:
+    import argparse
+
+    from runicorn_jupyter.client import RunicornRemoteClient
+    from runicorn_jupyter.notebook.session import NotebookSession
+
+__all__ = ["remove", "set_up"]
+
+
+def set_up(session: NotebookSession, args: argparse.Namespace) -> Environments:
+    """Make the private environment on a remote, after the person has agreed, and return it.
+
+    Parameters
+    ----------
+    session
+        This kernel's.
+    args
+        The options of ``%runicorn_setup``.
+    """
+    connection = session.find(args.name)
+    ident, host = connection["connection_id"], plain(connection["name"])
+    found = session.client.read_environments(ident)
+    there = [each for each in found["environments"] if each["private"]]
+    if not there:
+        _agree(_plan_text(host, found.get("setup")), args.yes)
+
+    request_ids: list[str] = []
+
+    def work(client: RunicornRemoteClient) -> dict[str, Any]:
+        request_ids.append(str(client.session.headers["X-Request-Id"]))
+        return client.create_environment(
+            ident, runicorn_version=args.version, python=args.python, wheels=args.wheels
+        )
+
+    try:
+        answer = session.run(host, work)
+    except KeyboardInterrupt:
+        for request_id in request_ids:
+            session.client.cancel_environment(request_id)
+        raise
+    return Environments([answer["environment"]])
+
+
+def remove(session: NotebookSession, args: argparse.Namespace) -> str:
+    """Remove the private environment of a remote, and return a sentence on it.
+
+    Parameters
+    ----------
+    session, args
+        As of `set_up`.
+    """
+    connection = session.find(args.name)
+    ident = connection["connection_id"]
+    answer = session.run(plain(connection["name"]), lambda client: client.remove_environment(ident))
+    return plain(answer["message"])
+
+
+def _plan_text(host: str, plan: dict[str, Any] | None) -> str:
+    if plan is None:
+        raise UsageError(f"{host} runs no commands for this account, so nothing can be set up there.")
+    python = plan["python_path"]
+    made_with = f"with {plain(python)}, " if python else ""
+    return (
+        f"This makes a Python environment with runicorn on {host}, {made_with}in {plain(plan['folder'])}:\n"
+        f"about {plan['megabytes']} MB, and nothing outside of that folder. "
+        "%runicorn_setup --remove takes it away again."
+    )
+
+
+def _agree(text: str, yes: bool) -> None:
+    print(text)  # noqa: T201 - the person reads it in the cell, before it begins
+    if yes:
+        return
+    try:
+        answer = input("Go on? [y/N] ")
+    except (EOFError, StdinNotImplementedError) as exc:
+        raise UsageError("This front end cannot ask; add --yes to agree.") from exc
+    if answer.strip().lower() not in {"y", "yes"}:
+        raise UsageError("Nothing was set up.")

@@ -1,0 +1,212 @@
+"""Where the private environment is, its lock, and what of it is whole. Runs on the remote (Python >= 3.8).
+
+``runicorn`` is a link to one of ``envs``, and the only thing there that counts: it is set, by one rename,
+when what it leads to is whole. Whatever else is in the folder was left by a cut or by an earlier version.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+from typing import Any, Dict, Iterator, List, Optional
+
+from runicorn_jupyter.payload.environment_lock import IN_USE, users_of
+from runicorn_jupyter.payload.state_files import Folder, Machine, NoLocks, open_folder
+
+__all__ = ["InUse", "Place", "current_facts", "place_path"]
+
+LINK = "runicorn"
+LOCK = "environment"
+LOCK_FILE = f"{LOCK}.lock"
+FACTS = "runicorn-jupyter.json"
+SIZE = "runicorn-jupyter.size"
+"""At an environment's root: how many bytes it takes, a decimal number. The probe reads it."""
+MAX_FACTS_BYTES = 65536
+
+
+class InUse(Exception):
+    """The environment has processes that run in it."""
+
+    def __init__(self, pids: List[int]) -> None:
+        super().__init__(pids)
+        self.pids = pids
+
+
+class Place:
+    """The folder of the private environment, made if it is missing.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written to, or is not this user's.
+    """
+
+    def __init__(self) -> None:
+        machine = Machine.here()
+        self.path = place_path()
+        self._envs = os.path.join(self.path, "envs")
+        self.wheels = os.path.join(self.path, "wheels")
+        self.cache = os.path.join(self.path, "cache")
+        self._link = os.path.join(self.path, LINK)
+        try:
+            self._folder = Folder(os.path.join(self.path, "lock"), machine)
+        except NoLocks:
+            # It still excludes others of this machine; of two machines each makes its own, and one link wins.
+            self._folder = open_folder(dict(os.environ), machine)
+
+    def lock(self, seconds: float) -> int:
+        """Wait until nobody else changes the folder; return the descriptor of the lock.
+
+        Raises
+        ------
+        TimeoutError
+            If somebody else has held it for so long.
+        FileNotFoundError
+            If the folder was removed meanwhile.
+        """
+        return self._folder.lock(LOCK, seconds)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything to remove."""
+        return os.path.lexists(self._link) or any(map(os.path.isdir, (self._envs, self.wheels, self.cache)))
+
+    def current(self) -> Optional[Dict[str, Any]]:
+        """Return the facts of the environment that is whole; None if there is none."""
+        return current_facts()
+
+    def new_prefix(self) -> str:
+        """Return the path for another environment."""
+        _make(self._envs)
+        return os.path.join(self._envs, secrets.token_hex(4))
+
+    def switch(self, prefix: str, facts: Dict[str, Any]) -> Dict[str, Any]:
+        """Make an environment the current one, at once and as a whole.
+
+        Parameters
+        ----------
+        prefix
+            From `new_prefix`; it is complete.
+        facts
+            What is remembered of it.
+        """
+        size = _size(prefix)
+        whole = {**facts, "prefix": prefix, "bytes": size}
+        for name, text in ((SIZE, f"{size}\n"), (FACTS, json.dumps(whole)), (IN_USE, "")):
+            with open(os.path.join(prefix, name), "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        made = os.path.join(self._envs, f"{secrets.token_hex(4)}.link")
+        os.symlink(os.path.relpath(prefix, self.path), made)
+        os.replace(made, self._link)
+        return whole
+
+    def sweep(self, *, keep_downloads: bool = False) -> None:
+        """Delete what is not the current environment, but for what processes run in; needs the lock.
+
+        Parameters
+        ----------
+        keep_downloads
+            Leave what an attempt before this has fetched already.
+        """
+        current = os.path.realpath(self._link) if self.current() else ""
+        for prefix in self._prefixes():
+            if prefix != current and not users_of(prefix):
+                _delete(prefix)
+        if not keep_downloads:
+            for folder in (self.wheels, self.cache):
+                _delete(folder)
+
+    def remove(self) -> int:
+        """Delete all of it; return how many bytes that were. Needs the lock.
+
+        Raises
+        ------
+        InUse
+            If processes run in it; nothing is deleted then.
+        """
+        used = [pid for prefix in self._prefixes() for pid in users_of(prefix)]
+        if used:
+            raise InUse(used)
+        size = _size(self.path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._link)
+        for folder in (self._envs, self.wheels, self.cache):
+            _delete(folder)
+        return size
+
+    def close(self, lock: int) -> None:
+        """Let go of the lock, and leave no empty folder."""
+        if not self.exists:
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(self._folder.path, LOCK_FILE))
+            for folder in (self._folder.path, os.path.join(self.path, "lock"), self.path):
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder)
+        os.close(lock)
+
+    def _prefixes(self) -> Iterator[str]:
+        try:
+            names = os.listdir(self._envs)
+        except OSError:
+            return
+        for name in names:
+            yield os.path.join(os.path.realpath(self._envs), name)
+
+
+def place_path() -> str:
+    """Return the path of the folder."""
+    return os.path.join(os.path.realpath(os.path.expanduser("~")), ".local", "share", "runicorn-jupyter")
+
+
+def current_facts() -> Optional[Dict[str, Any]]:
+    """Return the facts of the environment that is whole; None if there is none. Needs no lock."""
+    return _read_facts(os.path.realpath(os.path.join(place_path(), LINK)))
+
+
+def _read_facts(prefix: str) -> Optional[Dict[str, Any]]:
+    """Return what is remembered of an environment; None if it is not a whole one whose Python is there."""
+    try:
+        with open(os.path.join(prefix, FACTS), encoding="utf-8") as file:
+            facts = json.loads(file.read(MAX_FACTS_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
+    is_ours = isinstance(facts, dict) and facts.get("prefix") == prefix
+    return facts if is_ours and os.access(os.path.join(prefix, "bin", "python"), os.X_OK) else None
+
+
+def _size(path: str) -> int:
+    """Return how many bytes of disk a folder takes; a link counts as itself."""
+    total = 0
+    for folder, folders, files in os.walk(path):
+        for name in [*files, *folders]:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(folder, name)).st_blocks * 512
+    return total
+
+
+def _make(folder: str) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+
+
+def _delete(path: str) -> None:
+    """Delete a file or a folder; what is deleted by somebody else meanwhile is gone as well.
+
+    Raises
+    ------
+    OSError
+        If it is still there afterwards.
+    """
+    if os.path.islink(path) or not os.path.isdir(path):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        return
+    # From here on it is no environment any more, whenever this is cut off.
+    with contextlib.suppress(OSError):
+        os.unlink(os.path.join(path, FACTS))
+    shutil.rmtree(path, ignore_errors=True)
+    if os.path.isdir(path):
+        shutil.rmtree(path)
