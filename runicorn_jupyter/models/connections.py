@@ -108,6 +108,10 @@ class ConnectionInfo(Model):
     created_at: datetime
     connected_since: datetime | None = None
     reconnects: int = 0
+    multiplexed: bool = Field(
+        default=False,
+        description="Whether it goes over a master of the user's own ssh (ControlPath).",
+    )
     viewer: Viewer | None = None
 
 

@@ -51,6 +51,10 @@ class Line(Protocol):
     reconnect_delay_max: float
 
     @property
+    def is_multiplexed(self) -> bool:
+        """See `Connection.is_multiplexed`."""
+
+    @property
     def way(self) -> Sequence[tuple[str, str, int, str]]:
         """See `Connection.way`."""
 

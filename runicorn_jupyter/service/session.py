@@ -361,6 +361,7 @@ class Session:
             created_at=self.connection.created_at,
             connected_since=self.connection.connected_since,
             reconnects=self.connection.reconnects,
+            multiplexed=self.connection.is_multiplexed,
             viewer=None if viewer.status == "stopped" else viewer,
         )
 

@@ -18,6 +18,7 @@ from tests.api.conftest import World
 from tests.faults.world import until
 from tests.world.jupyter import start_jupyter
 from tests.world.layouts import add_environments
+from tests.world.masters import SshMaster
 from tests.world.sshd import Sshd, SshHome
 
 
@@ -75,6 +76,21 @@ def test_each_connect_is_a_connection_of_its_own(world: World) -> None:
     for each in listed["connections"]:
         assert (each["viewer"], each["reconnects"], each["status"]) == (None, 0, "connected")
         assert each["connected_since"]
+
+
+def test_a_connection_over_a_master_needs_no_key_shows_a_viewer_and_says_so(
+    own: World, make_master: Callable[[Sshd], SshMaster]
+) -> None:
+    master = make_master(own.sshd)
+    own.home.host("over", own.sshd, IdentityFile="/nonexistent", ControlPath=master.path)
+    plain, over = own.connect(), own.connect("over")
+    listed = own.jupyter.get("connections").json()["connections"]
+    said = {each["connection_id"]: each["multiplexed"] for each in listed}
+    assert (said[plain], said[over]) == (False, True)
+    assert fetch(own.start(over, "rc072")["url"]) == 200
+    for each in (plain, over):
+        own.jupyter.delete(f"connections/{each}")
+    assert "Master running" in master.ssh("-O", "check")
 
 
 def test_after_disconnect_nothing_is_left_on_either_side(own: World) -> None:

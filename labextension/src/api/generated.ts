@@ -117,6 +117,11 @@ export interface components {
       connected_since: string | null;
       /** @default 0 */
       reconnects: number;
+      /**
+       * @description Whether it goes over a master of the user's own ssh (ControlPath).
+       * @default false
+       */
+      multiplexed: boolean;
       /** @default null */
       viewer: components['schemas']['Viewer'] | null;
     };

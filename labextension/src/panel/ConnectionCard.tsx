@@ -127,6 +127,9 @@ function CardBody(props: ICardProps): JSX.Element {
   const step = store.step(id);
   return (
     <>
+      {connection.multiplexed && (
+        <p className="rj-Quiet">{trans.__('Over the connection that your ssh has open')}</p>
+      )}
       {step?.said && connection.status === 'reconnecting' && (
         <ServerWords text={step.said} trans={trans} />
       )}

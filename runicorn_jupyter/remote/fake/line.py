@@ -73,6 +73,7 @@ class FakeConnection:
         self.status: ConnectionStatus = "connected"
         self.created_at = self.connected_since = EPOCH
         self.reconnects = 0
+        self.is_multiplexed = False
         self.relay_python = "python3"
         self.reconnect_delay_max = 30.0
         self.losses = 0

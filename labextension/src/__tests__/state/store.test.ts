@@ -39,6 +39,7 @@ function connection(values: Partial<ConnectionInfo> = {}): ConnectionInfo {
     created_at: '',
     connected_since: null,
     reconnects: 0,
+    multiplexed: false,
     viewer: null,
     ...values
   };
