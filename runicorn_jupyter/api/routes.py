@@ -243,6 +243,23 @@ _RUNS: tuple[Operation, ...] = (
         "List the runs of all viewers, or what changed in the list.",
     ),
     Operation(
+        "POST",
+        "runs/compare",
+        RunService.compare_runs,
+        m.RunsCompareRequest,
+        m.RunsCompareResponse,
+        "Say what differs between some runs.",
+        (e.NotFound,),
+    ),
+    Operation(
+        "GET",
+        "runs/groups",
+        RunService.group_runs,
+        m.RunsGroupsQuery,
+        m.RunsGroupsResponse,
+        "Put runs with the same values together.",
+    ),
+    Operation(
         "GET",
         "runs/metrics",
         RunService.run_metrics,

@@ -55,7 +55,8 @@ class RunsClient(ServerClient):
             Called with those viewers, as `list_run_servers` gives them, each time that there is more.
         **filters
             ``connection_id``, ``run_id``, ``status`` (several with commas between), ``path`` (or below it),
-            ``project``, ``text`` (words), ``since`` (a ``datetime`` with a zone, or RFC 3339).
+            ``project``, ``text`` (words), ``since`` (a ``datetime`` with a zone, or RFC 3339), ``where`` (a
+            condition, see ``docs/comparing.md``). With ``sort``, like ``-metric.loss``, it is in that order.
 
         Returns
         -------
@@ -126,6 +127,60 @@ class RunsClient(ServerClient):
         if names is not None:
             params["names"] = ",".join(names)
         return self._call("GET", "runs/metrics", params=params)
+
+    def compare_runs(
+        self,
+        runs: Sequence[Mapping[str, Any]],
+        *,
+        baseline: int = 0,
+        metrics: Sequence[str] | None = None,
+    ) -> dict[str, Any]:
+        """Say what differs between runs: parameters, and how far metrics are from a baseline's.
+
+        Parameters
+        ----------
+        runs
+            Two to 200 of `list_runs`; their ``connection_id`` and ``run_id`` are what counts.
+        baseline
+            The place of the one that the others are held against.
+        metrics
+            Which metrics; default: all that any of the runs has.
+
+        Returns
+        -------
+        dict
+            With ``differing`` (``name`` and one of ``values`` a run), ``same`` (how many parameters are) and
+            ``metrics`` (``last`` and ``best``: ``values``, ``differences`` and ``percents``, one a run).
+        """
+        keys = [{"connection_id": run["connection_id"], "run_id": run["run_id"]} for run in runs]
+        body = {"runs": keys, "baseline": baseline, "metrics": None if metrics is None else list(metrics)}
+        return self._call("POST", "runs/compare", json=body)
+
+    def group_runs(
+        self, by: Sequence[str], *, metric: str | None = None, where: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Put the runs of all viewers with the same values together.
+
+        Parameters
+        ----------
+        by
+            Names of parameters, or others as in a condition; at most 8.
+        metric
+            The metric of which figures are wanted.
+        where
+            A condition that the runs have to pass.
+
+        Returns
+        -------
+        list of dict
+            With ``by``, ``count``, ``last`` and ``best`` (``mean``, ``std``, ``min``, ``max`` of the metric's
+            last and best values, or None) and ``runs`` (their ids): a thousand at most, in the order of the
+            values.
+        """
+        params = {"by": ",".join(by), "metric": metric, "where": where}
+        given = {name: value for name, value in params.items() if value is not None}
+        groups: list[dict[str, Any]] = self._call("GET", "runs/groups", params=given)["groups"]
+        return groups
 
     def wait(self, run: str | Mapping[str, Any], timeout: float | None = None) -> dict[str, Any]:
         """Wait until a run has ended.

@@ -10,8 +10,9 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, TypeVar
 
 from runicorn_jupyter import models as m
-from runicorn_jupyter.errors import InvalidParameters
-from runicorn_jupyter.service.run_filter import read_filter
+from runicorn_jupyter.errors import InvalidParameters, NotFound
+from runicorn_jupyter.service.run_comparison import compare_runs, group_runs, read_names
+from runicorn_jupyter.service.run_filter import read_filter, read_where
 from runicorn_jupyter.service.run_pages import changes_of, in_order, page_of, read_cursor
 
 if TYPE_CHECKING:
@@ -158,6 +159,38 @@ class RunIndex:
         if not fits:
             return await self.page(first_page, servers, reset=True)
         return self._answer(runs, len(runs), servers, version, removed=removed)
+
+    async def compare(self, request: m.RunsCompareRequest) -> m.RunsCompareResponse:
+        """Say what differs between some runs.
+
+        Raises
+        ------
+        NotFound
+            If one of them is not in the list.
+        InvalidParameters
+            If the baseline is none of them.
+        """
+        if request.baseline >= len(request.runs):
+            raise InvalidParameters.for_field("baseline", "is not the place of one of the runs, from 0")
+        runs = []
+        for key in request.runs:
+            run = self._runs.get((key.connection_id, key.run_id))
+            if run is None:
+                raise NotFound(f"No viewer that {key.connection_id} holds has the run {key.run_id}.")
+            runs.append(run)
+        return await self._beside(partial(compare_runs, runs, request.baseline, request.metrics))
+
+    async def groups(self, query: m.RunsGroupsQuery) -> m.RunsGroupsResponse:
+        """Put the runs with the same values together.
+
+        Raises
+        ------
+        InvalidParameters
+            If the names or the condition are not valid.
+        """
+        names, passes = read_names(query.by), read_where(query.where)
+        order = await self._in_order()
+        return await self._beside(lambda: group_runs((run for _, run in order), passes, names, query.metric))
 
     def nothing(self, servers: list[m.RunsServer]) -> m.RunsResponse:
         """Say that nothing changed."""

@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
     from runicorn_jupyter.service.run_filter import Filter
 
-__all__ = ["Key", "Order", "Place", "changes_of", "in_order", "page_of", "read_cursor", "write_cursor"]
+__all__ = [
+    "Key",
+    "Order",
+    "Place",
+    "changes_of",
+    "in_order",
+    "page_of",
+    "ranked",
+    "read_cursor",
+    "write_cursor",
+]
 
 MAX_PAGE_BYTES = 2 * 2**20
 """Of the runs on one page; more of them are more pages. This process holds one for each who asks."""
@@ -113,7 +123,7 @@ def _sorted_by(sort: str, order: Order) -> Places:
     get = getter(sort.removeprefix("-"))
     ranks: tuple[Places, Places, Places] = ([], [], [])
     for key, run in order:
-        rank, value = _ranked(get(run))
+        rank, value = ranked(get(run))
         ranks[rank].append((Place(rank, value, key), run))
     for places in ranks[:NOTHING]:
         places.sort(key=_value, reverse=sort.startswith("-"))
@@ -124,7 +134,8 @@ def _value(entry: tuple[Place, m.Run]) -> Any:
     return entry[0].value
 
 
-def _ranked(value: Any) -> tuple[int, float | str | None]:
+def ranked(value: Any) -> tuple[int, float | str | None]:
+    """Return where a value stands among others: by its kind, then by what is compared within that."""
     if isinstance(value, datetime):
         return NUMBERS, value.timestamp()
     number = float(value) if isinstance(value, bool) else as_number(value)

@@ -82,6 +82,15 @@ class RunService:
     def _servers(self) -> list[m.RunsServer]:
         return [session.runs.describe() for session in self._sessions if session.runs is not None]
 
+    async def compare_runs(self, caller: Caller, request: m.RunsCompareRequest) -> m.RunsCompareResponse:
+        """Say what differs between some runs, as they were last known."""
+        return await self._index.compare(request)
+
+    async def group_runs(self, caller: Caller, request: m.RunsGroupsQuery) -> m.RunsGroupsResponse:
+        """Put the runs of all viewers with the same values together."""
+        await self._refresh_runs()
+        return await self._index.groups(request)
+
     async def run_metrics(self, caller: Caller, request: m.RunMetricsQuery) -> m.RunMetricsResponse:
         """Read metrics of one run."""
         return await self._sessions.get(request.connection_id).run_metrics(request)

@@ -211,6 +211,7 @@ def test_what_answers_get_is_known() -> None:
         "list_hosts",
         "list_known_hosts",
         "list_profiles",
+        "group_runs",
         "list_runs",
         "ping",
         "run_metrics",

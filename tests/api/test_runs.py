@@ -232,6 +232,29 @@ def test_another_order_and_where_a_mistake_is(runs: Runs) -> None:
     assert answer.json()["message"] == "where: has a parenthesis that is not closed (at character 10)"
 
 
+def test_what_differs_and_groups(runs: Runs) -> None:
+    seeds = {run["params"]["seed"]: run for run in runs.client.list_runs(where="host:gpu1 env:rc072 seed>=0")}
+    answer = runs.client.compare_runs([seeds[0], seeds[1]], metrics=["loss"])
+    assert answer["differing"] == [{"name": "seed", "values": [0, 1], "missing": []}]
+    assert (answer["same"], answer["params_left_out"]) == (3, [0, 0])
+    assert answer["metrics"][0]["last"]["differences"][0] == 0
+    unknown = {**seeds[0], "run_id": "20000101_000000_abcdef"}
+    for runs_asked, baseline, code in (
+        ([seeds[0], unknown], 0, "not_found"),
+        ([seeds[0], seeds[1]], 2, "invalid_parameters"),
+        ([seeds[0]], 0, "invalid_parameters"),
+    ):
+        with pytest.raises(ApiError) as caught:
+            runs.client.compare_runs(runs_asked, baseline=baseline)
+        assert caught.value.code == code
+    groups = runs.client.group_runs(["seed"], metric="accuracy", where="path:vision")
+    assert [(group["by"]["seed"], group["count"]) for group in groups] == [(0, 2), (1, 2), (None, 2)]
+    assert groups[0]["best"]["mean"] == pytest.approx(0.3934693403)
+    with pytest.raises(ApiError) as caught:
+        runs.client.group_runs(["seed", "seed"])
+    assert caught.value.details["errors"][0]["field"] == "by"
+
+
 def test_only_changes(runs: Runs) -> None:
     training = runs.live["0.5.0"].training
     before = runs.get()

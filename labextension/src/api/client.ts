@@ -39,6 +39,8 @@ import type {
   RemoveEnvironmentResponse,
   Run,
   RunMetricsResponse,
+  RunsCompareResponse,
+  RunsGroupsResponse,
   RunsResponse,
   RunsServer,
   ViewerStartRequest,
@@ -369,14 +371,13 @@ export class RunicornRemoteClient {
     } = {}
   ): Promise<RunsResponse> {
     const { filters = {}, cursor, changedSince, limit = RUNS_A_PAGE, wait, signal } = options;
-    const { connectionId, runId, status, path, project, text, since } = filters;
+    const { connectionId, runId, status, path, project, text, since, where, sort } = filters;
     return this._call('runs', {
       query: {
-        ...{ connection_id: connectionId, run_id: runId, path, project, text, cursor, limit },
+        ...{ connection_id: connectionId, run_id: runId, path, project, text, where, sort },
+        ...{ changed_since: changedSince, cursor, limit, wait },
         status: status && [status].flat().join(),
-        since: since?.toISOString(),
-        changed_since: changedSince,
-        wait
+        since: since?.toISOString()
       },
       signal
     });
@@ -400,6 +401,36 @@ export class RunicornRemoteClient {
       query: { connection_id, run_id, names: names?.join(), points },
       signal
     });
+  }
+
+  /**
+   * Say what differs between runs: parameters, and how far metrics are from a baseline's.
+   *
+   * @param runs - Two to 200 of `listRuns`.
+   * @param options - `baseline`: the place of the run that the others are held against (0);
+   *   `metrics`: which ones, all by default.
+   */
+  async compareRuns(
+    runs: readonly Pick<Run, 'connection_id' | 'run_id'>[],
+    options: { baseline?: number; metrics?: readonly string[]; signal?: AbortSignal } = {}
+  ): Promise<RunsCompareResponse> {
+    const { signal, ...rest } = options;
+    const keys = runs.map(({ connection_id, run_id }) => ({ connection_id, run_id }));
+    return this._call('runs/compare', { method: 'POST', body: { runs: keys, ...rest }, signal });
+  }
+
+  /**
+   * Put the runs of all viewers with the same values together.
+   *
+   * @param by - Names of parameters, or others as in a condition; at most 8.
+   * @param options - `metric`: the one of which figures are wanted; `where`: a condition.
+   */
+  async groupRuns(
+    by: readonly string[],
+    options: { metric?: string; where?: string; signal?: AbortSignal } = {}
+  ): Promise<RunsGroupsResponse> {
+    const { signal, ...rest } = options;
+    return this._call('runs/groups', { query: { by: by.join(), ...rest }, signal });
   }
 
   /** List the host keys that the user trusts. */

@@ -39,6 +39,11 @@ export interface components {
     };
     /** @enum {string} */
     CheckResult: 'pass' | 'fail' | 'skip';
+    /** @description Names a run that is to be compared. */
+    ComparedRun: {
+      connection_id: string;
+      run_id: string;
+    };
     /** @description Options of ``GET config``. */
     ConfigQuery: {
       connection_id: string;
@@ -431,7 +436,30 @@ export interface components {
       success: true;
       message: string;
     };
+    /** @description A metric of some runs. */
+    MetricComparison: {
+      name: string;
+      /** @description Whether more or less of it is better, where the runs say one of them. */
+      mode: ('max' | 'min') | null;
+      last: components['schemas']['MetricFigures'];
+      /** @description Of the runs whose primary metric it is. */
+      best: components['schemas']['MetricFigures'];
+    };
+    /** @description One value a run, and how far it is from the baseline's; null where there is none, or no finite one. */
+    MetricFigures: {
+      values: (components['schemas']['MetricValue'] | null)[];
+      differences: (number | null)[];
+      percents: (number | null)[];
+    };
     MetricValue: number | ('NaN' | 'Infinity' | '-Infinity');
+    /** @description A parameter that is not the same in all runs. */
+    ParamDifference: {
+      name: string;
+      /** @description One a run; null also where it has no such parameter. */
+      values: components['schemas']['ParamValue'][];
+      /** @description The places of the runs that have no such parameter. */
+      missing: number[];
+    };
     ParamValue: boolean | number | string | null;
     /** @description Answer of ``GET ping``: one SSH round trip. */
     PingResponse: {
@@ -568,6 +596,28 @@ export interface components {
       /** @description Whether more or less of it is better. */
       mode: ('max' | 'min') | null;
     };
+    /** @description Runs with the same values. */
+    RunGroup: {
+      /** @description Null also where the runs have no such value. */
+      by: {
+        [key: string]: components['schemas']['ParamValue'];
+      };
+      count: number;
+      /** @description Of the last values; null: there are none. */
+      last: components['schemas']['RunGroupFigures'] | null;
+      /** @description Of the runs whose primary metric it is. */
+      best: components['schemas']['RunGroupFigures'] | null;
+      runs: components['schemas']['RunKey'][];
+    };
+    /** @description What the finite values of a group come to. */
+    RunGroupFigures: {
+      count: number;
+      mean: number;
+      /** @description Of a sample; null for a single value. */
+      std: number | null;
+      min: number;
+      max: number;
+    };
     /** @description Names a run. */
     RunKey: {
       connection_id: string;
@@ -618,6 +668,64 @@ export interface components {
       viewer_port: number;
     } & {
       [key: string]: components['schemas']['JsonValue'];
+    };
+    /** @description Body of ``POST runs/compare``. */
+    RunsCompareRequest: {
+      runs: components['schemas']['ComparedRun'][];
+      /**
+       * @description Which of them the others are held against.
+       * @default 0
+       */
+      baseline: number;
+      /**
+       * @description Which metrics; default: all that any of the runs has.
+       * @default null
+       */
+      metrics: string[] | null;
+    };
+    /** @description Answer of ``POST runs/compare``. */
+    RunsCompareResponse: {
+      /**
+       * @default true
+       * @constant
+       */
+      success: true;
+      runs: components['schemas']['RunKey'][];
+      baseline: number;
+      differing: components['schemas']['ParamDifference'][];
+      /** @description How many parameters are the same in all runs. */
+      same: number;
+      /** @description One a run; what is left out is not compared. */
+      params_left_out: (number | null)[];
+      metrics: components['schemas']['MetricComparison'][];
+    };
+    /** @description Options of ``GET runs/groups``. */
+    RunsGroupsQuery: {
+      /** @description One to eight names as in `where`, with commas between: parameters, mostly. */
+      by: string;
+      /**
+       * @description The metric of which figures are wanted.
+       * @default null
+       */
+      metric: string | null;
+      /**
+       * @description A condition that the runs have to pass.
+       * @default null
+       */
+      where: string | null;
+    };
+    /** @description Answer of ``GET runs/groups``: in the order of the values. */
+    RunsGroupsResponse: {
+      /**
+       * @default true
+       * @constant
+       */
+      success: true;
+      groups: components['schemas']['RunGroup'][];
+      /** @description Groups beyond the thousand that are listed. */
+      groups_left_out: number;
+      /** @description Runs in all groups. */
+      total: number;
     };
     /** @description Why a viewer's part is not current. */
     RunsProblem: {
@@ -920,6 +1028,7 @@ export type ChallengeAnswerRequest = components['schemas']['ChallengeAnswerReque
 export type ChallengeQuery = components['schemas']['ChallengeQuery'];
 export type ChallengeResponse = components['schemas']['ChallengeResponse'];
 export type CheckResult = components['schemas']['CheckResult'];
+export type ComparedRun = components['schemas']['ComparedRun'];
 export type ConfigQuery = components['schemas']['ConfigQuery'];
 export type ConfigResponse = components['schemas']['ConfigResponse'];
 export type ConnectRequest = components['schemas']['ConnectRequest'];
@@ -954,7 +1063,10 @@ export type LastChoice = components['schemas']['LastChoice'];
 export type LogsQuery = components['schemas']['LogsQuery'];
 export type LogsResponse = components['schemas']['LogsResponse'];
 export type MessageResponse = components['schemas']['MessageResponse'];
+export type MetricComparison = components['schemas']['MetricComparison'];
+export type MetricFigures = components['schemas']['MetricFigures'];
 export type MetricValue = components['schemas']['MetricValue'];
+export type ParamDifference = components['schemas']['ParamDifference'];
 export type ParamValue = components['schemas']['ParamValue'];
 export type PingResponse = components['schemas']['PingResponse'];
 export type Profile = components['schemas']['Profile'];
@@ -966,11 +1078,17 @@ export type Prompt = components['schemas']['Prompt'];
 export type RemoveEnvironmentResponse = components['schemas']['RemoveEnvironmentResponse'];
 export type Run = components['schemas']['Run'];
 export type RunBest = components['schemas']['RunBest'];
+export type RunGroup = components['schemas']['RunGroup'];
+export type RunGroupFigures = components['schemas']['RunGroupFigures'];
 export type RunKey = components['schemas']['RunKey'];
 export type RunMetricsQuery = components['schemas']['RunMetricsQuery'];
 export type RunMetricsResponse = components['schemas']['RunMetricsResponse'];
 export type RunStatus = components['schemas']['RunStatus'];
 export type RunicornConfig = components['schemas']['RunicornConfig'];
+export type RunsCompareRequest = components['schemas']['RunsCompareRequest'];
+export type RunsCompareResponse = components['schemas']['RunsCompareResponse'];
+export type RunsGroupsQuery = components['schemas']['RunsGroupsQuery'];
+export type RunsGroupsResponse = components['schemas']['RunsGroupsResponse'];
 export type RunsProblem = components['schemas']['RunsProblem'];
 export type RunsQuery = components['schemas']['RunsQuery'];
 export type RunsResponse = components['schemas']['RunsResponse'];

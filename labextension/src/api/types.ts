@@ -71,6 +71,10 @@ export interface IRunFilters {
   text?: string;
   /** Created then or later. */
   since?: Date;
+  /** A condition, like `lr>1e-4 host:gpu1`. */
+  where?: string;
+  /** A name as in a condition, `-` before it for the greatest first; the newest come first by default. */
+  sort?: string;
 }
 
 /** The options of the client itself. */

@@ -57,6 +57,22 @@ def test_all_pages_are_one_list(client: RunicornRemoteClient, recorder: Recorder
     assert second == {**first, "cursor": "next"}
 
 
+def test_what_is_asked_to_compare_and_to_group(client: RunicornRemoteClient, recorder: Recorder) -> None:
+    recorder.answer(f"{RUNS}/compare", {"success": True, "same": 3})
+    runs = [{"connection_id": "c", "run_id": "a", "name": "x"}, {"connection_id": "d", "run_id": "b"}]
+    assert client.compare_runs(runs, baseline=1, metrics=("loss",))["same"] == 3
+    assert recorder.asked[-1].body == {
+        "runs": [{"connection_id": "c", "run_id": "a"}, {"connection_id": "d", "run_id": "b"}],
+        "baseline": 1,
+        "metrics": ["loss"],
+    }
+    recorder.answer(f"{RUNS}/groups", {"success": True, "groups": [{"count": 2}]})
+    assert client.group_runs(["lr", "batch"], metric="loss", where="lr>1") == [{"count": 2}]
+    assert queries(recorder)[-1] == {"by": "lr,batch", "metric": "loss", "where": "lr>1"}
+    client.group_runs(["lr"])
+    assert queries(recorder)[-1] == {"by": "lr"}
+
+
 def reading(total: int, complete: bool = False, **fields: Any) -> dict[str, Any]:
     server = {"connection_id": "c", "host": "gpu", "total": total, "complete": complete, "error": None}
     return page(version=f"v-{total}") | {"servers": [server | fields]}

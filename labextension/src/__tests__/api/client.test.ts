@@ -133,6 +133,22 @@ test('profiles, hosts and host keys', async () => {
   assert.equal(server.asked.at(-1)!.method, 'DELETE');
 });
 
+test('runs are found, compared and grouped by what they were given', async () => {
+  server.answer('GET runs', [200, { success: true, runs: [], servers: [], next_cursor: null }]);
+  await client.listRuns({ where: 'lr>1', sort: '-lr' });
+  assert.deepEqual(server.asked.at(-1)!.query, { where: 'lr>1', sort: '-lr', limit: '2000' });
+  server.answer('POST runs/compare', [200, { success: true, same: 3 }]);
+  const runs = [{ connection_id: 'c', run_id: 'a', name: 'x' }];
+  assert.equal((await client.compareRuns(runs, { metrics: ['loss'] })).same, 3);
+  assert.deepEqual(server.asked.at(-1)!.body, {
+    runs: [{ connection_id: 'c', run_id: 'a' }],
+    metrics: ['loss']
+  });
+  server.answer('GET runs/groups', [200, { success: true, groups: [] }]);
+  await client.groupRuns(['lr', 'batch'], { metric: 'loss' });
+  assert.deepEqual(server.asked.at(-1)!.query, { by: 'lr,batch', metric: 'loss' });
+});
+
 test('a failure carries code, message, details and status', async () => {
   server.answer('GET ping', failure(503, 'connection_lost', { seconds: 3 }));
   const error = await client.ping('c').then(
