@@ -71,7 +71,8 @@ class Master(Waker):
         self._thread = threading.get_ident()
         self._closed = False
         self._numbers = itertools.count(1)
-        self._questions: dict[int, asyncio.Future[bool]] = {}
+        self._asking = asyncio.Lock()
+        self._question: asyncio.Future[bool] = self.loop.create_future()
         self._channels: set[MuxChannel] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._echo: Echo | None = None
@@ -106,9 +107,8 @@ class Master(Waker):
         """Read the master's answers until it ends."""
         try:
             while (message := await self._control.receive()) is not None:
-                question = self._questions.get(message.request) if isinstance(message, Alive) else None
-                if question is not None and not question.done():
-                    question.set_result(True)
+                if isinstance(message, Alive):
+                    self._answer(True)
         except (NotAMaster, OSError) as error:
             log.warning("the master at %s is not understood: %s", self.path, error)
         finally:
@@ -119,28 +119,28 @@ class Master(Waker):
         self._closed = True
         if not self.ended.done():
             self.ended.set_result(None)
-        for question in self._questions.values():
-            if not question.done():
-                question.set_result(False)
+        self._answer(False)
         for channel in list(self._channels):
             channel.on_lost()
         if self._echo is not None:
             self._echo.close()
 
+    def _answer(self, lives: bool) -> None:
+        if not self._question.done():
+            self._question.set_result(lives)
+
     async def lives(self) -> bool:
         """Ask the master whether it lives; False where it, or the connection to it, has ended."""
-        if self._closed:
-            return False
-        number = next(self._numbers)
-        question: asyncio.Future[bool] = self.loop.create_future()
-        self._questions[number] = question
-        try:
-            await self._control.send(alive_check(number))
-            return await question
-        except OSError:
-            return False
-        finally:
-            del self._questions[number]
+        # One question at a time, so that those to a frozen master fill no socket.
+        async with self._asking:
+            if self._closed:
+                return False
+            self._question = self.loop.create_future()
+            try:
+                await self._control.send(alive_check(next(self._numbers)))
+            except OSError:
+                return False
+            return await self._question
 
     @property
     def alive(self) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import resource
 import secrets
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +20,10 @@ import pytest
 from runicorn_jupyter.errors import ConnectionLost, ConnectionTimeout, InternalError, SshUnavailable
 from runicorn_jupyter.ssh.config.allowlist import AllowedHosts
 from runicorn_jupyter.ssh.connection import Connection, SshSettings
+from runicorn_jupyter.ssh.keepalive import Keepalive
 from runicorn_jupyter.ssh.mux import reuse
+from runicorn_jupyter.ssh.suspend import SuspendDetector
+from runicorn_jupyter.ssh.watchdog import watch
 from tests.integration.ssh.test_reconnect import LIMIT, until
 from tests.integration.ssh.test_stream import MIB, download, open_stream, read_all, upload
 from tests.world.connections import Census, Connect, await_census, credentials_of, target_of
@@ -277,6 +282,22 @@ async def test_a_dead_line_behind_a_living_master_is_noticed(
     server.resume()
     assert await connection.wait_connected(LIMIT)
     assert (await connection.run("echo again")).stdout == b"again\n"
+
+
+async def test_waking_up_asks_the_server_at_once(
+    sshd: Sshd, connect: Connect, make_master: MakeMaster
+) -> None:
+    connection = await over(make_master(sshd), sshd, connect, keepalive_seconds=3600)
+    await connection.ping()
+    heard = connection.stats.progress_at
+    slept = itertools.count(step=300)
+    detector = SuspendDetector(boottime=lambda: time.monotonic() + next(slept))
+    watching = asyncio.create_task(watch(connection._link, Keepalive(3600), detector))
+    async with asyncio.timeout(LIMIT):
+        while connection.stats.progress_at == heard:
+            await asyncio.sleep(0.01)
+    watching.cancel()
+    assert connection.is_multiplexed
 
 
 async def test_an_idle_connection_stays(sshd: Sshd, connect: Connect, make_master: MakeMaster) -> None:
