@@ -27,6 +27,7 @@ QUESTIONS = [
     "many",
     "growth",
     "runs",
+    "what_changed",
     "lab_start",
     "load_ext",
 ]

@@ -19,6 +19,7 @@ from runicorn_jupyter.notebook.results import Connection, Connections, Environme
 from runicorn_jupyter.notebook.session import NotebookSession, last_opened, one_line_errors
 
 if TYPE_CHECKING:
+    from runicorn_jupyter.notebook.comparison import RunComparison
     from runicorn_jupyter.notebook.plot import RunPlot
     from runicorn_jupyter.notebook.runs import RunTable
 
@@ -255,7 +256,8 @@ class Commands:
             if args.status and not set(args.status.split(",")) <= set(STATUSES):
                 words = ", ".join(STATUSES)
                 raise UsageError(f"--status takes some of {words}, with commas between and no blanks.")
-            given = {"status": args.status, "path": args.path, "project": args.project, "text": args.text}
+            names = ("status", "path", "project", "text", "where", "sort")
+            given = {name: getattr(args, name) for name in names}
             if args.since:
                 given["since"] = parse_since(args.since)
             if args.name:
@@ -269,7 +271,47 @@ class Commands:
             self._say_what_is_old()
             if args.compare:
                 return self._plot(chosen(runs, args.compare), args.metrics)
-            return run_table(runs, client.list_connections(), args.metrics)
+            return run_table(runs, client.list_connections(), args.metrics, params=args.params)
+
+    def compare(self, args: argparse.Namespace) -> RunComparison:
+        """Say what differs between runs.
+
+        Parameters
+        ----------
+        args
+            The options of ``%runicorn_compare``.
+        """
+        with one_line_errors():
+            from runicorn_jupyter.notebook.comparison import comparison_table  # noqa: PLC0415 - pandas is slow
+            from runicorn_jupyter.notebook.runs import chosen  # noqa: PLC0415 - pandas is slow
+
+            names = list(args.run)
+            if args.baseline is not None and args.baseline not in names:
+                names.insert(0, args.baseline)
+            if len(names) < 2:
+                raise UsageError("%runicorn_compare takes two or more runs; %runicorn_runs lists them.")
+            client = self._session.client
+            found = chosen(client.list_runs(), names)
+            self._say_what_is_old()
+            place = 0 if args.baseline is None else names.index(args.baseline)
+            answer = client.compare_runs(found, baseline=place, metrics=args.metrics)
+            return comparison_table(_labels(found), answer)
+
+    def group(self, args: argparse.Namespace) -> Any:
+        """Put runs with the same values together.
+
+        Parameters
+        ----------
+        args
+            The options of ``%runicorn_group``.
+        """
+        with one_line_errors():
+            from runicorn_jupyter.notebook.comparison import group_table  # noqa: PLC0415 - pandas is slow
+
+            names = [name.strip() for name in args.by.split(",")]
+            groups = self._session.client.group_runs(names, metric=args.metric, where=args.where)
+            self._say_what_is_old()
+            return group_table(names, groups)
 
     def _say_what_is_old(self) -> None:
         servers = self._session.client.list_run_servers()
@@ -286,11 +328,7 @@ class Commands:
     def _plot(self, runs: Sequence[Mapping[str, Any]], metrics: Sequence[str] | None) -> RunPlot:
         from runicorn_jupyter.notebook.plot import RunPlot, points_each  # noqa: PLC0415 - altair is slow, and an extra
 
-        labels = [run["name"] or run["run_id"] for run in runs]
-        if len(set(labels)) < len(labels):
-            labels = [
-                f"{label} · {run['host']} · {run['run_id']}" for label, run in zip(labels, runs, strict=True)
-            ]
+        labels = _labels(runs)
         points = points_each(len(runs))
         client = self._session.client
         series = [
@@ -338,6 +376,14 @@ class Commands:
             connection = self._session.find(name)
             self._session.client.disconnect(connection["connection_id"], cleanup_viewer=not keep_viewer)
         _say(f"{plain(connection['name'])} is disconnected.")
+
+
+def _labels(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what tells the runs apart: their names, with more where two have one."""
+    labels = [run["name"] or run["run_id"] for run in runs]
+    if len(set(labels)) == len(labels):
+        return labels
+    return [f"{label} · {run['host']} · {run['run_id']}" for label, run in zip(labels, runs, strict=True)]
 
 
 def _leave(client: RunicornRemoteClient, answer: dict[str, Any]) -> None:

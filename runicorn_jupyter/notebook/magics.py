@@ -13,6 +13,7 @@ from IPython.core.magic_arguments import argument, magic_arguments
 
 if TYPE_CHECKING:
     from runicorn_jupyter.notebook.commands import Commands
+    from runicorn_jupyter.notebook.comparison import RunComparison
     from runicorn_jupyter.notebook.display import RunicornViewer
     from runicorn_jupyter.notebook.plot import RunPlot
     from runicorn_jupyter.notebook.results import Connection, Connections, Environments, Logs, Status
@@ -127,6 +128,9 @@ class RunicornMagics(Magics):
     @argument("--project", help="only runs of this project")
     @argument("--text", help="only runs with these words in name, path, id, tags, host or environment")
     @argument("--since", metavar="TIME", help="only runs that began since: 30m, 12h, 7d, 2w, or a date")
+    @argument("--where", metavar="CONDITION", help='only runs that pass, like "lr>1e-4 host:gpu1"')
+    @argument("--sort", metavar="NAME", help="like metric.loss; with - before it the greatest first")
+    @argument("--params", action="store_true", help="with a column for each parameter")
     @argument("--metrics", nargs="+", metavar="METRIC", help="only these metrics; default: all")
     @argument("--compare", nargs="+", metavar="RUN", help="plot the metrics of these runs: names or ids")
     @line_magic
@@ -134,6 +138,28 @@ class RunicornMagics(Magics):
         """List the runs of all open viewers as a DataFrame, or plot some of them."""
         args = _parse(self.runicorn_runs, line)
         return self._commands.runs(args)
+
+    @magic_arguments()
+    @argument("run", nargs="+", help="two or more runs: names, paths or ids")
+    @argument(
+        "--baseline", metavar="RUN", help="the run that the others are held against (default: the first)"
+    )
+    @argument("--metrics", nargs="+", metavar="METRIC", help="only these metrics; default: all")
+    @line_magic
+    def runicorn_compare(self, line: str) -> RunComparison:
+        """Say what differs between runs, as a DataFrame: parameters, and how far metrics are apart."""
+        args = _parse(self.runicorn_compare, line)
+        return self._commands.compare(args)
+
+    @magic_arguments()
+    @argument("--by", required=True, metavar="NAMES", help="parameters, with commas between, like lr,batch")
+    @argument("--metric", help="the metric of which mean, deviation, least and greatest are wanted")
+    @argument("--where", metavar="CONDITION", help='only runs that pass, like "lr>1e-4 host:gpu1"')
+    @line_magic
+    def runicorn_group(self, line: str) -> Any:
+        """Put the runs of all open viewers with the same parameters together, as a DataFrame."""
+        args = _parse(self.runicorn_group, line)
+        return self._commands.group(args)
 
     @magic_arguments()
     @line_magic
@@ -169,6 +195,10 @@ def _parse(magic: Any, line: str) -> argparse.Namespace:
         split = list(words)
     except ValueError as exc:
         raise UsageError(f"{exc}.") from exc
+    for place, word in enumerate(split[:-1]):
+        if word == "--sort":  # a minus before a name is no option
+            split[place : place + 2] = [f"--sort={split[place + 1]}"]
+            break
     try:
         args: argparse.Namespace = magic.parser.parse_args(split)
     except UsageError as exc:

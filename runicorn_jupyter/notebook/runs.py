@@ -14,12 +14,13 @@ from IPython.core.error import UsageError
 
 from runicorn_jupyter.notebook.results import html_table, plain
 
-__all__ = ["STATUSES", "RunTable", "chosen", "parse_since", "run_table"]
+__all__ = ["STATUSES", "RunTable", "chosen", "param_column", "parse_since", "run_table"]
 
 STATUSES = ["running", "finished", "failed", "interrupted"]
 """Of a run, in the order of its life."""
 _AGO = re.compile(r"(\d{1,6})\s*([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_NOT_FINITE = {"NaN", "Infinity", "-Infinity"}
 _SHOWN_ROWS = 60
 """Rows that the table in an output shows; pandas' own default for `display.max_rows`."""
 
@@ -73,6 +74,8 @@ def run_table(
     runs: Sequence[Mapping[str, Any]],
     connections: Iterable[Mapping[str, Any]],
     metrics: Sequence[str] | None = None,
+    *,
+    params: bool = False,
 ) -> RunTable:
     """Make the table.
 
@@ -84,6 +87,8 @@ def run_table(
         As ``client.list_connections()`` gives them.
     metrics
         Which to make columns; default: all that any of the runs has.
+    params
+        Whether to make a column ``params.NAME`` of each parameter, of the type that its values have.
 
     Returns
     -------
@@ -105,6 +110,9 @@ def run_table(
         column = plain(name)
         values = [float(run["metrics"].get(name, "nan")) for run in runs]
         frame[f"{column} (metric)" if column in {*frame, *tail} else column] = values
+    if params:
+        for name in dict.fromkeys(name for run in runs for name in run["params"]):
+            frame[f"params.{plain(name)}"] = param_column([run["params"].get(name) for run in runs])
     made = RunTable(frame | tail)
     made.attrs[_COORDINATES] = {
         entry["connection_id"]: {
@@ -118,6 +126,28 @@ def run_table(
         if entry.get("viewer")
     }
     return made
+
+
+def param_column(values: Sequence[Any]) -> Any:
+    """Make a column of a parameter's values, of the narrowest type that all of them have.
+
+    Parameters
+    ----------
+    values
+        Numbers, booleans, texts; None where there is none.
+
+    Returns
+    -------
+    pandas array
+        Of booleans, whole numbers or texts (NA where there is none), of floats (NaN), or of mixed objects.
+    """
+    kinds = {type(value) for value in values if value is not None}
+    texts = {value for value in values if isinstance(value, str)}
+    if kinds and kinds <= {int, float, str} and texts <= _NOT_FINITE and kinds != {int}:
+        return pd.array([float("nan" if value is None else value) for value in values], dtype="float64")
+    plain_values = [plain(value) if isinstance(value, str) else value for value in values]
+    names = {bool: "boolean", int: "Int64", str: "string"}
+    return pd.array(plain_values, dtype=names.get(kinds.pop(), "object") if len(kinds) == 1 else "object")
 
 
 def chosen(runs: Sequence[Mapping[str, Any]], names: Iterable[str]) -> list[Mapping[str, Any]]:

@@ -169,7 +169,7 @@ def _group(
         count=len(runs),
         last=_summed(last),
         best=_summed(best),
-        runs=[_key(run) for run in runs],
+        runs=[{"connection_id": run.connection_id, "run_id": run.run_id} for run in runs],
     )
 
 
@@ -193,4 +193,4 @@ def _summed(values: Iterable[m.MetricValue | None]) -> m.RunGroupFigures | None:
 
 
 def _key(run: m.Run) -> m.RunKey:
-    return m.RunKey.model_construct(connection_id=run.connection_id, run_id=run.run_id)
+    return m.RunKey(connection_id=run.connection_id, run_id=run.run_id)

@@ -37,6 +37,25 @@ def test_a_dataframe_and_a_chart(kernel: Kernel, world: World, finished_runs: Ca
     columns = "list((lambda t: t)(get_ipython().run_line_magic('runicorn_runs', '--metrics loss')).columns)"
     assert "accuracy" not in kernel.value(columns)
 
+    kernel.good('given = %runicorn_runs --params --where "lr>1e-4 loss<1 name:run-" --sort -seed')
+    kinds = kernel.value("{name: str(kind) for name, kind in given.dtypes.items()}")
+    expected = {"params.lr": "float64", "params.seed": "Int64", "params.layers": "string"}
+    assert {name: kinds[name] for name in expected} == expected
+    assert kernel.value("list(given['name'])") == ["run-1", "run-0"]
+    assert "no value here (at character 4)" in one_line(kernel.run('%runicorn_runs --where "lr>"'))
+    kernel.good("differs = %runicorn_compare run-0 --baseline run-1 --metrics loss")
+    assert kernel.value("list(map(list, differs.index))") == [
+        ["param", "seed"],
+        ["metric", "loss"],
+        ["difference", "loss"],
+        ["percent", "loss"],
+    ]
+    assert kernel.value("list(differs.loc[('param', 'seed')])") == [1, 0]
+    assert "two or more runs" in one_line(kernel.run("%runicorn_compare run-0"))
+    kernel.good("groups = %runicorn_group --by lr,seed --metric accuracy --where status=finished")
+    assert kernel.value("list(groups.columns)[:4]") == ["lr", "seed", "runs", "last.count"]
+    assert kernel.value("groups['seed'].tolist()") == [0, 1]
+
     drawn = kernel.good("plot = %runicorn_runs --metrics loss --compare run-0 run-1\nplot")
     spec = drawn.result[VEGA]
     assert spec["$schema"].endswith("/v5.json")

@@ -607,7 +607,7 @@ export interface components {
       last: components['schemas']['RunGroupFigures'] | null;
       /** @description Of the runs whose primary metric it is. */
       best: components['schemas']['RunGroupFigures'] | null;
-      runs: components['schemas']['RunKey'][];
+      runs: components['schemas']['RunName'][];
     };
     /** @description What the finite values of a group come to. */
     RunGroupFigures: {
@@ -654,6 +654,11 @@ export interface components {
       };
       /** @description Steps that were logged. */
       total: number;
+    };
+    /** @description Names a run, as `RunKey` does; ten thousand of these take a tenth of the time. */
+    RunName: {
+      connection_id: string;
+      run_id: string;
     };
     /** @enum {string} */
     RunStatus: 'running' | 'finished' | 'failed' | 'interrupted';
@@ -1083,6 +1088,7 @@ export type RunGroupFigures = components['schemas']['RunGroupFigures'];
 export type RunKey = components['schemas']['RunKey'];
 export type RunMetricsQuery = components['schemas']['RunMetricsQuery'];
 export type RunMetricsResponse = components['schemas']['RunMetricsResponse'];
+export type RunName = components['schemas']['RunName'];
 export type RunStatus = components['schemas']['RunStatus'];
 export type RunicornConfig = components['schemas']['RunicornConfig'];
 export type RunsCompareRequest = components['schemas']['RunsCompareRequest'];
