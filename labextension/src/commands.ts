@@ -24,6 +24,7 @@ import {
   type ViewerLocation
 } from './state/viewerLocation.js';
 import { openExternally } from './viewer/external.js';
+import { LogTab } from './viewer/logTab.js';
 import { ViewerTab } from './viewer/tab.js';
 import { viewOf } from './viewer/view.js';
 import { errorMessage } from './ui/messages.js';
@@ -90,6 +91,21 @@ export class Commands {
       app.shell.add(view, 'main');
     }
     app.shell.activateById(view.id);
+  };
+
+  /** Show the log of a connection's viewer in a tab. */
+  readonly showLog = (connectionId: string): void => {
+    const { app, runicorn } = this._options;
+    const connection = runicorn.store.connection(connectionId);
+    let tab = this._logs.find(other => other.connectionId === connectionId);
+    if (!tab && connection) {
+      tab = new LogTab(runicorn, connection);
+      void this._logs.add(tab);
+      app.shell.add(tab, 'main');
+    }
+    if (tab) {
+      app.shell.activateById(tab.id);
+    }
   };
 
   /** Show a run's page in its viewer. */
@@ -340,5 +356,6 @@ export class Commands {
   private readonly _options: ICommandOptions;
   private _isRestoring = true;
   private readonly _runs = new WidgetTracker<RunsView>({ namespace: RUNS_ID });
+  private readonly _logs = new WidgetTracker<LogTab>({ namespace: 'runicorn-logs' });
   private readonly _tabs = new WidgetTracker<ViewerTab>({ namespace: 'runicorn-viewer' });
 }

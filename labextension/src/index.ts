@@ -94,7 +94,8 @@ const views: JupyterFrontEndPlugin<void> = {
     const panel = new RunicornPanel(
       runicorn,
       id => commands.openConnection(id),
-      labShell && commands.showRuns
+      labShell && commands.showRuns,
+      labShell && commands.showLog
     );
     app.shell.add(panel, 'left', { rank: 650, type: 'Runicorn' });
     restorer?.add(panel, PANEL_ID);

@@ -123,6 +123,10 @@ class HostAlias(Model):
     username: str
     port: int
     proxy_jump: str | None = None
+    identity_file: str | None = Field(
+        None,
+        description="The first key file that the config names, as written; null: the default keys.",
+    )
 
 
 class HostsResponse(Success):

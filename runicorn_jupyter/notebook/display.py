@@ -77,7 +77,10 @@ class RunicornViewer:
     def __repr__(self) -> str:
         where = f"{plain(self.username)}@{plain(self.host)}"
         what = f"environment {plain(self.env_name)}, {plain(self.remote_root)}"
-        return f"Runicorn viewer of {where}, {what}\nOpen it again with: {self.command()}"
+        again = f"%load_ext runicorn_jupyter\n{self.command()}"
+        return (
+            f"Runicorn viewer of {where}, {what}\nThe live viewer is not saved; it opens again with:\n{again}"
+        )
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         title = html.escape(
@@ -95,8 +98,8 @@ class RunicornViewer:
             },
             "text/html": (
                 f'<p class="{NO_MATH}"><b>Runicorn viewer</b> · {title}<br>'
-                "It is drawn here in JupyterLab and Notebook 7 with the runicorn-jupyter extension. "
-                f"To open it again: <code>{html.escape(self.command())}</code></p>"
+                "The live viewer is not part of the notebook's file. It opens again with "
+                f"<code>%load_ext runicorn_jupyter</code> and <code>{html.escape(self.command())}</code></p>"
             ),
             "text/plain": repr(self),
         }

@@ -25,6 +25,9 @@ __all__ = [
 NO_MATH = "mathjax_ignore tex2jax_ignore"
 """The HTML classes that tell MathJax 3 and 2 to leave dollar signs alone: text from afar is no formula."""
 
+_CELL = "text-align:left;vertical-align:top;padding:2px 16px 2px 4px"
+"""The style of a table's cells: a widget's HTML has none of the front end's."""
+
 _MARK = {
     "healthy": "●",
     "degraded": "◐",
@@ -98,16 +101,14 @@ def html_table(
     links
         For each row the opening ``<button …>`` around its first cell's text, or None.
     """
-    head = "".join(
-        f'<th scope="col" style="text-align:left">{html.escape(plain(name))}</th>' for name in headers
-    )
+    head = "".join(f'<th scope="col" style="{_CELL}">{html.escape(plain(name))}</th>' for name in headers)
     body = []
     for index, row in enumerate(rows):
         style = ' style="opacity:.55"' if index < len(faded) and faded[index] else ""
         texts = [html.escape(plain(value)) for value in row]
         if index < len(links) and links[index]:
             texts[0] = f"{links[index]}{texts[0]}</button>"
-        cells = "".join(f'<td style="text-align:left">{text}</td>' for text in texts)
+        cells = "".join(f'<td style="{_CELL}">{text}</td>' for text in texts)
         body.append(f"<tr{style}>{cells}</tr>")
     return f'<table class="{NO_MATH}"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
 
@@ -133,6 +134,9 @@ class _Rows(list[dict[str, Any]]):
     def _repr_html_(self) -> str:
         if not self:
             return f"<p>{html.escape(self.empty)}</p>"
+        return self._table()
+
+    def _table(self) -> str:
         return html_table(list(self.columns.values()), self._cells(), faded=self._faded())
 
 
@@ -192,6 +196,17 @@ class Environments(_Rows):
         notes = (f'<p class="{NO_MATH}">{html.escape(plain(note))}</p>' for note in self.notes)
         return "".join([super()._repr_html_(), *notes])
 
+    def _table(self) -> str:
+        """Make the table, with those without runicorn folded below it."""
+        usable, others = (
+            self.with_runicorn,
+            Environments(row for row in self if not row.get("runicorn_installed")),
+        )
+        if not usable or not others:
+            return super()._table()
+        count = f"{len(others)} environment{'' if len(others) == 1 else 's'} without Runicorn"
+        return f"{usable._table()}<details><summary>{count}</summary>{others._table()}</details>"
+
     def _value(self, row: dict[str, Any], name: str) -> object:
         if name == "runicorn_version" and not row.get("runicorn_installed"):
             return "not installed"
@@ -239,8 +254,8 @@ class _Facts(dict[str, Any]):
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f'<tr><th scope="row" style="text-align:left">{html.escape(plain(name))}</th>'
-            f'<td style="text-align:left">{html.escape(plain(value))}</td></tr>'
+            f'<tr><th scope="row" style="{_CELL}">{html.escape(plain(name))}</th>'
+            f'<td style="{_CELL}">{html.escape(plain(value))}</td></tr>'
             for name, value in self._facts()
         )
         return f'<table class="{NO_MATH}"><tbody>{rows}</tbody></table>'
@@ -262,6 +277,24 @@ class Connection(_Facts):
         return facts
 
 
+_ABOUT_VIEWER = {
+    "crashed": "it ended by itself; %runicorn_viewer starts it again, %runicorn_logs has its last words",
+    "reconnecting": "it shows up again when the connection is back",
+    "unresponsive": "it runs and answers nothing; %runicorn_viewer --restart starts it anew",
+}
+_ABOUT_HEALTH = {
+    "healthy": "all is well",
+    "degraded": "the server answers, the viewer does not work",
+    "unhealthy": "the server does not answer",
+}
+_CHECKS = {
+    "ssh_connection": "The server answers",
+    "viewer_process": "The viewer's process runs",
+    "tunnel_active": "The viewer can be reached",
+}
+_RESULTS = {"pass": "yes", "fail": "no", "skip": "not looked at"}
+
+
 class Status(_Facts):
     """How a connection, its viewer and the tunnel between are."""
 
@@ -270,8 +303,8 @@ class Status(_Facts):
         facts: list[tuple[str, object]] = [
             ("Host", f"{self['username']}@{self['host']}"),
             ("Connection", _marked(self["status"])),
-            ("Viewer", _marked(viewer_word(viewer))),
-            ("Health", _marked(self["health"])),
+            ("Viewer", _marked(viewer_word(viewer), _ABOUT_VIEWER)),
+            ("Altogether", _marked(self["health"], _ABOUT_HEALTH, say_word=False)),
         ]
         if viewer["status"] != "stopped":
             facts += [
@@ -280,7 +313,7 @@ class Status(_Facts):
             ]
         if viewer["status"] in {"running", "reconnecting"}:
             facts.append(("Running for", timedelta(seconds=int(viewer.get("uptime_seconds") or 0))))
-        facts += [(name.replace("_", " ").capitalize(), result) for name, result in checks.items()]
+        facts += [(_CHECKS.get(name, name), _RESULTS.get(result, result)) for name, result in checks.items()]
         return facts
 
 
@@ -294,5 +327,7 @@ class Logs(list[str]):
         return f'<pre style="max-height:30em;overflow:auto" tabindex="0">{html.escape(repr(self))}</pre>'
 
 
-def _marked(word: str) -> str:
-    return f"{_MARK.get(word, '○')} {word}"
+def _marked(word: str, about: Mapping[str, str] | None = None, *, say_word: bool = True) -> str:
+    said = (about or {}).get(word)
+    text = f"{word}: {said}" if said and say_word else said or word
+    return f"{_MARK.get(word, '○')} {text}"

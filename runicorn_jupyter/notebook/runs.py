@@ -29,6 +29,7 @@ _SHOWN = ["name", "status", "host", "env_name", "path", "created_at", "duration"
 
 _LINK = (
     "border:0;padding:0;background:none;font:inherit;cursor:pointer;text-decoration:underline;"
+    "text-align:left;margin:0;"
     "color:var(--jp-content-link-color,#1565c0)"
 )
 
@@ -54,7 +55,8 @@ class RunTable(pd.DataFrame):  # type: ignore[misc]  # pandas has no types
         for _, row in self.head(_SHOWN_ROWS).iterrows():
             rows.append([_text(row[name]) for name in names])
             links.append(self._link(row))
-        table = html_table([str(name) for name in names], rows, links=links)
+        heads = [f"{name} ({_zone()})" if name == "created_at" else str(name) for name in names]
+        table = html_table(heads, rows, links=links)
         more = f", the first {_SHOWN_ROWS} shown" if len(self) > _SHOWN_ROWS else ""
         return f"{table}<p>{len(self)} run{'' if len(self) == 1 else 's'}{more}</p>"
 
@@ -201,6 +203,11 @@ def parse_since(text: str) -> datetime:
         raise UsageError(
             f"--since takes 30m, 12h, 7d, 2w, or a date like 2026-11-24, not {plain(text)}."
         ) from exc
+
+
+def _zone() -> str:
+    """Name the zone of the times that a table shows: the kernel's."""
+    return f"UTC{datetime.now().astimezone():%z}"
 
 
 def _strings(runs: Sequence[Mapping[str, Any]], name: str) -> Any:

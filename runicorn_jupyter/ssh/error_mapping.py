@@ -37,7 +37,9 @@ def established() -> Iterator[None]:
 
 def no_address(name: str) -> SshUnavailable:
     """Make the error for a host name that cannot be resolved."""
-    return SshUnavailable(f"The host name {name} could not be resolved: check its spelling and the network.")
+    return SshUnavailable(
+        f'The host name "{name}" could not be resolved: check its spelling and the network.'
+    )
 
 
 def failed_here(error: OSError) -> SshUnavailable:

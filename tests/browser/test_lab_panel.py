@@ -33,6 +33,15 @@ async def painted(page: Page) -> int:
     return count
 
 
+async def scroll_to_charts(lab_page: LabPage) -> None:
+    """Scroll a run's page until a chart is there: charts are made when they come into sight."""
+    await lab_page.viewer.get_by_text("Summary", exact=True).first.hover()
+    async with asyncio.timeout(60):
+        while not await lab_page.viewer.locator("canvas").count():
+            await lab_page.page.mouse.wheel(0, 100)
+            await lab_page.page.evaluate("() => new Promise(requestAnimationFrame)")
+
+
 async def test_from_the_keyboard_to_the_charts(lab_page: LabPage) -> None:
     """From an open Lab to a viewer's charts without touching the mouse."""
     page = lab_page.page
@@ -52,7 +61,7 @@ async def test_from_the_keyboard_to_the_charts(lab_page: LabPage) -> None:
     await expect(lab_page.tab("gpu1 · torch")).to_be_visible()
     await expect(lab_page.overlay).to_have_count(0)
     await lab_page.viewer.locator("tr[data-row-key] .ant-btn-link:not(.ant-btn-dangerous)").first.click()
-    await expect(lab_page.viewer.locator("canvas").first).to_be_visible()
+    await scroll_to_charts(lab_page)
     assert await painted(page) >= 1
     await lab_page.picture("lab-viewer", readme=True)
     assert await page.locator(".rj-Frame iframe").get_attribute("sandbox") == (
@@ -263,11 +272,11 @@ async def test_reload_cut_and_back_stop_and_disconnect(lab_page: LabPage, lab: L
 
     await lab_page.viewer.locator("tr[data-row-key] .ant-btn-link:not(.ant-btn-dangerous)").first.click()
     charts = lab_page.viewer.locator("canvas").first
-    await expect(charts).to_be_visible()
+    await scroll_to_charts(lab_page)
     await lab_page.saved_layout("#!/runs/")
     await lab_page.open("lab")
     await expect(lab_page.tab("line · torch")).to_be_visible()
-    await expect(charts).to_be_visible()
+    await scroll_to_charts(lab_page)
     await expect(lab_page.tab("line · torch")).to_have_class(re.compile("rj-mod-running"))
 
     lab.relay.cut()
@@ -288,27 +297,27 @@ async def test_reload_cut_and_back_stop_and_disconnect(lab_page: LabPage, lab: L
     await expect(lab_page.overlay).to_contain_text("this viewer is not running")
     await lab_page.overlay.get_by_role("button", name="Open viewer").click()
     await expect(lab_page.overlay).to_have_count(0)
-    await expect(charts).to_be_visible()
+    await scroll_to_charts(lab_page)
 
     await lab_page.button("Disconnect").click()
     await expect(lab_page.card("line")).to_have_count(0)
     await expect(lab_page.overlay).to_contain_text("You are not connected to this server")
     await lab_page.overlay.get_by_role("button", name="Connect and open").click()
     await expect(lab_page.overlay).to_have_count(0)
-    await expect(charts).to_be_visible()
+    await scroll_to_charts(lab_page)
 
 
 async def test_saved_connections(lab_page: LabPage) -> None:
     """Imported from the ssh config, or saved without a secret; one press shows what was shown last."""
     await lab_page.show_panel()
-    await lab_page.button("Import from SSH configuration…").click()
+    await lab_page.button("Import from SSH config…").click()
     dialog = lab_page.page.get_by_role("dialog")
     await dialog.get_by_role("checkbox", name="line").uncheck()
     await lab_page.picture("lab-import")
     await dialog.get_by_role("button", name="Save", exact=True).click()
     await expect(lab_page.panel.get_by_role("button", name="Forget gpu1")).to_be_visible()
     await expect(lab_page.panel.get_by_role("button", name="Forget line")).to_have_count(0)
-    await expect(lab_page.button("Import from SSH configuration…")).to_be_visible()
+    await expect(lab_page.button("Import from SSH config…")).to_be_visible()
     await lab_page.field("Host").fill("gpu1")
     await lab_page.panel.get_by_text("Advanced").click()
     await lab_page.field("Save this connection as").fill("The big one")

@@ -68,7 +68,7 @@ def test_the_whole_job(any_kernel: Kernel, world: World) -> None:
     assert "done in" in named.steps[-1]
 
     status = kernel.good("%runicorn_status")
-    assert "healthy" in status.result["text/plain"]
+    assert "all is well" in status.result["text/plain"]
     assert "running" in status.result["text/plain"]
     logs = kernel.good("lines = %runicorn_logs -n 5\nlines")
     assert 0 < len(kernel.value("lines")) <= 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def test_a_dataframe_and_a_chart(kernel: Kernel, world: World, finished_runs: Ca
     assert kernel.value("sorted(runs['name'])") == ["run-0", "run-1"]
     assert kernel.value("bool(((runs['loss'] > 0) & (runs['duration'].dt.total_seconds() > 0)).all())")
     # Names open the runs' pages by our front end: the output is saved, and a URL would be a secret.
+    assert re.search(r"created_at \(UTC[+-]\d{4}\)", shown.result["text/html"])
     assert shown.result["text/html"].count('data-commandlinker-command="runicorn:open-viewer"') == 2
     assert "runicorn/v/" not in shown.everything
     assert "<button" in kernel.good("runs[runs['name'] == 'run-0']").result["text/html"]

@@ -336,6 +336,11 @@ export interface components {
       port: number;
       /** @default null */
       proxy_jump: string | null;
+      /**
+       * @description The first key file that the config names, as written; null: the default keys.
+       * @default null
+       */
+      identity_file: string | null;
     };
     /** @description A host key as a person compares it and as ``POST known-hosts`` takes it. */
     HostKey: {

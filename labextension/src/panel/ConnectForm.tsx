@@ -7,7 +7,7 @@ import { Declined } from '../state/connectFlow.js';
 import type { Runicorn } from '../ui/context.js';
 import type { Remedy } from '../ui/messages.js';
 import {
-  configuredUser,
+  configuredHost,
   draftOf,
   emptyDraft,
   fieldsOf,
@@ -135,9 +135,8 @@ function remediesOf(form: IForm): Partial<Record<Remedy, () => void>> {
     setError(null);
     focusSoon(passwordRef);
   };
+  // What would try again is the form's own button.
   return {
-    retry: () => void connect(),
-    refresh: () => void connect(),
     'forget-key': () => void forgetKey(),
     'reload-page': () => location.reload(),
     ...(draft.authMethod !== 'password' && { password: usePassword })
@@ -145,8 +144,19 @@ function remediesOf(form: IForm): Partial<Record<Remedy, () => void>> {
 }
 
 /** The form. */
-export function ConnectForm(props: { onConnected: (what: IConnected) => void }): JSX.Element {
+export function ConnectForm(props: {
+  onConnected: (what: IConnected) => void;
+  /** Whether the person asked for it, so that it is to be in sight and have the focus. */
+  wasAskedFor: boolean;
+}): JSX.Element {
   const form = useForm(props.onConnected);
+  const { hostRef } = form;
+  React.useEffect(() => {
+    if (props.wasAskedFor) {
+      hostRef.current?.form?.scrollIntoView({ block: 'nearest' });
+      hostRef.current?.focus();
+    }
+  }, [props.wasAskedFor, hostRef]);
   const { draft, busy, error, runicorn } = form;
   const { trans, store } = runicorn;
   const isComplete =
@@ -200,7 +210,8 @@ function Credentials(props: { form: IForm }): JSX.Element {
         label={trans.__('User name')}
         value={draft.username}
         placeholder={
-          configuredUser(draft.host, store.hosts) || trans.__('as your SSH configuration says')
+          configuredHost(draft.host, store.hosts)?.username ||
+          trans.__('as your SSH configuration says')
         }
         invalid={invalid.has('username')}
         disabled={busy}
@@ -236,7 +247,8 @@ function Credentials(props: { form: IForm }): JSX.Element {
 
 function Advanced(props: { form: IForm }): JSX.Element {
   const { draft, busy, change, invalid, runicorn } = props.form;
-  const { trans, settings } = runicorn;
+  const { trans, settings, store } = runicorn;
+  const configured = configuredHost(draft.host, store.hosts);
   const isNeeded = ['port', 'timeout', 'private_key_path', 'name'].some(name => invalid.has(name));
   return (
     <details className="rj-Details" open={isNeeded || undefined}>
@@ -247,7 +259,7 @@ function Advanced(props: { form: IForm }): JSX.Element {
         min={1}
         max={65535}
         value={draft.port}
-        placeholder="22"
+        placeholder={String(configured?.port ?? 22)}
         invalid={invalid.has('port')}
         disabled={busy}
         onChange={port => change({ port })}
@@ -256,7 +268,7 @@ function Advanced(props: { form: IForm }): JSX.Element {
         <TextField
           label={trans.__('Private key file')}
           value={draft.privateKeyPath}
-          placeholder={trans.__('the default keys and the agent')}
+          placeholder={configured?.identity_file ?? trans.__('the default keys and the agent')}
           invalid={invalid.has('private_key_path')}
           disabled={busy}
           onChange={privateKeyPath => change({ privateKeyPath })}

@@ -27,6 +27,7 @@ interface ICardProps {
   onToggle: () => void;
   onConnected: (what: IConnected) => void;
   onOpen: (connectionId: string) => void;
+  onShowLog: ((connectionId: string) => void) | null;
 }
 
 /** The card. */
@@ -164,7 +165,7 @@ function CardBody(props: ICardProps): JSX.Element {
       )}
       {card.error !== null && <CardError card={card} />}
       <CardActions connection={connection} card={card} />
-      {viewer && card.showLogs && <LogView connectionId={id} />}
+      {viewer && card.showLogs && <LogView connectionId={id} onWiden={props.onShowLog} />}
     </>
   );
 }
@@ -208,7 +209,6 @@ function CardError(props: { card: ICard }): JSX.Element {
       trans={trans}
       pip={card.environment ? pipCommand(card.environment.python_path) : undefined}
       remedies={{
-        retry: card.open,
         detect: then(card.detect),
         refresh: then(() => void store.refresh()),
         'reload-page': () => location.reload()

@@ -103,7 +103,7 @@ function Facts(props: { environment: Environment; trans: TranslationBundle }): J
         environment.python_version ?? '?'
       )}
       {root && (
-        <div className="rj-Ellipsis" title={root}>
+        <div className="rj-TwoLines" title={root}>
           {root}
         </div>
       )}

@@ -21,16 +21,19 @@ export class RunicornPanel extends ReactWidget {
   /**
    * @param openViewer - Shows the viewer of a connection.
    * @param showRuns - Shows the runs of all servers; null where there is no room for them.
+   * @param showLog - Shows the log of a connection's viewer in a tab; null where there is no room.
    */
   constructor(
     runicorn: Runicorn,
     openViewer: (connectionId: string) => void,
-    showRuns: (() => void) | null
+    showRuns: (() => void) | null,
+    showLog: ((connectionId: string) => void) | null
   ) {
     super();
     this._runicorn = runicorn;
     this._openViewer = openViewer;
     this._showRuns = showRuns;
+    this._showLog = showLog;
     this.id = PANEL_ID;
     this.addClass('rj-Panel');
     this.title.icon = runicornIcon;
@@ -42,7 +45,11 @@ export class RunicornPanel extends ReactWidget {
   override render(): JSX.Element {
     return (
       <ViewRoot runicorn={this._runicorn}>
-        <PanelBody onOpen={this._openViewer} onShowRuns={this._showRuns} />
+        <PanelBody
+          onOpen={this._openViewer}
+          onShowRuns={this._showRuns}
+          onShowLog={this._showLog}
+        />
       </ViewRoot>
     );
   }
@@ -50,11 +57,13 @@ export class RunicornPanel extends ReactWidget {
   private readonly _runicorn: Runicorn;
   private readonly _openViewer: (connectionId: string) => void;
   private readonly _showRuns: (() => void) | null;
+  private readonly _showLog: ((connectionId: string) => void) | null;
 }
 
 function PanelBody(props: {
   onOpen: (connectionId: string) => void;
   onShowRuns: (() => void) | null;
+  onShowLog: ((connectionId: string) => void) | null;
 }): JSX.Element {
   const runicorn = useRunicorn();
   const { trans, store, flow } = runicorn;
@@ -94,6 +103,7 @@ function PanelBody(props: {
         onExpand={setExpanded}
         onConnected={onConnected}
         onOpen={props.onOpen}
+        onShowLog={props.onShowLog}
       />
       {showForm && (
         <section className="rj-Section">
@@ -104,7 +114,7 @@ function PanelBody(props: {
           ) : (
             <h3>{trans.__('New connection')}</h3>
           )}
-          <ConnectForm onConnected={onConnected} />
+          <ConnectForm onConnected={onConnected} wasAskedFor={formOpen} />
         </section>
       )}
       <Saved onConnected={onConnected} />
@@ -163,6 +173,7 @@ function Cards(props: {
   onExpand: (connectionId: string) => void;
   onConnected: (what: IConnected) => void;
   onOpen: (connectionId: string) => void;
+  onShowLog: ((connectionId: string) => void) | null;
 }): JSX.Element | null {
   const { trans, store } = useRunicorn();
   const { connections } = store;
@@ -184,6 +195,7 @@ function Cards(props: {
             onToggle={() => props.onExpand(id === expandedId ? '' : id)}
             onConnected={props.onConnected}
             onOpen={props.onOpen}
+            onShowLog={props.onShowLog}
           />
         );
       })}

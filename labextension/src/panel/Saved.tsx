@@ -57,6 +57,7 @@ export function Saved(props: { onConnected: (what: IConnected) => void }): JSX.E
       {error !== null && (
         <ErrorNote reason={error} trans={trans} onDismiss={() => setError(null)} />
       )}
+      {store.profiles.length === 0 && <NoneYet />}
       <ul>
         {store.profiles.map(profile => (
           <SavedRow
@@ -69,6 +70,15 @@ export function Saved(props: { onConnected: (what: IConnected) => void }): JSX.E
       </ul>
       <ImportHosts onError={setError} />
     </section>
+  );
+}
+
+function NoneYet(): JSX.Element {
+  const { trans } = useRunicorn();
+  return (
+    <p className="rj-Quiet">
+      {trans.__('None yet. A connection to which you give a name is kept here.')}
+    </p>
   );
 }
 
@@ -98,7 +108,7 @@ function ImportHosts(props: { onError: (error: unknown) => void }): JSX.Element 
       {unsaved.length > 0 && (
         <div className="rj-Actions">
           <button type="button" className="rj-Button" onClick={() => void importHosts()}>
-            {trans.__('Import from SSH configuration…')}
+            {trans.__('Import from SSH config…')}
           </button>
         </div>
       )}

@@ -98,9 +98,9 @@ export function profileOf(name: string, request: IConnectOptions): ProfileFields
   };
 }
 
-/** Return the user name that the ssh config has for an alias, or ''. */
-export function configuredUser(host: string, hosts: readonly HostAlias[]): string {
-  return hosts.find(item => item.alias === host.trim())?.username ?? '';
+/** Return what the ssh config says of an alias, if it is one. */
+export function configuredHost(host: string, hosts: readonly HostAlias[]): HostAlias | undefined {
+  return hosts.find(item => item.alias === host.trim());
 }
 
 /** Return the names of the request's fields that an error is about. */

@@ -1,11 +1,12 @@
 /** What a viewer printed. */
 
-import { refreshIcon } from '@jupyterlab/ui-components';
+import { launchIcon, refreshIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
 import { CoalescedTask } from '../state/coalesce.js';
 import type { RemoteEvent } from '../api/client.js';
 import type { RemoteStore } from '../state/store.js';
+import { IconButton } from './fields.js';
 import { CopyButton, ErrorNote, useRunicorn } from './shared.js';
 
 /** The last lines that a viewer printed: read at once, when its state changes, and on demand. */
@@ -51,14 +52,44 @@ function useLog(connectionId: string): {
   return { lines, error, read };
 }
 
+/** Where a line may end that has no blank for long: after what stands between the words of a path or a name. */
+const SEAM = /(?<=[./\\:_=,-])(?=\w)/;
+
+function Lines(props: { lines: readonly string[] }): JSX.Element {
+  return (
+    <>
+      {props.lines.map((line, row) => (
+        <React.Fragment key={row}>
+          {row > 0 && '\n'}
+          {line.split(SEAM).map((part, at) => (
+            <React.Fragment key={at}>
+              {at > 0 && <wbr />}
+              {part}
+            </React.Fragment>
+          ))}
+        </React.Fragment>
+      ))}
+    </>
+  );
+}
+
 /** The log of a connection's viewer. */
-export function LogView(props: { connectionId: string }): JSX.Element {
+export function LogView(props: {
+  connectionId: string;
+  /** Shows it in a tab; null where there are none, or it is in one. */
+  onWiden?: ((connectionId: string) => void) | null;
+}): JSX.Element {
   const { trans } = useRunicorn();
-  const { lines, error, read } = useLog(props.connectionId);
+  const { connectionId, onWiden } = props;
+  const { lines, error, read } = useLog(connectionId);
   const preRef = React.useRef<HTMLPreElement>(null);
+  // Whoever reads further up is left there.
+  const isAtEnd = React.useRef(true);
 
   React.useEffect(() => {
-    preRef.current?.scrollTo({ top: preRef.current.scrollHeight });
+    if (isAtEnd.current) {
+      preRef.current?.scrollTo({ top: preRef.current.scrollHeight });
+    }
   }, [lines]);
 
   const text = lines?.join('\n') ?? '';
@@ -69,20 +100,27 @@ export function LogView(props: { connectionId: string }): JSX.Element {
           {lines === null ? trans.__('Reading…') : trans._n('%1 line', '%1 lines', lines.length)}
         </span>
         <CopyButton text={text} label={trans.__('Copy the log')} trans={trans} />
-        <button
-          type="button"
-          className="rj-IconButton"
-          aria-label={trans.__('Read the log again')}
-          title={trans.__('Read the log again')}
-          onClick={read}
-        >
-          <refreshIcon.react tag="span" />
-        </button>
+        <IconButton label={trans.__('Read the log again')} icon={refreshIcon} onPress={read} />
+        {onWiden && (
+          <IconButton
+            label={trans.__('Show the log in a tab')}
+            icon={launchIcon}
+            onPress={() => onWiden(connectionId)}
+          />
+        )}
       </div>
       {error !== null && <ErrorNote reason={error} trans={trans} />}
       {/* Focusable, so that the keyboard can scroll it. */}
-      <pre className="rj-Log" ref={preRef} tabIndex={0} lang="en">
-        {text}
+      <pre
+        className="rj-Log"
+        ref={preRef}
+        tabIndex={0}
+        lang="en"
+        onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
+          isAtEnd.current = scrollHeight - scrollTop - clientHeight < 8;
+        }}
+      >
+        <Lines lines={lines ?? []} />
       </pre>
     </section>
   );

@@ -37,10 +37,13 @@ export function errorMessage(trans: TranslationBundle, reason: unknown): IErrorM
   const code = reason instanceof RunicornError ? reason.code : 'internal_error';
   const message = reason instanceof Error ? reason.message : String(reason);
   const [title, hint, ...remedies] = (WORDS[code] ?? unexpected)(trans);
+  const detail = isSaid(code, reason) ? '' : message;
+  const isEnglish = hint === (WORDS[code] ?? unexpected)(ENGLISH)[1];
   return {
     title,
-    hint,
-    detail: isSaid(code, reason) ? '' : message,
+    // What the server says of this case, in English, is more than what is true of each.
+    hint: detail && SPECIFIC.has(code) && isEnglish ? '' : hint,
+    detail,
     remedies: remedies.filter(remedy => CONDITIONS[remedy]?.(reason) ?? true)
   };
 }
@@ -52,6 +55,11 @@ const QUIET = new Set([
   'viewer_not_running',
   'connection_lost'
 ]);
+
+const ENGLISH = { __: (text: string) => text } as TranslationBundle;
+
+/** Codes whose sentence from the server says what to do in this case. */
+const SPECIFIC = new Set(['ssh_unavailable', 'host_not_allowed', 'invalid_parameters']);
 
 /** Whether our own words, and the facts shown beside them, say all that the server's sentence does. */
 function isSaid(code: string, reason: unknown): boolean {

@@ -1,6 +1,6 @@
 /** Small parts that the panel, the tabs and the outputs have in common. */
 
-import { checkIcon, copyIcon } from '@jupyterlab/ui-components';
+import { checkIcon, closeIcon, copyIcon } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
@@ -159,11 +159,24 @@ export function ErrorNote(props: {
   );
   return (
     <div className="rj-Error" role="alert" ref={note}>
-      <strong>{words.title}</strong>
+      <div className="rj-Error-title">
+        <strong>{words.title}</strong>
+        {onDismiss && (
+          <button
+            type="button"
+            className="rj-IconButton"
+            aria-label={trans.__('Dismiss')}
+            title={trans.__('Dismiss')}
+            onClick={onDismiss}
+          >
+            <closeIcon.react tag="span" />
+          </button>
+        )}
+      </div>
       {words.hint && <p>{words.hint}</p>}
       {words.remedies.includes('copy-pip') && pip && <CommandLine command={pip} trans={trans} />}
       <ErrorFacts words={words} reason={reason} trans={trans} />
-      {(buttons.length > 0 || onDismiss) && (
+      {buttons.length > 0 && (
         <div className="rj-Actions">
           {buttons.map(remedy => (
             <button
@@ -175,11 +188,6 @@ export function ErrorNote(props: {
               {remedyLabel(trans, remedy)}
             </button>
           ))}
-          {onDismiss && (
-            <button type="button" className="rj-Button rj-mod-quiet" onClick={onDismiss}>
-              {trans.__('Dismiss')}
-            </button>
-          )}
         </div>
       )}
     </div>

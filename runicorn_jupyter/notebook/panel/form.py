@@ -149,7 +149,7 @@ class ViewerForm(widgets.VBox):  # type: ignore[misc]
         self.look_button = widgets.Button(description="Look again", tooltip="Look for environments again")
         self.logs_button = widgets.Button(description="Logs", tooltip="Show what the viewer printed")
         self.runs_button = widgets.Button(description="Runs", tooltip="Show the runs of this viewer")
-        self.disconnect_button = widgets.Button(description="Disconnect", button_style="warning")
+        self.disconnect_button = widgets.Button(description="Disconnect")
         self.buttons = [
             self.open_button,
             self.stop_button,

@@ -119,6 +119,7 @@ def list_aliases() -> list[HostAlias]:
                 username=settings["user"][0],
                 port=int(settings["port"][0]),
                 proxy_jump=settings.get("proxyjump", [None])[0],
+                identity_file=settings.get("identityfile", [None])[0],
             )
         )
     return aliases

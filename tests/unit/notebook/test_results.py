@@ -49,7 +49,10 @@ def test_environments_as_html_escape_names_and_fade_those_without_runicorn() -> 
     assert "<img" not in table
     assert "&lt;img src=x onerror=alert(1)&gt;" in table
     assert table.count("opacity") == 1
-    assert table.count('scope="col"') == 5
+    assert table.count('scope="col"') == 10
+    shown, _, folded = table.partition("<details><summary>1 environment without Runicorn</summary>")
+    assert "pytorch" in shown
+    assert "&lt;img" in folded
 
 
 @pytest.mark.parametrize("rows", [ENVIRONMENTS, []])
@@ -111,9 +114,10 @@ def test_a_status_shows_health_and_never_the_url() -> None:
         checks={"ssh_connection": "pass", "viewer_process": "fail", "tunnel_active": "skip"},
     )
     for shown in (repr(status), status._repr_html_()):
-        assert "degraded" in shown
-        assert "crashed" in shown
-        assert "Viewer process" in shown
+        assert "◐ the server answers, the viewer does not work" in shown
+        assert "crashed: it ended by itself" in shown
+        for word in ("degraded", "pass", "skip", "Tunnel active"):
+            assert word not in shown
         assert "Running for" not in shown
     status["viewer"] |= {"status": "running", "uptime_seconds": 3725.9}
     assert "1:02:05" in repr(status)

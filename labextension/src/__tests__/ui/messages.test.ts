@@ -159,7 +159,7 @@ test('each code of the API has words of its own with a way forward', () => {
   const titles = new Map<string, string>();
   for (const code of new Set(all)) {
     const words = errorMessage(trans, new RunicornError(code, 'The server’s sentence.'));
-    assert.ok(words.title && words.hint, code);
+    assert.ok(words.title && (words.hint || words.detail), code);
     assert.equal(titles.get(words.title), undefined, `${code} and ${titles.get(words.title)}`);
     titles.set(words.title, code);
   }
@@ -167,6 +167,14 @@ test('each code of the API has words of its own with a way forward', () => {
     errorMessage(trans, new RunicornError('brand_new', 'x')).title,
     errorMessage(trans, new RunicornError('internal_error', 'x')).title
   );
+});
+
+test('one sentence is enough, and somebody who reads no English gets ours', () => {
+  const reason = new RunicornError('ssh_unavailable', 'The host name "gpu" could not be resolved.');
+  const english = errorMessage(trans, reason);
+  assert.deepEqual([english.hint, english.detail], ['', reason.message]);
+  const other = { ...trans, __: (text: string) => `=${text}` };
+  assert.match(errorMessage(other, reason).hint, /^=Check the host name/);
 });
 
 test('each problem of a server’s runs has words of its own', () => {
@@ -232,6 +240,8 @@ test('steps, times and commands in words', () => {
   assert.equal(pipCommand("/a b/it's"), `'/a b/it'\\''s' -m pip install runicorn`);
 });
 
+const plain = { port: 22, proxy_jump: null, identity_file: null };
+
 test('suggestions: saved ones first, then what begins with what was typed', () => {
   const all = suggestionsOf(
     [
@@ -248,8 +258,8 @@ test('suggestions: saved ones first, then what begins with what was typed', () =
       }
     ],
     [
-      { alias: 'big-gpu', hostname: '10.0.0.1', username: 'root', port: 22, proxy_jump: null },
-      { alias: 'gpu1', hostname: 'gpu1.example.org', username: 'mia', port: 22, proxy_jump: null }
+      { alias: 'big-gpu', hostname: '10.0.0.1', username: 'root', ...plain },
+      { alias: 'gpu1', hostname: 'gpu1.example.org', username: 'mia', ...plain }
     ]
   );
   assert.deepEqual(
