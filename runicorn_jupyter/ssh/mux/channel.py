@@ -48,19 +48,21 @@ class _Inlet:
         self._loop = asyncio.get_running_loop()
         self._is_watched = False
         self._left = TURN_BYTES
-        self.eof = self.is_drained = False
+        self.eof = False
 
-    def receive(self, size: int) -> bytes | None:
-        """Return bytes, ``b""`` at the end, or None for none yet: ``wake`` is called when there are."""
+    def receive(self, size: int, *, is_last: bool) -> bytes | None:
+        """Return bytes, ``b""`` at the end, or None for none yet: ``wake`` is called when there are.
+
+        ``is_last`` where nothing more will come, which would wake nobody: all that is there is returned.
+        """
         if self.eof:
             return b""
-        if self._left <= 0:
+        if self._left <= 0 and not is_last:
             self.watch()
             return None
         try:
-            data = self.sock.recv(min(size, self._left))
+            data = self.sock.recv(size if is_last else min(size, self._left))
         except BlockingIOError:
-            self.is_drained = True
             self.watch()
             return None
         except ConnectionResetError:
@@ -259,10 +261,10 @@ class MuxChannel:
     def _take(self, inlet: _Inlet, size: int) -> bytes | End | None:
         if self._closed:
             return END
-        if data := inlet.receive(size):
+        if data := inlet.receive(size, is_last=self.lost):
             self.sender.on_progress()
             return data
-        if self.lost and (data == b"" or inlet.is_drained):
+        if self.lost:
             raise ConnectionResetError("the SSH connection was lost")
         if data is None:
             return None

@@ -91,11 +91,16 @@ async def test_what_a_dead_master_cut_off_is_lost_and_no_end() -> None:
     await world.close()
 
 
-async def test_what_came_before_the_loss_is_still_there() -> None:
+async def test_what_came_before_the_loss_is_still_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mux_channel, "TURN_BYTES", 3)
     world = World(streams=2)
-    world.output.sendall(b"before")
+    world.output.sendall(b"all before")
+    assert world.channel.take(4) == b"all"
+    assert world.channel.take(4) is None
     world.channel.on_lost()
-    assert world.channel.take(100) == b"before"
+    assert world.channel.take(1) == b" "
+    assert world.channel.take(3) == b"bef"
+    assert world.channel.take(3) == b"ore"  # no turn for others: nothing would wake who waits
     with pytest.raises(ConnectionResetError):
         world.channel.take(100)
     with pytest.raises(ConnectionResetError):
