@@ -98,7 +98,7 @@ class RunicornViewer:
             },
             "text/html": (
                 f'<p class="{NO_MATH}"><b>Runicorn viewer</b> · {title}<br>'
-                "The live viewer is not part of the notebook's file. It opens again with "
+                "The live viewer is not part of a notebook's file. It opens again with "
                 f"<code>%load_ext runicorn_jupyter</code> and <code>{html.escape(self.command())}</code></p>"
             ),
             "text/plain": repr(self),

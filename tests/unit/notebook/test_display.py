@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import json
 from types import SimpleNamespace
 
+import nbformat
 import pytest
+from nbconvert.exporters import HTMLExporter
 
 from runicorn_jupyter.client import RunicornRemoteClient
 from runicorn_jupyter.notebook.display import MIME_TYPE, RunicornViewer, forgets_widgets
@@ -46,6 +49,17 @@ def test_what_is_saved_holds_neither_url_nor_token(viewer: RunicornViewer) -> No
     saved = json.dumps(viewer._repr_mimebundle_()) + repr(viewer) + repr(vars(viewer))
     for secret in ("0123456789abcdef", "runicorn/v", "secret-token"):
         assert secret not in saved
+
+
+def test_a_page_that_nbconvert_makes_says_how_to_open_it_and_holds_no_secret(viewer: RunicornViewer) -> None:
+    cell = nbformat.v4.new_code_cell("%runicorn_viewer")
+    cell.outputs = [nbformat.v4.new_output("execute_result", data=viewer._repr_mimebundle_())]
+    page, _ = HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
+    text = html.unescape(page)
+    assert "The live viewer is not part of a notebook's file" in text
+    assert viewer.command() in text
+    for secret in (URL, URL.split("/")[-2], "secret-token"):
+        assert secret not in page
 
 
 def test_the_fallback_says_how_to_open_it_again(viewer: RunicornViewer) -> None:
