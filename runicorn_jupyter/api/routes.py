@@ -19,6 +19,7 @@ from runicorn_jupyter.service import RemoteService
 from runicorn_jupyter.service.connections import ConnectionService
 from runicorn_jupyter.service.environments import EnvironmentService
 from runicorn_jupyter.service.hosts import HostService
+from runicorn_jupyter.service.machines import MachineService
 from runicorn_jupyter.service.profiles import ProfileService
 from runicorn_jupyter.service.runs import RunService
 from runicorn_jupyter.service.viewers import ViewerService
@@ -269,6 +270,16 @@ _RUNS: tuple[Operation, ...] = (
         (*_NEEDS_SSH, e.ViewerNotRunning, e.NotFound, e.MemoryLimit),
     ),
 )
+_MACHINES: tuple[Operation, ...] = (
+    Operation(
+        "GET",
+        "machines",
+        MachineService.list_machines,
+        m.MachinesQuery,
+        m.MachinesResponse,
+        "Say how the machines of the connections are, and who uses their accelerators.",
+    ),
+)
 _HOSTS: tuple[Operation, ...] = (
     Operation(
         "GET",
@@ -343,6 +354,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *_ENVIRONMENTS,
     *_VIEWERS,
     *_RUNS,
+    *_MACHINES,
     *_HOSTS,
     *_PROFILES,
 )
@@ -365,6 +377,7 @@ def remote_handlers(service: RemoteService) -> list[Rule]:
         *_rules(_ENVIRONMENTS, service.environments),
         *_rules(_VIEWERS, service.viewers),
         *_rules(_RUNS, service.runs),
+        *_rules(_MACHINES, service.machines),
         *_rules(_HOSTS, service.hosts),
         *_rules(_PROFILES, service.profiles),
         (r"/api/remote/openapi\.json", OpenApiHandler, {}),

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from runicorn_jupyter.client.discovery import DEFAULT_URL, find_server, kernel_id, server_at
 from runicorn_jupyter.client.http import ApiError, ApiTimeout, ServerNotReached
+from runicorn_jupyter.client.machines import MachinesClient
 from runicorn_jupyter.client.runs import still_reading
 from runicorn_jupyter.client.server import Server
 from runicorn_jupyter.client.setup import SetupClient
@@ -28,7 +29,7 @@ _SECRETS = {"key": ("private_key_path", "key_passphrase"), "password": ("passwor
 _OPTIONS = {"private_key_path", "key_passphrase", "password", "timeout"}
 
 
-class RunicornRemoteClient(SetupClient):
+class RunicornRemoteClient(SetupClient, MachinesClient):
     """Client of the remote viewer API.
 
     Without arguments it finds the running Jupyter server and its token (see

@@ -102,6 +102,7 @@ class Run(Model):
     ended_at: datetime | None
     duration_seconds: float | None = Field(description="Of a run that has ended.")
     step: int | None = Field(description="The last one logged.")
+    pid: int | None = Field(description="Of the process that logs it, while it runs on the viewer's machine.")
     metrics: dict[str, MetricValue] = Field(description="The last value of each.")
     params: dict[str, ParamValue] = Field(
         description="What `log_config` was given, nested names joined by dots (0.6 and later)."

@@ -20,6 +20,7 @@ from runicorn_jupyter.notebook.session import NotebookSession, last_opened, one_
 
 if TYPE_CHECKING:
     from runicorn_jupyter.notebook.comparison import RunComparison
+    from runicorn_jupyter.notebook.gpus import GpuTable
     from runicorn_jupyter.notebook.plot import RunPlot
     from runicorn_jupyter.notebook.runs import RunTable
 
@@ -341,6 +342,26 @@ class Commands:
                 f"These runs have logged no values{plain(wanted)}; %runicorn_runs shows their metrics."
             )
         return plot
+
+    def gpus(self, name: str | None) -> GpuTable:
+        """Show the accelerators of all connected machines.
+
+        Parameters
+        ----------
+        name
+            The connection's; see `NotebookSession.find`. None: of all connections.
+        """
+        with one_line_errors():
+            from runicorn_jupyter.notebook.gpus import gpu_table, what_is_missing  # noqa: PLC0415 - pandas is slow
+
+            client = self._session.client
+            wanted = self._session.find(name)["connection_id"] if name else None
+            machines = [each for each in client.list_machines() if wanted in (None, each["connection_id"])]
+            for note in what_is_missing(machines):
+                sys.stderr.write(plain(note) + "\n")
+            running = client.list_runs(complete_within=0, status="running")
+            runs = {(run["connection_id"], run["run_id"]): run for run in running}
+            return gpu_table(machines, runs)
 
     def panel(self) -> Any:
         """Make the panel."""

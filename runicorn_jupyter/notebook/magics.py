@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.notebook.commands import Commands
     from runicorn_jupyter.notebook.comparison import RunComparison
     from runicorn_jupyter.notebook.display import RunicornViewer
+    from runicorn_jupyter.notebook.gpus import GpuTable
     from runicorn_jupyter.notebook.plot import RunPlot
     from runicorn_jupyter.notebook.results import Connection, Connections, Environments, Logs, Status
     from runicorn_jupyter.notebook.runs import RunTable
@@ -160,6 +161,14 @@ class RunicornMagics(Magics):
         """Put the runs of all open viewers with the same parameters together, as a DataFrame."""
         args = _parse(self.runicorn_group, line)
         return self._commands.group(args)
+
+    @magic_arguments()
+    @argument("name", nargs="?", help="only this connection's machine: its name, host or id")
+    @line_magic
+    def runicorn_gpus(self, line: str) -> GpuTable:
+        """Show the GPUs of all connected machines, how busy they are, and whose processes use them."""
+        args = _parse(self.runicorn_gpus, line)
+        return self._commands.gpus(args.name)
 
     @magic_arguments()
     @line_magic

@@ -7,15 +7,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from runicorn_jupyter.remote.bundle import SHELL, shell_input
+from runicorn_jupyter.remote.machine import MachineStream
 from runicorn_jupyter.remote.probe import PROBE_SECONDS, Probe, probe
 from runicorn_jupyter.remote.setup.conversation import run_setup
 from runicorn_jupyter.remote.viewer_client import SshViewerClient
+from runicorn_jupyter.ssh.channels.ready import READY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
     from runicorn_jupyter.models import ConnectionStatus, Environment
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.ssh.connection import Connection
 
 __all__ = [
+    "MACHINE_LEASE_SECONDS",
     "HostClient",
     "Lifeline",
     "Line",
@@ -36,6 +42,11 @@ __all__ = [
     "ViewerClient",
     "ViewerControl",
 ]
+
+MACHINE_PERIOD_SECONDS = 2
+"""Between two samples of a machine."""
+MACHINE_LEASE_SECONDS = 60
+"""What samples a machine ends so long after the last line that was written to it."""
 
 
 class Line(Protocol):
@@ -196,7 +207,7 @@ class StartParameters:
 
 
 class HostClient(Protocol):
-    """Probes a remote, and starts viewers there."""
+    """Probes a remote, starts viewers there, and listens to how its machine is."""
 
     async def probe(self, timeout: float = ..., *, ask_shell: bool = ..., wanted: str = ...) -> Probe:  # noqa: ASYNC109 - of the command
         """Look for environments and running viewers; see `SshHost.probe`."""
@@ -211,6 +222,9 @@ class HostClient(Protocol):
         self, parameters: SetupParameters, on_step: Callable[[str, str], None]
     ) -> dict[str, Any]:
         """Make or remove the private environment; see `run_setup`."""
+
+    def watch_machine(self, root: str) -> AbstractAsyncContextManager[MachineStream]:
+        """Have ``payload/machine.sh`` tell how the machine is; see `SshHost.watch_machine`."""
 
 
 class SshHost:
@@ -276,3 +290,32 @@ class SshHost:
     ) -> dict[str, Any]:
         """Make or remove the private environment; see `run_setup`."""
         return await run_setup(self._connection, parameters, on_step, self._variables)
+
+    @contextlib.asynccontextmanager
+    async def watch_machine(self, root: str) -> AsyncIterator[MachineStream]:
+        """Start ``payload/machine.sh``, and give what it tells; it ends with the block.
+
+        A `MachineStream.beat` within each `MACHINE_LEASE_SECONDS` keeps it going.
+
+        Parameters
+        ----------
+        root
+            The folder whose disk counts, absolute or ``~/…``; empty: the home.
+
+        Raises
+        ------
+        ConnectionLost, ConnectionTimeout, SshUnavailable
+            As `Connection.converse` has them.
+        """
+        script = shell_input(
+            "machine.sh",
+            root=root,
+            period=f"{MACHINE_PERIOD_SECONDS}",
+            lease=f"{MACHINE_LEASE_SECONDS // MACHINE_PERIOD_SECONDS}",
+            patience="10",
+            proc="/proc",
+            sys="/sys",
+        )
+        async with self._connection.converse(SHELL, ready=READY) as conversation:
+            await conversation.write(script)
+            yield MachineStream(conversation)

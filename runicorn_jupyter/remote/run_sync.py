@@ -359,11 +359,17 @@ def read_run(value: Any, source: RunSource, details: RunDetails = NO_DETAILS) ->
         started_at=started,
         ended_at=ended,
         duration_seconds=max(0.0, (ended - started).total_seconds()) if started and ended else None,
+        pid=_pid(value.get("pid")) if status == "running" else None,
         step=step if isinstance(step, int) and not isinstance(step, bool) and abs(step) < 2**53 else None,
         metrics=dict(_metrics(value.get("metrics"))),
         **details._asdict(),
         page=f"/runs/{quote(run_id, safe='')}",
     )
+
+
+def _pid(value: Any) -> int | None:
+    is_one = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31
+    return value if is_one else None
 
 
 def read_metrics(

@@ -10,6 +10,7 @@ from runicorn_jupyter.service.connections import ConnectionService
 from runicorn_jupyter.service.environments import EnvironmentService
 from runicorn_jupyter.service.event_budget import EventBudget
 from runicorn_jupyter.service.hosts import HostService
+from runicorn_jupyter.service.machines import MachineService
 from runicorn_jupyter.service.opener import Opener
 from runicorn_jupyter.service.prewarm import ViewerPrewarmer
 from runicorn_jupyter.service.profile_store import Profiles
@@ -60,7 +61,7 @@ class RemoteService:
 
     Attributes
     ----------
-    connections, environments, viewers, runs, hosts, profiles
+    connections, environments, viewers, runs, machines, hosts, profiles
         The operations on each resource.
     """
 
@@ -98,6 +99,7 @@ class RemoteService:
         self.environments = EnvironmentService(sessions, self._setup)
         self.viewers = ViewerService(sessions, profiles, emit, show)
         self.runs = RunService(sessions, self._index, clock)
+        self.machines = MachineService(sessions, lambda: emit("machines"), clock)
         self.hosts = HostService(opener)
         self.profiles = ProfileService(profiles, emit)
 
@@ -106,5 +108,6 @@ class RemoteService:
         self._prewarmer.close()
         self._index.close()
         self._setup.close()
+        await self.machines.close()
         await self.connections.close()
         await self._emit.close()

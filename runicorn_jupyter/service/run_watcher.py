@@ -12,6 +12,7 @@ from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import ConnectionLost, NotFound, RemoteError, SshUnavailable
 from runicorn_jupyter.remote.clock import SystemClock
 from runicorn_jupyter.remote.control import NotTheViewer, Unanswered
+from runicorn_jupyter.remote.machine import RunProcess
 from runicorn_jupyter.remote.run_sync import (
     MAX_METRIC_VALUES,
     MAX_METRICS_BYTES,
@@ -214,6 +215,18 @@ class RunWatcher:
             return False
         await self._ask_on(control)
         return True
+
+    def processes(self) -> list[RunProcess]:
+        """List the processes of the runs that are going on on the viewer's own machine."""
+        return [
+            RunProcess(
+                m.RunKey(connection_id=run.connection_id, run_id=run.run_id), run.pid, began.timestamp()
+            )
+            for run in self._replica.runs.values()
+            if run.status == "running"
+            and run.pid is not None
+            and (began := run.started_at or run.created_at) is not None
+        ]
 
     async def _ask_on(self, control: ViewerControl) -> None:
         """Ask, and keep the stream for the next refresh if that went well."""

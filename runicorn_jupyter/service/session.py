@@ -21,6 +21,7 @@ from runicorn_jupyter.remote import environments
 from runicorn_jupyter.remote.clock import Clock, SystemClock
 from runicorn_jupyter.remote.probe import PROBE_SECONDS, Probe
 from runicorn_jupyter.remote.supervisor import ViewerSupervisor
+from runicorn_jupyter.service.machine_watcher import MachineWatcher
 from runicorn_jupyter.service.run_watcher import RunWatcher
 
 if TYPE_CHECKING:
@@ -170,6 +171,32 @@ class Session:
                 if not path or not found.named:
                     raise
                 return found, environments.find(found.environments, found.named)
+
+    def watch_machine(self, changed: Callable[[], object]) -> MachineWatcher:
+        """Begin to look at the machine; the caller closes the watcher.
+
+        Parameters
+        ----------
+        changed
+            Called after each change of what is known of it.
+        """
+
+        def root() -> str:
+            supervisor = self._supervisor
+            if supervisor is None or supervisor.state != "running":
+                return ""
+            return supervisor.remote.remote_root or ""
+
+        return MachineWatcher(
+            self.connection,
+            self.remote,
+            self.host,
+            root=root,
+            runs=lambda: self.runs.processes() if self.runs is not None else (),
+            changed=changed,
+            memory=self._memory,
+            clock=self._clock,
+        )
 
     # -- the viewer
 

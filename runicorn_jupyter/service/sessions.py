@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from runicorn_jupyter.errors import ConnectionNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from runicorn_jupyter.service.session import Session
 
@@ -19,6 +19,15 @@ class Sessions:
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
+        self._subscribers: list[Callable[[], object]] = []
+
+    def subscribe(self, callback: Callable[[], object]) -> None:
+        """Call ``callback`` after each session that comes or goes."""
+        self._subscribers.append(callback)
+
+    def _changed(self) -> None:
+        for callback in self._subscribers:
+            callback()
 
     def __len__(self) -> int:
         """Return how many connections are open."""
@@ -48,6 +57,7 @@ class Sessions:
     def add(self, session: Session) -> None:
         """Add a session."""
         self._sessions[session.connection_id] = session
+        self._changed()
 
     def remove(self, connection_id: str) -> Session:
         """Remove the session of a connection and return it.
@@ -59,9 +69,11 @@ class Sessions:
         """
         session = self.get(connection_id)
         del self._sessions[connection_id]
+        self._changed()
         return session
 
     def clear(self) -> list[Session]:
         """Remove all sessions and return them."""
         sessions, self._sessions = list(self._sessions.values()), {}
+        self._changed()
         return sessions

@@ -210,6 +210,7 @@ def test_what_answers_get_is_known() -> None:
         "list_environments",
         "list_hosts",
         "list_known_hosts",
+        "list_machines",
         "list_profiles",
         "group_runs",
         "list_runs",

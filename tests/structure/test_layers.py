@@ -57,6 +57,7 @@ SCRIPTS = [
 CLIENT = ROOT / "labextension/src/api/client.ts"  # one ES module for whoever imports it: not to be split
 
 MAX_MODULE_LINES = 500  # 400 is the aim; what a module is called decides where it is cut
+MAX_CLIENT_LINES = 600  # the JavaScript client is served as one file that imports nothing
 MAX_FUNCTION_LINES = 60
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -212,9 +213,7 @@ def test_the_package_itself_imports_late() -> None:
 )
 def test_modules_are_of_one_idea(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
-    if path == CLIENT:
-        lines = [line for line in lines if line.strip()]
-    assert len(lines) <= MAX_MODULE_LINES
+    assert len(lines) <= (MAX_CLIENT_LINES if path == CLIENT else MAX_MODULE_LINES)
 
 
 @pytest.mark.parametrize("path", _modules(PACKAGE, ROOT / "tests", ROOT / "benchmarks"), ids=_name)

@@ -6,48 +6,7 @@
  * the option objects, the other methods and `RunicornError` go beyond it.
  */
 
-import type {
-  ChallengeResponse,
-  ConfigResponse,
-  ConnectionInfo,
-  ConnectionsResponse,
-  ConnectRequest,
-  ConnectResponse,
-  CreateEnvironmentResponse,
-  DetectResponse,
-  DisconnectResponse,
-  Environment,
-  EnvironmentsQuery,
-  EnvironmentsResponse,
-  HealthResponse,
-  HostAlias,
-  HostsResponse,
-  IClientOptions,
-  IConnectOptions,
-  ICreateEnvironmentOptions,
-  IRunFilters,
-  IStartViewerOptions,
-  KnownHost,
-  KnownHostAccept,
-  KnownHostsResponse,
-  LogsResponse,
-  PingResponse,
-  Profile,
-  ProfileFields,
-  ProfilesImportResponse,
-  ProfilesResponse,
-  RemoveEnvironmentResponse,
-  Run,
-  RunMetricsResponse,
-  RunsCompareResponse,
-  RunsGroupsResponse,
-  RunsResponse,
-  RunsServer,
-  ViewerStartRequest,
-  ViewerStartResponse,
-  ViewerStatusResponse,
-  ViewerStopResponse
-} from './types.js';
+import type * as api from './types.js';
 import type { IRequest } from './request.js';
 
 export type * from './types.js';
@@ -94,16 +53,16 @@ export class RunicornRemoteClient {
    * @param baseUrl - The Jupyter server's URL with its base path, as `http://host:8888/user/me`.
    * @param options - The token, where one is needed.
    */
-  constructor(baseUrl: string = 'http://localhost:23300', options: IClientOptions = {}) {
+  constructor(baseUrl: string = 'http://localhost:23300', options: api.IClientOptions = {}) {
     this.baseUrl = baseUrl.replace(/\/+$/, '');
     this._token = options.token ?? '';
     this._fetch = options.fetch ?? null;
   }
 
   /** Connect to a host. A new connection each time, to the same host too. */
-  async connect(options: IConnectOptions): Promise<ConnectResponse> {
+  async connect(options: api.IConnectOptions): Promise<api.ConnectResponse> {
     const { host, username, authMethod = 'key', port = 22, timeout, requestId, signal } = options;
-    const body: Partial<ConnectRequest> = { host, port, username, auth_method: authMethod };
+    const body: Partial<api.ConnectRequest> = { host, port, username, auth_method: authMethod };
     if (authMethod === 'key') {
       if (options.privateKeyPath) {
         body.private_key_path = options.privateKeyPath;
@@ -128,7 +87,7 @@ export class RunicornRemoteClient {
     challengeId: string,
     responses: string[],
     options: { requestId?: string; signal?: AbortSignal } = {}
-  ): Promise<ConnectResponse> {
+  ): Promise<api.ConnectResponse> {
     return this._call(`connect/${encodeURIComponent(challengeId)}`, {
       ...options,
       method: 'POST',
@@ -137,7 +96,7 @@ export class RunicornRemoteClient {
   }
 
   /** Read again what a challenge asks for. */
-  async getChallenge(challengeId: string): Promise<ChallengeResponse> {
+  async getChallenge(challengeId: string): Promise<api.ChallengeResponse> {
     return this._call(`connect/${encodeURIComponent(challengeId)}`);
   }
 
@@ -147,12 +106,12 @@ export class RunicornRemoteClient {
   }
 
   /** List all connections. */
-  async listConnections(): Promise<ConnectionInfo[]> {
-    return (await this._call<ConnectionsResponse>('connections')).connections;
+  async listConnections(): Promise<api.ConnectionInfo[]> {
+    return (await this._call<api.ConnectionsResponse>('connections')).connections;
   }
 
   /** Close a connection; its viewer ends too unless `cleanupViewer` is false. */
-  async disconnect(connectionId: string, cleanupViewer = true): Promise<DisconnectResponse> {
+  async disconnect(connectionId: string, cleanupViewer = true): Promise<api.DisconnectResponse> {
     return this._call(`connections/${encodeURIComponent(connectionId)}`, {
       method: 'DELETE',
       query: { cleanup_viewer: cleanupViewer }
@@ -162,23 +121,26 @@ export class RunicornRemoteClient {
   /** List the Python environments of the host. */
   async listEnvironments(
     connectionId: string,
-    filterType: EnvironmentsQuery['filter'] = 'all'
-  ): Promise<Environment[]> {
+    filterType: api.EnvironmentsQuery['filter'] = 'all'
+  ): Promise<api.Environment[]> {
     return (await this.readEnvironments(connectionId, filterType)).environments;
   }
 
   /** List the environments with what else was found, and what could not be found out. */
   async readEnvironments(
     connectionId: string,
-    filterType: EnvironmentsQuery['filter'] = 'all'
-  ): Promise<EnvironmentsResponse> {
+    filterType: api.EnvironmentsQuery['filter'] = 'all'
+  ): Promise<api.EnvironmentsResponse> {
     return this._call('environments', {
       query: { connection_id: connectionId, filter: filterType }
     });
   }
 
   /** Look for environments again; within a minute only if `forceRefresh` is set. */
-  async detectEnvironments(connectionId: string, forceRefresh = false): Promise<DetectResponse> {
+  async detectEnvironments(
+    connectionId: string,
+    forceRefresh = false
+  ): Promise<api.DetectResponse> {
     return this._call('environments/detect', {
       method: 'POST',
       body: { connection_id: connectionId, force_refresh: forceRefresh }
@@ -188,8 +150,8 @@ export class RunicornRemoteClient {
   /** Set up a private environment with Runicorn on the host, or find the one that is there. */
   async createEnvironment(
     connectionId: string,
-    options: ICreateEnvironmentOptions = {}
-  ): Promise<CreateEnvironmentResponse> {
+    options: api.ICreateEnvironmentOptions = {}
+  ): Promise<api.CreateEnvironmentResponse> {
     const { runicornVersion, python, wheels = 'auto', requestId, signal } = options;
     return this._call('environments/create', {
       method: 'POST',
@@ -207,14 +169,14 @@ export class RunicornRemoteClient {
   /** Remove what `createEnvironment` has set up on the host, by this connection or an earlier one. */
   async removeEnvironment(
     connectionId: string,
-    options: Pick<ICreateEnvironmentOptions, 'requestId' | 'signal'> = {}
-  ): Promise<RemoveEnvironmentResponse> {
+    options: Pick<api.ICreateEnvironmentOptions, 'requestId' | 'signal'> = {}
+  ): Promise<api.RemoveEnvironmentResponse> {
     const body = { connection_id: connectionId };
     return this._call('environments/remove', { method: 'POST', body, ...options });
   }
 
   /** Read the Runicorn configuration that an environment has. */
-  async getRemoteConfig(connectionId: string, envName: string): Promise<ConfigResponse> {
+  async getRemoteConfig(connectionId: string, envName: string): Promise<api.ConfigResponse> {
     return this._call('config', { query: { connection_id: connectionId, env_name: envName } });
   }
 
@@ -222,10 +184,10 @@ export class RunicornRemoteClient {
   async startViewer(
     connectionId: string,
     envName: string,
-    options: IStartViewerOptions = {}
-  ): Promise<ViewerStartResponse> {
+    options: api.IStartViewerOptions = {}
+  ): Promise<api.ViewerStartResponse> {
     const { remoteRoot, autoOpen = true, replace, requestId, signal } = options;
-    const body: Partial<ViewerStartRequest> = {
+    const body: Partial<api.ViewerStartRequest> = {
       connection_id: connectionId,
       env_name: envName,
       auto_open: autoOpen
@@ -244,7 +206,7 @@ export class RunicornRemoteClient {
    *
    * `ended` is false where the process stays for other connections that hold it.
    */
-  async stopViewer(connectionId: string, cleanup = true): Promise<ViewerStopResponse> {
+  async stopViewer(connectionId: string, cleanup = true): Promise<api.ViewerStopResponse> {
     return this._call('viewer/stop', {
       method: 'POST',
       body: { connection_id: connectionId, cleanup }
@@ -252,45 +214,61 @@ export class RunicornRemoteClient {
   }
 
   /** Read the state of the viewer. */
-  async getViewerStatus(connectionId: string): Promise<ViewerStatusResponse> {
+  async getViewerStatus(connectionId: string): Promise<api.ViewerStatusResponse> {
     return this._call('viewer/status', { query: { connection_id: connectionId } });
   }
 
   /** Read the last lines that the viewer printed, oldest first. */
   async getViewerLogs(connectionId: string, lines = 100): Promise<string[]> {
-    const answer = await this._call<LogsResponse>('viewer/logs', {
+    const answer = await this._call<api.LogsResponse>('viewer/logs', {
       query: { connection_id: connectionId, lines }
     });
     return answer.logs;
   }
 
   /** Check the connection, the viewer and the way to it. */
-  async healthCheck(connectionId: string): Promise<HealthResponse> {
+  async healthCheck(connectionId: string): Promise<api.HealthResponse> {
     return this._call('health', { query: { connection_id: connectionId } });
   }
 
   /** Measure one SSH round trip, in milliseconds. */
-  async ping(connectionId: string): Promise<PingResponse> {
+  async ping(connectionId: string): Promise<api.PingResponse> {
     return this._call('ping', { query: { connection_id: connectionId } });
   }
 
+  /** Say how the machines of all connections are, and who uses their accelerators. */
+  async listMachines(signal?: AbortSignal): Promise<api.Machine[]> {
+    return (await this.readMachines({}, signal)).machines;
+  }
+
+  /** Read the machines that changed since the `version` of an answer; waits up to `wait` seconds for one. */
+  async readMachines(
+    options: { changedSince?: string; wait?: number } = {},
+    signal?: AbortSignal
+  ): Promise<api.MachinesResponse> {
+    return this._call('machines', {
+      query: { changed_since: options.changedSince, wait: options.wait },
+      signal
+    });
+  }
+
   /** List the aliases of the user's ssh config. */
-  async listHosts(): Promise<HostAlias[]> {
-    return (await this._call<HostsResponse>('hosts')).hosts;
+  async listHosts(): Promise<api.HostAlias[]> {
+    return (await this._call<api.HostsResponse>('hosts')).hosts;
   }
 
   /** List the saved connections. */
-  async listProfiles(): Promise<Profile[]> {
+  async listProfiles(): Promise<api.Profile[]> {
     return (await this.readProfiles()).profiles;
   }
 
   /** Read the saved connections, and what was opened last, the latest first. */
-  async readProfiles(): Promise<ProfilesResponse> {
+  async readProfiles(): Promise<api.ProfilesResponse> {
     return this._call('profiles');
   }
 
   /** Save a connection under its name. */
-  async saveProfile(profile: ProfileFields): Promise<void> {
+  async saveProfile(profile: api.ProfileFields): Promise<void> {
     await this._call('profiles', { method: 'POST', body: profile });
   }
 
@@ -304,7 +282,7 @@ export class RunicornRemoteClient {
    *
    * @param aliases - Which ones; all by default.
    */
-  async importProfiles(aliases?: readonly string[]): Promise<ProfilesImportResponse> {
+  async importProfiles(aliases?: readonly string[]): Promise<api.ProfilesImportResponse> {
     return this._call('profiles/import', { method: 'POST', body: aliases ? { aliases } : {} });
   }
 
@@ -318,16 +296,16 @@ export class RunicornRemoteClient {
    *   runs (30); `onProgress`: called with those viewers each time that there is more.
    */
   async listRuns(
-    filters: IRunFilters = {},
+    filters: api.IRunFilters = {},
     signal?: AbortSignal,
-    options: { completeWithin?: number; onProgress?: (servers: RunsServer[]) => void } = {}
-  ): Promise<Run[]> {
+    options: { completeWithin?: number; onProgress?: (servers: api.RunsServer[]) => void } = {}
+  ): Promise<api.Run[]> {
     const { completeWithin = COMPLETE_SECONDS, onProgress } = options;
     let answer = await this.readRuns({ filters, signal });
     if (completeWithin > 0 && stillReading(answer.servers, filters).length) {
       const end = Date.now() + 1000 * completeWithin;
       const place = { connectionId: filters.connectionId };
-      let reading: RunsServer[];
+      let reading: api.RunsServer[];
       let left: number;
       while (
         (reading = stillReading(answer.servers, filters)).length &&
@@ -362,14 +340,14 @@ export class RunicornRemoteClient {
    */
   async readRuns(
     options: {
-      filters?: IRunFilters;
+      filters?: api.IRunFilters;
       cursor?: string | null;
       changedSince?: string;
       limit?: number;
       wait?: number;
       signal?: AbortSignal;
     } = {}
-  ): Promise<RunsResponse> {
+  ): Promise<api.RunsResponse> {
     const { filters = {}, cursor, changedSince, limit = RUNS_A_PAGE, wait, signal } = options;
     const { connectionId, runId, status, path, project, text, since, where, sort } = filters;
     return this._call('runs', {
@@ -391,10 +369,10 @@ export class RunicornRemoteClient {
    * @param options - `points`: how many steps at most; more are thinned out, and peaks kept.
    */
   async runMetrics(
-    run: Pick<Run, 'connection_id' | 'run_id'>,
+    run: Pick<api.Run, 'connection_id' | 'run_id'>,
     names?: readonly string[],
     options: { points?: number; signal?: AbortSignal } = {}
-  ): Promise<RunMetricsResponse> {
+  ): Promise<api.RunMetricsResponse> {
     const { connection_id, run_id } = run;
     const { points, signal } = options;
     return this._call('runs/metrics', {
@@ -411,9 +389,9 @@ export class RunicornRemoteClient {
    *   `metrics`: which ones, all by default.
    */
   async compareRuns(
-    runs: readonly Pick<Run, 'connection_id' | 'run_id'>[],
+    runs: readonly Pick<api.Run, 'connection_id' | 'run_id'>[],
     options: { baseline?: number; metrics?: readonly string[]; signal?: AbortSignal } = {}
-  ): Promise<RunsCompareResponse> {
+  ): Promise<api.RunsCompareResponse> {
     const { signal, ...rest } = options;
     const keys = runs.map(({ connection_id, run_id }) => ({ connection_id, run_id }));
     return this._call('runs/compare', { method: 'POST', body: { runs: keys, ...rest }, signal });
@@ -428,18 +406,18 @@ export class RunicornRemoteClient {
   async groupRuns(
     by: readonly string[],
     options: { metric?: string; where?: string; signal?: AbortSignal } = {}
-  ): Promise<RunsGroupsResponse> {
+  ): Promise<api.RunsGroupsResponse> {
     const { signal, ...rest } = options;
     return this._call('runs/groups', { query: { by: by.join(), ...rest }, signal });
   }
 
   /** List the host keys that the user trusts. */
-  async listKnownHosts(): Promise<KnownHost[]> {
-    return (await this._call<KnownHostsResponse>('known-hosts')).known_hosts;
+  async listKnownHosts(): Promise<api.KnownHost[]> {
+    return (await this._call<api.KnownHostsResponse>('known-hosts')).known_hosts;
   }
 
   /** Trust a host key that a `host_key_unknown` offered. */
-  async acceptKnownHost(key: KnownHostAccept): Promise<void> {
+  async acceptKnownHost(key: api.KnownHostAccept): Promise<void> {
     const { host, port, public_key } = key;
     await this._call('known-hosts', { method: 'POST', body: { host, port, public_key } });
   }
@@ -530,7 +508,10 @@ export class RunicornRemoteClient {
 }
 
 /** The viewers among these that still take up their runs; one with an error is not waited for. */
-function stillReading(servers: readonly RunsServer[], filters: IRunFilters): RunsServer[] {
+function stillReading(
+  servers: readonly api.RunsServer[],
+  filters: api.IRunFilters
+): api.RunsServer[] {
   return servers.filter(
     server =>
       server.complete === false &&

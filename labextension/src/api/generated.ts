@@ -310,6 +310,36 @@ export interface components {
         [key: string]: unknown;
       } | null;
     };
+    /** @description An accelerator. */
+    Gpu: {
+      index: number;
+      uuid: string | null;
+      name: string | null;
+      /** @description `nvidia`, `amd` or `ascend`. */
+      vendor: string;
+      used_percent: number | null;
+      /** @description Bytes. */
+      memory_total: number | null;
+      /** @description Bytes. */
+      memory_used: number | null;
+      temperature_c: number | null;
+      power_w: number | null;
+      processes: components['schemas']['GpuProcess'][];
+    };
+    /** @description A process that uses an accelerator. */
+    GpuProcess: {
+      pid: number;
+      /** @description Null where the server does not show it. */
+      user: string | null;
+      /** @description As `ps` shows it there, secrets masked. */
+      command: string | null;
+      /** @description Bytes of the accelerator's memory. */
+      memory: number | null;
+      /** @description Whether it runs as this connection's account; null: unknown. */
+      mine: boolean | null;
+      /** @description The run that it belongs to, as far as a viewer knows it. */
+      run: components['schemas']['RunKey'] | null;
+    };
     /** @enum {string} */
     Health: 'healthy' | 'degraded' | 'unhealthy';
     /** @description The three checks of ``GET health``. */
@@ -431,6 +461,71 @@ export interface components {
       success: true;
       logs: string[];
       total_lines: number;
+    };
+    /** @description The machine at the other end of a connection; null is what is not known. */
+    Machine: {
+      connection_id: string;
+      host: string;
+      cpu: components['schemas']['MachineCpu'];
+      memory: components['schemas']['MachineMemory'];
+      disk: components['schemas']['MachineDisk'] | null;
+      /** @description Empty where there are none; null: not known yet. */
+      gpus: components['schemas']['Gpu'][] | null;
+      /** @description When it was last heard of; null: not yet. */
+      as_of: string | null;
+      /** @description Why something is missing, or old. */
+      error: components['schemas']['RunsProblem'] | null;
+    };
+    /** @description The processors. */
+    MachineCpu: {
+      count: number | null;
+      /** @description Of all together. */
+      used_percent: number | null;
+      /** @description Load average of the last minute. */
+      load1: number | null;
+    };
+    /** @description The file system of the storage root; of the home where no viewer is open. */
+    MachineDisk: {
+      path: string;
+      /** @description Bytes. */
+      total: number;
+      /** @description Bytes that this account can write. */
+      free: number;
+    };
+    /** @description The main memory. */
+    MachineMemory: {
+      /** @description Bytes. */
+      total: number | null;
+      /** @description Bytes that programs could not have. */
+      used: number | null;
+    };
+    /** @description Options of ``GET machines``. */
+    MachinesQuery: {
+      /**
+       * @description `version` of an answer: only the machines that changed since.
+       * @default null
+       */
+      changed_since: string | null;
+      /**
+       * @description With `changed_since`: seconds to wait for a change, if there is none.
+       * @default 0
+       */
+      wait: number;
+    };
+    /** @description Answer of ``GET machines``, in the order of the connections; of ``changed_since``: what changed. */
+    MachinesResponse: {
+      /**
+       * @default true
+       * @constant
+       */
+      success: true;
+      machines: components['schemas']['Machine'][];
+      /** @description With `changed_since`: ids of connections that are gone. */
+      removed: string[];
+      /** @description `changed_since` is not of this server: begin again with this answer. */
+      reset: boolean;
+      /** @description For `changed_since`. */
+      version: string;
     };
     /** @description Answer of routes that only say what they did. */
     MessageResponse: {
@@ -572,6 +667,8 @@ export interface components {
       duration_seconds: number | null;
       /** @description The last one logged. */
       step: number | null;
+      /** @description Of the process that logs it, while it runs on the viewer's machine. */
+      pid: number | null;
       /** @description The last value of each. */
       metrics: {
         [key: string]: components['schemas']['MetricValue'];
@@ -972,7 +1069,8 @@ export interface components {
        *     challenge_id). open_viewer: show the viewer now. closed: the connection is gone.
        *     environments: the list was probed anew. profiles: the saved connections changed.
        *     run: a run started, ended, or a metric of it is no finite number. runs: the list of runs
-       *     is not what it was when it was last asked for. more: so many events of a connection were
+       *     is not what it was when it was last asked for. machines: what is known of the connections' machines is
+       *     not, while somebody looks at them. more: so many events of a connection were
        *     left out, as there were more than front ends can make use of.
        * @enum {unknown}
        */
@@ -987,6 +1085,7 @@ export interface components {
         | 'profiles'
         | 'run'
         | 'runs'
+        | 'machines'
         | 'more';
       connection_id?: string;
       /** @description What the client sent as X-Request-Id with the request that this belongs to. */
@@ -1058,6 +1157,8 @@ export type EnvironmentType = components['schemas']['EnvironmentType'];
 export type EnvironmentsQuery = components['schemas']['EnvironmentsQuery'];
 export type EnvironmentsResponse = components['schemas']['EnvironmentsResponse'];
 export type ErrorResponse = components['schemas']['ErrorResponse'];
+export type Gpu = components['schemas']['Gpu'];
+export type GpuProcess = components['schemas']['GpuProcess'];
 export type Health = components['schemas']['Health'];
 export type HealthChecks = components['schemas']['HealthChecks'];
 export type HealthResponse = components['schemas']['HealthResponse'];
@@ -1072,6 +1173,12 @@ export type KnownHostsResponse = components['schemas']['KnownHostsResponse'];
 export type LastChoice = components['schemas']['LastChoice'];
 export type LogsQuery = components['schemas']['LogsQuery'];
 export type LogsResponse = components['schemas']['LogsResponse'];
+export type Machine = components['schemas']['Machine'];
+export type MachineCpu = components['schemas']['MachineCpu'];
+export type MachineDisk = components['schemas']['MachineDisk'];
+export type MachineMemory = components['schemas']['MachineMemory'];
+export type MachinesQuery = components['schemas']['MachinesQuery'];
+export type MachinesResponse = components['schemas']['MachinesResponse'];
 export type MessageResponse = components['schemas']['MessageResponse'];
 export type MetricComparison = components['schemas']['MetricComparison'];
 export type MetricFigures = components['schemas']['MetricFigures'];

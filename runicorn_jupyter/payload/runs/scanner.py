@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import time
 from typing import Any, Callable, Dict, Optional, Set, Tuple
 
@@ -20,6 +21,8 @@ MAX_FOLDERS, MAX_DEPTH = 5000, 12
 MAX_RECORDS = 20001
 """One more than the other side takes, so that it knows."""
 TEXT = 512
+HOST = socket.gethostname()
+"""As runicorn writes it into a run's meta.json (from 0.6 on)."""
 
 Record = Dict[str, Any]
 Stamp = Tuple[int, int]
@@ -138,6 +141,7 @@ class RunFiles:
         self._details = Details(self.folder, budget) if self.folder else None
         self._sent: Optional[Tuple[str, str]] = None
         self._lost = 0
+        self._host: Optional[str] = None
 
     def close(self) -> None:
         """Forget what is kept."""
@@ -164,6 +168,15 @@ class RunFiles:
             return False
         return False
 
+    def _process(self) -> Optional[int]:
+        """Return the process's id if that is on this machine, as far as the run's files say."""
+        pid = self.item.get("pid")
+        if not isinstance(pid, int) or pid <= 0 or self.folder is None:
+            return None
+        if self._host is None:
+            self._host = _host_of(self.folder)
+        return pid if self._host in ("", HOST) and pid != self._lost else None
+
     @property
     def _path(self) -> str:
         return os.path.join(self.folder or "", "status.json")
@@ -187,6 +200,8 @@ class RunFiles:
             if isinstance(item.get("tags"), list)
             else [],
         }
+        if self.running and (pid := self._process()):
+            run["pid"] = pid
         for name in ("project", "name", "path", "alias"):
             if isinstance(item.get(name), str):
                 run[name] = item[name][:TEXT]
@@ -224,6 +239,17 @@ class RunFiles:
 
     def _is_new(self, stamp: Stamp) -> bool:
         return time.time() - stamp[0] / 1e9 < PENDING_SECONDS
+
+
+def _host_of(folder: str) -> str:
+    """Return the machine that a run was begun on; empty if its files do not say."""
+    try:
+        with open(os.path.join(folder, "meta.json"), encoding="utf-8") as file:
+            value = json.loads(file.read(65536))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    host = value.get("hostname") if isinstance(value, dict) else None
+    return host if isinstance(host, str) else ""
 
 
 def _number(value: Any) -> Optional[float]:

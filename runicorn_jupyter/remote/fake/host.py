@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from runicorn_jupyter.models import Environment, ServerInfo
 from runicorn_jupyter.remote.fake.line import FakeConnection
 from runicorn_jupyter.remote.fake.viewer import FakeProcess, FakeViewer
+from runicorn_jupyter.remote.machine import MachineStream
 from runicorn_jupyter.remote.probe import PROBE_SECONDS, Probe
+from runicorn_jupyter.streams.memory import MemoryStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from runicorn_jupyter.remote.fake.clock import FakeClock
     from runicorn_jupyter.remote.fake.line import Pause
@@ -42,6 +45,8 @@ class FakeHost:
         What a probe finds.
     answers
         What control streams answer to each action: a function of the body, or a coroutine function.
+    machines
+        The streams of those that look at the machine, closed ones included.
     failures
         What the next such step raises.
     calls
@@ -54,6 +59,7 @@ class FakeHost:
         self.processes: list[FakeProcess] = []
         self.environments = [self.environment()]
         self.answers: dict[str, Callable[[dict[str, Any]], Any]] = {}
+        self.machines: list[MemoryStream] = []
         self.failures = self.connection.failures
         self.calls = self.connection.calls
 
@@ -137,6 +143,17 @@ class FakeHost:
         made = private or self.environment("runicorn").model_copy(update={"private": True})
         self.environments.append(made)
         return {"prefix": made.prefix, "made": private is None}
+
+    @contextlib.asynccontextmanager
+    async def watch_machine(self, root: str) -> AsyncIterator[MachineStream]:
+        """Give what a test feeds to the stream, the last of `machines`."""
+        await self.connection.step("machine")
+        stream = MemoryStream()
+        self.machines.append(stream)
+        try:
+            yield MachineStream(stream)
+        finally:
+            stream.close()
 
     async def start_unheld(self, parameters: StartParameters) -> ViewerStateFile:
         """Start a viewer that nobody holds."""

@@ -125,6 +125,20 @@ class Conversation:
         with contextlib.suppress(BrokenPipeError):
             await self._stream.write(data)
 
+    async def read(self, max_bytes: int = CHUNK_BYTES) -> bytes | End:
+        """Return the next bytes of its output, at least one; `END` after the last.
+
+        Raises
+        ------
+        ConnectionLost
+            If the SSH connection ended.
+        """
+        if not self._buffer:
+            return await self._stream.read(max_bytes)
+        data = bytes(self._buffer[:max_bytes])
+        del self._buffer[:max_bytes]
+        return data
+
     async def read_line(self, max_bytes: int) -> bytes | None:
         """Return the next line of its output, without its end; None at the end of the output.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import pytest
 
@@ -19,111 +19,14 @@ from runicorn_jupyter.errors import (
     SshUnavailable,
     TooManyConnections,
 )
-from runicorn_jupyter.proxy.capabilities import Capabilities
-from runicorn_jupyter.remote.fake import FakeClock, FakeHost, Pause
+from runicorn_jupyter.remote.fake import FakeHost, Pause
 from runicorn_jupyter.service.caller import Caller
 from runicorn_jupyter.service.connections import STOP_SECONDS
-from runicorn_jupyter.service.opener import Opener
 from runicorn_jupyter.service.profile_store import Profiles
-from runicorn_jupyter.service.remote_service import RemoteService
 from runicorn_jupyter.service.runs import HELD_SECONDS, LOOK_SECONDS, LOOKS_AT_ONCE, LOOKS_PER_SECOND
-from runicorn_jupyter.service.settings import ServiceSettings
-from runicorn_jupyter.ssh.config.target import Target
-from runicorn_jupyter.ssh.connection import Connection
+from tests.unit.service.world import ADA, World, finish
 
-T = TypeVar("T")
-ADA, BOB = Caller("ada", "http://localhost:8888", "r1"), Caller("bob", "http://localhost:8888")
-
-
-class World:
-    """A service, the remotes that it reaches, and the events that it sends."""
-
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        self.clock = FakeClock()
-        self.hosts: list[FakeHost] = []
-        self.prepare: Callable[[FakeHost], object] = id
-        self.connecting: Pause | None = None
-        self.probing: list[Pause] = []
-        self.error: Exception | None = None
-        self.rounds = 0
-        self.answers: list[str] = []
-        self.events: list[dict[str, Any]] = []
-        self.service = RemoteService(
-            ServiceSettings(**settings),
-            Capabilities(),
-            self._emit,
-            make_opener=lambda settings, emit: Opener(
-                settings, emit, resolve=self._resolve, connect=self._connect, monotonic=self.clock.monotonic
-            ),
-            remote_of=lambda connection: next(
-                h for h in self.hosts if h.connection is cast("Any", connection)
-            ),
-            profiles=Profiles(folder / "profiles.json"),
-            clock=self.clock,
-        )
-
-    def _emit(self, type: str, **fields: Any) -> None:  # noqa: A002
-        self.events.append({"type": type, **fields})
-
-    def _resolve(self, host: str, **_: Any) -> Target:
-        return Target(asked=host, hostname=host, port=22, username="ada")
-
-    async def _connect(self, target: Target, credentials: Any, **options: Any) -> Connection:
-        options["on_step"]("connecting")
-        if self.connecting is not None:
-            await self.connecting.wait()
-        if self.error is not None:
-            raise self.error
-        for number in range(self.rounds):
-            ask = options["timeout"].patient(options["ask"])
-            prompts = [m.Prompt(text=f"Code {number}:", echo=False)]
-            self.answers += [
-                one.get_secret_value() for one in await asyncio.to_thread(ask, "Say it.", prompts)
-            ]
-        host = FakeHost(self.clock, options["connection_id"])
-        self.hosts.append(host)
-        self.prepare(host)
-        return cast("Connection", host.connection)
-
-    async def done(self, work: Coroutine[Any, Any, T], seconds: float = 0) -> T:
-        """Do something that may wait for threads, and let so much time pass until it is done."""
-        task = asyncio.ensure_future(work)
-        await self.clock.advance(seconds)
-        async with asyncio.timeout(60):
-            while not task.done():
-                await self.clock.advance(0)
-        return task.result()
-
-    def begin(self, host: str = "gpu", **fields: Any) -> asyncio.Task[m.ConnectResponse]:
-        """Begin to connect."""
-        request = m.ConnectRequest.model_validate({"host": host, "auth_method": "agent", **fields})
-        return asyncio.ensure_future(self.service.connections.connect(ADA, request))
-
-    async def connect(self, host: str = "gpu", **fields: Any) -> m.ConnectResponse:
-        """Connect."""
-        return await self.done(_wait(self.begin(host, **fields)))
-
-    async def challenge(self) -> str:
-        """Connect to where something is asked; give the question's id."""
-        with pytest.raises(AuthenticationRequired) as raised:
-            await self.connect()
-        return str(raised.value.details["challenge_id"])
-
-    async def listed(self) -> list[str]:
-        """Give the hosts that are connected to."""
-        return [
-            each.host for each in (await self.service.connections.list_connections(ADA, None)).connections
-        ]
-
-    def types(self) -> list[str]:
-        """Give the types of the events since the last time."""
-        found = [event["type"] for event in self.events]
-        self.events.clear()
-        return found
-
-
-async def _wait(task: asyncio.Task[T]) -> T:
-    return await task
+BOB = Caller("bob", "http://localhost:8888")
 
 
 @pytest.fixture
@@ -179,7 +82,7 @@ async def test_one_that_is_being_opened_takes_room(tmp_path: Path) -> None:
     with pytest.raises(TooManyConnections):
         await world.connect()
     world.connecting.go()
-    await world.done(_wait(first))
+    await world.done(finish(first))
     assert await world.listed() == ["gpu"]
 
 
@@ -193,7 +96,7 @@ async def test_what_is_left_of_the_time_is_for_looking_around(world: World) -> N
     await world.clock.advance(4)
     assert not connecting.done()
     with pytest.raises(TimeoutError):
-        await world.done(_wait(connecting), 2)
+        await world.done(finish(connecting), 2)
     assert world.hosts[0].connection.status == "disconnected"
 
 
@@ -329,7 +232,7 @@ async def test_what_is_still_being_opened_when_jupyter_stops_is_not_kept(
     for pause in world.probing:
         pause.go()
     with pytest.raises(SshUnavailable, match="stopping"):
-        await world.done(_wait(task))
+        await world.done(finish(task))
     assert await world.listed() == []
     assert [host.connection.status for host in world.hosts] == ["disconnected"]
 
@@ -374,7 +277,7 @@ async def test_the_runs_of_all_viewers_and_a_hanging_one_delays_the_list_once(wo
     asking = asyncio.ensure_future(world.service.runs.list_runs(ADA, query()))
     await world.clock.advance(LOOK_SECONDS - 0.1)
     assert not asking.done()
-    late = await world.done(_wait(asking), 0.2)
+    late = await world.done(finish(asking), 0.2)
     errors = {server.connection_id: server.error and server.error.code for server in late.servers}
     assert errors.pop(hangs) == "viewer_not_responding"
     assert list(errors.values()) == [None]
@@ -392,7 +295,7 @@ async def test_whoever_asks_for_the_list_without_a_pause_is_held_back(world: Wor
     asking = asyncio.ensure_future(world.service.runs.list_runs(ADA, query()))
     await world.clock.advance(HELD_SECONDS / 2)
     assert not asking.done()
-    page = await world.done(_wait(asking), HELD_SECONDS)
+    page = await world.done(finish(asking), HELD_SECONDS)
     assert len(page.runs) == 3
     await world.clock.advance(LOOKS_AT_ONCE / LOOKS_PER_SECOND)
     before = world.clock.now
@@ -410,14 +313,14 @@ async def test_a_change_is_waited_for_as_long_as_is_said(world: World) -> None:
     asking = asyncio.ensure_future(world.service.runs.list_runs(ADA, waiting))
     await world.clock.advance(19)
     assert not asking.done()
-    nothing = await world.done(_wait(asking), 2)
+    nothing = await world.done(finish(asking), 2)
     assert (nothing.runs, nothing.removed, nothing.version) == ([], [], version)
     asking = asyncio.ensure_future(world.service.runs.list_runs(ADA, waiting))
     await world.clock.advance(1)
     await world.done(
         world.service.viewers.stop_viewer(ADA, m.ViewerStopRequest(connection_id=connection_id, cleanup=True))
     )
-    gone = await world.done(_wait(asking))
+    gone = await world.done(finish(asking))
     assert [key.run_id for key in gone.removed] == ["a"]
     assert gone.servers == []
 
@@ -452,7 +355,7 @@ async def test_the_end_waits_for_each_connection_and_not_longer_than_it_may(worl
     await world.clock.advance(STOP_SECONDS - 0.1)
     assert not closing.done()
     assert not world.hosts[0].running
-    await world.done(_wait(closing), 0.2)
+    await world.done(finish(closing), 0.2)
     await world.clock.advance(0)
     assert [host.connection.status for host in world.hosts] == ["disconnected", "disconnected"]
     assert await world.listed() == []

@@ -42,6 +42,7 @@ function run(id: string, values: Partial<Run> = {}): Run {
     started_at: null,
     ended_at: null,
     duration_seconds: 60,
+    pid: null,
     step: 1,
     metrics: { loss: 0.5 },
     params: {},
