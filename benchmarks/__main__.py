@@ -28,6 +28,7 @@ QUESTIONS = [
     "growth",
     "runs",
     "what_changed",
+    "setup",
     "lab_start",
     "load_ext",
 ]

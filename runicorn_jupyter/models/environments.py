@@ -30,6 +30,7 @@ __all__ = [
     "RemoveEnvironmentResponse",
     "RunicornConfig",
     "SetupPlan",
+    "StorageRoot",
     "StorageRootSource",
 ]
 
@@ -99,6 +100,13 @@ class SetupPlan(Model):
     megabytes: int = Field(description="The disk that it takes, about, in MB.")
 
 
+class StorageRoot(Model):
+    """A folder of the remote that looks like a storage root of runicorn."""
+
+    path: str
+    runs: int = Field(description="How many runs it has; 1000 stands for so many or more.")
+
+
 class _Looked(Model):
     notes: list[str] = Field(
         [], description="Sentences on what could not be found out, as where time ran out."
@@ -107,6 +115,7 @@ class _Looked(Model):
         [],
         description="Folders of the remote that look like storage roots, for environments that name none.",
     )
+    storage_roots: list[StorageRoot] = Field([], description="The same, with how many runs each has.")
     setup: SetupPlan | None = Field(
         None, description="What environments/create would do there; null where no commands run."
     )

@@ -46,16 +46,38 @@ python3_version() {
     esac
 }
 
-# Folders that look as runicorn's default root does, for who has configured none.
+# Folders that look as storage roots of runicorn do: those of its default name, and what holds its data base within
+# two levels of where people keep data.
 roots() {
     root_at "${RUNICORN_DIR-}"
-    for one in "$HOME"/.runicorn "$HOME"/*/.runicorn; do
-        [ -d "$one/runs" ] && emit root "$one"
+    root_at "${login_RUNICORN_DIR-}"
+    for place in "$HOME" "${SCRATCH:-/nowhere}" "${WORK:-/nowhere}"; do roots_below "$place"; done
+    # Disks of this machine; a file server that does not answer would hold all of this up.
+    while read -r disk place type rest; do
+        case $place in / | /boot* | /usr* | /var* | /snap* | /home | *\\*) continue ;; esac
+        case $type in ext[234] | xfs | btrfs | zfs | f2fs) [ -d "$place" ] && roots_below "$place" ;; esac
+    done </proc/mounts
+}
+
+roots_below() {
+    for one in "$1"/.runicorn "$1"/*/.runicorn; do root_at "$one"; done
+    for one in "$1"/runs "$1"/*/runs "$1"/*/*/runs; do
+        one=${one%/runs}
+        if [ -f "$one/runicorn.db" ] || [ -f "$one/index/runicorn.db" ]; then root_at "$one"; fi
     done
 }
 
+# root_at FOLDER: print a storage root, once, and how many runs it has; 1000 of them are as many as count.
 root_at() {
-    case $1 in /*) [ -d "$1/runs" ] && emit root "$1" ;; esac
+    case $1 in /*) ;; *) return ;; esac
+    case $seen_roots in *"
+$1
+"*) return ;; esac
+    cd -P -- "$1/runs" || return
+    seen_roots="$seen_roots$1
+"
+    runs=$(find . -maxdepth 8 -name media -prune -o -name meta.json -print | head -n 1000 | wc -l)
+    emit root "$1" "$((runs))"
 }
 
 runicorn_config() {
@@ -160,10 +182,7 @@ login_variable() {
         login_path=$value
         return
         ;;
-    RUNICORN_DIR)
-        root_at "$value"
-        return
-        ;;
+    RUNICORN_DIR) return ;;
     CONDA_* | MAMBA_* | PYENV_ROOT | PIXI_HOME | UV_TOOL_DIR | UV_PYTHON_INSTALL_DIR | HATCH_DATA_DIR | ASDF_DATA_DIR | MISE_DATA_DIR | WORKON_HOME | VIRTUAL_ENV | POETRY_* | XDG_CONFIG_HOME | \
         XDG_DATA_HOME | XDG_CACHE_HOME | WORK | SCRATCH | MODULEPATH | EBROOT* | EASYBUILD_* | SPACK_*) eval "$name=\$value" ;;
     *) return ;;
@@ -376,7 +395,6 @@ scan() {
     printf '\n%s\0' "$mark"
     system_facts
     runicorn_config
-    roots
     states
     user_site
     places
@@ -387,6 +405,7 @@ scan() {
         system_places
     fi
     wanted_place
+    roots
     prefix='' version=''
     IFS= read -r prefix <&3 && IFS= read -r version <&3
     emit python3 "$prefix" "$version"
@@ -399,6 +418,7 @@ main() {
     LC_ALL=C
     HOME=${HOME:-/}
     own='' boot='' count=0 more='' variables='' unknown='' seen='
+' seen_roots='
 '
     # What reads a file says so. All three run side by side.
     python3_version </dev/null | {

@@ -66,7 +66,7 @@ _FIELDS: dict[str, tuple[int, ...]] = {
     "login": (_LINE, _LINE, _LINE),
     "variable": (MAX_VARIABLE_BYTES,),
     "config": (MAX_CONFIG_BYTES,),
-    "root": (MAX_PATH,),
+    "root": (MAX_PATH, MAX_DIGITS),
     "viewer": (MAX_STATE_BYTES, MAX_PATH),
     "user": (),
     "env": (_LINE, MAX_PATH, MAX_PATH, MAX_PATH, _LINE, MAX_PATH, _LINE, MAX_PATH),
@@ -127,7 +127,7 @@ class Probe:
     home
         That user's home; empty where no command runs.
     roots
-        Folders that look like storage roots.
+        Folders that look like storage roots, each with how many runs it has; 1000 may be more.
     variables
         What that user's login shell exports beyond what commands get without it; None if it did not say. They
         may be secrets.
@@ -142,7 +142,7 @@ class Probe:
     viewers: list[ViewerStateFile] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
     home: str = ""
-    roots: list[str] = field(default_factory=list)
+    roots: dict[str, int] = field(default_factory=dict)
     variables: dict[str, str] | None = field(default=None, repr=False)
     notes: list[str] = field(default_factory=list)
     named: str = ""
@@ -327,8 +327,8 @@ class _Reader:
             config["viewer_port"] = port
         self._probe.config = config
 
-    def _take_root(self, path: str) -> None:
-        self._probe.roots.append(path)
+    def _take_root(self, path: str, runs: str) -> None:
+        self._probe.roots.setdefault(path, int(runs) if runs.isascii() and runs.isdigit() else 0)
 
     def _take_viewer(self, text: str, status: str) -> None:
         self._states.append((text, status))
@@ -395,10 +395,9 @@ class _Reader:
         if len(listed) < len(probe.environments):
             probe.environments = listed
             probe.notes.append(f"The list is too long to be true; only the first {len(listed)} are listed.")
-        probe.roots = list(dict.fromkeys(probe.roots))
-        roots = _within(MAX_ROOTS_BYTES, probe.roots, json.dumps)
+        roots = _within(MAX_ROOTS_BYTES, list(probe.roots.items()), json.dumps)
         self._left_out += len(probe.roots) - len(roots)
-        probe.roots = roots
+        probe.roots = dict(roots)
         running = [viewer for viewer in map(_running, self._states) if viewer is not None]
         probe.viewers = [viewer for viewer in running if (viewer.host, viewer.boot) == self._host]
         if not self._ended:

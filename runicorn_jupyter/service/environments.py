@@ -9,6 +9,7 @@ from runicorn_jupyter.service.session import FRESH_SECONDS
 from runicorn_jupyter.service.setup import setup_plan
 
 if TYPE_CHECKING:
+    from runicorn_jupyter.remote.probe import Probe
     from runicorn_jupyter.service.caller import Caller
     from runicorn_jupyter.service.sessions import Sessions
     from runicorn_jupyter.service.setup import EnvironmentSetup
@@ -41,7 +42,8 @@ class EnvironmentService:
             environments=found,
             total=len(found),
             notes=probe.notes,
-            storage_candidates=probe.roots,
+            storage_candidates=list(probe.roots),
+            storage_roots=_storage_roots(probe),
             setup=setup_plan(probe),
         )
 
@@ -56,7 +58,8 @@ class EnvironmentService:
             environments_found=len(found),
             environments=found,
             notes=probe.notes,
-            storage_candidates=probe.roots,
+            storage_candidates=list(probe.roots),
+            storage_roots=_storage_roots(probe),
             setup=setup_plan(probe),
         )
 
@@ -98,3 +101,7 @@ class EnvironmentService:
             config=m.RunicornConfig.model_validate(probe.config),
             runicorn_version=environment.runicorn_version,
         )
+
+
+def _storage_roots(probe: Probe) -> list[m.StorageRoot]:
+    return [m.StorageRoot(path=path, runs=runs) for path, runs in probe.roots.items()]

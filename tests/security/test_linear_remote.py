@@ -103,7 +103,7 @@ MANY: dict[str, Callable[[int], bytes]] = {
         lambda n: env(f"/{n}", kind="conda") + fields("variables", '{"env_vars":{"RUNICORN_DIR":"~/x"}}'),
     ),
     "viewers": lambda size: different(size, lambda n: fields("viewer", "{" + '"a":1,' * n + '"b":2}', "S 0")),
-    "roots": lambda size: different(size, lambda n: fields("root", f"/{n}")),
+    "roots": lambda size: different(size, lambda n: fields("root", f"/{n}", "1")),
 }
 
 
@@ -306,7 +306,7 @@ def test_what_a_probe_says_is_bounded_whatever_it_is(name: str) -> None:
         environments=result.environments,
         total=len(result.environments),
         notes=result.notes,
-        storage_candidates=result.roots,
+        storage_candidates=list(result.roots),
     )
     assert len(listed.to_json().encode()) <= probe.MAX_LIST_BYTES + 2 * probe.MAX_ROOTS_BYTES
     assert len(json.dumps(result.config)) <= 2 * probe.MAX_CONFIG_BYTES

@@ -197,6 +197,11 @@ export interface components {
        */
       storage_candidates: string[];
       /**
+       * @description The same, with how many runs each has.
+       * @default []
+       */
+      storage_roots: components['schemas']['StorageRoot'][];
+      /**
        * @description What environments/create would do there; null where no commands run.
        * @default null
        */
@@ -283,6 +288,11 @@ export interface components {
        * @default []
        */
       storage_candidates: string[];
+      /**
+       * @description The same, with how many runs each has.
+       * @default []
+       */
+      storage_roots: components['schemas']['StorageRoot'][];
       /**
        * @description What environments/create would do there; null where no commands run.
        * @default null
@@ -967,6 +977,12 @@ export interface components {
       /** @description The disk that it takes, about, in MB. */
       megabytes: number;
     };
+    /** @description A folder of the remote that looks like a storage root of runicorn. */
+    StorageRoot: {
+      path: string;
+      /** @description How many runs it has; 1000 stands for so many or more. */
+      runs: number;
+    };
     /** @description The viewer that a connection holds. */
     Viewer: {
       status: components['schemas']['ViewerState'];
@@ -1213,6 +1229,7 @@ export type RunsResponse = components['schemas']['RunsResponse'];
 export type RunsServer = components['schemas']['RunsServer'];
 export type ServerInfo = components['schemas']['ServerInfo'];
 export type SetupPlan = components['schemas']['SetupPlan'];
+export type StorageRoot = components['schemas']['StorageRoot'];
 export type Viewer = components['schemas']['Viewer'];
 export type ViewerHealth = components['schemas']['ViewerHealth'];
 export type ViewerStartRequest = components['schemas']['ViewerStartRequest'];

@@ -14,6 +14,7 @@ import {
 } from '../ui/messages.js';
 import type { IConnected } from './ConnectForm.js';
 import { EnvironmentField, StorageField, usableOf, WithoutRunicorn } from './EnvironmentField.js';
+import { OnThisServer } from './OnThisServer.js';
 import { LogView } from '../ui/LogView.js';
 import { ServerWords } from '../ui/ServerWords.js';
 import { ErrorNote, useRunicorn } from '../ui/shared.js';
@@ -157,11 +158,21 @@ function CardBody(props: ICardProps): JSX.Element {
       )}
       <WithoutRunicorn environments={environments} trans={trans} />
       {viewer && <ViewerLine connection={connection} card={card} />}
-      {card.busy === 'open' && (
-        <p className="rj-Progress" role="status">
+      <OnThisServer environments={environments} card={card} />
+      {(card.busy === 'open' || card.busy === 'setup' || card.busy === 'remove') && (
+        <div className="rj-Progress" role="status">
           <span className="rj-Spinner" aria-hidden />
-          {step ? stepLabel(trans, step) : trans.__('Opening the viewer…')}
-        </p>
+          {step?.step
+            ? stepLabel(trans, step)
+            : card.busy === 'open'
+              ? trans.__('Opening the viewer…')
+              : trans.__('Working…')}
+          {card.busy === 'setup' && (
+            <button type="button" className="rj-Button rj-mod-quiet" onClick={card.cancelSetUp}>
+              {trans.__('Cancel')}
+            </button>
+          )}
+        </div>
       )}
       {card.error !== null && <CardError card={card} />}
       <CardActions connection={connection} card={card} />

@@ -9,12 +9,13 @@ import { locationOf } from '../state/viewerLocation.js';
 import type { IConnected } from './ConnectForm.js';
 import { requestAt } from '../state/connectRequest.js';
 import { usableOf } from './EnvironmentField.js';
+import { knownRoot, useSetup, type ISetupActions } from './useSetup.js';
 import { useRunicorn } from '../ui/shared.js';
 
-type Work = 'connect' | 'open' | 'stop' | 'disconnect';
+type Work = 'connect' | 'open' | 'stop' | 'disconnect' | 'setup' | 'remove';
 
 /** A card's state and actions. */
-export interface ICard {
+export interface ICard extends ISetupActions {
   runicorn: Runicorn;
   /** The chosen environment, by name and in full. */
   envName: string;
@@ -102,7 +103,8 @@ export function useCard(
   React.useEffect(() => {
     latestWanted.current = wanted;
   }, [wanted]);
-  const offered = offeredName(usableOf(environments), store.lastChoice(connection));
+  const last = store.lastChoice(connection);
+  const offered = offeredName(usableOf(environments), last);
   const envName = chosen || viewer?.env_name || offered;
   const environment = environments.list?.find(item => item.name === envName);
   const isUp = connection.status === 'connected';
@@ -120,17 +122,19 @@ export function useCard(
   };
   const open = (): Promise<void> =>
     run('open', async () => {
-      const remoteRoot = root.trim() || undefined;
+      const remoteRoot =
+        root.trim() || (await knownRoot(runicorn, connection, environment, last)) || undefined;
       await flow.startViewer(id, envName, { remoteRoot, autoOpen: false });
       onOpen(id);
       await rememberShown(runicorn, connection, latestWanted.current, envName, root.trim());
     });
+  const setup = useSetup(connection, { run, setEnvName, onOpen });
   const detect = (): void => void store.readEnvironments(id, true);
 
   useBeginning({ id, isUp, wanted, environment, openRef, open, store });
   return {
     ...{ runicorn, envName, environment, setEnvName, root, setRoot, busy, error, setError },
-    ...{ showLogs, setShowLogs, openRef, detect },
+    ...{ showLogs, setShowLogs, openRef, detect, ...setup },
     isReady: busy === null && isUp,
     connect: () =>
       void run('connect', async () => onConnected(await connectAgain(runicorn, connection))),

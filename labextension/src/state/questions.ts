@@ -1,6 +1,6 @@
 /** The questions that only a person can answer; `ui/dialogs.tsx` asks them. */
 
-import type { HostAlias, HostKey, Prompt, Viewer } from '../api/client.js';
+import type { HostAlias, HostKey, Prompt, SetupPlan, StorageRoot, Viewer } from '../api/client.js';
 import type { ViewerLocation } from './viewerLocation.js';
 
 /** Asks a person. A declined question is answered with null or false. */
@@ -28,6 +28,14 @@ export interface IQuestions {
    * @param alias - The entry of its host in the ssh config.
    */
   confirmLocation(at: ViewerLocation, alias: HostAlias | undefined): Promise<boolean>;
+  /**
+   * Ask whether to set up Runicorn on a server, and whose runs to show then.
+   *
+   * @returns The storage root, '' for Runicorn's own choice; null if nothing is to be set up.
+   */
+  setUp(host: string, plan: SetupPlan, roots: readonly StorageRoot[]): Promise<string | null>;
+  /** Ask which storage root to show; '' is Runicorn's own choice. */
+  chooseRoot(host: string, roots: readonly StorageRoot[]): Promise<string | null>;
   /** Ask whether to stop the running viewer for another one. */
   replaceViewer(running: Viewer, wanted: ViewerLocation): Promise<boolean>;
 }

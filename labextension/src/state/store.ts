@@ -14,7 +14,9 @@ import type {
   LastChoice,
   Profile,
   RemoteEvent,
-  RunicornRemoteClient
+  RunicornRemoteClient,
+  SetupPlan,
+  StorageRoot
 } from '../api/client.js';
 import { CoalescedTask } from './coalesce.js';
 import { holdsViewer, isAtHost, type ViewerLocation } from './viewerLocation.js';
@@ -44,6 +46,10 @@ export interface IEnvironmentList {
   notes: readonly string[];
   /** Folders that look like storage roots. */
   candidates: readonly string[];
+  /** The same, with how many runs each has. */
+  roots: readonly StorageRoot[];
+  /** What setting up Runicorn there would do; null where nothing can be done. */
+  setup: SetupPlan | null;
 }
 
 const FRAME_MILLISECONDS = 16;
@@ -55,7 +61,9 @@ const UNREAD: IEnvironmentList = {
   list: null,
   error: null,
   notes: [],
-  candidates: []
+  candidates: [],
+  roots: [],
+  setup: null
 };
 
 type StoreClient = Pick<
@@ -256,7 +264,11 @@ export class RemoteStore {
         ? await this._client.detectEnvironments(id, true)
         : await this._client.readEnvironments(id);
       const { environments: list, notes, storage_candidates: candidates } = found;
-      this._setEnvironments(id, { loading: false, error: null, list, notes, candidates });
+      const { storage_roots: roots, setup } = found;
+      this._setEnvironments(id, {
+        ...{ loading: false, error: null, list, notes, candidates, roots },
+        setup
+      });
     } catch (error) {
       this._setEnvironments(id, { ...before, loading: false, error });
     } finally {

@@ -4,12 +4,13 @@ import { Dialog, ReactWidget, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import type { HostAlias, HostKey, Prompt, Viewer } from '../api/client.js';
+import type { HostAlias, HostKey, Prompt, SetupPlan, StorageRoot, Viewer } from '../api/client.js';
 import type { IQuestions } from '../state/questions.js';
 import { Facts, Fingerprint } from './shared.js';
 import type { ViewerLocation } from '../state/viewerLocation.js';
 import { ErrorBoundary } from './ErrorBoundary.js';
 import { plainText } from './plain.js';
+import { chosenRoot, Roots, SetupText } from './SetupQuestions.js';
 import { ServerWords } from './ServerWords.js';
 
 /** The body of a dialog, and what was entered in it. */
@@ -218,6 +219,35 @@ export class DialogQuestions implements IQuestions {
       ),
       no: trans.__("Don't connect"),
       yes: Dialog.warnButton({ label: trans.__('Connect') })
+    });
+  }
+
+  async setUp(
+    host: string,
+    plan: SetupPlan,
+    roots: readonly StorageRoot[]
+  ): Promise<string | null> {
+    const trans = this._trans;
+    return this._ask({
+      title: trans.__('Set up Runicorn on %1?', host),
+      draw: () => (
+        <>
+          <SetupText plan={plan} trans={trans} />
+          <Roots roots={roots} trans={trans} />
+        </>
+      ),
+      read: chosenRoot,
+      yes: Dialog.okButton({ label: trans.__('Set up and open') })
+    });
+  }
+
+  async chooseRoot(host: string, roots: readonly StorageRoot[]): Promise<string | null> {
+    const trans = this._trans;
+    return this._ask({
+      title: trans.__('Which runs on %1?', host),
+      draw: () => <Roots roots={roots} trans={trans} />,
+      read: chosenRoot,
+      yes: Dialog.okButton({ label: trans.__('Open viewer') })
     });
   }
 

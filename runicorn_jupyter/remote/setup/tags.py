@@ -13,6 +13,8 @@ _OLDEST_GLIBC = {"x86_64": 5, "i686": 5}
 _OLD_NAMES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _MOST = 200
 """A minor version of a C library or of Python beyond this is no answer of a Python."""
+_GLIBC, _MUSL = re.compile(r"2\.(\d{1,3})"), re.compile(r"1\.(\d{1,3})")
+_NO_NAME = re.compile(r"[^a-z0-9]+")
 _MARKERS = (
     "implementation_name", "implementation_version", "os_name", "platform_machine", "platform_release",
     "platform_system", "platform_version", "python_full_version", "platform_python_implementation",
@@ -54,18 +56,18 @@ class Target:
 
 
 def _platforms(facts: dict[str, Any]) -> list[str]:
-    name = re.sub(r"[^a-z0-9]+", "_", str(facts["platform"]).lower())[:64]
+    name = _NO_NAME.sub("_", str(facts["platform"])[:64].lower())
     if not name.startswith("linux_"):
         return [name]
     machine = name.removeprefix("linux_")
     machine = {"i386": "i686", "i586": "i686"}.get(machine, machine)
     tags = []
-    if glibc := _minor(facts.get("glibc"), major=2):
+    if glibc := _minor(_GLIBC.fullmatch(str(facts.get("glibc") or ""))):
         for minor in range(glibc, _OLDEST_GLIBC.get(machine, 17) - 1, -1):
             tags.append(f"manylinux_2_{minor}_{machine}")
             if minor in _OLD_NAMES:
                 tags.append(f"{_OLD_NAMES[minor]}_{machine}")
-    elif musl := _minor(facts.get("musl"), major=1):
+    elif musl := _minor(_MUSL.fullmatch(str(facts.get("musl") or ""))):
         tags += [f"musllinux_1_{minor}_{machine}" for minor in range(musl, -1, -1)]
     return [*tags, f"linux_{machine}"]
 
@@ -86,7 +88,6 @@ def _abi_options(facts: dict[str, Any]) -> list[str]:
     return options
 
 
-def _minor(version: Any, *, major: int) -> int:
+def _minor(found: re.Match[str] | None) -> int:
     """Return the minor version of a C library; 0 if there is none."""
-    found = re.fullmatch(rf"{major}\.(\d{{1,3}})", str(version or ""))
     return min(int(found[1]), _MOST) if found else 0

@@ -75,7 +75,7 @@ async def test_what_a_login_shell_exports_counts(
     theirs = named(found.environments, "theirs")
     data = str(server.home / "data")
     assert (theirs.storage_root, theirs.storage_root_from) == (data, "RUNICORN_DIR")
-    assert found.roots == [data]
+    assert list(found.roots) == [data]
     assert found.notes == []
     viewer = await host.start_viewer(StartParameters(theirs, None, lease_seconds=60))
     assert viewer.remote_root == data

@@ -111,7 +111,7 @@ async def test_every_kind_of_environment_is_found(
     assert with_runicorn == set(expected) - {"nlp/venv"}
     assert {one.storage_root for one in own if one.runicorn_installed} == {str(tmp_path)}
     assert result.config == {"user_root_dir": str(tmp_path), "gpu_interval_sec": 2, "nested": {"kept": [1]}}
-    assert result.roots == [str(remote.home / "vision/.runicorn")]
+    assert result.roots == {str(remote.home / "vision/.runicorn"): 0}
     assert result.home == str(remote.home)
     assert result.server.hostname == os.uname().nodename
     assert result.server.os

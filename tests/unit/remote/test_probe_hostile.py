@@ -43,7 +43,7 @@ def as_api(found: Probe) -> bytes:
         environments=found.environments,
         total=len(found.environments),
         notes=found.notes,
-        storage_candidates=found.roots,
+        storage_candidates=list(found.roots),
     )
     return made.to_json().encode()
 
@@ -81,9 +81,9 @@ def test_the_list_is_bounded_however_its_paths_are_escaped() -> None:
 
 
 def test_roots_are_bounded_and_said_to_be() -> None:
-    found = looked(*(record("root", f"/{n}/" + "\x01" * 2000) for n in range(500)))
+    found = looked(*(record("root", f"/{n}/" + "\x01" * 2000, "1") for n in range(500)))
     assert 0 < len(found.roots) < 100
-    assert len(json.dumps(found.roots)) <= MAX_ROOTS_BYTES * 2
+    assert len(json.dumps(list(found.roots))) <= MAX_ROOTS_BYTES * 2
     assert any(f"{500 - len(found.roots)} parts" in note and LEFT_OUT in note for note in found.notes)
 
 

@@ -45,7 +45,7 @@ function connection(values: Partial<ConnectionInfo> = {}): ConnectionInfo {
   };
 }
 
-type EnvironmentsLook = Pick<EnvironmentsResponse, 'environments' | 'notes' | 'storage_candidates'>;
+type EnvironmentsLook = Omit<EnvironmentsResponse, 'success' | 'total'>;
 
 /** A client whose answers the test holds back and lets go. */
 class HeldClient {
@@ -80,7 +80,13 @@ class HeldClient {
       throw this.failing;
     }
     this.environmentReadings += 1;
-    return { environments: this.environments, notes: ['slow'], storage_candidates: ['/data'] };
+    return {
+      environments: this.environments,
+      notes: ['slow'],
+      storage_candidates: ['/data'],
+      storage_roots: [{ path: '/data', runs: 3 }],
+      setup: null
+    };
   }
 
   async detectEnvironments(): Promise<EnvironmentsLook> {

@@ -1,0 +1,64 @@
+"""An account with nothing but Python: from the panel to its runs, and nothing is left afterwards."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.lab import LabPage, LabWorld
+from tests.world.sshd import Sshd
+
+pytestmark = pytest.mark.timeout(300)
+
+
+async def test_two_clicks_from_a_bare_account_to_its_runs(
+    lab_page: LabPage,
+    lab: LabWorld,
+    make_sshd: Callable[..., Sshd],
+    wheelhouse: Path,
+    finished_runs: Callable[..., Path],
+) -> None:
+    bare = make_sshd(SetEnv=["PIP_NO_INDEX=1", f"PIP_FIND_LINKS={wheelhouse}"])
+    if not bare.relocated:
+        pytest.skip("an account of its own needs root")
+    shutil.copytree(finished_runs(), bare.home / "data" / "results")
+    with lab.home.known_hosts.open("a") as file:
+        file.write(bare.known_hosts_line)
+    lab.home.host("bare", bare)
+    await lab_page.show_panel()
+    await lab_page.field("Host").fill("bare")
+    await lab_page.button("Connect").click()
+    await expect(lab_page.card("bare")).to_have_attribute("data-status", "connected")
+    await expect(lab_page.button("Open viewer")).to_be_disabled()
+
+    await lab_page.button("Set up Runicorn here…").click()
+    dialog = lab_page.page.get_by_role("dialog")
+    await expect(dialog).to_contain_text(f"{bare.home}/.local/share/runicorn-jupyter")
+    await expect(dialog).to_contain_text("about 110 MB")
+    root = dialog.get_by_role("radio", name=f"{bare.home}/data/results")
+    await expect(root).to_be_checked()
+    await expect(dialog).to_contain_text("2 runs")
+    await lab_page.picture("lab-setup")
+    await dialog.get_by_role("button", name="Set up and open").click()
+    await expect(lab_page.tab("bare · runicorn")).to_be_visible(timeout=240_000)
+    await expect(lab_page.viewer.locator("tr[data-row-key]")).to_have_count(2)
+
+    # The choice is remembered: the next time nothing is asked.
+    await lab_page.button("Stop viewer").click()
+    await expect(lab_page.button("Stop viewer")).to_have_count(0)
+    await lab_page.button("Open viewer").click()
+    await expect(lab_page.button("Stop viewer")).to_be_enabled()
+    assert lab.connections()[0]["viewer"]["remote_root"] == f"{bare.home}/data/results"
+
+    await lab_page.panel.get_by_text("On this server").click()
+    await lab_page.button("Remove").click()
+    await expect(lab_page.panel.get_by_role("alert")).to_contain_text("Something runs in this environment.")
+    await lab_page.button("Stop viewer").click()
+    await expect(lab_page.button("Stop viewer")).to_have_count(0)
+    await lab_page.button("Remove").click()
+    await expect(lab_page.button("Set up Runicorn here…")).to_be_enabled()
+    assert not (bare.home / ".local" / "share" / "runicorn-jupyter").exists()
