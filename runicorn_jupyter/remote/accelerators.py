@@ -26,11 +26,6 @@ _NAME = 128
 _FAILED = re.compile(r"^failed (\d{1,3})$")
 _TIMED_OUT = 124
 """The exit status of ``timeout`` (coreutils) for a program that it ended."""
-_NPU = re.compile(r"^\|\s*(\d{1,4})\s+(\S[^|]*?)\s*\|[^|]*\|\s*(\S+)\s+(\S+)\s[^|]*\|$")
-_CHIP = re.compile(
-    r"^\|\s*\d{1,4}(?:\s+\d{1,4})?\s*\|[^|]*\|\s*(\S+)\s+(\d+)\s*/\s*(\d+)(?:\s+(\d+)\s*/\s*(\d+))?\s*\|$"
-)
-_NPU_PROCESS = re.compile(r"^\|\s*(\d{1,4})\s+\d{1,4}\s*\|\s*(\d{1,10})\s*\|[^|]*\|\s*(\d{1,12})\s*\|$")
 
 
 @dataclass
@@ -196,25 +191,35 @@ def _groups(text: str, size: int) -> Iterable[tuple[str, ...]]:
 
 
 def _ascend(text: str) -> list[Accelerator]:
+    """Read a table whose rows are told apart by what their cells hold.
+
+    An accelerator has two: number and name, health, power and temperature; then chip, bus, use and memory. A
+    process has one: number and chip, pid, name, memory.
+    """
     found: dict[int, Accelerator] = {}
     named: Accelerator | None = None
     for line in text.splitlines()[: MAX_GPUS * MAX_PROCESSES]:
-        line = line.strip()[:256]  # noqa: PLW2901 - the same line
-        if process := _NPU_PROCESS.match(line):
-            _add(found.get(int(process[1])), process[2], _bytes(process[3], MIB))
-        elif named is not None and (chip := _CHIP.match(line)):
-            # With HBM, the first pair is the memory of the chip's own processors.
-            used, total = (chip[4], chip[5]) if chip[4] else (chip[2], chip[3])
-            named.used_percent = _percent(chip[1])
-            named.memory_used, named.memory_total = _bytes(used, MIB), _bytes(total, MIB)
+        cells = [cell.split() for cell in line.strip()[:256].strip("|").split("|")]
+        number = _index(cells[0][0]) if cells[0] else None
+        if number is None:
+            continue
+        if len(cells) == 4 and len(cells[1]) == len(cells[3]) == 1:
+            _add(found.get(number), cells[1][0], _bytes(cells[3][0], MIB))
+        elif len(cells) == 3 and named is not None:
+            named.used_percent = _percent(cells[2][0]) if cells[2] else None
+            # Pairs of used and whole; with HBM, the first is the memory of the chip's own processors.
+            sizes = [word for word in cells[2][1:] if word != "/"][-2:]
+            if len(sizes) == 2:
+                named.memory_used, named.memory_total = _bytes(sizes[0], MIB), _bytes(sizes[1], MIB)
             named = None
-        elif npu := _NPU.match(line):
+        elif len(cells) == 3 and len(cells[0]) > 1 and len(cells[2]) > 1:
+            name, (power, temperature) = " ".join(cells[0][1:]), cells[2][:2]
             named = Accelerator(
-                int(npu[1]),
+                number,
                 "ascend",
-                name=plain_text(npu[2], limit=_NAME),
-                power_w=_number(npu[3]),
-                temperature_c=_number(npu[4]),
+                name=plain_text(name, limit=_NAME),
+                power_w=_number(power),
+                temperature_c=_number(temperature),
             )
-            found[named.index] = named
+            found[number] = named
     return list(found.values())

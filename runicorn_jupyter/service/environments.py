@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from runicorn_jupyter import models as m
 from runicorn_jupyter.service.session import FRESH_SECONDS
 from runicorn_jupyter.service.setup import setup_plan
+from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
     from runicorn_jupyter.remote.probe import Probe
@@ -104,4 +105,7 @@ class EnvironmentService:
 
 
 def _storage_roots(probe: Probe) -> list[m.StorageRoot]:
-    return [m.StorageRoot(path=path, runs=runs) for path, runs in probe.roots.items()]
+    """List the roots to offer: a path that cannot be shown as it is, is none that a person could choose."""
+    return [
+        m.StorageRoot(path=path, runs=runs) for path, runs in probe.roots.items() if plain_text(path) == path
+    ]

@@ -9,6 +9,7 @@ from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import EnvironmentSetupFailed, NotFound, PythonNotFound, SetupCancelled
 from runicorn_jupyter.remote.setup.conversation import SetupParameters
 from runicorn_jupyter.remote.setup.pythons import best_pythons
+from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -36,7 +37,7 @@ def setup_plan(probe: Probe) -> m.SetupPlan | None:
         return None
     best = next(iter(best_pythons(probe.environments)), None)
     return m.SetupPlan(
-        folder=f"{probe.home.rstrip('/')}/{FOLDER}",
+        folder=f"{plain_text(probe.home).rstrip('/')}/{FOLDER}",
         python_path=best.python_path if best else None,
         python_version=best.python_version if best else None,
         megabytes=MEGABYTES,

@@ -106,7 +106,8 @@ def test_what_must_be_an_object_is_one(text: str) -> None:
 OTHER_READERS = {
     *(path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "payload").rglob("*.py")),
     "proxy/local_storage.py",  # a page's, with halves of pairs: its own limits and its own error
-    "service/run_index.py",  # a cursor of ours
+    "service/run_pages.py",  # a cursor of ours
+    "remote/setup/pip_for_target.py",  # a process of ours, what we gave it
     "client/events.py",
     "notebook/private_server.py",
     "notebook/server.py",
