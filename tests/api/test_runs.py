@@ -225,7 +225,8 @@ def test_what_is_not_of_the_form_is_refused(runs: Runs, query: dict[str, Any]) -
 
 
 def test_another_order_and_where_a_mistake_is(runs: Runs) -> None:
-    ordered = [run["params"].get("seed") for run in runs.get(sort="-param.seed")["runs"]]
+    listed = runs.get(sort="-param.seed", where="path:vision")["runs"]
+    ordered = [run["params"].get("seed") for run in listed]
     assert ordered == [1, 1, 0, 0, None, None]
     answer = runs.world.jupyter.request("GET", "runs", params={"where": "lr>1 and (status=x"})
     assert answer.json()["details"]["position"] == 9

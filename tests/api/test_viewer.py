@@ -30,7 +30,7 @@ def test_environments_and_their_filter(world: World) -> None:
     for each in everything["environments"]:
         assert set(each) == {
             "name", "type", "python_version", "python_path", "prefix", "runicorn_installed",
-            "runicorn_version", "storage_root", "storage_root_from", "problem",
+            "runicorn_version", "storage_root", "storage_root_from", "problem", "private", "size_bytes",
         }  # fmt: skip
     filtered = world.jupyter.get("environments", connection_id=connection_id, filter="runicorn_only").json()
     versions = {each["name"]: each["runicorn_version"] for each in filtered["environments"]}

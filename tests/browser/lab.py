@@ -263,6 +263,15 @@ async def findings(page: Page, *selectors: str) -> list[str]:
     ]
 
 
+async def scroll_to_charts(lab_page: LabPage) -> None:
+    """Scroll a run's page until a chart is there: charts are made when they come into sight."""
+    await lab_page.viewer.get_by_text("Summary", exact=True).first.hover()
+    async with asyncio.timeout(60):
+        while not await lab_page.viewer.locator("canvas").count():
+            await lab_page.page.mouse.wheel(0, 100)
+            await lab_page.page.evaluate("() => new Promise(requestAnimationFrame)")
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def lab_tab(browser: Browser, lab: LabWorld) -> AsyncIterator[LabPage]:
     """A page for JupyterLab, not opened yet.

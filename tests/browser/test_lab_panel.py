@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.lab import LabPage, LabWorld
+from tests.browser.lab import LabPage, LabWorld, scroll_to_charts
 from tests.world.browser import painted_canvases
 from tests.world.codes import code_server
 from tests.world.proxy_command import write_proxy_command
@@ -31,15 +31,6 @@ async def painted(page: Page) -> int:
         while not (count := await painted_canvases(frame)):
             await frame.evaluate("() => new Promise(requestAnimationFrame)")
     return count
-
-
-async def scroll_to_charts(lab_page: LabPage) -> None:
-    """Scroll a run's page until a chart is there: charts are made when they come into sight."""
-    await lab_page.viewer.get_by_text("Summary", exact=True).first.hover()
-    async with asyncio.timeout(60):
-        while not await lab_page.viewer.locator("canvas").count():
-            await lab_page.page.mouse.wheel(0, 100)
-            await lab_page.page.evaluate("() => new Promise(requestAnimationFrame)")
 
 
 async def test_from_the_keyboard_to_the_charts(lab_page: LabPage) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Locator, Request, Route, expect
 
-from tests.browser.lab import LabPage, LabWorld, findings
+from tests.browser.lab import LabPage, LabWorld, findings, scroll_to_charts
 from tests.world.browser import Trouble
 from tests.world.environments import Trainer
 from tests.world.many_runs import many_runs
@@ -85,7 +85,7 @@ async def test_the_runs_of_all_servers_live(
     await row(lab_page, "run-1").dblclick()
     await expect(lab_page.tab("gpu1 · torch")).to_be_visible()
     await expect(lab_page.overlay).to_have_count(0)
-    await expect(lab_page.viewer.locator("canvas").first).to_be_visible()
+    await scroll_to_charts(lab_page)
     await lab_page.picture("lab-run-page")
 
 

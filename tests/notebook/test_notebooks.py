@@ -60,6 +60,6 @@ def test_they_run_in_a_kernel_without_a_server_and_save_no_secret(
     assert saved.count("application/vnd.vegalite.v5+json") == 1
     # As a page, where nothing of ours runs, each viewer says how to open it again, and nothing is fetched.
     page, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)
-    assert page.count("To open it again: <code>%runicorn_connect gpu") == viewers
+    assert page.count("</code> and <code>%runicorn_connect gpu") == viewers
     assert not re.search(r"<(script|iframe|img|link)\b|runicorn/v/", page)
     assert not re.search(r"runicorn/v/|token|\b[0-9a-f]{32}\b|\b[0-9a-f]{48,}\b", saved), saved

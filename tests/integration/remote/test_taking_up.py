@@ -69,9 +69,9 @@ async def test_the_end_of_taking_up_is_a_change_that_whoever_waits_is_told(tmp_p
     table = RunChangelog(viewer, lambda: str(tmp_path), lambda: viewer.taking_up)
     gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     viewer.ids = ["a"]
-    first = await table.changes("", 0, 0, gone)
+    first = await table.changes("", 0, 0, 0, gone)
     assert (first["complete"], len(first["runs"])) == (False, 1)
-    waiting = asyncio.create_task(table.changes(first["epoch"], first["version"], 60, gone))
+    waiting = asyncio.create_task(table.changes(first["epoch"], first["version"], 0, 60, gone))
     viewer.ids = ["a", "b"]
     viewer.taking_up = False
     async with asyncio.timeout(60):
@@ -79,11 +79,11 @@ async def test_the_end_of_taking_up_is_a_change_that_whoever_waits_is_told(tmp_p
     assert (last["complete"], [run["id"] for run in last["runs"]]) == (True, ["b"])
     viewer.taking_up = True  # a root that the viewer's page moved to, say; a list made now is not whole
     table.dirty = True
-    again = await table.changes(last["epoch"], last["version"], 0, gone)
+    again = await table.changes(last["epoch"], last["version"], 0, 0, gone)
     assert (again["complete"], again["runs"]) == (False, [])
     assert again["version"] > last["version"]
     viewer.taking_up = False
     async with asyncio.timeout(60):
-        done = await table.changes(again["epoch"], again["version"], 60, gone)
+        done = await table.changes(again["epoch"], again["version"], 0, 60, gone)
     assert (done["complete"], done["runs"]) == (True, [])
     table.close()
