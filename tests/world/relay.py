@@ -55,6 +55,7 @@ class Relay:
         self._open = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._pairs: set[_Pair] = set()
+        self._ended: list[_Pair] = []
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
         self._thread.start()
         self._call(self._listen())
@@ -73,10 +74,14 @@ class Relay:
         self._server = await asyncio.start_server(self._accept, self.host, self.port, limit=CHUNK_BYTES)
         self.port = self._server.sockets[0].getsockname()[1]
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take a connection; no coroutine, for one that is cancelled before it begins closes nothing."""
         self.accepted += 1
         pair = _Pair(writer)
         self._pairs.add(pair)
+        pair.serving = self._loop.create_task(self._serve(pair, reader, writer))
+
+    async def _serve(self, pair: _Pair, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._open.wait()
             there = await asyncio.open_connection(*self._to, limit=CHUNK_BYTES)
@@ -88,6 +93,7 @@ class Relay:
             pass  # the ends see it as what it is: a line that broke
         finally:
             self._pairs.discard(pair)
+            self._ended.append(pair)
             pair.close()
 
     async def _pump(
@@ -166,6 +172,10 @@ class Relay:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # What nobody reads any more would be flushed for ever, and outlive the loop.
+        for pair in (*self._ended, *self._pairs):
+            pair.abort()
+        await asyncio.sleep(0)
 
 
 class _Pair:
@@ -174,11 +184,16 @@ class _Pair:
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self.writers = [writer]
         self.tasks: list[asyncio.Task[None]] = []
+        self.serving: asyncio.Task[None] | None = None
 
     def close(self) -> None:
         for writer in self.writers:
             with contextlib.suppress(OSError):
                 writer.close()
+
+    def abort(self) -> None:
+        for writer in self.writers:
+            writer.transport.abort()
 
     def reset(self) -> None:
         for writer in self.writers:
