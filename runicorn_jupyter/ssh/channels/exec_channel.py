@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
-from runicorn_jupyter.errors import ConnectionTimeout, InternalError, SshUnavailable
+from runicorn_jupyter.errors import ConnectionLost, ConnectionTimeout, InternalError, SshUnavailable
 from runicorn_jupyter.ssh.channels.no_shell import WithoutShell, without_shell
 from runicorn_jupyter.ssh.channels.ready import CHUNK_BYTES, PRINT_READY, READY, await_ready
 from runicorn_jupyter.ssh.channels.stream import Stream
@@ -117,6 +117,7 @@ class Conversation:
 
     def __init__(self, channel: CommandChannel, notifier: Notifier, begun: bytes) -> None:
         self._channel = channel
+        self._notifier = notifier
         self._stream = Stream(channel, notifier)
         self._buffer = bytearray(begun)
 
@@ -166,6 +167,26 @@ class Conversation:
         """Return the next bytes of its error output, as far as they have come."""
         errors = self._channel.take_errors(CHUNK_BYTES)
         return errors if isinstance(errors, bytes) else b""
+
+    async def finish(self, seconds: float) -> None:
+        """End the command's input, and wait for its end; what it still prints is dropped.
+
+        Some servers (asyncssh's process.py) drop the whole connection if a channel is closed before that.
+
+        Parameters
+        ----------
+        seconds
+            How long at most.
+        """
+        with contextlib.suppress(TimeoutError, OSError, ConnectionLost):
+            async with asyncio.timeout(seconds):
+                self._stream.write_eof()
+                while not isinstance(await self._stream.read(), End):
+                    pass
+                channel = self._channel
+                await self._notifier.until(
+                    lambda: True if channel.exit_status is not None or channel.closed else None
+                )
 
     def close(self) -> None:
         """End the command's input and its channel."""

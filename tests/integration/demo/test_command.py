@@ -25,6 +25,10 @@ from runicorn_jupyter.demo.environment import DemoError, make_environment, stamp
 from runicorn_jupyter.demo.folders import ALIAS, NOTEBOOK, Folders, neutral
 from runicorn_jupyter.demo.processes import MARK, end_marked, mark_of, marked
 from runicorn_jupyter.demo.ssh_server import DemoSshServer
+from runicorn_jupyter.remote.host_client import SshHost
+from runicorn_jupyter.ssh.auth.authentication import Credentials
+from runicorn_jupyter.ssh.config.resolver import Target
+from runicorn_jupyter.ssh.connection import Connection
 
 
 @pytest.fixture
@@ -67,6 +71,46 @@ async def test_runs_commands_in_its_own_home(server: DemoSshServer, folders: Fol
     )
     assert status == 7
     assert out.decode() == f"{folders.remote_home}\n{folders.remote_home}\ngiven"
+
+
+async def test_what_looks_at_its_machine_leaves_the_connection_up(
+    server: DemoSshServer, folders: Folders
+) -> None:
+    """asyncssh drops a connection if a command's channel is closed before the command has ended."""
+    known_hosts = folders.root / "known_hosts_of_test"
+    known_hosts.write_text(f"demo {server.public_host_key}\n")
+    target = Target(
+        asked=ALIAS,
+        hostname="127.0.0.1",
+        port=server.port,
+        username=getpass.getuser(),
+        user_known_hosts=(known_hosts,),
+        host_key_alias="demo",
+        identity_files=(server.client_key,),
+        identities_only=True,
+        identity_agent="none",
+    )
+    credentials = Credentials("key", server.client_key)
+    connection = await Connection.open(target, credentials, timeout=30, connection_id="demo")
+    looked = asyncio.Event()
+
+    async def look() -> None:
+        async with SshHost(connection).watch_machine("") as said:
+            while await said.read():
+                if said.texts.looked == {"machine", "accelerators"}:
+                    looked.set()
+
+    try:
+        for _ in range(5):
+            looked.clear()
+            looking = asyncio.create_task(look())
+            await looked.wait()
+            looking.cancel()
+            await asyncio.wait([looking])
+            await connection.ping()
+        assert (connection.status, connection.reconnects) == ("connected", 0)
+    finally:
+        await connection.close()
 
 
 async def test_passes_bytes_on_as_they_are(server: DemoSshServer, folders: Folders) -> None:
