@@ -45,8 +45,6 @@ __all__ = [
 
 MACHINE_PERIOD_SECONDS = 2
 """Between two samples of a machine."""
-MACHINE_END_SECONDS = 3.0
-"""What samples a machine is given so long to end by itself, before its channel is closed."""
 MACHINE_LEASE_SECONDS = 60
 """What samples a machine ends so long after the last line that was written to it."""
 
@@ -320,7 +318,4 @@ class SshHost:
         )
         async with self._connection.converse(SHELL, ready=READY) as conversation:
             await conversation.write(script)
-            try:
-                yield MachineStream(conversation)
-            finally:
-                await conversation.finish(MACHINE_END_SECONDS)
+            yield MachineStream(conversation)

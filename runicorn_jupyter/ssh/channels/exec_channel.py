@@ -18,6 +18,8 @@ from runicorn_jupyter.streams import END, End
 
 READY_SHARE = 0.9
 """Of a command's time: for its first words. The rest is for what the server says where they do not come."""
+END_SECONDS = 3.0
+"""What was talked to is given so long to end by itself, before its channel is closed."""
 _PRINT_SHELL = f"exec /bin/sh -c '{PRINT_READY}; echo \"$SHELL\"'"
 
 
@@ -219,7 +221,10 @@ async def converse(
             try:
                 yield conversation
             finally:
-                conversation.close()
+                try:
+                    await conversation.finish(END_SECONDS)
+                finally:
+                    conversation.close()
             return
     raise without_shell(await _ask_about(relay, instead, seconds))
 
