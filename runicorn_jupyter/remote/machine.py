@@ -295,18 +295,17 @@ def _gpus(
         return None
 
     # Of a launcher's workers one logs the run; the others are its too.
+    owners = {use.pid: own(use.pid) for one in accelerators for use in one.uses}
+    launchers = {pid: _launcher(pid, processes) for pid in owners}
     of_launcher: dict[int, m.RunKey] = {}
-    for one in accelerators:
-        for use in one.uses:
-            key = own(use.pid)
-            launcher = _launcher(use.pid, processes)
-            if key is not None and launcher is not None:
-                of_launcher.setdefault(launcher, key)
+    for pid, key in owners.items():
+        if key is not None and (launcher := launchers[pid]) is not None:
+            of_launcher.setdefault(launcher, key)
 
     def process(use: Use) -> m.GpuProcess:
         known = processes.get(use.pid)
-        launcher = _launcher(use.pid, processes)
-        run = own(use.pid) or (of_launcher.get(launcher) if launcher is not None else None)
+        launcher = launchers[use.pid]
+        run = owners[use.pid] or (of_launcher.get(launcher) if launcher is not None else None)
         user = known.user if known else None
         return m.GpuProcess(
             pid=use.pid,
