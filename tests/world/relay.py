@@ -55,7 +55,6 @@ class Relay:
         self._open = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._pairs: set[_Pair] = set()
-        self._ended: list[_Pair] = []
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
         self._thread.start()
         self._call(self._listen())
@@ -92,8 +91,6 @@ class Relay:
         except (OSError, ExceptionGroup, asyncio.CancelledError):
             pass  # the ends see it as what it is: a line that broke
         finally:
-            self._pairs.discard(pair)
-            self._ended.append(pair)
             pair.close()
 
     async def _pump(
@@ -173,9 +170,10 @@ class Relay:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         # What nobody reads any more would be flushed for ever, and outlive the loop.
-        for pair in (*self._ended, *self._pairs):
-            pair.abort()
-        await asyncio.sleep(0)
+        writers = [writer for pair in self._pairs for writer in pair.writers]
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
 
 
 class _Pair:
@@ -190,10 +188,6 @@ class _Pair:
         for writer in self.writers:
             with contextlib.suppress(OSError):
                 writer.close()
-
-    def abort(self) -> None:
-        for writer in self.writers:
-            writer.transport.abort()
 
     def reset(self) -> None:
         for writer in self.writers:
