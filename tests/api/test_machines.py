@@ -13,8 +13,8 @@ import pytest
 
 from runicorn_jupyter.client import RunicornRemoteClient
 from tests.api.conftest import World
-from tests.integration.payload.test_machine import nvidia_smi
 from tests.world.environments import RUNICORN_VERSIONS, Trainer
+from tests.world.gpus import nvidia_smi
 from tests.world.sshd import Sshd
 
 SECONDS = 30.0

@@ -20,27 +20,10 @@ from runicorn_jupyter.remote.bundle import shell_input
 from runicorn_jupyter.remote.host_client import SshHost
 from runicorn_jupyter.remote.machine import MachineTexts, RunProcess, describe_parts
 from tests.world.connections import Connect
+from tests.world.gpus import nvidia_smi
 from tests.world.sshd import Sshd
 
 SHELLS = ["dash", "bash", "busybox sh", "mksh", "ksh93", "yash"]
-NVIDIA_SMI = """#!/bin/sh
-echo "$*" >>{log}
-case $* in
-*name,memory.total*) echo "0, GPU-a, NVIDIA A100, 81920" ;;
-*utilization.gpu*) echo "0, 43, 10240, 61, 250.12" ;;
-*query-compute-apps*) echo "GPU-a, {pid}, 9000" ;;
-esac
-"""
-
-
-def nvidia_smi(folder: Path, pid: int, text: str = NVIDIA_SMI) -> Path:
-    """Put a stand-in that prints what the real program prints into a folder; give its log."""
-    log = folder / "nvidia-smi.log"
-    log.touch()
-    program = folder / "nvidia-smi"
-    program.write_text(text.format(log=log, pid=pid))
-    program.chmod(0o755)
-    return log
 
 
 @contextmanager
