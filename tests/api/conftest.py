@@ -14,6 +14,8 @@ from tests.world.jupyter import JupyterServer
 from tests.world.layouts import add_environments
 from tests.world.sshd import Sshd, SshHome
 
+VERSIONS = {f"rc{version.replace('.', '')}": version for version in RUNICORN_VERSIONS}
+
 
 @dataclass
 class World:
@@ -54,13 +56,21 @@ def session_world(
     home = SshHome(jupyter_home)
     home.trust(sshd)
     home.host("gpu1", sshd)
-    versions = {f"rc{version.replace('.', '')}": runicorn_env(version) for version in RUNICORN_VERSIONS}
+    versions = {name: runicorn_env(version) for name, version in VERSIONS.items()}
     add_environments(sshd.home, empty=empty_env, **versions)
     return World(jupyter, sshd, home)
 
 
 @pytest.fixture
 def world(session_world: World) -> Iterator[World]:
-    """A world without connections, before and after."""
+    """A world without connections, before and after; a test that leaves an environment in it fails."""
     yield session_world
     session_world.disconnect_all()
+    assert _environments(session_world.sshd.home) == ["empty", *VERSIONS]
+
+
+def _environments(remote: Path) -> list[str]:
+    """List what a test can have put on the remote that others would find there."""
+    private = remote / ".local" / "share" / "runicorn-jupyter"
+    added = sorted(path.name for path in (remote / ".virtualenvs").iterdir())
+    return added + [str(private)] * private.exists()

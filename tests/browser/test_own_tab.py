@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +31,17 @@ def workspace(jupyter: JupyterServer, content: dict[str, Any] | None = None) -> 
 
 @pytest.mark.parametrize("strict", [True, False])
 async def test_strict_cookies_keep_jupyterlabs_layout(
-    sshd: Sshd,
+    make_sshd: Callable[..., Sshd],
     runicorn_env: Any,
     tmp_path_factory: pytest.TempPathFactory,
     context: BrowserContext,
     strict: bool,
 ) -> None:
+    sshd = make_sshd()
     home = SshHome(tmp_path_factory.mktemp("home"))
     home.trust(sshd)
     home.host("gpu1", sshd)
-    prefix = runicorn_env()
-    add_environments(sshd.home, torch=prefix)
+    add_environments(sshd.home, torch=runicorn_env())
     jupyter = start_jupyter(Path(home.path), *[STRICT] * strict, command="lab")
     try:
         page = await context.new_page()
@@ -48,8 +49,7 @@ async def test_strict_cookies_keep_jupyterlabs_layout(
         await page.goto("about:blank")
         workspace(jupyter, {"ours:kept": {"data": "precious"}})
         connection_id = jupyter.post("connect", host="gpu1").json()["connection_id"]
-        # By its prefix: on a server that tests share it may have another name by now.
-        started = jupyter.post("viewer/start", connection_id=connection_id, env_name=str(prefix))
+        started = jupyter.post("viewer/start", connection_id=connection_id, env_name="torch")
         assert started.status_code == 200, started.text
         await page.goto(started.json()["viewer"]["url"])
         # What a script of the viewer's does.

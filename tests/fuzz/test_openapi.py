@@ -35,16 +35,23 @@ EXCLUDED = [not_a_server_error, positive_data_acceptance]
 
 @pytest.fixture(scope="module")
 def server(
-    tmp_path_factory: pytest.TempPathFactory, sshd: Sshd, runicorn_env: Callable[..., Path]
+    tmp_path_factory: pytest.TempPathFactory, _sshd_program: str, runicorn_env: Callable[..., Path]
 ) -> Iterator[JupyterServer]:
-    """A server of its own: what is made up here is saved there. It reaches a remote as ``gpu1``."""
+    """A server and a remote of its own: what is made up here is saved and made there. It is called ``gpu1``.
+
+    Neither side's pip has an index, so an environment that is asked for is tried and given up quickly.
+    """
     home = SshHome(tmp_path_factory.mktemp("fuzzed"))
-    home.trust(sshd)
-    home.host("gpu1", sshd)
-    add_environments(sshd.home, rc072=runicorn_env())
-    made = start_jupyter(home.path)
-    yield made
-    made.stop()
+    sshd = Sshd(tmp_path_factory.mktemp("fuzzed-sshd"), SetEnv=["PIP_NO_INDEX=1"]).start()
+    try:
+        home.trust(sshd)
+        home.host("gpu1", sshd)
+        add_environments(sshd.home, rc072=runicorn_env())
+        made = start_jupyter(home.path, env={"PIP_NO_INDEX": "1"})
+        yield made
+        made.stop()
+    finally:
+        sshd.close()
 
 
 @pytest.fixture(scope="module")
