@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -82,13 +84,18 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def recording_server() -> Iterator[Recorder]:
-    """Run one on a free port of 127.0.0.1."""
+def recording_server(socket_path: Path | None = None) -> Iterator[Recorder]:
+    """Run one on a free port of 127.0.0.1, or on this Unix socket."""
     handler = type("Handler", (_Handler,), {})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server: ThreadingHTTPServer | socketserver.ThreadingUnixStreamServer
+    if socket_path is None:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        port = server.server_address[1]
+        handler.recorder = Recorder(f"http://127.0.0.1:{port}", port)
+    else:
+        server = socketserver.ThreadingUnixStreamServer(str(socket_path), handler)
+        handler.recorder = Recorder("http://localhost", 0)
     server.daemon_threads = True
-    port = server.server_address[1]
-    handler.recorder = Recorder(f"http://127.0.0.1:{port}", port)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

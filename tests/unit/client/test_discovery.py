@@ -77,6 +77,21 @@ def test_a_server_without_our_extension_is_passed_over(runtime_dir: Path, record
     assert [a.path for a in other.asked] == ["/api/remote/openapi.json"]
 
 
+def test_servers_on_two_unix_sockets_are_two(runtime_dir: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "1", tmp_path / "2"
+    with recording_server(first) as without, recording_server(second) as ours:
+        # The same URL, and neither has a token: only the socket tells them apart.
+        for name, server, path in (("2", ours, second), ("3", without, first)):
+            write_info(runtime_dir, server, name=name, sock=str(path), token="")
+            server.token = None
+        os.utime(runtime_dir / "jpserver-2.json", (1, 1))  # the other one is newer
+        without.answer("/api/remote/openapi.json", b"", 404)
+        found = discovery.find_server()
+        assert found is not None
+        assert found.socket_path == str(second)
+        assert [len(each.asked) for each in (without, ours)] == [1, 1]
+
+
 def test_the_newest_server_comes_first(runtime_dir: Path, recorder: Recorder) -> None:
     with recording_server() as newer:
         write_info(runtime_dir, recorder, name="1")
