@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
-from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING
 
 from runicorn_jupyter import models as m
+from runicorn_jupyter.service.change_log import ChangeLog
 from runicorn_jupyter.service.machine_watcher import MachineWatcher
 
 if TYPE_CHECKING:
@@ -46,12 +45,7 @@ class MachineService:
         self._announce = announce
         self._clock = clock
         self._watchers: dict[str, MachineWatcher] = {}
-        self._epoch = secrets.token_hex(6)
-        self._number = 0
-        # The number of each connection's last change, in their order; those that are gone too.
-        self._changes: OrderedDict[str, int] = OrderedDict()
-        self._forgotten = 0
-        self._changed = asyncio.Event()
+        self._changes: ChangeLog[str] = ChangeLog(lambda: len(self._sessions) + MAX_REMOVED)
         self._asked = False
         self._askers = 0
         self._idle: asyncio.Task[None] | None = None
@@ -59,7 +53,13 @@ class MachineService:
         sessions.subscribe(self._sessions_changed)
 
     async def list_machines(self, caller: Caller, request: m.MachinesQuery) -> m.MachinesResponse:
-        """Tell how the machines of all connections are, or of those that changed."""
+        """Tell how the machines of all connections are, or of those that changed.
+
+        Raises
+        ------
+        InvalidParameters
+            If `changed_since` is not the version of an answer.
+        """
         self._askers += 1
         if self._idle is not None:
             self._idle.cancel()
@@ -72,7 +72,8 @@ class MachineService:
             with contextlib.suppress(TimeoutError):
                 async with self._clock.timeout(request.wait):
                     while not (answer.machines or answer.removed):
-                        await self._changed.wait()
+                        changed = self._changes.changed
+                        await changed.wait()
                         await self._look()
                         answer = self._answer(request.changed_since)
             return answer
@@ -107,10 +108,8 @@ class MachineService:
 
     def _answer(self, since: str | None) -> m.MachinesResponse:
         self._asked = True
-        epoch, _, number = (since or "").rpartition("-")
-        is_known = epoch == self._epoch and number.isdecimal() and self._forgotten <= int(number[:18])
-        after = int(number[:18]) if is_known else -1
-        changed = {name for name, at in self._changes.items() if at > after} if is_known else None
+        number = None if since is None else self._changes.read_version(since)
+        changed = None if number is None else set(self._changes.since(number))
         machines = [
             watcher.machine
             for session in self._sessions
@@ -121,21 +120,16 @@ class MachineService:
         return m.MachinesResponse(
             machines=machines,
             removed=gone,
-            reset=since is not None and not is_known,
-            version=f"{self._epoch}-{self._number}",
+            reset=since is not None and number is None,
+            version=self._changes.version,
         )
 
     def _bump(self, connection_id: str) -> None:
-        self._number += 1
-        self._changes[connection_id] = self._number
-        self._changes.move_to_end(connection_id)
-        while len(self._changes) > len(self._sessions) + MAX_REMOVED:
-            self._forgotten = self._changes.popitem(last=False)[1]
+        self._changes.add(connection_id)
         self._wake()
 
     def _wake(self) -> None:
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+        self._changes.wake()
         if self._asked:
             self._asked = False
             self._announce()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections import OrderedDict
 from functools import partial
-from itertools import takewhile
 from typing import TYPE_CHECKING, TypeVar
 
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import InvalidParameters, NotFound
+from runicorn_jupyter.service.change_log import ChangeLog
 from runicorn_jupyter.service.run_comparison import compare_runs, group_runs, read_names
 from runicorn_jupyter.service.run_filter import read_filter, read_where
 from runicorn_jupyter.service.run_pages import changes_of, in_order, page_of, read_cursor
@@ -47,17 +45,12 @@ class RunIndex:
         self._asked = False
         self._announced_at = float("-inf")
         self._announcing: asyncio.TimerHandle | None = None
-        self._epoch = secrets.token_hex(6)
-        self._number = 0
+        self._runs: dict[Key, m.Run] = {}
+        self._changes: ChangeLog[Key] = ChangeLog(lambda: len(self._runs) + MAX_REMOVED)
         # The number of the last change of what is said of the viewers themselves.
         self._touched = 0
-        self._runs: dict[Key, m.Run] = {}
-        # The number of each run's last change, in their order; those that are gone too.
-        self._changes: OrderedDict[Key, int] = OrderedDict()
-        self._forgotten = 0
         self._sorted: Order | None = None
         self._searching = asyncio.Lock()
-        self._changed = asyncio.Event()
 
     # -- what comes
 
@@ -66,21 +59,17 @@ class RunIndex:
         for run in removed:
             key = (run.connection_id, run.run_id)
             if self._runs.pop(key, None) is not None:
-                self._bump(key)
+                self._changes.add(key)
         for run in runs:
             key = (run.connection_id, run.run_id)
             self._runs[key] = run
-            self._bump(key)
+            self._changes.add(key)
         self._sorted = None
-        while len(self._changes) > len(self._runs) + MAX_REMOVED:
-            key = next(each for each in self._changes if each not in self._runs)
-            self._forgotten = max(self._forgotten, self._changes.pop(key))
         self.wake()
 
     def touch(self) -> None:
         """Note that what is said of a viewer, beside its runs, is something else now."""
-        self._number += 1
-        self._touched = self._number
+        self._touched = self._changes.add_other()
         self.wake()
 
     def wake(self) -> None:
@@ -89,8 +78,7 @@ class RunIndex:
             loop = asyncio.get_running_loop()
             pause = self._announced_at + ANNOUNCE_SECONDS - loop.time()
             self._announcing = loop.call_later(max(0.0, pause), self._announce)
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+        self._changes.wake()
 
     def close(self) -> None:
         """Announce nothing any more."""
@@ -103,22 +91,17 @@ class RunIndex:
         self._asked = False
         self._on_change()
 
-    def _bump(self, key: Key) -> None:
-        self._number += 1
-        self._changes[key] = self._number
-        self._changes.move_to_end(key)
-
     # -- what is asked for
 
     @property
     def version(self) -> str:
         """Names the state of the list."""
-        return f"{self._epoch}-{self._number}"
+        return self._changes.version
 
     @property
     def changed(self) -> asyncio.Event:
         """Is set with the next change; take it before asking what changed, lest one come between."""
-        return self._changed
+        return self._changes.changed
 
     async def page(
         self, query: m.RunsQuery, servers: list[m.RunsServer], *, reset: bool = False
@@ -144,12 +127,11 @@ class RunIndex:
         InvalidParameters
             If the version is broken, or the condition.
         """
-        since, passes = self._read_version(query.changed_since or ""), read_filter(query)
+        since, passes = self._changes.read_version(query.changed_since or ""), read_filter(query)
         first_page = query.model_copy(update={"cursor": None})
-        if since is None or since < self._forgotten:
+        if since is None:
             return await self.page(first_page, servers, reset=True)
-        keys = list(takewhile(lambda key: self._changes[key] > since, reversed(self._changes)))
-        changed = [(key, self._runs.get(key)) for key in reversed(keys)]
+        changed = [(key, self._runs.get(key)) for key in self._changes.since(since)]
         version, touched = self.version, self._touched
         if not changed and since >= touched:
             return None
@@ -221,9 +203,9 @@ class RunIndex:
 
     async def _in_order(self) -> Order:
         if self._sorted is None:
-            number, runs = self._number, list(self._runs.values())
+            number, runs = self._changes.number, list(self._runs.values())
             order = await self._beside(partial(in_order, runs))
-            if number != self._number:
+            if number != self._changes.number:
                 return order  # of the state that the caller has taken the version of, or a later one
             self._sorted = order
         return self._sorted
@@ -235,10 +217,3 @@ class RunIndex:
         """
         async with self._searching:
             return await asyncio.to_thread(work)
-
-    def _read_version(self, version: str) -> int | None:
-        """Give the number of a version; None if it is another board's, as before a restart."""
-        epoch, dash, number = version.partition("-")
-        if not epoch or not dash or not number.isdecimal() or not number.isascii() or len(number) > 16:
-            raise InvalidParameters.for_field("changed_since", "is not the version of an answer")
-        return min(int(number), self._number) if epoch == self._epoch else None
