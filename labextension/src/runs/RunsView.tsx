@@ -12,6 +12,7 @@ import { Choice, IconButton } from '../ui/fields.js';
 import { ErrorNote, useRunicorn, ViewRoot } from '../ui/shared.js';
 import { RUNS_ID } from '../ids.js';
 import { Comparison } from './Comparison.js';
+import { Differences } from './Differences.js';
 import { RunsTable } from './RunsTable.js';
 import { Sources } from './Sources.js';
 import { keyOfRun } from '../state/runs.js';
@@ -128,13 +129,18 @@ function RunsBody(props: IRunsViewOptions): JSX.Element {
       ) : (
         <Nothing runicorn={props.runicorn} showPanel={props.showPanel} />
       )}
-      {choice.comparing && compared.length > 0 && metric && (
-        <Comparison
-          runs={compared}
-          metric={metric}
-          rendermime={props.rendermime}
-          onClose={() => choice.setComparing(false)}
-        />
+      {choice.comparing && compared.length > 0 && (
+        <>
+          <Differences runs={compared} />
+          {metric && (
+            <Comparison
+              runs={compared}
+              metric={metric}
+              rendermime={props.rendermime}
+              onClose={() => choice.setComparing(false)}
+            />
+          )}
+        </>
       )}
     </>
   );
