@@ -78,11 +78,12 @@ async def connect() -> AsyncIterator[Connect]:
         reconnect_for_seconds: float = 60,
         ask: Any = None,
         on_step: Any = None,
+        credentials: Credentials | None = None,
         **changes: Any,
     ) -> Connection:
         connection = await Connection.open(
             target_of(server, via, **changes),
-            credentials_of(server),
+            credentials or credentials_of(server),
             timeout=timeout,
             settings=SshSettings(keepalive_seconds, reconnect_for_seconds),
             ask=ask,

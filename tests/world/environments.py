@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,8 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _run(*command: str | Path) -> str:
+def run(*command: str | Path) -> str:
+    """Run a command without this Python's variables; return what it prints, or raise with it."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
     environment["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
     done = subprocess.run(
@@ -87,9 +89,30 @@ def build(*requirements: str, python: Path | None = None) -> Path:
         The interpreter to build it with; default: ``base_python()``.
     """
     python = python or base_python()
-    version = _run(python, "-c", "import sys; print(sys.version)")
-    key = json.dumps([_RECIPE, str(python), version, sorted(requirements)])
-    prefix = cache_folder() / f"env-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+    def make(prefix: Path) -> None:
+        if requirements:
+            run(python, "-m", "venv", prefix)
+            run(prefix / "bin" / "python", "-m", "pip", "install", "--no-input", "--quiet", *requirements)
+        else:
+            run(python, "-m", "venv", "--without-pip", prefix)
+
+    version = run(python, "-c", "import sys; print(sys.version)")
+    return built_once([_RECIPE, str(python), version, sorted(requirements)], make)
+
+
+def built_once(key: list[Any], make: Callable[[Path], None]) -> Path:
+    """Return a folder of the cache, which is made if it is not there yet.
+
+    Parameters
+    ----------
+    key
+        All that decides what is in it; has a form in JSON.
+    make
+        Makes the folder.
+    """
+    text = json.dumps(key)
+    prefix = cache_folder() / f"env-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     prefix.parent.mkdir(parents=True, exist_ok=True)
     finished = prefix / _FINISHED
     if finished.exists():
@@ -98,13 +121,9 @@ def build(*requirements: str, python: Path | None = None) -> Path:
         if finished.exists():
             return prefix
         shutil.rmtree(prefix, ignore_errors=True)
-        if requirements:
-            _run(python, "-m", "venv", prefix)
-            _run(prefix / "bin" / "python", "-m", "pip", "install", "--no-input", "--quiet", *requirements)
-        else:
-            _run(python, "-m", "venv", "--without-pip", prefix)
+        make(prefix)
         partial = finished.with_suffix(".new")
-        partial.write_text(key)
+        partial.write_text(text)
         partial.rename(finished)
     return prefix
 
@@ -232,7 +251,7 @@ def wheelhouse() -> Path:
         if not finished.exists():
             python = build(f"runicorn=={NEWEST}") / "bin" / "python"
             options = ["--quiet", "--only-binary=:all:", "--dest", folder]
-            _run(python, "-m", "pip", "download", *options, f"runicorn=={NEWEST}", "pip")
+            run(python, "-m", "pip", "download", *options, f"runicorn=={NEWEST}", "pip")
             finished.touch()
     return folder
 

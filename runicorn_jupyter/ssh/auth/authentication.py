@@ -17,6 +17,7 @@ from runicorn_jupyter.ssh.auth.agent import AgentClient, AgentUnavailable
 from runicorn_jupyter.ssh.auth.ask import Ask
 from runicorn_jupyter.ssh.auth.identities import collect
 from runicorn_jupyter.ssh.auth.interactive import KeyboardInteractive, Password, PasswordState
+from runicorn_jupyter.ssh.auth.kerberos import GssapiWithMic, is_kerberos_available
 from runicorn_jupyter.ssh.auth.keyfile import KeyFile, KeyFileError, shown
 from runicorn_jupyter.ssh.auth.publickey import PublicKey
 from runicorn_jupyter.ssh.auth.userauth import Failure, Reply, Success, TransportClosed, UserAuth
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Credentials", "authenticate", "check_private_key"]
 
-_SSH_ORDER = ("publickey", "keyboard-interactive", "password")
+_SSH_ORDER = ("gssapi-with-mic", "publickey", "keyboard-interactive", "password")
+_UNATTENDED = ("gssapi-with-mic", "publickey")
 _MAX_PARTIAL = 16  # factors; a server that wants more is not serious
 _TOO_MANY = "too many authentication failures"
 
@@ -114,9 +116,10 @@ def authenticate(
     target
         The host, user name and the ssh config's settings of keys.
     credentials
-        What to authenticate with. ``key`` without a path goes on as ssh does: agent, default
-        identities, keyboard-interactive, password. A chosen key, the agent or a password is
-        all that is tried, unless the server accepts it and wants more (partial success).
+        What to authenticate with. ``key`` without a path goes on as ssh does: Kerberos where the
+        config says so, agent, default identities, keyboard-interactive, password. A chosen key,
+        the agent or a password is all that is tried, unless the server accepts it and wants more
+        (partial success).
     ask
         Called on this thread for passphrases, codes and passwords; None when nobody can answer.
     message
@@ -206,6 +209,9 @@ class _Attempt:
         )
         self.interactive = KeyboardInteractive(session, self.answers)
         self.password = Password(session, self.answers)
+        is_chosen = credentials.method != "key" or self._only_file is not None
+        options = None if is_chosen else target.kerberos
+        self.kerberos = GssapiWithMic(session, target.hostname, options) if options else None
         self._partial = 0
 
     def run(self) -> None:
@@ -232,8 +238,12 @@ class _Attempt:
         self._partial += 1
         if self._partial > _MAX_PARTIAL:
             raise SshUnavailable("The SSH server wants more factors than anybody has.")
-        for method in (self.publickey, self.interactive, self.password):
+        for method in self._methods():
             method.restart()
+
+    def _methods(self) -> list[_Method]:
+        methods: list[_Method] = [self.publickey, self.interactive, self.password]
+        return [self.kerberos, *methods] if self.kerberos is not None else methods
 
     def _try_next(self, last: Failure) -> Reply:
         for method in self._order(last.methods):
@@ -245,9 +255,7 @@ class _Attempt:
         raise self._failed(last)
 
     def _order(self, offered: Sequence[str]) -> list[_Method]:
-        methods: dict[str, _Method] = {
-            method.name: method for method in (self.publickey, self.interactive, self.password)
-        }
+        methods = {method.name: method for method in self._methods()}
         if self._partial:
             names: Sequence[str] = _SSH_ORDER
         elif self.credentials.method == "password":
@@ -261,7 +269,7 @@ class _Attempt:
         else:
             names = self.target.preferred_authentications or _SSH_ORDER
             if self.ask is None and self.answers.password is None:
-                names = [name for name in names if name == "publickey"]
+                names = [name for name in names if name in _UNATTENDED]
         return [methods[name] for name in names if name in methods]
 
     def _passphrase(self, file: KeyFile) -> str | None:
@@ -283,10 +291,19 @@ class _Attempt:
 
     def _failed(self, last: Failure) -> AuthenticationFailed:
         takes = f" It takes: {', '.join(last.methods)}." if last.methods else ""
-        if last.methods and not set(last.methods) & set(_SSH_ORDER):
+        if last.methods and not set(last.methods) & {method.name for method in self._methods()}:
             takes = f" It takes only what is not supported here: {', '.join(last.methods)}."
         sentence = f"{self.target.asked} {self._what_was_refused(last)}.{takes}"
-        return AuthenticationFailed(" ".join([sentence, *self.notes]), allowed_methods=list(last.methods))
+        notes = [*self.notes, *self._kerberos_notes(last)]
+        return AuthenticationFailed(" ".join([sentence, *notes]), allowed_methods=list(last.methods))
+
+    def _kerberos_notes(self, last: Failure) -> list[str]:
+        """Say why Kerberos did not do it, where the server and the ssh config would have it."""
+        if self.kerberos is None or self.kerberos.name not in last.methods:
+            return []
+        if not is_kerberos_available():
+            return ["Kerberos tickets need one more package here: pip install 'runicorn-jupyter[gssapi]'."]
+        return [self.kerberos.note] if self.kerberos.note else []
 
     def _what_was_refused(self, last: Failure) -> str:
         user = self.target.username

@@ -140,8 +140,7 @@ class PublicKey:
     def _sign(self, candidate: Candidate, blob: bytes, key: SigningKey | None) -> Reply:
         algorithm = self._algorithm(blob)
         request = self._session.request_message("publickey", True, algorithm, blob)
-        covered = len(self._session.session_id).to_bytes(4, "big") + self._session.session_id
-        covered += request.asbytes()
+        covered = self._session.signed_data(request)
         if key is not None:
             signature = key.sign(covered, algorithm)
         else:

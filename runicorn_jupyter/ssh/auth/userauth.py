@@ -12,6 +12,7 @@ import queue
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import paramiko
@@ -38,6 +39,9 @@ _SERVICE = "ssh-userauth"
 _NEXT_SERVICE = "ssh-connection"
 # A server answers one request with one message; more in the queue than this is a flood.
 _MAX_QUEUED_REPLIES = 32
+# Token, error and error token: a server's messages in this method only (RFC 4462, 3.9).
+_GSSAPI = "gssapi-with-mic"
+_GSSAPI_NUMBERS = (61, 64, 65)
 
 
 class TransportClosed(SshUnavailable):
@@ -84,9 +88,18 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class MethodMessage:
-    """Message 60, whose meaning the method in use defines: PK_OK, INFO_REQUEST or PASSWD_CHANGEREQ."""
+    """A message whose meaning the method in use defines.
+
+    Attributes
+    ----------
+    body
+        Its fields.
+    number
+        60: PK_OK, INFO_REQUEST or PASSWD_CHANGEREQ; 60 to 79 of ``gssapi-with-mic``.
+    """
 
     body: Message
+    number: int = MSG_USERAUTH_INFO_REQUEST
 
 
 Reply = Success | Failure | Accepted | MethodMessage
@@ -115,6 +128,7 @@ class UserAuth(AuthHandler):
         self.message = message
         self._paramiko: Any = transport
         self._replies: queue.Queue[Reply | None] = queue.Queue(_MAX_QUEUED_REPLIES + 1)
+        self._method = ""
         self._disconnect_reason = ""
         self._on_close: list[Callable[[], None]] = []
         self._closed = False
@@ -133,12 +147,8 @@ class UserAuth(AuthHandler):
             MSG_USERAUTH_FAILURE: self._got_failure,
             MSG_USERAUTH_BANNER: self._got_banner,
             MSG_USERAUTH_INFO_REQUEST: self._got_method_message,
+            **{number: partial(self._got_gssapi_message, number) for number in _GSSAPI_NUMBERS},
         }
-
-    @property
-    def session_id(self) -> bytes:
-        """The exchange hash of the first key exchange, which signatures cover (RFC 4252, 7)."""
-        return bytes(self._paramiko.session_id)
 
     @property
     def server_signature_algorithms(self) -> tuple[str, ...]:
@@ -162,7 +172,7 @@ class UserAuth(AuthHandler):
         self._send(message)
         self._wait_for(Accepted)
 
-    def request(self, method: str, *fields: str | bytes | bool) -> Reply:
+    def request(self, method: str, *fields: str | bytes | bool | int) -> Reply:
         """Send one authentication request and wait for its answer.
 
         Parameters
@@ -170,17 +180,18 @@ class UserAuth(AuthHandler):
         method
             The method's name in SSH.
         fields
-            The method's own fields in their order, as RFC 4252 and 4256 define them.
+            The method's own fields in their order, as RFC 4252, 4256 and 4462 define them.
 
         Raises
         ------
         TransportClosed
             The connection ended.
         """
+        self._method = method
         self._send(self.request_message(method, *fields))
         return self.wait()
 
-    def request_message(self, method: str, *fields: str | bytes | bool) -> Message:
+    def request_message(self, method: str, *fields: str | bytes | bool | int) -> Message:
         """Build the request that `request` sends; signatures of public keys cover it too."""
         message = Message()
         message.add_byte(bytes([MSG_USERAUTH_REQUEST]))
@@ -190,9 +201,16 @@ class UserAuth(AuthHandler):
         for field in fields:
             if isinstance(field, bool):
                 message.add_boolean(field)
+            elif isinstance(field, int):
+                message.add_int(field)
             else:
                 message.add_string(field)
         return message
+
+    def signed_data(self, request: Message) -> bytes:
+        """Return what a signature of a request covers: the session, and the request (RFC 4252, 7)."""
+        session = bytes(self._paramiko.session_id)
+        return len(session).to_bytes(4, "big") + session + request.asbytes()
 
     def respond(self, answers: list[str]) -> Reply:
         """Answer an INFO_REQUEST (RFC 4256, 3.4) and wait for what follows.
@@ -209,6 +227,27 @@ class UserAuth(AuthHandler):
             message.add_string(answer)
         self._send(message)
         return self.wait()
+
+    def send(self, number: int, *fields: bytes) -> None:
+        """Send a message of the method in use, to which no answer comes.
+
+        Parameters
+        ----------
+        number
+            The message's number.
+        fields
+            Strings, in their order.
+
+        Raises
+        ------
+        TransportClosed
+            The connection ended.
+        """
+        message = Message()
+        message.add_byte(bytes([number]))
+        for field in fields:
+            message.add_string(field)
+        self._send(message)
 
     def wait(self) -> Reply:
         """Wait for the next answer.
@@ -289,6 +328,13 @@ class UserAuth(AuthHandler):
 
     def _got_method_message(self, message: Message) -> None:
         self._put(MethodMessage(message))
+
+    def _got_gssapi_message(self, number: int, message: Message) -> None:
+        if self._method != _GSSAPI:
+            raise paramiko.SSHException(
+                f"the server sends message {number}, which {self._method} does not have"
+            )
+        self._put(MethodMessage(message, number))
 
     def _hear_close(self) -> None:
         """Wake waiting threads at ``close()`` too: paramiko leaves them to poll."""

@@ -35,11 +35,12 @@ _YES_NO_ASK = {"yes": "true", "true": "true", "no": "false", "false": "false", "
 _FIRST_WORD = frozenset(
     {"hostname", "user", "hostkeyalias", "preferredauthentications", "bindaddress", "bindinterface"}
     | {"identityagent", "revokedhostkeys", "numberofpasswordprompts", "serveralivecountmax", "tag"}
-    | {"addressfamily", "pubkeyauthentication", "pkcs11provider", "controlpath"}
+    | {"addressfamily", "pubkeyauthentication", "pkcs11provider", "controlpath", "gssapiserveridentity"}
 )
 _FLAG_OPTIONS = frozenset({"identitiesonly", "hashknownhosts", "proxyusefdpass"}) | {
     *("passwordauthentication", "kbdinteractiveauthentication"),
     *("checkhostip", "nohostauthenticationforlocalhost"),
+    *("gssapiauthentication", "gssapidelegatecredentials"),
 }
 _MASTER = {"yes": "true", "true": "true", "no": "false", "false": "false"}
 _MASTER |= {"auto": "auto", "ask": "ask", "autoask": "autoask"}

@@ -16,7 +16,7 @@ from runicorn_jupyter.ssh.config import openssh
 from runicorn_jupyter.ssh.config.evaluator import evaluate
 from runicorn_jupyter.ssh.config.home_copy import config_view, read_config
 from runicorn_jupyter.ssh.config.patterns import matches
-from runicorn_jupyter.ssh.config.target import DEFAULT_PORT, Target
+from runicorn_jupyter.ssh.config.target import DEFAULT_PORT, KerberosOptions, Target
 from runicorn_jupyter.ssh.config.tokens import (
     ExpansionError,
     connection_tokens,
@@ -293,6 +293,7 @@ def _target(host: str, settings: openssh.Settings, notes: tuple[str, ...]) -> tu
             no_host_authentication_for_localhost=one("nohostauthenticationforlocalhost") == "yes",
             update_host_keys=one("updatehostkeys") in ("yes", "true"),
             pkcs11_provider=one("pkcs11provider"),
+            kerberos=_kerberos(settings),
             control_path=_control_path(settings),
             environment=_environment(settings),
             notes=notes,
@@ -312,6 +313,14 @@ def _control_path(settings: openssh.Settings) -> str | None:
     """
     path = _one(settings, "controlpath")
     return path if _one(settings, "controlmaster") in (None, "no", "false", "auto") else None
+
+
+def _kerberos(settings: openssh.Settings) -> KerberosOptions | None:
+    """Return what the config says of Kerberos; None where it is off, as it is by ssh's own default."""
+    if _one(settings, "gssapiauthentication") not in ("yes", "true"):
+        return None
+    delegate = _one(settings, "gssapidelegatecredentials") in ("yes", "true")
+    return KerberosOptions(delegate, _one(settings, "gssapiserveridentity"))
 
 
 def _environment(settings: openssh.Settings) -> tuple[tuple[str, str], ...]:
@@ -362,7 +371,8 @@ def _methods(settings: openssh.Settings) -> tuple[str, ...] | None:
     preferred = settings.get("preferredauthentications")
     if preferred is None and not off:
         return None
-    names = preferred[0].split(",") if preferred else list(_SWITCHES.values())
+    by_ticket = ["gssapi-with-mic"] if _kerberos(settings) else []
+    names = preferred[0].split(",") if preferred else [*by_ticket, *_SWITCHES.values()]
     return tuple(name for name in names if name not in off)
 
 

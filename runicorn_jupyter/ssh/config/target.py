@@ -10,9 +10,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from runicorn_jupyter.ssh.hostkeys.known_hosts_command import KnownHostsCommand
 
-__all__ = ["DEFAULT_PORT", "Target"]
+__all__ = ["DEFAULT_PORT", "KerberosOptions", "Target"]
 
 DEFAULT_PORT = 22
+
+
+@dataclass(frozen=True, slots=True)
+class KerberosOptions:
+    """What the ssh config says of Kerberos.
+
+    Attributes
+    ----------
+    delegate
+        Whether the server gets a ticket to go on with (``GSSAPIDelegateCredentials``).
+    server_identity
+        The host name of the server's principal where it is another one (``GSSAPIServerIdentity``, Debian's).
+    """
+
+    delegate: bool = False
+    server_identity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +85,8 @@ class Target:
         Whether a known host's further keys are learned from it, and its old ones forgotten.
     pkcs11_provider
         The library of a token with keys, which only an agent can use here.
+    kerberos
+        How to use the user's Kerberos tickets; None where the config does not want them used.
     control_path
         The socket of a master of the user's own ssh, expanded; None where none is to be used.
     environment
@@ -105,6 +123,7 @@ class Target:
     no_host_authentication_for_localhost: bool = False
     update_host_keys: bool = False
     pkcs11_provider: str | None = None
+    kerberos: KerberosOptions | None = None
     control_path: str | None = None
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ EVALUATED = (
     *("hashknownhosts", "revokedhostkeys", "serveraliveinterval", "serveralivecountmax"),
     *("numberofpasswordprompts", "bindaddress", "knownhostscommand", "pkcs11provider", "checkhostip"),
     *("nohostauthenticationforlocalhost", "updatehostkeys", "verifyhostkeydns"),
+    *("gssapiauthentication", "gssapidelegatecredentials"),
 )
 SSH_DEFAULTS = {
     "addressfamily": "any",
@@ -37,6 +38,8 @@ SSH_DEFAULTS = {
     "checkhostip": "no",
     "nohostauthenticationforlocalhost": "no",
     "verifyhostkeydns": "false",
+    "gssapiauthentication": "no",
+    "gssapidelegatecredentials": "no",
 }
 # Refused for a whole list of known option names, or for a value of a block that does not apply:
 # without ssh we do not refuse what we need not understand.

@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import asyncssh
 import paramiko
@@ -47,6 +48,8 @@ class Script(paramiko.ServerInterface):
         Every method that was attempted.
     answers
         Every answer that was given.
+    transport
+        Of the last connection.
     """
 
     methods: str = "keyboard-interactive"
@@ -55,6 +58,7 @@ class Script(paramiko.ServerInterface):
     password: str | None = None
     seen: list[str] = field(default_factory=list)
     answers: list[list[str]] = field(default_factory=list)
+    transport: Any = None
     _round: int = 0
 
     def get_allowed_auths(self, username: str) -> str:
@@ -101,6 +105,7 @@ def scripted(script: Script, refused_algorithms: Sequence[str] = ()) -> Iterator
         ours, theirs = socket.socketpair()
         server = paramiko.Transport(theirs, disabled_algorithms={"pubkeys": list(refused_algorithms)})
         server.add_server_key(host_key)
+        script.transport = server
         server.start_server(event=threading.Event(), server=script)
         servers.append(server)
         return ours

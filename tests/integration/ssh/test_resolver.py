@@ -13,6 +13,7 @@ import pytest
 
 from runicorn_jupyter.errors import ConnectionTimeout, HostNotAllowed, InvalidParameters, SshUnavailable
 from runicorn_jupyter.ssh.config import openssh, resolver
+from runicorn_jupyter.ssh.config.target import KerberosOptions
 from tests.world import processes
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh") is None, reason="needs OpenSSH's client")
@@ -204,12 +205,32 @@ def test_methods_that_the_config_switches_off(home: Path) -> None:
     write_config(
         home,
         "Host a\n  PasswordAuthentication no\nHost b\n  PubkeyAuthentication no\n"
-        "Host c\n  PreferredAuthentications password,publickey\n  PasswordAuthentication no\n",
+        "Host c\n  PreferredAuthentications password,publickey\n  PasswordAuthentication no\n"
+        "Host e\n  PasswordAuthentication no\n  GSSAPIAuthentication yes\n"
+        "Host *\n  GSSAPIAuthentication no\n",  # Debian's own file of the system says yes
     )
     assert resolver.resolve("a").preferred_authentications == ("publickey", "keyboard-interactive")
     assert resolver.resolve("b").preferred_authentications == ("keyboard-interactive", "password")
     assert resolver.resolve("c").preferred_authentications == ("publickey",)
     assert resolver.resolve("d").preferred_authentications is None
+    by_ticket = ("gssapi-with-mic", "publickey", "keyboard-interactive")
+    assert resolver.resolve("e").preferred_authentications == by_ticket
+
+
+def test_kerberos_is_used_where_the_config_says_so(home: Path, request: pytest.FixtureRequest) -> None:
+    write_config(
+        home,
+        "Host a\n  GSSAPIAuthentication yes\n"
+        "Host b\n  GSSAPIAuthentication yes\n  GSSAPIDelegateCredentials yes\n"
+        "Host *\n  GSSAPIAuthentication no\n  GSSAPIDelegateCredentials no\n",
+    )
+    for _ in range(2):
+        assert resolver.resolve("a").kerberos == KerberosOptions()
+        assert resolver.resolve("b").kerberos == KerberosOptions(delegate=True)
+        assert resolver.resolve("c").kerberos is None
+        request.getfixturevalue("without_openssh")
+    write_config(home, "Host *\n  GSSAPIAuthentication yes\n  GSSAPIServerIdentity login.example\n")
+    assert resolver.resolve("d").kerberos == KerberosOptions(server_identity="login.example")
 
 
 @pytest.mark.usefixtures("without_openssh")
@@ -258,7 +279,7 @@ def test_a_host_that_the_config_refuses_is_refused_without_ssh_too(home: Path, w
 def test_an_old_name_counts_as_the_option_without_ssh_too(
     home: Path, old: str, request: pytest.FixtureRequest
 ) -> None:
-    write_config(home, f"Host *\n  {old} no\n")
+    write_config(home, f"Host *\n  {old} no\n  GSSAPIAuthentication no\n")
     by_ssh = resolver.resolve("gpu").preferred_authentications
     request.getfixturevalue("without_openssh")
     assert resolver.resolve("gpu").preferred_authentications == by_ssh == ("publickey", "password")
