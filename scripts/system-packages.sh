@@ -26,6 +26,10 @@ packages() { # PROGRAM: the Debian packages that bring it
         ip | tc) echo iproute2 ;;
         venv) echo python3-venv ;;
         npm) echo nodejs npm ;;
+        krb5kdc) echo krb5-kdc ;;
+        kadmin.local) echo krb5-admin-server ;;
+        kinit) echo krb5-user ;;
+        krb5-config) echo libkrb5-dev ;; # its headers: the extra gssapi is built by them
         *) echo "$1" ;;
     esac
 }
