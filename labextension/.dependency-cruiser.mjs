@@ -6,7 +6,7 @@ const LAYERS = [
   ['api'],
   ['state'],
   ['ui'],
-  ['panel', 'viewer', 'runs'],
+  ['panel', 'viewer', 'runs', 'machines'],
   ['commands', 'notebookOutput'],
   ['index']
 ];

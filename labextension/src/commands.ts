@@ -15,8 +15,9 @@ import type { ConnectionInfo, Run } from './api/client.js';
 import { Declined } from './state/connectFlow.js';
 import { runicornIcon } from './ui/icons.js';
 import type { Runicorn } from './ui/context.js';
+import { MachinesView } from './machines/MachinesView.js';
 import { RunsView } from './runs/RunsView.js';
-import { CommandIDs, PANEL_ID, RUNS_ID } from './ids.js';
+import { CommandIDs, MACHINES_ID, PANEL_ID, RUNS_ID } from './ids.js';
 import {
   locationOf,
   locationKey,
@@ -64,6 +65,10 @@ export class Commands {
         command: CommandIDs.showRuns,
         name: () => RUNS_ID
       });
+      void restorer.restore(this._machines, {
+        command: CommandIDs.showMachines,
+        name: () => MACHINES_ID
+      });
     }
     runicorn.store.eventReceived.connect((store, event) => {
       if (event.type === 'open_viewer' && event.connection_id && runicorn.settings.autoOpen) {
@@ -88,6 +93,18 @@ export class Commands {
         ...{ openRun: this.openRun, showPanel: this.showPanel }
       });
       void this._runs.add(view);
+      app.shell.add(view, 'main');
+    }
+    app.shell.activateById(view.id);
+  };
+
+  /** Show the machines of all servers. */
+  readonly showMachines = (): void => {
+    const { app, runicorn } = this._options;
+    let view = this._machines.currentWidget;
+    if (!view) {
+      view = new MachinesView(runicorn, this.openRun, this.showPanel);
+      void this._machines.add(view);
       app.shell.add(view, 'main');
     }
     app.shell.activateById(view.id);
@@ -169,6 +186,12 @@ export class Commands {
       caption: trans.__('One table of the training runs on all servers'),
       icon: args => (args.isPalette ? undefined : runicornIcon),
       execute: this.showRuns
+    });
+    app.commands.addCommand(CommandIDs.showMachines, {
+      label: trans.__('Show the Machines of All Servers'),
+      caption: trans.__('The GPUs of all servers, and who uses them'),
+      icon: args => (args.isPalette ? undefined : runicornIcon),
+      execute: this.showMachines
     });
     app.commands.addCommand(CommandIDs.refresh, {
       label: trans.__('Refresh the Connections'),
@@ -279,7 +302,8 @@ export class Commands {
     const { app, runicorn, palette, labShell } = this._options;
     const { trans, store } = runicorn;
     const category = trans.__('Runicorn');
-    const tabCommands: string[] = [CommandIDs.reloadViewer, CommandIDs.showRuns];
+    const { reloadViewer, showRuns, showMachines } = CommandIDs;
+    const tabCommands: string[] = [reloadViewer, showRuns, showMachines];
     for (const command of Object.values(CommandIDs)) {
       if (labShell !== null || !tabCommands.includes(command)) {
         palette?.addItem({ command, category, args: { isPalette: true } });
@@ -356,6 +380,7 @@ export class Commands {
   private readonly _options: ICommandOptions;
   private _isRestoring = true;
   private readonly _runs = new WidgetTracker<RunsView>({ namespace: RUNS_ID });
+  private readonly _machines = new WidgetTracker<MachinesView>({ namespace: MACHINES_ID });
   private readonly _logs = new WidgetTracker<LogTab>({ namespace: 'runicorn-logs' });
   private readonly _tabs = new WidgetTracker<ViewerTab>({ namespace: 'runicorn-viewer' });
 }

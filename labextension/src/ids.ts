@@ -12,11 +12,14 @@ export const MIME_TYPE = 'application/vnd.runicorn.viewer+json';
 export const PANEL_ID = 'runicorn-panel';
 /** The id of the view of all runs. */
 export const RUNS_ID = 'runicorn-runs';
+/** The id of the view of all machines. */
+export const MACHINES_ID = 'runicorn-machines';
 
 /** The commands. */
 export const CommandIDs = {
   showPanel: 'runicorn:show-panel',
   showRuns: 'runicorn:show-runs',
+  showMachines: 'runicorn:show-machines',
   connect: 'runicorn:connect',
   disconnect: 'runicorn:disconnect',
   openViewer: 'runicorn:open-viewer',

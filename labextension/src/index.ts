@@ -23,6 +23,7 @@ import { ConnectFlow } from './state/connectFlow.js';
 import { IRunicorn, Runicorn } from './ui/context.js';
 import { RunicornPanel } from './panel/Panel.js';
 import { createRendererFactory } from './notebookOutput.js';
+import { MachinesStore } from './state/machines.js';
 import { notifyOfRuns } from './runs/notify.js';
 import { RunsStore } from './state/runs.js';
 import { loadSettings, type ISettings } from './state/settings.js';
@@ -53,8 +54,11 @@ const plugin: JupyterFrontEndPlugin<Runicorn> = {
     const questions = new DialogQuestions(trans);
     const flow = new ConnectFlow(client, store, questions);
     const runs = new RunsStore(client, store);
-    const scheme = new ColorScheme(themes);
-    const runicorn = new Runicorn(client, store, runs, flow, questions, trans, dates, scheme);
+    const machines = new MachinesStore(client, store);
+    const runicorn = new Runicorn(
+      ...([client, store, runs, machines] as const),
+      ...([flow, questions, trans, dates, new ColorScheme(themes)] as const)
+    );
     if (registry) {
       loadSettings(registry, trans, (values: Partial<ISettings>) => runicorn.applySettings(values));
     }
@@ -91,12 +95,13 @@ const views: JupyterFrontEndPlugin<void> = {
     rendermime: IRenderMimeRegistry | null
   ): void => {
     const commands = new Commands({ app, runicorn, labShell, palette, restorer, rendermime });
-    const panel = new RunicornPanel(
-      runicorn,
-      id => commands.openConnection(id),
-      labShell && commands.showRuns,
-      labShell && commands.showLog
-    );
+    const panel = new RunicornPanel(runicorn, {
+      openViewer: id => commands.openConnection(id),
+      openRun: commands.openRun,
+      showRuns: labShell && commands.showRuns,
+      showMachines: labShell && commands.showMachines,
+      showLog: labShell && commands.showLog
+    });
     app.shell.add(panel, 'left', { rank: 650, type: 'Runicorn' });
     restorer?.add(panel, PANEL_ID);
     launcher?.add({ command: CommandIDs.showPanel, args: { isLauncher: true }, rank: 5 });

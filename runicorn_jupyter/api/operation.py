@@ -53,7 +53,8 @@ class Operation:
     @property
     def ends_with_client(self) -> bool:
         """Whether the operation is cancelled when its client disconnects."""
-        return self.path.startswith("connect/") or self.path in ("connect", "runs", "runs/metrics")
+        waits = ("connect", "runs", "runs/metrics", "machines")
+        return self.path.startswith("connect/") or self.path in waits
 
     @property
     def reads_body(self) -> bool:

@@ -22,3 +22,12 @@ def nvidia_smi(folder: Path, pid: int, text: str = NVIDIA_SMI) -> Path:
     program.write_text(text.format(log=log, pid=pid))
     program.chmod(0o755)
     return log
+
+
+def two_gpus() -> str:
+    """Make a stand-in with two GPUs: the first is free, the second is used by the process."""
+    return (
+        NVIDIA_SMI.replace('81920" ;;', '81920"; echo "1, GPU-b, NVIDIA A100, 81920" ;;')
+        .replace('"0, 43, 10240, 61, 250.12" ;;', '"0, 0, 4, 30, 55.00"; echo "1, 99, 79872, 80, 390.00" ;;')
+        .replace('"GPU-a, {pid}, 9000"', '"GPU-b, {pid}, 79000"')
+    )

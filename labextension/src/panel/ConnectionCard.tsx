@@ -12,8 +12,10 @@ import {
   stepLabel,
   viewerLabel
 } from '../ui/messages.js';
+import type { IPanelActions } from './actions.js';
 import type { IConnected } from './ConnectForm.js';
 import { EnvironmentField, StorageField, usableOf, WithoutRunicorn } from './EnvironmentField.js';
+import { GpuStrip } from './GpuStrip.js';
 import { OnThisServer } from './OnThisServer.js';
 import { LogView } from '../ui/LogView.js';
 import { ServerWords } from '../ui/ServerWords.js';
@@ -27,8 +29,7 @@ interface ICardProps {
   wanted: IConnected | null;
   onToggle: () => void;
   onConnected: (what: IConnected) => void;
-  onOpen: (connectionId: string) => void;
-  onShowLog: ((connectionId: string) => void) | null;
+  actions: IPanelActions;
 }
 
 /** The card. */
@@ -50,6 +51,7 @@ export function ConnectionCard(props: ICardProps): JSX.Element {
       >
         {word}
       </div>
+      <GpuStrip connectionId={connection.connection_id} openRun={props.actions.openRun} />
       {expanded && (
         <div id={bodyId} className="rj-Card-body">
           <CardBody {...props} />
@@ -122,7 +124,7 @@ function Latency(props: { connection: ConnectionInfo; runicorn: Runicorn }): JSX
 
 function CardBody(props: ICardProps): JSX.Element {
   const { connection } = props;
-  const card = useCard(connection, props.wanted, props.onConnected, props.onOpen);
+  const card = useCard(connection, props.wanted, props.onConnected, props.actions.openViewer);
   const { trans, store } = card.runicorn;
   const { connection_id: id, viewer } = connection;
   const environments = store.environments(id);
@@ -176,7 +178,7 @@ function CardBody(props: ICardProps): JSX.Element {
       )}
       {card.error !== null && <CardError card={card} />}
       <CardActions connection={connection} card={card} />
-      {viewer && card.showLogs && <LogView connectionId={id} onWiden={props.onShowLog} />}
+      {viewer && card.showLogs && <LogView connectionId={id} onWiden={props.actions.showLog} />}
     </>
   );
 }

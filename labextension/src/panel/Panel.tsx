@@ -5,66 +5,47 @@ import { addIcon, listIcon, refreshIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
 import type { IAttempt } from '../state/connectFlow.js';
-import { runicornIcon } from '../ui/icons.js';
+import { machinesIcon, runicornIcon } from '../ui/icons.js';
 import type { Runicorn } from '../ui/context.js';
 import { PANEL_ID } from '../ids.js';
 import { stepLabel } from '../ui/messages.js';
+import type { IPanelActions } from './actions.js';
 import { ConnectForm, type IConnected } from './ConnectForm.js';
 import { ConnectionCard } from './ConnectionCard.js';
 import { IconButton } from '../ui/fields.js';
 import { Saved } from './Saved.js';
 import { ServerWords } from '../ui/ServerWords.js';
 import { ErrorNote, useRunicorn, ViewRoot } from '../ui/shared.js';
+import { whileVisible } from '../ui/visibility.js';
 
-/** The panel as a widget. */
+/** The panel as a widget; the machines are looked at while it can be seen. */
 export class RunicornPanel extends ReactWidget {
-  /**
-   * @param openViewer - Shows the viewer of a connection.
-   * @param showRuns - Shows the runs of all servers; null where there is no room for them.
-   * @param showLog - Shows the log of a connection's viewer in a tab; null where there is no room.
-   */
-  constructor(
-    runicorn: Runicorn,
-    openViewer: (connectionId: string) => void,
-    showRuns: (() => void) | null,
-    showLog: ((connectionId: string) => void) | null
-  ) {
+  constructor(runicorn: Runicorn, actions: IPanelActions) {
     super();
     this._runicorn = runicorn;
-    this._openViewer = openViewer;
-    this._showRuns = showRuns;
-    this._showLog = showLog;
+    this._actions = actions;
     this.id = PANEL_ID;
     this.addClass('rj-Panel');
     this.title.icon = runicornIcon;
     this.title.caption = runicorn.trans.__('Runicorn');
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', runicorn.trans.__('Runicorn'));
+    whileVisible(this, () => runicorn.machines.follow());
   }
 
   override render(): JSX.Element {
     return (
       <ViewRoot runicorn={this._runicorn}>
-        <PanelBody
-          onOpen={this._openViewer}
-          onShowRuns={this._showRuns}
-          onShowLog={this._showLog}
-        />
+        <PanelBody {...this._actions} />
       </ViewRoot>
     );
   }
 
   private readonly _runicorn: Runicorn;
-  private readonly _openViewer: (connectionId: string) => void;
-  private readonly _showRuns: (() => void) | null;
-  private readonly _showLog: ((connectionId: string) => void) | null;
+  private readonly _actions: IPanelActions;
 }
 
-function PanelBody(props: {
-  onOpen: (connectionId: string) => void;
-  onShowRuns: (() => void) | null;
-  onShowLog: ((connectionId: string) => void) | null;
-}): JSX.Element {
+function PanelBody(props: IPanelActions): JSX.Element {
   const runicorn = useRunicorn();
   const { trans, store, flow } = runicorn;
   const [formOpen, setFormOpen] = React.useState(false);
@@ -91,7 +72,7 @@ function PanelBody(props: {
       <PanelHeader
         formOpen={showForm}
         onToggleForm={() => setFormOpen(!formOpen)}
-        onShowRuns={props.onShowRuns}
+        actions={props}
       />
       <StoreError />
       {flow.attempts.map(attempt => (
@@ -102,8 +83,7 @@ function PanelBody(props: {
         wanted={wanted}
         onExpand={setExpanded}
         onConnected={onConnected}
-        onOpen={props.onOpen}
-        onShowLog={props.onShowLog}
+        actions={props}
       />
       {showForm && (
         <section className="rj-Section">
@@ -138,9 +118,10 @@ function StoreError(): JSX.Element | null {
 function PanelHeader(props: {
   formOpen: boolean;
   onToggleForm: () => void;
-  onShowRuns: (() => void) | null;
+  actions: IPanelActions;
 }): JSX.Element {
   const { trans, store } = useRunicorn();
+  const { showRuns, showMachines } = props.actions;
   const refresh = (): void => {
     void store.refresh();
     void store.readSuggestions();
@@ -148,11 +129,14 @@ function PanelHeader(props: {
   return (
     <header className="rj-Header">
       <h2>{trans.__('Runicorn')}</h2>
-      {props.onShowRuns && (
+      {showRuns && (
+        <IconButton label={trans.__('Runs of all servers')} icon={listIcon} onPress={showRuns} />
+      )}
+      {showMachines && (
         <IconButton
-          label={trans.__('Runs of all servers')}
-          icon={listIcon}
-          onPress={props.onShowRuns}
+          label={trans.__('Machines of all servers')}
+          icon={machinesIcon}
+          onPress={showMachines}
         />
       )}
       <IconButton
@@ -172,8 +156,7 @@ function Cards(props: {
   wanted: IConnected | null;
   onExpand: (connectionId: string) => void;
   onConnected: (what: IConnected) => void;
-  onOpen: (connectionId: string) => void;
-  onShowLog: ((connectionId: string) => void) | null;
+  actions: IPanelActions;
 }): JSX.Element | null {
   const { trans, store } = useRunicorn();
   const { connections } = store;
@@ -194,8 +177,7 @@ function Cards(props: {
             wanted={props.wanted?.connectionId === id ? props.wanted : null}
             onToggle={() => props.onExpand(id === expandedId ? '' : id)}
             onConnected={props.onConnected}
-            onOpen={props.onOpen}
-            onShowLog={props.onShowLog}
+            actions={props.actions}
           />
         );
       })}

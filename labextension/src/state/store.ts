@@ -204,6 +204,7 @@ export class RemoteStore {
       case 'challenge':
       case 'run':
       case 'runs':
+      case 'machines':
       case 'more':
         break;
       default:

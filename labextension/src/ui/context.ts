@@ -9,6 +9,7 @@ import type { ColorScheme } from './colorScheme.js';
 import type { Dates } from './dates.js';
 import type { ConnectFlow } from '../state/connectFlow.js';
 import { emptyDraft, type IConnectDraft } from '../state/connectRequest.js';
+import type { MachinesStore } from '../state/machines.js';
 import type { IQuestions } from '../state/questions.js';
 import type { RunsStore } from '../state/runs.js';
 import { DEFAULT_SETTINGS, type ISettings } from '../state/settings.js';
@@ -21,6 +22,7 @@ export class Runicorn {
     readonly client: RunicornRemoteClient,
     readonly store: RemoteStore,
     readonly runs: RunsStore,
+    readonly machines: MachinesStore,
     readonly flow: ConnectFlow,
     readonly questions: IQuestions,
     readonly trans: TranslationBundle,

@@ -1,4 +1,4 @@
-/** Our icon, in the colours of Lab's theme. */
+/** Our icons, in the colours of Lab's theme. */
 
 import { LabIcon } from '@jupyterlab/ui-components';
 
@@ -12,3 +12,16 @@ const SVG = `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 
 
 /** A curve in a chart. */
 export const runicornIcon = new LabIcon({ name: 'runicorn-jupyter:runicorn', svgstr: SVG });
+
+const MACHINES_SVG = `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24" fill="none">
+  <g class="jp-icon3" stroke="#616161" stroke-width="2" stroke-linecap="round" stroke-linejoin="round">
+    <rect x="6" y="6" width="12" height="12" rx="1.500"/>
+    <path d="M10 10h4v4h-4zM9 6V3M15 6V3M9 21v-3M15 21v-3M6 9H3M6 15H3M21 9h-3M21 15h-3"/>
+  </g>
+</svg>`;
+
+/** A processor. */
+export const machinesIcon = new LabIcon({
+  name: 'runicorn-jupyter:machines',
+  svgstr: MACHINES_SVG
+});
