@@ -29,6 +29,7 @@ QUESTIONS = [
     "runs",
     "what_changed",
     "setup",
+    "machines",
     "lab_start",
     "load_ext",
 ]

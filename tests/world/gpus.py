@@ -31,3 +31,19 @@ def two_gpus() -> str:
         .replace('"0, 43, 10240, 61, 250.12" ;;', '"0, 0, 4, 30, 55.00"; echo "1, 99, 79872, 80, 390.00" ;;')
         .replace('"GPU-a, {pid}, 9000"', '"GPU-b, {pid}, 79000"')
     )
+
+
+def nvidia_smi_of(folder: Path, count: int) -> None:
+    """Put a stand-in of several idle GPUs into a folder, whose figures change each time that it is asked."""
+    cards = " ".join(map(str, range(count)))
+    program = folder / "nvidia-smi"
+    program.write_text(
+        "#!/bin/sh\n"
+        f"for n in {cards}; do\n"
+        "case $* in\n"
+        '*name,memory.total*) echo "$n, GPU-$n, NVIDIA A100, 81920" ;;\n'
+        '*utilization.gpu*) echo "$n, $(($$ % 100)), $(($$ % 81920)), 61, 250.12" ;;\n'
+        "esac\n"
+        "done\n"
+    )
+    program.chmod(0o755)
