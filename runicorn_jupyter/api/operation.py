@@ -53,7 +53,7 @@ class Operation:
     @property
     def ends_with_client(self) -> bool:
         """Whether the operation is cancelled when its client disconnects."""
-        waits = ("connect", "runs", "runs/metrics", "machines")
+        waits = ("connect", "runs", "runs/metrics", "runs/curves", "machines")
         return self.path.startswith("connect/") or self.path in waits
 
     @property

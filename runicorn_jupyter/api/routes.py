@@ -253,6 +253,14 @@ _RUNS: tuple[Operation, ...] = (
         (e.NotFound,),
     ),
     Operation(
+        "POST",
+        "runs/curves",
+        RunService.read_curves,
+        m.RunsCurvesRequest,
+        m.RunsCurvesResponse,
+        "Read metrics of several runs, or what is new of them.",
+    ),
+    Operation(
         "GET",
         "runs/groups",
         RunService.group_runs,

@@ -105,7 +105,14 @@ class RunsClient(ServerClient):
         return servers
 
     def run_metrics(
-        self, run: Mapping[str, Any], names: Sequence[str] | None = None, points: int = 1000
+        self,
+        run: Mapping[str, Any],
+        names: Sequence[str] | None = None,
+        points: int = 1000,
+        *,
+        since_step: int | None = None,
+        version: str | None = None,
+        x: str = "step",
     ) -> dict[str, Any]:
         """Read metrics of a run over its steps.
 
@@ -117,16 +124,58 @@ class RunsClient(ServerClient):
             Which metrics; default: all.
         points
             Steps at most, 2 to 50000; more are thinned out, and peaks kept.
+        since_step
+            The last step of an earlier answer; only what is new comes then.
+        version
+            The ``version`` of that answer: with it, ``reset`` tells that what it had is not so any more.
+        x
+            ``relative``: ``times`` are seconds since the run's first step; else they are Unix seconds.
 
         Returns
         -------
         dict
-            With ``steps`` and ``metrics``: for each name a list of as many numbers, or None at steps without.
+            With ``steps``, ``times`` and ``metrics``: for each name a list of as many numbers, or None at
+            steps without.
         """
         params = {"connection_id": run["connection_id"], "run_id": run["run_id"], "points": points}
+        given = {"since_step": since_step, "version": version, "x": None if x == "step" else x}
+        params.update((name, value) for name, value in given.items() if value is not None)
         if names is not None:
             params["names"] = ",".join(names)
         return self._call("GET", "runs/metrics", params=params)
+
+    def read_curves(
+        self,
+        runs: Sequence[Mapping[str, Any]],
+        names: Sequence[str],
+        points: int = 1000,
+        *,
+        x: str = "step",
+    ) -> list[dict[str, Any]]:
+        """Read metrics of several runs by one request, or what is new of them.
+
+        Parameters
+        ----------
+        runs
+            One to 100 of `list_runs`; one that has the ``since_step`` and ``version`` of an earlier answer
+            too is answered by what is new.
+        names
+            Which metrics, 1 to 64.
+        points
+            Steps of each run at most, 2 to 50000; more are thinned out, and peaks kept.
+        x
+            As in `run_metrics`.
+
+        Returns
+        -------
+        list of dict
+            One a run: as `run_metrics` returns, and ``error``: None, or why it could not be read.
+        """
+        fields = ("connection_id", "run_id", "since_step", "version")
+        keys = [{name: run[name] for name in fields if name in run} for run in runs]
+        body = {"runs": keys, "names": list(names), "points": points, "x": x}
+        curves: list[dict[str, Any]] = self._call("POST", "runs/curves", json=body)["runs"]
+        return curves
 
     def compare_runs(
         self,

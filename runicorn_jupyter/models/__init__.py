@@ -10,5 +10,6 @@ from runicorn_jupyter.models.environments import *
 from runicorn_jupyter.models.hosts import *
 from runicorn_jupyter.models.machines import *
 from runicorn_jupyter.models.run_comparison import *
+from runicorn_jupyter.models.run_metrics import *
 from runicorn_jupyter.models.runs import *
 from runicorn_jupyter.models.viewers import *

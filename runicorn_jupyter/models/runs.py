@@ -1,4 +1,4 @@
-"""Runs of all connected viewers: the merged list, its changes, and the metrics of one run."""
+"""Runs of all connected viewers: the merged list, and its changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AwareDatetime, Field, StringConstraints
 from typing_extensions import TypeAliasType
 
-from runicorn_jupyter.models.base import ConnectionId, ConnectionQuery, Model, Request, Success, Text
+from runicorn_jupyter.models.base import ConnectionId, Model, Request, Success, Text
 
 __all__ = [
     "MetricValue",
@@ -19,8 +19,6 @@ __all__ = [
     "RunBest",
     "RunId",
     "RunKey",
-    "RunMetricsQuery",
-    "RunMetricsResponse",
     "RunStatus",
     "RunsProblem",
     "RunsQuery",
@@ -166,25 +164,3 @@ class RunsResponse(Success):
         rest = self.model_dump_json(exclude={"runs"}).encode()
         runs = b",".join(run.as_json for run in self.runs)
         return b"".join((b'{"runs":[', runs, b"],", rest[1:]))  # in one copy: a page has megabytes
-
-
-class RunMetricsQuery(ConnectionQuery):
-    """Options of ``GET runs/metrics``."""
-
-    run_id: RunId
-    names: Text | None = Field(None, description="Metrics with commas between; default: all.")
-    points: int = Field(1000, ge=2, le=50000, description="Steps at most; more are thinned out.")
-
-
-class RunMetricsResponse(Success):
-    """Answer of ``GET runs/metrics``: one column a metric, all as long as ``steps``."""
-
-    is_long: ClassVar[bool] = True
-
-    connection_id: str
-    run_id: str
-    steps: list[int]
-    metrics: dict[str, list[float | None]] = Field(
-        description="Null: not logged at this step, or no finite number."
-    )
-    total: int = Field(description="Steps that were logged.")

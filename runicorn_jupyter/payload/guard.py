@@ -15,8 +15,8 @@ Below ``/__runicorn_jupyter__/`` the holders of the viewer talk to it, by JSON o
     ``renew`` with ``brief`` (true) is answered by ``{"ending", "holders"}`` only, the number of them.
 ``runs`` (``{"epoch", "version", "wait_seconds"}``)
     What changed in the list of runs since that version (``runs.changelog``); waits for it, if nothing did.
-``metrics`` (``{"run_id", "names", "points"}``)
-    Some of a run's metrics (``runs.metrics``).
+``metrics`` (``{"runs": [{"id", "since", "version"}], "names", "points", "relative"}``)
+    Some metrics of runs, or what is new of them (``runs.metrics``).
 
 A connection on which nothing is asked stays open as long as the viewer lives: its end is the viewer's.
 """
@@ -42,7 +42,9 @@ MAX_DECODINGS = 3
 """A path that leads to the holders' after so many decodings is no page's."""
 TICKET_HEADER = "x-runicorn-ticket"
 PROOF_HEADER = "x-runicorn-proof"
-MAX_BODY_BYTES = 16384
+MAX_BODY_BYTES = 65536
+MAX_METRIC_RUNS = 100
+"""Of one request for metrics: what identifies them fits into such a body."""
 MIN_LEASE_SECONDS, MAX_LEASE_SECONDS = 1.0, 7 * 86400.0
 MAX_WAIT_SECONDS = 60.0
 
@@ -267,10 +269,17 @@ class Guard:
         return await self._runs.changes(str(body.get("epoch"))[:64], version, known, seconds, gone)
 
     async def _metrics(self, body: Dict[str, Any], _gone: Any) -> Dict[str, Any]:
-        names, points = body.get("names"), body.get("points")
+        runs, names, points = body.get("runs"), body.get("names"), body.get("points")
         if not isinstance(points, int) or not (names is None or isinstance(names, list)):
             raise _Refused(400, "points must be a number, and names a list or null.")
-        return await self._runs.metrics(_text(body, "run_id"), names, points)
+        if not isinstance(runs, list) or len(runs) > MAX_METRIC_RUNS:
+            raise _Refused(400, f"runs must be a list of at most {MAX_METRIC_RUNS}.")
+        for run in runs:
+            since, version = (run.get("since"), run.get("version")) if isinstance(run, dict) else ("", "")
+            if not isinstance(since, (int, type(None))) or not isinstance(version, (str, type(None))):
+                raise _Refused(400, "Of each run since must be a number, and version a text.")
+            _text(run, "id")
+        return {"runs": await self._runs.metrics(runs, names, points, body.get("relative") is True)}
 
     def describe(self) -> Dict[str, Any]:
         """Return what the viewer says of itself."""
@@ -359,7 +368,7 @@ def _text(body: Dict[str, Any], name: str) -> str:
 
 
 async def _answer(send: Send, status: int, value: Dict[str, Any]) -> None:
-    body = json.dumps(value).encode("utf-8")
+    body = json.dumps(value, separators=(",", ":")).encode("utf-8")
     headers: List[Any] = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

@@ -15,25 +15,21 @@ from urllib.parse import quote
 
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import MemoryLimit
-from runicorn_jupyter.payload.runs.metrics import MAX_COLUMNS, MAX_VALUES
 from runicorn_jupyter.remote.run_details import NO_DETAILS, DetailReader, RunDetails
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from runicorn_jupyter.remote.memory_budget import MemoryShare
 
 __all__ = [
-    "MAX_METRICS_BYTES",
-    "MAX_METRIC_VALUES",
     "MAX_RUNS",
     "Answer",
     "OddAnswer",
     "RunDelta",
     "RunReplica",
     "RunSource",
-    "read_metrics",
     "read_run",
 ]
 
@@ -45,10 +41,6 @@ MAX_CHANGES = 2000
 """In one answer; the remote's has some 700 at most (``changelog.MAX_ANSWER_BYTES``)."""
 RUN_BYTES, METRIC_BYTES = 1700, 100
 """What a run takes without its texts, and each of its metrics without its name, as measured."""
-MAX_METRICS_BYTES = 16 * 2**20
-"""Of the answer about one run's metrics: ``metrics.MAX_VALUES`` numbers of 18 digits fit."""
-MAX_METRIC_VALUES = MAX_VALUES + 50002
-"""Of that answer: those in the columns, and the steps (``RunMetricsQuery.points``)."""
 MAX_METRICS = 64
 MAX_TAGS = 16
 MAX_TEXT = 512
@@ -370,44 +362,6 @@ def read_run(value: Any, source: RunSource, details: RunDetails = NO_DETAILS) ->
 def _pid(value: Any) -> int | None:
     is_one = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31
     return value if is_one else None
-
-
-def read_metrics(
-    value: dict[str, Any], connection_id: str, run_id: str, wanted: Sequence[str] | None = None
-) -> m.RunMetricsResponse:
-    """Make the API's answer of what the viewer's side says of a run's metrics.
-
-    Parameters
-    ----------
-    value
-        What it says.
-    connection_id, run_id
-        Of the run.
-    wanted
-        The names that were asked for; there is no other column in the answer then. None: all.
-
-    Raises
-    ------
-    OddAnswer
-        If it is not a valid answer.
-    """
-    steps, metrics, total = value.get("steps"), value.get("metrics"), value.get("total")
-    if not isinstance(steps, list) or not isinstance(metrics, dict) or not isinstance(total, int):
-        raise OddAnswer("the answer about metrics is not of the form")
-    columns: dict[str, list[float | None]] = {}
-    if len(metrics) > MAX_COLUMNS or len(steps) * (1 + len(metrics)) > MAX_METRIC_VALUES:
-        raise OddAnswer("the answer about metrics has more columns or values than there can be")
-    for name, values in metrics.items():
-        if wanted is not None and name not in wanted:
-            continue
-        if not isinstance(values, list) or len(values) != len(steps):
-            raise OddAnswer("the answer about metrics has columns of several lengths")
-        columns[_text(name[:MAX_NAME]) or "?"] = [_finite(each) for each in values]
-    if not all(type(step) is int and abs(step) < 2**53 for step in steps):
-        raise OddAnswer("the answer about metrics has steps that are no numbers")
-    return m.RunMetricsResponse.model_construct(
-        connection_id=connection_id, run_id=run_id, steps=steps, metrics=columns, total=max(total, len(steps))
-    )
 
 
 def _text(value: Any) -> str | None:

@@ -9,20 +9,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from runicorn_jupyter import models as m
-from runicorn_jupyter.errors import ConnectionLost, NotFound, RemoteError, SshUnavailable
+from runicorn_jupyter.errors import ConnectionLost, RemoteError, SshUnavailable
 from runicorn_jupyter.remote.clock import SystemClock
 from runicorn_jupyter.remote.control import NotTheViewer, Unanswered
 from runicorn_jupyter.remote.machine import RunProcess
-from runicorn_jupyter.remote.run_sync import (
-    MAX_METRIC_VALUES,
-    MAX_METRICS_BYTES,
-    OddAnswer,
-    RunReplica,
-    RunSource,
-    read_metrics,
-)
+from runicorn_jupyter.remote.run_metrics import MAX_METRIC_VALUES, MAX_METRICS_BYTES, read_metrics
+from runicorn_jupyter.remote.run_sync import OddAnswer, RunReplica, RunSource
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runicorn_jupyter.remote.clock import Clock
     from runicorn_jupyter.remote.host_client import ViewerControl
     from runicorn_jupyter.remote.memory_budget import MemoryBudget
@@ -149,21 +145,31 @@ class RunWatcher:
             )
         return self._problem or self._replica.left_out
 
-    async def metrics(self, request: m.RunMetricsQuery) -> m.RunMetricsResponse:
-        """Read metrics of a run.
+    async def metrics(
+        self, keys: Sequence[m.CurveKey], names: Sequence[str] | None, points: int, axis: m.CurveAxis
+    ) -> list[m.RunCurves | None]:
+        """Read metrics of runs, or what is new of them; None of a run that the viewer does not have.
+
+        Parameters
+        ----------
+        keys
+            The runs, and what is known of them.
+        names
+            Which metrics; None: all.
+        points
+            Steps of each at most.
+        axis
+            What their times are.
 
         Raises
         ------
-        NotFound
-            If the viewer has no such run.
         SshUnavailable
-            If it does not answer.
+            If the viewer does not answer.
         ConnectionLost
             If the connection is down.
         MemoryLimit
             If the answer takes more memory than is left of what may be kept.
         """
-        names = None if request.names is None else request.names.split(",")
         try:
             with self._memory.share() as share:
                 async with await self._supervisor.remote.open_control(METRICS_SECONDS) as control:
@@ -172,16 +178,13 @@ class RunWatcher:
                         max_bytes=MAX_METRICS_BYTES,
                         max_values=MAX_METRIC_VALUES + MAX_OTHER_VALUES,
                         memory=share,
-                        run_id=request.run_id,
+                        runs=[_question(key) for key in keys],
                         names=names,
-                        points=request.points,
+                        points=points,
+                        relative=axis == "relative",
                     )
-                if answer.get("missing") is True:
-                    raise NotFound(f"The viewer on {self._source.host} has no run {request.run_id}.")
                 # Half a million numbers are looked at for longer than the event loop may stand still.
-                return await asyncio.to_thread(
-                    read_metrics, answer, self._source.connection_id, request.run_id, names
-                )
+                return await asyncio.to_thread(read_metrics, answer, keys, names)
         except (OSError, ValueError) as exc:
             log.info("metrics of %s: %r", self._source.connection_id, exc)
             raise SshUnavailable(f"The viewer on {self._source.host} gives no metrics; see its log.") from exc
@@ -345,6 +348,12 @@ def _broke(task: asyncio.Task[None] | None) -> bool:
 
 def _problem(code: str, message: str) -> m.RunsProblem:
     return m.RunsProblem(code=code, message=message)
+
+
+def _question(key: m.CurveKey) -> dict[str, Any]:
+    """Return what the viewer's side is asked of a run; short, for it is asked at each step."""
+    known = {"since": key.since_step, "version": key.version}
+    return {"id": key.run_id, **{name: value for name, value in known.items() if value is not None}}
 
 
 def _name(run: m.Run) -> str:

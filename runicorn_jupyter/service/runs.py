@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from runicorn_jupyter import models as m
+from runicorn_jupyter.errors import NotFound, RemoteError
 from runicorn_jupyter.remote.clock import unfinished
 from runicorn_jupyter.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
-    import asyncio
-
     from runicorn_jupyter.remote.clock import Clock
     from runicorn_jupyter.service.caller import Caller
     from runicorn_jupyter.service.run_index import RunIndex
@@ -92,5 +92,53 @@ class RunService:
         return await self._index.groups(request)
 
     async def run_metrics(self, caller: Caller, request: m.RunMetricsQuery) -> m.RunMetricsResponse:
-        """Read metrics of one run."""
-        return await self._sessions.get(request.connection_id).run_metrics(request)
+        """Read metrics of one run, or what is new of them."""
+        names = None if request.names is None else request.names.split(",")
+        key = m.CurveKey(
+            connection_id=request.connection_id,
+            run_id=request.run_id,
+            since_step=request.since_step,
+            version=request.version,
+        )
+        session = self._sessions.get(request.connection_id)
+        (found,) = await session.run_metrics([key], names, request.points, request.x)
+        if found is None:
+            raise NotFound(f"This connection's viewer has no run {request.run_id}.")
+        fields = {name: getattr(found, name) for name in m.RunCurves.model_fields if name != "error"}
+        return m.RunMetricsResponse.model_construct(**fields)
+
+    async def read_curves(self, caller: Caller, request: m.RunsCurvesRequest) -> m.RunsCurvesResponse:
+        """Read metrics of runs of any viewers, or what is new of them: each viewer is asked once."""
+        of: dict[str, list[m.CurveKey]] = {}
+        for key in request.runs:
+            of.setdefault(key.connection_id, []).append(key)
+        parts = await asyncio.gather(*(self._read_part(keys, request) for keys in of.values()))
+        found = {id(key): run for part in parts for key, run in part}
+        return m.RunsCurvesResponse.model_construct(runs=[found[id(key)] for key in request.runs])
+
+    async def _read_part(
+        self, keys: list[m.CurveKey], request: m.RunsCurvesRequest
+    ) -> list[tuple[m.CurveKey, m.RunCurves]]:
+        """Read the runs of one connection; where that fails, each says why."""
+        try:
+            session = self._sessions.get(keys[0].connection_id)
+            found = await session.run_metrics(keys, request.names, request.points, request.x)
+        except RemoteError as error:
+            return [(key, _nothing(key, error)) for key in keys]
+        missing = NotFound("The viewer has no such run.")
+        return [(key, run or _nothing(key, missing)) for key, run in zip(keys, found, strict=True)]
+
+
+def _nothing(key: m.CurveKey, error: RemoteError) -> m.RunCurves:
+    return m.RunCurves(
+        connection_id=key.connection_id,
+        run_id=key.run_id,
+        steps=[],
+        times=[],
+        metrics={},
+        not_finite={},
+        total=0,
+        version="",
+        reset=False,
+        error=m.RunsProblem(code=error.code, message=error.message),
+    )

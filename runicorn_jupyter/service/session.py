@@ -350,13 +350,15 @@ class Session:
             self._supervisor = None
         return ended
 
-    async def run_metrics(self, request: m.RunMetricsQuery) -> m.RunMetricsResponse:
-        """Read metrics of one of the viewer's runs."""
+    async def run_metrics(
+        self, keys: Sequence[m.CurveKey], names: Sequence[str] | None, points: int, axis: m.CurveAxis
+    ) -> list[m.RunCurves | None]:
+        """Read metrics of some of the viewer's runs; see `RunWatcher.metrics`."""
         self._require_viewer()
         self._require_connected()
         if self.runs is None:
             raise ViewerNotRunning("This connection's viewer is still starting.")
-        return await self.runs.metrics(request)
+        return await self.runs.metrics(keys, names, points, axis)
 
     async def logs(self, lines: int) -> tuple[list[str], int]:
         """Read the viewer's log, of a crashed or stopped one too, or what a failed start printed."""

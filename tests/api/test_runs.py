@@ -293,6 +293,37 @@ def test_metrics_of_a_run(runs: Runs, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", RUNICORN_VERSIONS)
+def test_what_is_new_of_a_curve(runs: Runs, version: str) -> None:
+    training = runs.live[version].training
+    run = runs.until(training, lambda run: run["step"] is not None)
+    whole = runs.client.run_metrics(run, x="relative")
+    assert (whole["reset"], whole["times"][0]) == (False, 0)
+    known = {"since_step": whole["steps"][-1], "version": whole["version"]}
+    training.log_metrics(loss=0.125, since=float("inf"))
+    run = runs.until(training, lambda run: "since" in run["metrics"])
+    new = runs.client.run_metrics(run, ["loss", "since"], **known)
+    assert (new["steps"], new["metrics"]) == ([known["since_step"] + 1], {"loss": [0.125], "since": [None]})
+    assert (new["not_finite"], new["reset"]) == ({"since": new["steps"]}, False)
+    assert abs(new["times"][0] - datetime.fromisoformat(run["started_at"]).timestamp()) < 3600
+    last = runs.client.run_metrics(run, since_step=new["steps"][-1], version=new["version"])
+    assert last["steps"] == []
+    assert runs.client.run_metrics(run, since_step=10**6)["reset"]
+
+
+def test_curves_of_all_viewers_by_one_request(runs: Runs) -> None:
+    listed = {run["run_id"]: run for run in runs.client.list_runs()}
+    known = [listed[live.training.run_id] for live in runs.live.values()]
+    nobody = {"connection_id": known[0]["connection_id"], "run_id": "20000101_000000_abcdef"}
+    nowhere = {**nobody, "connection_id": "conn_00000000"}
+    *curves, missing, gone = runs.client.read_curves([*known, nobody, nowhere], ["loss"])
+    for run, curve in zip(known, curves, strict=True):
+        alone = runs.client.run_metrics(run, ["loss"])
+        assert curve == {name: alone[name] for name in curve if name != "error"} | {"error": None}
+    assert [each["error"]["code"] for each in (missing, gone)] == ["not_found", "connection_not_found"]
+    assert (missing["run_id"], missing["steps"]) == (nobody["run_id"], [])
+
+
+@pytest.mark.parametrize("version", RUNICORN_VERSIONS)
 def test_events_when_a_run_starts_goes_wrong_and_ends(
     runs: Runs, trainer: Trainer, runicorn_env: Callable[..., Path], version: str
 ) -> None:

@@ -367,16 +367,51 @@ export class RunicornRemoteClient {
    * @param run - One of `listRuns`.
    * @param names - Which metrics; all by default.
    * @param options - `points`: how many steps at most; more are thinned out, and peaks kept.
+   *   `sinceStep`, `version`: the last step and the version of an earlier answer; what is new comes then.
+   *   `x`: `relative`: the times are seconds since the run's first step; else they are Unix seconds.
    */
   async runMetrics(
     run: Pick<api.Run, 'connection_id' | 'run_id'>,
     names?: readonly string[],
-    options: { points?: number; signal?: AbortSignal } = {}
+    options: {
+      points?: number;
+      sinceStep?: number;
+      version?: string;
+      x?: api.CurveAxis;
+      signal?: AbortSignal;
+    } = {}
   ): Promise<api.RunMetricsResponse> {
     const { connection_id, run_id } = run;
-    const { points, signal } = options;
+    const { points, sinceStep: since_step, version, x, signal } = options;
     return this._call('runs/metrics', {
-      query: { connection_id, run_id, names: names?.join(), points },
+      query: { connection_id, run_id, names: names?.join(), points, since_step, version, x },
+      signal
+    });
+  }
+
+  /**
+   * Read metrics of several runs by one request, or what is new of them.
+   *
+   * @param runs - One to 100 of `listRuns`; one that has the `since_step` and `version` of an earlier
+   *   answer too is answered by what is new.
+   * @param names - Which metrics, 1 to 64.
+   * @param options - As those of `runMetrics`.
+   */
+  async readCurves(
+    runs: readonly api.CurveKey[],
+    names: readonly string[],
+    options: { points?: number; x?: api.CurveAxis; signal?: AbortSignal } = {}
+  ): Promise<api.RunsCurvesResponse> {
+    const { signal, ...rest } = options;
+    const keys = runs.map(({ connection_id, run_id, since_step, version }) => ({
+      connection_id,
+      run_id,
+      since_step,
+      version
+    }));
+    return this._call('runs/curves', {
+      method: 'POST',
+      body: { runs: keys, names, ...rest },
       signal
     });
   }

@@ -178,6 +178,23 @@ export interface components {
       /** @description False if it was there already. */
       created: boolean;
     };
+    /** @enum {string} */
+    CurveAxis: 'step' | 'time' | 'relative';
+    /** @description Names a run, and what is known of it. */
+    CurveKey: {
+      connection_id: string;
+      run_id: string;
+      /**
+       * @description Only later steps than this; with `version` that one too, if more was logged at it.
+       * @default null
+       */
+      since_step: number | null;
+      /**
+       * @description The `version` of the answer that had `since_step`: tells whether what it had is still so.
+       * @default null
+       */
+      version: string | null;
+    };
     /** @description Body of ``POST environments/detect``. */
     DetectRequest: {
       connection_id: string;
@@ -708,6 +725,30 @@ export interface components {
       /** @description Whether more or less of it is better. */
       mode: ('max' | 'min') | null;
     };
+    /** @description One run of ``POST runs/curves``: one column a metric, all as long as ``steps``. */
+    RunCurves: {
+      connection_id: string;
+      run_id: string;
+      steps: number[];
+      /** @description When they were logged; see `x`. */
+      times: (number | null)[];
+      /** @description Null: not logged at this step, or no finite number. */
+      metrics: {
+        [key: string]: (number | null)[];
+      };
+      /** @description The steps at which a metric was NaN or infinite; only metrics that have such. */
+      not_finite: {
+        [key: string]: number[];
+      };
+      /** @description Steps that were logged, of those that were asked for. */
+      total: number;
+      /** @description Of what was read; for the next question. */
+      version: string;
+      /** @description What was known is not so any more: begin again with this answer. */
+      reset: boolean;
+      /** @description Why nothing is known of it now; null: nothing hinders. */
+      error: components['schemas']['RunsProblem'] | null;
+    };
     /** @description Runs with the same values. */
     RunGroup: {
       /** @description Null also where the runs have no such value. */
@@ -749,23 +790,48 @@ export interface components {
        * @default 1000
        */
       points: number;
+      /**
+       * @description Only later steps than this; with `version` that one too, if more was logged at it.
+       * @default null
+       */
+      since_step: number | null;
+      /**
+       * @description The `version` of the answer that had `since_step`: tells whether what it had is still so.
+       * @default null
+       */
+      version: string | null;
+      /**
+       * @description `relative`: `times` are seconds since the run's first step; else Unix seconds.
+       * @default step
+       */
+      x: components['schemas']['CurveAxis'];
     };
     /** @description Answer of ``GET runs/metrics``: one column a metric, all as long as ``steps``. */
     RunMetricsResponse: {
+      connection_id: string;
+      run_id: string;
+      steps: number[];
+      /** @description When they were logged; see `x`. */
+      times: (number | null)[];
+      /** @description Null: not logged at this step, or no finite number. */
+      metrics: {
+        [key: string]: (number | null)[];
+      };
+      /** @description The steps at which a metric was NaN or infinite; only metrics that have such. */
+      not_finite: {
+        [key: string]: number[];
+      };
+      /** @description Steps that were logged, of those that were asked for. */
+      total: number;
+      /** @description Of what was read; for the next question. */
+      version: string;
+      /** @description What was known is not so any more: begin again with this answer. */
+      reset: boolean;
       /**
        * @default true
        * @constant
        */
       success: true;
-      connection_id: string;
-      run_id: string;
-      steps: number[];
-      /** @description Null: not logged at this step, or no finite number. */
-      metrics: {
-        [key: string]: (number | null)[];
-      };
-      /** @description Steps that were logged. */
-      total: number;
     };
     /** @description Names a run, as `RunKey` does; ten thousand of these take a tenth of the time. */
     RunName: {
@@ -815,6 +881,30 @@ export interface components {
       /** @description One a run; what is left out is not compared. */
       params_left_out: (number | null)[];
       metrics: components['schemas']['MetricComparison'][];
+    };
+    /** @description Body of ``POST runs/curves``. */
+    RunsCurvesRequest: {
+      runs: components['schemas']['CurveKey'][];
+      names: string[];
+      /**
+       * @description Steps at most; more are thinned out.
+       * @default 1000
+       */
+      points: number;
+      /**
+       * @description `relative`: `times` are seconds since the run's first step; else Unix seconds.
+       * @default step
+       */
+      x: components['schemas']['CurveAxis'];
+    };
+    /** @description Answer of ``POST runs/curves``: the runs in the order of the request. */
+    RunsCurvesResponse: {
+      /**
+       * @default true
+       * @constant
+       */
+      success: true;
+      runs: components['schemas']['RunCurves'][];
     };
     /** @description Options of ``GET runs/groups``. */
     RunsGroupsQuery: {
@@ -1164,6 +1254,8 @@ export type ConnectionStatus = components['schemas']['ConnectionStatus'];
 export type ConnectionsResponse = components['schemas']['ConnectionsResponse'];
 export type CreateEnvironmentRequest = components['schemas']['CreateEnvironmentRequest'];
 export type CreateEnvironmentResponse = components['schemas']['CreateEnvironmentResponse'];
+export type CurveAxis = components['schemas']['CurveAxis'];
+export type CurveKey = components['schemas']['CurveKey'];
 export type DetectRequest = components['schemas']['DetectRequest'];
 export type DetectResponse = components['schemas']['DetectResponse'];
 export type DisconnectQuery = components['schemas']['DisconnectQuery'];
@@ -1211,6 +1303,7 @@ export type Prompt = components['schemas']['Prompt'];
 export type RemoveEnvironmentResponse = components['schemas']['RemoveEnvironmentResponse'];
 export type Run = components['schemas']['Run'];
 export type RunBest = components['schemas']['RunBest'];
+export type RunCurves = components['schemas']['RunCurves'];
 export type RunGroup = components['schemas']['RunGroup'];
 export type RunGroupFigures = components['schemas']['RunGroupFigures'];
 export type RunKey = components['schemas']['RunKey'];
@@ -1221,6 +1314,8 @@ export type RunStatus = components['schemas']['RunStatus'];
 export type RunicornConfig = components['schemas']['RunicornConfig'];
 export type RunsCompareRequest = components['schemas']['RunsCompareRequest'];
 export type RunsCompareResponse = components['schemas']['RunsCompareResponse'];
+export type RunsCurvesRequest = components['schemas']['RunsCurvesRequest'];
+export type RunsCurvesResponse = components['schemas']['RunsCurvesResponse'];
 export type RunsGroupsQuery = components['schemas']['RunsGroupsQuery'];
 export type RunsGroupsResponse = components['schemas']['RunsGroupsResponse'];
 export type RunsProblem = components['schemas']['RunsProblem'];

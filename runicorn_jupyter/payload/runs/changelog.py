@@ -14,7 +14,7 @@ import secrets
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from runicorn_jupyter.payload.runs.metrics import columns
+from runicorn_jupyter.payload.runs.metrics import Metrics
 from runicorn_jupyter.payload.runs.scanner import Record, RunScanner
 from runicorn_jupyter.payload.threads import started_threads
 
@@ -48,6 +48,7 @@ class RunChangelog:
         self._root = root
         self._taking_up = taking_up
         self._thread = started_threads(1, "runicorn-jupyter-runs")
+        self._metrics = Metrics()
         self._looking: Optional["asyncio.Future[None]"] = None
         self._looked = 0.0
         self._took = 0.0
@@ -101,10 +102,14 @@ class RunChangelog:
                 break
         return self._since(epoch, version, known)
 
-    async def metrics(self, run_id: str, names: Optional[List[str]], points: int) -> Dict[str, Any]:
-        """Return metrics of a run; see ``metrics.columns``."""
-        loop = asyncio.get_event_loop()
-        return await loop.run_in_executor(self._thread, columns, self._app, run_id, names, points)
+    async def metrics(
+        self, runs: List[Record], names: Optional[List[str]], points: int, relative: bool
+    ) -> List[Record]:
+        """Return metrics of some runs; see ``metrics.Metrics.read``."""
+        if any(self._scanner.folder_of(run["id"]) is None for run in runs):
+            await self._refresh(False)
+        folders = [self._scanner.folder_of(run["id"]) for run in runs]
+        return await self._metrics.read(runs, folders, names, points, relative)
 
     async def _pause(self, seconds: float, gone: "asyncio.Future[Any]") -> bool:
         """Wait; tell whether to go on."""

@@ -1,71 +1,192 @@
-"""The metrics of one run, as columns: only what is wanted of them goes over the line. Python >= 3.8.
+"""The metrics of runs, as columns: only what is wanted of them, and new, goes over the line. Python >= 3.8.
 
-The rows are those of the viewer's ``GET /api/runs/{id}/metrics_step`` (0.5 to 0.7), which has all metrics at
-all steps. What is not a finite number is null there.
+Each file is read once, and then what is appended to it. What is kept of all of them is bounded: what nobody
+has watched for a while goes first, then the longest is thinned out.
 """
 
+import asyncio
+import collections
+import math
+import os
+import time
+from array import array
 from typing import Any, Dict, List, Optional
 
-from runicorn_jupyter.payload.runs.in_process_api import NotAnswered, ask
+from runicorn_jupyter.payload.runs.metric_file import MAX_COLUMNS, MetricFile
+from runicorn_jupyter.payload.threads import started_threads
 
-__all__ = ["MAX_COLUMNS", "MAX_VALUES", "columns"]
+__all__ = ["MAX_COLUMNS", "MAX_VALUES", "Metrics"]
 
+MAX_BYTES = 64 * 2**20
+"""Of the numbers of all files."""
 MAX_VALUES = 500000
-MAX_COLUMNS = 256
-NOT_METRICS = {"global_step", "step", "time", "stage", "epoch"}
+"""In one answer."""
+WATCHED_SECONDS = 60.0
+INFINITE = float("inf")
+POINTS_A_NAME = 64
+"""Where fewer steps than that are wanted for each metric, only the first ones' peaks are kept."""
 
-Row = Dict[str, Any]
+Record = Dict[str, Any]
 
 
-def columns(app: Any, run_id: str, names: Optional[List[str]], points: int) -> Dict[str, Any]:
-    """Return ``steps``, ``metrics`` (a list for each name) and the ``total`` of steps.
+class Metrics:
+    """The files of the runs that are watched.
 
     Parameters
     ----------
-    app
-        The viewer.
-    run_id
-        The run; if there is none, the answer is ``{"missing": True}``.
-    names
-        The metrics that are wanted; None: all.
-    points
-        How many steps at most.
+    max_bytes
+        How many bytes of memory their numbers may take.
     """
-    try:
-        answer = ask(app, f"/api/runs/{run_id}/metrics_step")
-    except NotAnswered as error:
-        if error.status in (400, 404):
-            return {"missing": True}
-        raise
-    logged = [name for name in answer["columns"] if name not in NOT_METRICS]
-    wanted = [name for name in logged if names is None or name in names][:MAX_COLUMNS]
-    rows = [row for row in answer["rows"] if any(_number(row.get(name)) is not None for name in wanted)]
-    total = len(rows)
-    points = max(2, min(points, MAX_VALUES // max(1, len(wanted))))
-    if total > points:
-        rows = _thin(rows, wanted[0], points)
-    return {
-        "steps": [row["global_step"] for row in rows],
-        "metrics": {name: [_number(row.get(name)) for row in rows] for name in wanted},
-        "total": total,
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._files: "collections.OrderedDict[str, MetricFile]" = collections.OrderedDict()
+        self._watched: Dict[str, float] = {}
+        self._thread = started_threads(1, "runicorn-jupyter-metrics")
+
+    async def read(
+        self,
+        runs: List[Record],
+        folders: List[Optional[str]],
+        names: Optional[List[str]],
+        points: int,
+        relative: bool,
+    ) -> List[Record]:
+        """Return what is new of some runs, in their order.
+
+        Parameters
+        ----------
+        runs
+            Of each: ``since``, the last step that is known, and the ``version`` of the answer that said it.
+        folders
+            The folder of each; None: there is no such run.
+        names
+            The metrics that are wanted; None: all.
+        points
+            How many steps of each run at most.
+        relative
+            Whether times are seconds since the run's first one.
+
+        Returns
+        -------
+        list
+            Of each run ``steps``, ``times`` and ``metrics`` (a list for each name), the ``total`` of steps
+            that are new, its ``version``, if there are any ``bad`` (for each name the steps with what is no
+            finite number), and ``reset`` if what was known is not so any more. Of a run that is not there:
+            ``missing``.
+        """
+        loop = asyncio.get_event_loop()
+        return await loop.run_in_executor(self._thread, self._read, runs, folders, names, points, relative)
+
+    def _read(self, runs: Any, folders: Any, names: Any, points: int, relative: bool) -> List[Record]:
+        values = MAX_VALUES // max(1, len(runs))
+        answers = []
+        for number, run in enumerate(runs):
+            folder = folders[number]
+            if folder is None:
+                answers.append({"missing": True})
+                continue
+            file = self._file(os.path.join(folder, "events.jsonl"))
+            file.read(self._make_room)
+            columns = len(file.columns) if names is None else len(names)
+            most = max(2, min(points, values // (2 + 2 * columns)))
+            answers.append(_answer(file, run, names, most, relative))
+        return answers
+
+    def _file(self, path: str) -> MetricFile:
+        file = self._files.get(path)
+        if file is None:
+            file = self._files[path] = MetricFile(path)
+        self._files.move_to_end(path)
+        self._watched[path] = time.monotonic()
+        return file
+
+    def _make_room(self, file: MetricFile, rows: int, names: Any) -> None:
+        """Let the memory be enough for more of a file."""
+        while True:
+            others = sum(each.size for each in self._files.values() if each is not file)
+            if others + file.size_with(rows, names) <= self._max_bytes:
+                return
+            oldest = next(iter(self._files.values()))
+            idle = time.monotonic() - self._watched[oldest.path] > WATCHED_SECONDS
+            if oldest is not file and idle:
+                self._forget(oldest)
+                continue
+            if max(self._files.values(), key=lambda each: each.size).thin_out(_keep_all_peaks):
+                continue
+            if oldest is file:
+                return
+            self._forget(oldest)
+
+    def _forget(self, file: MetricFile) -> None:
+        del self._files[file.path], self._watched[file.path]
+
+
+def _answer(file: MetricFile, run: Record, names: Optional[List[str]], points: int, relative: bool) -> Record:
+    wanted = sorted(file.columns) if names is None else [name for name in names if name in file.columns]
+    start, reset = file.start_of(run.get("since"), run.get("version"))
+    columns = [file.columns[name] for name in wanted]
+    rows = array(
+        "q", [at for at in range(start, len(file.steps)) if any(each[at] == each[at] for each in columns)]
+    )
+    kept = _thin(columns, rows, points)
+    first = next((each for each in file.times if not math.isnan(each)), 0.0) if relative else 0.0
+    answer: Record = {
+        "steps": [file.steps[at] for at in kept],
+        "times": [_told(file.times[at] - first, 3) for at in kept],
+        "metrics": {name: [_told(file.columns[name][at]) for at in kept] for name in wanted},
+        "total": len(rows) if start or file.is_whole else max(len(rows), file.total),
+        "version": file.version,
     }
+    bad = {}
+    for name in wanted:
+        column = file.columns[name]
+        steps = [file.steps[at] for at in kept if abs(column[at]) == INFINITE]
+        if steps:
+            bad[name] = steps
+    if bad:
+        answer["bad"] = bad
+    if reset:
+        answer["reset"] = True
+    return answer
 
 
-def _thin(rows: List[Row], name: str, points: int) -> List[Row]:
-    """Keep of each stretch of rows those with the least and the greatest value: a peak stays a peak."""
-    if points < 4:
-        return [rows[0], rows[-1]]
-    stretches = (points - 2) // 2
+def _told(value: float, digits: Optional[int] = None) -> Optional[float]:
+    if value - value != 0:  # neither NaN nor infinite numbers have a difference to themselves
+        return None
+    return value if digits is None else round(value, digits)
+
+
+def _keep_all_peaks(file: MetricFile, points: int) -> List[int]:
+    return _thin(list(file.columns.values()), range(len(file.steps)), points)
+
+
+def _thin(columns: List[Any], rows: Any, points: int) -> List[int]:
+    """Keep of each stretch of rows those with the least and the greatest value: a peak stays a peak.
+
+    Parameters
+    ----------
+    columns
+        The values; the first ones' peaks stay, if there are too many.
+    rows
+        The places of the rows.
+    points
+        How many rows to keep at most.
+    """
+    if len(rows) <= points:
+        return list(rows)
+    columns = columns[: max(1, points // POINTS_A_NAME)]
+    are_finite = not any(abs(column[at]) == INFINITE for column in columns for at in rows)
+    stretches = (points - 2) // (max(1, len(columns)) * (2 if are_finite else 3))
+    kept = {rows[0], rows[-1]}
     inner = rows[1:-1]
-    kept = {0, len(rows) - 1}
     for number in range(stretches):
-        start = number * len(inner) // stretches
-        end = (number + 1) * len(inner) // stretches
-        found = [(_number(inner[i].get(name)), i) for i in range(start, end)]
-        values = [(value, i) for value, i in found if value is not None] or [(0.0, start)]
-        kept |= {1 + min(values)[1], 1 + max(values)[1]}
-    return [rows[index] for index in sorted(kept)]
-
-
-def _number(value: Any) -> Optional[float]:
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+        stretch = inner[number * len(inner) // stretches : (number + 1) * len(inner) // stretches]
+        for column in columns:
+            logged = [(column[at], at) for at in stretch if column[at] == column[at]]
+            finite = [each for each in logged if abs(each[0]) != INFINITE]
+            if finite:
+                kept |= {min(finite)[1], max(finite)[1]}
+            if len(finite) < len(logged):
+                kept.add(next(at for value, at in logged if abs(value) == INFINITE))
+    return sorted(kept)

@@ -64,6 +64,11 @@ class RunScanner:
                     changed[run_id] = record
         return changed, set()
 
+    def folder_of(self, run_id: str) -> Optional[str]:
+        """Return a run's folder, or None, as of the last list; on any thread."""
+        run = self._runs.get(run_id)
+        return None if run is None else run.folder
+
     def _folders_changed(self) -> bool:
         return any(_folder_time(path) != seen for path, seen in self._folders.items())
 

@@ -171,6 +171,25 @@ def test_metrics_of_a_run(client: RunicornRemoteClient, recorder: Recorder) -> N
     run = {"connection_id": "c", "run_id": "r", "host": "gpu"}
     assert client.run_metrics(run, ["loss", "a/b"])["metrics"] == {"loss": [0.5]}
     client.run_metrics(run, points=7)
-    first, second = queries(recorder)
+    client.run_metrics(run, since_step=5, version="e-5", x="relative")
+    first, second, third = queries(recorder)
     assert first == {"connection_id": "c", "run_id": "r", "points": "1000", "names": "loss,a/b"}
     assert second == {"connection_id": "c", "run_id": "r", "points": "7"}
+    assert {**third, "points": "1000"} == third
+    assert (third["since_step"], third["version"], third["x"]) == ("5", "e-5", "relative")
+
+
+def test_curves_of_runs(client: RunicornRemoteClient, recorder: Recorder) -> None:
+    recorder.answer(f"{RUNS}/curves", {"success": True, "runs": [{"steps": [1]}, {"steps": []}]})
+    known = {"connection_id": "c", "run_id": "s", "since_step": 3, "version": "e-3", "steps": [3]}
+    runs = [{"connection_id": "c", "run_id": "r", "host": "gpu"}, known]
+    assert client.read_curves(runs, ("loss",), 50, x="time") == [{"steps": [1]}, {"steps": []}]
+    assert recorder.asked[-1].body == {
+        "runs": [
+            {"connection_id": "c", "run_id": "r"},
+            {"connection_id": "c", "run_id": "s", "since_step": 3, "version": "e-3"},
+        ],
+        "names": ["loss"],
+        "points": 50,
+        "x": "time",
+    }

@@ -24,6 +24,10 @@ def test_an_executor_never_starts_a_thread_later(monkeypatch: pytest.MonkeyPatch
 async def test_the_table_of_runs_has_its_thread_from_the_beginning() -> None:
     before = set(threading.enumerate())
     table = RunChangelog(None, lambda: None, lambda: False)
-    (thread,) = set(threading.enumerate()) - before
-    assert thread.name.startswith("runicorn-jupyter-runs")
+    names = sorted(thread.name for thread in set(threading.enumerate()) - before)
+    assert [name.rpartition("_")[0] for name in names] == [
+        "runicorn-jupyter-metrics",
+        "runicorn-jupyter-runs",
+    ]
     table._thread.shutdown()
+    table._metrics._thread.shutdown()

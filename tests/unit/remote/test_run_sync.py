@@ -14,14 +14,7 @@ import pytest
 from runicorn_jupyter import models as m
 from runicorn_jupyter.remote import run_sync
 from runicorn_jupyter.remote.memory_budget import MemoryBudget
-from runicorn_jupyter.remote.run_sync import (
-    OddAnswer,
-    RunDelta,
-    RunReplica,
-    RunSource,
-    read_metrics,
-    read_run,
-)
+from runicorn_jupyter.remote.run_sync import OddAnswer, RunDelta, RunReplica, RunSource, read_run
 
 PLACE = RunSource("conn_1", "gpu1", "torch", "/data")
 BEST = {"metric": "acc", "value": 0.5, "step": 7, "mode": "max"}
@@ -350,32 +343,3 @@ def test_an_answer_of_another_form_is_refused(odd: dict[str, Any]) -> None:
     with pytest.raises(OddAnswer):
         take(table, {**answer(1, run(1), reset=True), **odd})
     assert table.runs == {}
-
-
-def test_metrics_are_columns_of_one_length() -> None:
-    good = {"steps": [1, 2], "metrics": {"lo\x07ss": [0.5, None], "odd": [math.inf, "x"]}, "total": 1}
-    made = read_metrics(good, "conn_1", "r")
-    assert (made.steps, made.total) == ([1, 2], 2)
-    assert made.metrics == {"loss": [0.5, None], "odd": [None, None]}
-    for odd in (
-        {"steps": None},
-        {"metrics": []},
-        {"metrics": {"a": [1]}},
-        {"metrics": {"a": 5}},
-        {"steps": ["1", 2]},
-    ):
-        with pytest.raises(OddAnswer):
-            read_metrics({**good, **odd}, "conn_1", "r")
-
-
-def test_only_columns_that_were_asked_for_and_no_more_than_there_can_be() -> None:
-    said = {"steps": [1], "metrics": {"loss": [0.5], "unasked": [1], "lo,ss": [2]}, "total": 1}
-    assert list(read_metrics(said, "conn_1", "r", ["loss", "acc"]).metrics) == ["loss"]
-    empty: dict[str, Any] = {"steps": [], "total": 0}
-    most = {f"m{number}": [] for number in range(run_sync.MAX_COLUMNS)}
-    assert len(read_metrics({**empty, "metrics": most}, "conn_1", "r").metrics) == run_sync.MAX_COLUMNS
-    with pytest.raises(OddAnswer):
-        read_metrics({**empty, "metrics": {**most, "one more": []}}, "conn_1", "r")
-    steps = list(range(run_sync.MAX_METRIC_VALUES // 2 + 1))
-    with pytest.raises(OddAnswer):
-        read_metrics({"steps": steps, "metrics": {"a": steps}, "total": 9}, "conn_1", "r")

@@ -288,6 +288,31 @@ async def test_the_runs_of_all_viewers_and_a_hanging_one_delays_the_list_once(wo
     await world.service.close()
 
 
+async def test_curves_of_a_viewer_that_fails_leave_the_others(world: World) -> None:
+    good, cut = [await with_viewer(world, host, "a") for host in ("gpu1", "gpu2")]
+    asked: list[Any] = []
+
+    def metrics(body: dict[str, Any]) -> dict[str, Any]:
+        asked.append(body["runs"])
+        curve = {"steps": [1], "times": [5], "metrics": {"loss": [0.5]}, "total": 1, "version": "e-1"}
+        return {"runs": [curve if run["id"] == "a" else {"missing": True} for run in body["runs"]]}
+
+    world.hosts[0].answers["metrics"] = metrics
+    world.hosts[1].connection.drop()
+    runs = [{"connection_id": at, "run_id": run} for at, run in ((cut, "a"), (good, "b"), (good, "a"))]
+    request = m.RunsCurvesRequest.model_validate({"runs": runs, "names": ["loss"]})
+    answer = await world.done(world.service.runs.read_curves(ADA, request))
+    assert [curve.error and curve.error.code for curve in answer.runs] == [
+        "connection_lost",
+        "not_found",
+        None,
+    ]
+    assert [curve.connection_id for curve in answer.runs] == [cut, good, good]
+    assert (answer.runs[2].steps, answer.runs[2].metrics) == ([1], {"loss": [0.5]})
+    assert asked == [[{"id": "b"}, {"id": "a"}]]  # one question to each viewer
+    await world.service.close()
+
+
 async def test_whoever_asks_for_the_list_without_a_pause_is_held_back(world: World) -> None:
     await with_viewer(world, "gpu1", *(f"run{number}" for number in range(3)))
     for _ in range(LOOKS_AT_ONCE):

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from runicorn_jupyter import models as m
-from runicorn_jupyter.errors import ConnectionLost, MemoryLimit, NotFound, SshUnavailable
+from runicorn_jupyter.errors import ConnectionLost, MemoryLimit, SshUnavailable
 from runicorn_jupyter.remote.control import NotTheViewer, Unanswered
 from runicorn_jupyter.remote.fake import FakeClock, FakeHost
 from runicorn_jupyter.remote.memory_budget import MemoryBudget
+from runicorn_jupyter.remote.run_metrics import read_metrics
 from runicorn_jupyter.remote.supervisor import ViewerSupervisor
 from runicorn_jupyter.service.run_index import RunIndex
 from runicorn_jupyter.service.run_watcher import (
@@ -370,33 +371,33 @@ async def test_a_look_and_the_watch_that_find_the_same_tell_it_once(world: World
 
 # -- metrics
 
-METRICS = m.RunMetricsQuery(connection_id="conn_00000001", run_id="r", names="loss,acc", points=7)
+ONE = m.CurveKey(connection_id="conn_00000001", run_id="r")
+KEYS = [ONE, ONE.model_copy(update={"run_id": "s", "since_step": 2, "version": "e-2"})]
+WANTED: Any = (KEYS, ["loss", "acc"], 7, "relative")
+FOUND = {"steps": [1, 2], "times": [5, 6], "metrics": {"loss": [0.5, None]}, "total": 2, "version": "e-2"}
 
 
 async def test_metrics_are_those_that_were_asked_for(world: World) -> None:
+    found = {**FOUND, "metrics": {"loss": [0.5, None], "unasked": [1, 1]}}
     asked: list[Record] = []
 
     def metrics(body: Record) -> Record:
         asked.append(body)
-        return {"steps": [1, 2], "metrics": {"loss": [0.5, None], "unasked": [1, 1]}, "total": 2}
+        return {"runs": [found, {"missing": True}]}
 
     world.host.answers["metrics"] = metrics
-    answer = await world.begin().metrics(METRICS)
-    assert (answer.steps, answer.metrics) == ([1, 2], {"loss": [0.5, None]})
-    assert asked == [{"run_id": "r", "names": ["loss", "acc"], "points": 7}]
+    taken, missing = await world.begin().metrics(*WANTED)
+    assert (taken is not None, missing) == (True, None)
+    assert taken == read_metrics({"runs": [FOUND]}, [ONE])[0]
+    runs = [{"id": "r"}, {"id": "s", "since": 2, "version": "e-2"}]
+    assert asked == [{"runs": runs, "names": ["loss", "acc"], "points": 7, "relative": True}]
 
 
-@pytest.mark.parametrize(
-    ("said", "error"),
-    [
-        ({"missing": True}, NotFound),
-        ({}, SshUnavailable),
-        (NotTheViewer("a stranger"), SshUnavailable),
-        (MemoryLimit("Full."), MemoryLimit),
-        (ConnectionLost("Down."), ConnectionLost),
-    ],
-    ids=["missing", "form", "stranger", "memory", "cut"],
-)
+ODD = [{}, {"runs": [FOUND]}, NotTheViewer("no"), MemoryLimit("Full."), ConnectionLost("Down.")]
+ERRORS = [*[SshUnavailable] * 3, MemoryLimit, ConnectionLost]
+
+
+@pytest.mark.parametrize(("said", "error"), list(zip(ODD, ERRORS, strict=True)))
 async def test_metrics_that_there_are_none_of(world: World, said: Any, error: type[Exception]) -> None:
     def metrics(_: Record) -> Any:
         if isinstance(said, Exception):
@@ -405,12 +406,12 @@ async def test_metrics_that_there_are_none_of(world: World, said: Any, error: ty
 
     world.host.answers["metrics"] = metrics
     with pytest.raises(error):
-        await world.begin().metrics(METRICS)
+        await world.begin().metrics(*WANTED)
 
 
 async def test_metrics_of_a_viewer_that_hangs_are_given_up(world: World) -> None:
     world.host.viewer.stop()
-    asking = asyncio.create_task(world.begin().metrics(METRICS))
+    asking = asyncio.create_task(world.begin().metrics(*WANTED))
     await world.after(METRICS_SECONDS + 1)
     with pytest.raises(SshUnavailable):
         await asking

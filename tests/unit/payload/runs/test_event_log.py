@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from runicorn_jupyter.payload.runs.event_log import Events
-from runicorn_jupyter.payload.runs.metrics import _thin
 
 
 def line(step: int, **metrics: float) -> str:
@@ -78,14 +77,3 @@ def test_words_for_what_is_not_finite_and_bounds(path: Path) -> None:
     found = described(Events(str(path)))
     assert found["metrics"] == {"a": "Infinity", "b": "-Infinity", "c": "Infinity"}
     assert found["nan"] == {"a": 1, "b": 1, "c": 1}
-
-
-def test_thinned_out_a_peak_stays_a_peak() -> None:
-    rows: list[dict[str, Any]] = [{"global_step": step, "loss": math.sin(step / 50)} for step in range(5000)]
-    rows[1234]["loss"], rows[4321]["loss"] = 99.0, -99.0
-    kept = _thin(rows, "loss", 100)
-    assert len(kept) <= 100
-    assert [row["global_step"] for row in kept] == sorted({row["global_step"] for row in kept})
-    assert (kept[0], kept[-1]) == (rows[0], rows[-1])
-    assert {99.0, -99.0} <= {row["loss"] for row in kept}
-    assert _thin(rows, "loss", 2) == [rows[0], rows[-1]]
