@@ -31,6 +31,7 @@ import traceback
 from typing import Any, Awaitable, Callable, Dict, List, Optional, Tuple
 from urllib.parse import unquote
 
+from runicorn_jupyter.payload.attendance import Attendance
 from runicorn_jupyter.payload.gzip_middleware import Compressor
 from runicorn_jupyter.payload.lease import Lease, TooManyHolders
 from runicorn_jupyter.payload.runs.changelog import RunChangelog
@@ -149,6 +150,8 @@ class Guard:
         Called when the viewer is to end, with whether to clean up.
     taking_up
         Tells, on any thread, whether the viewer's own list of runs is still being filled.
+    attendance
+        Told of a page's requests, and of the end.
     """
 
     def __init__(
@@ -161,6 +164,7 @@ class Guard:
         facts: Callable[[], Dict[str, Any]],
         end: Callable[[bool], None],
         taking_up: Callable[[], bool],
+        attendance: Attendance,
     ) -> None:
         self._app = app
         self._secret = secret
@@ -168,6 +172,7 @@ class Guard:
         self._lease = lease
         self._facts = facts
         self._end = end
+        self._attendance = attendance
         self._compressed = Compressor(self._control)
         self._runs = RunChangelog(app, lambda: facts().get("root"), taking_up)
         self._started = time.monotonic()
@@ -200,13 +205,15 @@ class Guard:
             await self._compressed(scope, receive, send)
         else:
             try:
-                await self._app(scope, receive, send)
+                with self._attendance.during(scope):
+                    await self._app(scope, receive, send)
             finally:
                 if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
                     self._runs.dirty = True  # a run was renamed, moved or deleted, perhaps
 
     def close(self) -> None:
         """Let go of those who wait, as the viewer ends; on the event loop."""
+        self._attendance.close()
         self._runs.close()
 
     def _ticket(self, scope: Message, purpose: Purpose) -> Optional[Ticket]:

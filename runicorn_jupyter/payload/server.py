@@ -17,6 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any, Dict, Optional
 
+from runicorn_jupyter.payload.attendance import Attendance, let_sampler_sleep
 from runicorn_jupyter.payload.guard import Guard
 from runicorn_jupyter.payload.gzip_middleware import Compressor
 from runicorn_jupyter.payload.lease import MAX_TICK_SECONDS, Lease
@@ -64,6 +65,7 @@ class ViewerServer:
         self._loop_turns = 0
         self._loop_seconds = config["loop_seconds"]
         self._spare_logs: Optional[str] = None
+        self._attendance = Attendance()
 
     def prepare(self) -> Optional[Dict[str, Any]]:
         """Import runicorn and make its application; return one of the contract's errors if that fails."""
@@ -78,6 +80,7 @@ class ViewerServer:
 
             code, sentence = "viewer_start_failed", "runicorn's viewer does not come up"
             self._spare_logs = _log_elsewhere()
+            let_sampler_sleep(self._attendance)
             self._app = create_app(self._root)
         except Exception as error:  # noqa: BLE001 - whatever it is, the answer says it
             traceback.print_exc()
@@ -127,6 +130,7 @@ class ViewerServer:
             },
             end=self._end,
             taking_up=self._takes_up,
+            attendance=self._attendance,
         )
         options: Dict[str, Any] = {
             "log_config": _log_config(),

@@ -106,6 +106,7 @@ async def test_the_machines_of_all_servers_live(
     await lab_page.show_panel()
     await expect(strip(lab_page, "full")).to_have_text("GPU 0 you: run-0 43 %")
     await expect(strip(lab_page, "roomy").locator("li").first).to_have_text("GPU 0 free")
+    await lab_page.picture("lab-machines", readme=True)
     assert await findings(page, ".rj-Machines", "#runicorn-panel") == []
 
     # By the keyboard from the GPU to its run.

@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,10 +22,15 @@ from runicorn_jupyter.streams import END
 from tests.integration.remote.test_viewer_client import get
 from tests.world.connections import Connect
 from tests.world.environments import Trainer
+from tests.world.gpus import nvidia_smi
 from tests.world.remote import environment, until, viewer_pids
 from tests.world.sshd import Sshd
 
 Prefix = Callable[..., Path]
+RUNICORN_SMI = """#!/bin/sh
+echo "$*" >>{log}
+echo "0, NVIDIA A100, 43, 12, 81920, 10240, 61, 250.12, 400.00, 1410, 1215, P0, 35"
+"""
 
 
 async def read_some(stream: Stream) -> bytes:
@@ -105,6 +111,34 @@ async def test_pages_stay_plain_the_rest_is_compressed_and_bad_requests_are_refu
         )
         assert answer.status == 400
         assert json.loads(answer.body)["error"]
+    await viewer.stop(cleanup=True)
+
+
+async def test_the_gpu_sampler_sleeps_while_nobody_has_the_page_open(
+    connect: Connect, make_sshd: Callable[..., Sshd], runicorn_env: Prefix, tmp_path: Path
+) -> None:
+    """runicorn 0.7 would start nvidia-smi at once, and again every two seconds."""
+    log = nvidia_smi(tmp_path, 1, RUNICORN_SMI)
+    sshd = make_sshd(SetEnv=f"PATH={tmp_path}:{os.environ['PATH']}")
+    connection = await connect(sshd)
+    viewer = await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    secret = viewer.secret.get_secret_value()
+
+    async def ask(path: str) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads((await get(connection, viewer.port, path, secret=secret)).body)
+        return answer
+
+    await get(connection, viewer.port, "/", secret=secret)  # as it is fetched ahead
+    assert await viewer.check() == "running"
+    assert log.read_text() == ""
+    # A page that is opened has the GPUs at once, and a history as long as it stays.
+    now = await ask("/api/gpu/telemetry")
+    assert now["gpus"][0]["name"] == "NVIDIA A100"
+    async with asyncio.timeout(60):
+        while len((history := await ask("/api/gpu/telemetry/history"))["samples"]) < 2:
+            pass
+    assert (history["enabled"], history["samples"][0]["gpus"][0]["util_gpu"]) == (True, 43)
+    assert log.read_text().count("--query-gpu=index,name") >= 3
     await viewer.stop(cleanup=True)
 
 

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from runicorn_jupyter.payload.attendance import Attendance
 from runicorn_jupyter.payload.guard import CONTROL_PATH, Guard, Purpose, Ticket
 from runicorn_jupyter.payload.lease import Lease
 from tests.world.exchanges import cuts
@@ -46,6 +47,7 @@ async def answer(
         facts=dict,
         end=lambda _: None,
         taking_up=lambda: False,
+        attendance=Attendance(),
     )
     sent: list[dict[str, Any]] = []
     waiting = iter(messages)
