@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import fcntl
+import getpass
 import os
 import re
 import secrets
@@ -16,9 +17,13 @@ import webbrowser
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
+import requests
+
+from runicorn_jupyter.client import RunicornRemoteClient
 from runicorn_jupyter.demo.environment import RUNICORN, DemoError, make_environment
-from runicorn_jupyter.demo.folders import ALIAS, NOTEBOOK, Folders, default_folder, neutral
-from runicorn_jupyter.demo.processes import MARK, end_marked, mark_of, stop
+from runicorn_jupyter.demo.folders import ALIAS, NOTEBOOK, OTHERS, Folders, default_folder, neutral
+from runicorn_jupyter.demo.gpus import DemoGpu, write_nvidia_smi
+from runicorn_jupyter.demo.processes import MARK, end_marked, mark_of, pid_of_another_user, stop
 from runicorn_jupyter.demo.ssh_server import DemoSshServer
 from runicorn_jupyter.service.local_browser import Screen
 
@@ -93,12 +98,12 @@ class Demo:
         self._remote_environment = {**self._environment, "HOME": str(folders.remote_home)}
         self._token = secrets.token_hex(24)
         shell = os.environ.get("SHELL", "")
-        self._ssh = DemoSshServer(
-            folders.root,
-            folders.remote_home,
-            self._remote_environment,
-            shell=shell if os.access(shell, os.X_OK) else "/bin/sh",
-        )
+        shell = shell if os.access(shell, os.X_OK) else "/bin/sh"
+        homes = {ALIAS: folders.remote_home, **folders.other_homes}
+        self._servers = {
+            alias: DemoSshServer(folders.root, home, self._with_programs(home), shell=shell)
+            for alias, home in homes.items()
+        }
         self._training: asyncio.subprocess.Process | None = None
         self._jupyter: asyncio.subprocess.Process | None = None
         self._log_task: asyncio.Task[None] | None = None
@@ -119,11 +124,50 @@ class Demo:
             )
         with _step("Two finished training runs, and one that is logging now"):
             await self._train(python)
-        with _step(f"An SSH server on this machine: {ALIAS}"):
-            await self._ssh.start()
-            self.folders.write_ssh_config(self._ssh.port, self._ssh.client_key, self._ssh.public_host_key)
+        with _step(f"Three SSH servers on this machine with made-up GPUs: {', '.join(self._servers)}"):
+            await self._start_servers()
         with _step("JupyterLab"):
-            await self._start_jupyter()
+            base = await self._start_jupyter()
+        with _step("Connections to the servers"):
+            await asyncio.to_thread(self._connect, base)
+
+    def _with_programs(self, home: Path) -> dict[str, str]:
+        path = f"{home / 'programs'}{os.pathsep}{self._remote_environment.get('PATH', os.defpath)}"
+        return {**self._remote_environment, "PATH": path}
+
+    async def _start_servers(self) -> None:
+        """Start them, each with GPUs of its own: of the training, of others, and free ones."""
+        training = self._training.pid if self._training is not None else None
+        other = await asyncio.to_thread(pid_of_another_user)
+        a100, a6000 = ("NVIDIA A100-SXM4-80GB", 81920), ("NVIDIA RTX A6000", 49140)
+        gpus = {
+            ALIAS: [
+                DemoGpu(*a100),
+                DemoGpu(*a100, used=33792, busy=43, pid=training),
+                DemoGpu(*a100, used=79872, busy=85, pid=other),
+                DemoGpu(*a100, used=12288, busy=20),
+            ],
+            OTHERS[0]: [
+                DemoGpu(*a100, used=79872, busy=80, pid=other),
+                DemoGpu(*a100, used=61440, pid=other),
+            ],
+            OTHERS[1]: [DemoGpu(*a6000), DemoGpu(*a6000)],
+        }
+        for alias, server in self._servers.items():
+            write_nvidia_smi(server.home / "programs", gpus[alias])
+            await server.start()
+        first = self._servers[ALIAS]
+        others = {alias: self._servers[alias].port for alias in OTHERS}
+        self.folders.write_ssh_config(first.port, first.client_key, first.public_host_key, others)
+
+    def _connect(self, base: str) -> None:
+        """Connect to the servers, and have the training's viewer know its run."""
+        client = RunicornRemoteClient(base, token=self._token)
+        try:
+            ids = [client.connect(alias, getpass.getuser())["connection_id"] for alias in self._servers]
+            client.start_viewer(ids[0], "train", auto_open=False)
+        except requests.RequestException as error:
+            raise DemoError(f"The servers could not be connected: {error}") from None
 
     async def _train(self, python: Path) -> None:
         with self.folders.log.open("ab") as log:
@@ -145,7 +189,8 @@ class Demo:
                 raise DemoError(f"The training script failed; what it printed is in {self.folders.log}.")
             self._training = await training("live")
 
-    async def _start_jupyter(self) -> None:
+    async def _start_jupyter(self) -> str:
+        """Start it and return where it answers."""
         options = [
             "--no-browser",
             f"--ServerApp.root_dir={self.folders.notebooks}",
@@ -183,6 +228,7 @@ class Demo:
         if not base or not await self._accepts(base):
             raise DemoError(f"JupyterLab did not start; why is in {self.folders.jupyter_log}.")
         self.url = f"{base}lab/tree/{NOTEBOOK}?token={self._token}"
+        return base
 
     async def _accepts(self, base: str) -> bool:
         """Wait until JupyterLab accepts connections, which is a moment after it says so."""
@@ -220,7 +266,8 @@ class Demo:
             await stop(self._jupyter)
         if self._training is not None:
             await stop(self._training)
-        await self._ssh.stop()
+        for server in self._servers.values():
+            await server.stop()
         await end_marked(self._mark)
 
 

@@ -11,9 +11,33 @@ from importlib.resources import files
 from pathlib import Path
 
 ALIAS = "demo-gpu"
+OTHERS = ("demo-gpu-2", "demo-gpu-3")
+"""Two more servers, with GPUs and without runs."""
 NOTEBOOK = "quickstart.ipynb"
 
 _NO_QUESTIONS = {"checkForUpdates": False, "fetchNews": "false"}  # JupyterLab's, before the first click
+
+# Lab's own form of a layout, as it saves it: the panel, the notebook, and the machines beside it.
+_MACHINES = "runicorn-machines:runicorn-machines"
+_LAYOUT = {
+    "layout-restorer:data": {
+        "main": {
+            "dock": {
+                "type": "split-area",
+                "orientation": "horizontal",
+                "sizes": [0.5, 0.5],
+                "children": [
+                    {"type": "tab-area", "currentIndex": 0, "widgets": [f"notebook:{NOTEBOOK}"]},
+                    {"type": "tab-area", "currentIndex": 0, "widgets": [_MACHINES]},
+                ],
+            },
+            "current": f"notebook:{NOTEBOOK}",
+        },
+        "left": {"collapsed": False, "current": "runicorn-panel", "widgets": ["runicorn-panel"]},
+    },
+    f"notebook:{NOTEBOOK}": {"data": {"path": NOTEBOOK, "factory": "Notebook"}},
+    _MACHINES: {"data": {}},
+}
 
 # What would lead the demo's programs to the person's own settings, agents and runs.
 _PERSONAL = ("JUPYTER", "JPY_", "IPYTHON", "XDG_", "RUNICORN", "SSH_", "PYTHON", "VIRTUAL_ENV", "CONDA")
@@ -45,11 +69,13 @@ class Folders:
         self.notebooks = self.home / "notebooks"
         self.ssh = self.home / ".ssh"
         self.remote_home = self.root / "gpu-server"
+        self.other_homes = {alias: self.root / alias.replace("demo-", "") for alias in OTHERS}
         self.runs = self.remote_home / "runs"
         self.environment = self.remote_home / ".virtualenvs" / "train"
         self.log = self.root / "demo.log"
         self.jupyter_log = self.root / "jupyterlab.log"
-        for folder in (self.root, self.home, self.notebooks, self.ssh, self.remote_home):
+        homes = (self.remote_home, *self.other_homes.values())
+        for folder in (self.root, self.home, self.notebooks, self.ssh, *homes):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def begin(self) -> None:
@@ -64,6 +90,11 @@ class Folders:
         (settings / "notification.jupyterlab-settings").write_text(
             json.dumps(_NO_QUESTIONS), encoding="utf-8"
         )
+        layout = self.home / ".jupyter/lab/workspaces/default-37a8.jupyterlab-workspace"  # Lab's name of it
+        if not layout.exists():
+            layout.parent.mkdir(parents=True, exist_ok=True)
+            workspace = {"data": _LAYOUT, "metadata": {"id": "default"}}
+            layout.write_text(json.dumps(workspace), encoding="utf-8")
         resource = files("runicorn_jupyter.demo").joinpath("training.py")
         (self.remote_home / "training.py").write_bytes(resource.read_bytes())
         config = self.remote_home / ".config" / "runicorn"
@@ -77,7 +108,9 @@ class Folders:
             path.replace(path.with_name("quickstart-before.ipynb"))  # a person's own changes are theirs
         path.write_bytes(fresh)
 
-    def write_ssh_config(self, port: int, key: Path, host_key: str) -> None:
+    def write_ssh_config(
+        self, port: int, key: Path, host_key: str, others: Mapping[str, int] | None = None
+    ) -> None:
         """Let ``ssh demo-gpu`` lead to the demo's server, for any user whose home this is.
 
         Parameters
@@ -88,17 +121,22 @@ class Folders:
             The client's private key.
         host_key
             The server's public key, ``TYPE BASE64``.
+        others
+            The ports of more servers with the same keys, by their alias.
         """
+        ports = {ALIAS: port, **(others or {})}
         known_hosts = self.ssh / "known_hosts"
-        known_hosts.write_text(f"[127.0.0.1]:{port} {host_key}\n", encoding="utf-8")
-        (self.ssh / "config").write_text(
-            f"# Written by runicorn_jupyter.demo at each start.\n"
-            f"Host {ALIAS}\n"
+        lines = [f"[127.0.0.1]:{each} {host_key}\n" for each in ports.values()]
+        known_hosts.write_text("".join(lines), encoding="utf-8")
+        hosts = [
+            f"Host {alias}\n"
             f"  HostName 127.0.0.1\n"
-            f"  Port {port}\n"
+            f"  Port {each}\n"
             f"  User {getpass.getuser()}\n"
             f'  IdentityFile "{key}"\n'
             f"  IdentitiesOnly yes\n"
-            f'  UserKnownHostsFile "{known_hosts}"\n',
-            encoding="utf-8",
-        )
+            f'  UserKnownHostsFile "{known_hosts}"\n'
+            for alias, each in ports.items()
+        ]
+        text = "# Written by runicorn_jupyter.demo at each start.\n" + "".join(hosts)
+        (self.ssh / "config").write_text(text, encoding="utf-8")

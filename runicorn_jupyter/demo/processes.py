@@ -34,6 +34,18 @@ def marked(mark: str) -> list[psutil.Process]:
     return found
 
 
+def pid_of_another_user() -> int:
+    """Return the id of a process of another user, to show as one; that of init if there is none."""
+    own = os.geteuid()
+    for process in psutil.process_iter():
+        try:
+            if process.pid > 1 and process.uids().effective != own:
+                return process.pid
+        except psutil.Error:
+            continue  # gone by now
+    return 1
+
+
 async def end_marked(mark: str, *, patience: float = 3.0) -> int:
     """End what carries the mark: a word first, force after ``patience`` seconds.
 

@@ -38,7 +38,7 @@ LAYERS: dict[str, set[str]] = {
     "extension": {"strict", "commandline", "api", "service", "remote", "proxy", "ssh", *CONTRACT},
     "client": {"credential_file", *UNTRUSTED},
     "notebook": {"client", *UNTRUSTED},
-    "demo": {"service"},
+    "demo": {"client", "service"},
     # Jupyter and IPython ask the package itself for its entry points: inside functions, so that nothing is
     # imported before it is used.
     "__init__": {"extension", "notebook"},

@@ -95,7 +95,12 @@ export function gpuLabel(
       return words(holderLabel(trans, holder, holder.run ? runOf(holder.run) : undefined), busy);
     }
     case 'other':
-      return words(trans.__('another user'), memory);
+      return words(
+        gpu.processes.some(process => process.mine === false)
+          ? trans.__('another user')
+          : trans.__('somebody'),
+        memory
+      );
     case 'used':
       return words(trans.__('in use'), memory || busy);
     default:

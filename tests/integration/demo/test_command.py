@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
@@ -235,6 +236,7 @@ async def test_the_whole_of_it(tmp_path: Path, runicorn_env: Callable[..., Path]
     found = re.search(r"(http://127\.0\.0\.1:\d+/)lab/tree/quickstart\.ipynb\?token=(\w+)", printed)
     assert found, printed
     runs = await asyncio.to_thread(_runs_of_the_demo, found[1], found[2])
+    gpus = await asyncio.to_thread(_gpus_of_the_demo, found[1], found[2])
     process.send_signal(signal.SIGINT)
     rest, _ = await process.communicate()
     assert process.returncode == 0
@@ -245,6 +247,7 @@ async def test_the_whole_of_it(tmp_path: Path, runicorn_env: Callable[..., Path]
         "with augmentation": "finished",
         "longer schedule": "running",
     }
+    assert gpus == {ALIAS: 4, "demo-gpu-2": 2, "demo-gpu-3": 2}
 
 
 def _runs_of_the_demo(url: str, token: str) -> dict[str, str]:
@@ -255,3 +258,23 @@ def _runs_of_the_demo(url: str, token: str) -> dict[str, str]:
     answer = requests.get(viewer["url"] + "api/runs", timeout=30)
     answer.raise_for_status()
     return {run["alias"]: run["status"] for run in answer.json()}
+
+
+def _gpus_of_the_demo(url: str, token: str) -> dict[str, int]:
+    """Return how many GPUs each server shows, as soon as one of them is the live run's."""
+    client = RunicornRemoteClient(url, token=token)
+    answer = client.read_machines()
+    machines = {each["connection_id"]: each for each in answer["machines"]}
+
+    def gpus(host: str) -> list[dict[str, Any]]:
+        return [gpu for each in machines.values() if each["host"] == host for gpu in each["gpus"] or ()]
+
+    def is_whole() -> bool:
+        held = any(process["run"] for gpu in gpus(ALIAS) for process in gpu["processes"])
+        return held and all(each["gpus"] for each in machines.values())
+
+    while not is_whole():
+        answer = client.read_machines(answer["version"], 30)
+        assert answer["machines"], "no GPU became the run's"
+        machines |= {each["connection_id"]: each for each in answer["machines"]}
+    return {each["host"]: len(each["gpus"]) for each in machines.values()}

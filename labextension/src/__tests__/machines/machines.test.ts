@@ -122,6 +122,8 @@ test('a GPU in a few words', () => {
   );
   const others = [process({ user: 'bob', mine: false })];
   assert.equal(say({ memory_used: 78 * GIB, processes: others }), 'GPU 0 another user 78 GiB');
+  const hidden = [process({ user: null, mine: null })];
+  assert.equal(say({ memory_used: 78 * GIB, processes: hidden }), 'GPU 0 somebody 78 GiB');
   assert.equal(say({ memory_used: 9 * GIB }), 'GPU 0 in use 9.0 GiB');
   assert.equal(say({ memory_used: null, used_percent: null }), 'GPU 0 unknown');
 });
