@@ -13,6 +13,8 @@ from runicorn_jupyter.notebook.results import NO_MATH, plain
 __all__ = ["GpuTable", "gpu_table", "what_is_missing"]
 
 _GIB = 2**30
+_FREE_PERCENT = 5.0
+"""Of memory and of time; more is somebody's, seen or not."""
 _HEAD = ("host", "GPU", "name", "busy", "memory", "°C", "W", "used by")
 _BAR = "display:inline-block;width:7em;height:.8em;vertical-align:middle;border-radius:2px"
 _BUSY, _EMPTY = "var(--jp-brand-color1,#1976d2)", "var(--jp-layout-color3,#ddd)"
@@ -31,7 +33,7 @@ class GpuTable(pd.DataFrame):  # type: ignore[misc]  # pandas has no types
             return plain_table
         head = "".join(f'<th scope="col" style="text-align:left">{name}</th>' for name in _HEAD)
         rows = "".join(_row(row) for _, row in self.iterrows())
-        free = int((self["memory_used"] < self["memory_total"] * 0.05).sum())
+        free = int((self["memory_used"] < self["memory_total"] * _FREE_PERCENT / 100).sum())
         text = f"{len(self)} GPU{'' if len(self) == 1 else 's'}, {free} with free memory"
         table = f'<table class="{NO_MATH}"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
         return f"{table}<p>{text}</p>"
@@ -125,9 +127,17 @@ def _row(row: Mapping[str, Any]) -> str:
         _bar(share, memory),
         "–" if pd.isna(row["temperature_c"]) else f"{row['temperature_c']:.0f}",
         "–" if pd.isna(row["power_w"]) else f"{row['power_w']:.0f}",
-        html.escape(", ".join(dict.fromkeys(row["users"])) or "free"),
+        html.escape(", ".join(dict.fromkeys(row["users"])) or _unused(share, busy)),
     ]
     return "<tr>" + "".join(f'<td style="text-align:left">{cell}</td>' for cell in cells) + "</tr>"
+
+
+def _unused(share: float | None, busy: float | None) -> str:
+    """Say of an accelerator without processes whether it is free: a server may hide them."""
+    shares = [each for each in (share, busy) if each is not None]
+    if not shares:
+        return "–"
+    return "free" if max(shares) < _FREE_PERCENT else "in use"
 
 
 def _bar(percent: float | None, text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from runicorn_jupyter.notebook.gpus import gpu_table, what_is_missing
 
@@ -41,6 +42,21 @@ def test_who_uses_it_by_the_run_s_name() -> None:
     table = gpu_table([MACHINE], {("c", "r"): {"name": "baseline"}})
     assert table["users"][0] == ["bob", "you: baseline"]
     assert gpu_table([MACHINE], {})["users"][0] == ["bob", "you: r"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"used_percent": 1.0, "memory_used": 2**30}, "free"),
+        ({"used_percent": 1.0}, "in use"),
+        ({"memory_used": 0}, "in use"),
+        (UNKNOWN, "–"),
+    ],
+)
+def test_without_processes_it_is_free_only_if_nothing_is_used(fields: dict[str, Any], word: str) -> None:
+    gpu = {**GPU, "processes": [], **fields}
+    shown = gpu_table([{**MACHINE, "gpus": [gpu]}], {})._repr_html_() or ""
+    assert f">{word}</td></tr>" in shown
 
 
 def test_what_is_shown_is_text() -> None:
