@@ -6,6 +6,7 @@ const LAYERS = [
   ['api'],
   ['state'],
   ['ui'],
+  ['curves'],
   ['panel', 'viewer', 'runs', 'machines'],
   ['commands', 'notebookOutput'],
   ['index']

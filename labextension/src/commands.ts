@@ -8,7 +8,6 @@ import {
   WidgetTracker,
   type ICommandPalette
 } from '@jupyterlab/apputils';
-import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import type { ConnectionInfo, Run } from './api/client.js';
@@ -38,7 +37,6 @@ export interface ICommandOptions {
   labShell: ILabShell | null;
   palette: ICommandPalette | null;
   restorer: ILayoutRestorer | null;
-  rendermime: IRenderMimeRegistry | null;
 }
 
 type Args = ReadonlyPartialJSONObject;
@@ -85,11 +83,11 @@ export class Commands {
 
   /** Show the runs of all servers. */
   readonly showRuns = (): void => {
-    const { app, runicorn, rendermime } = this._options;
+    const { app, runicorn } = this._options;
     let view = this._runs.currentWidget;
     if (!view) {
       view = new RunsView({
-        ...{ runicorn, rendermime },
+        runicorn,
         ...{ openRun: this.openRun, showPanel: this.showPanel }
       });
       void this._runs.add(view);

@@ -94,7 +94,7 @@ const views: JupyterFrontEndPlugin<void> = {
     statusBar: IStatusBar | null,
     rendermime: IRenderMimeRegistry | null
   ): void => {
-    const commands = new Commands({ app, runicorn, labShell, palette, restorer, rendermime });
+    const commands = new Commands({ app, runicorn, labShell, palette, restorer });
     const panel = new RunicornPanel(runicorn, {
       openViewer: id => commands.openConnection(id),
       openRun: commands.openRun,

@@ -1,3 +1,5 @@
+import 'uplot/dist/uPlot.min.css';
 import './base.css';
 import './runs.css';
 import './machines.css';
+import './curves.css';

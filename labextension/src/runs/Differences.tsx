@@ -5,7 +5,7 @@ import React from 'react';
 import type { MetricComparison, MetricFigures, ParamDifference, Run } from '../api/client.js';
 import { keyOfRun } from '../state/runs.js';
 import { ErrorNote, useRunicorn } from '../ui/shared.js';
-import { namesOf } from './chart.js';
+import { namesOf } from '../curves/style.js';
 import {
   baselineFirst,
   DifferencesReader,

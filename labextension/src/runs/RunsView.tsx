@@ -1,7 +1,6 @@
 /** The runs of all servers: a filter, the table, and one metric of several runs on top of each other. */
 
 import { MainAreaWidget, ReactWidget } from '@jupyterlab/apputils';
-import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { refreshIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
@@ -22,8 +21,6 @@ import { matching, metricsOf } from './table.js';
 /** What the view needs of the application. */
 export interface IRunsViewOptions {
   runicorn: Runicorn;
-  /** Draws the comparison; null where nothing does. */
-  rendermime: IRenderMimeRegistry | null;
   /** Show a run's page in the tab of its viewer. */
   openRun: (run: Run) => void;
   /** Show the side panel. */
@@ -136,7 +133,6 @@ function RunsBody(props: IRunsViewOptions): JSX.Element {
             <Comparison
               runs={compared}
               metric={metric}
-              rendermime={props.rendermime}
               onClose={() => choice.setComparing(false)}
             />
           )}

@@ -4,14 +4,11 @@ import { test } from 'node:test';
 import type {
   RemoteEvent,
   Run,
-  RunMetricsResponse,
   RunsResponse,
   RunsServer,
   RunicornRemoteClient
 } from '../../api/client.js';
-import { chartOf, MOST_LINES, namesOf, styleOf, type ISeries } from '../../runs/chart.js';
 import { NEWEST_FIRST, sorted } from '../../runs/columns.js';
-import { SeriesReader } from '../../runs/comparing.js';
 import { RunNews, type ISummary } from '../../runs/news.js';
 import { RunsStore } from '../../state/runs.js';
 import {
@@ -217,51 +214,6 @@ test('values, durations and names as people read them', () => {
   assert.deepEqual(nameOf(run('a', { name: null })), ['a', 'vision/a']);
 });
 
-test('lines that would have the same name are told apart', () => {
-  const names = namesOf([
-    { name: 'base', server: 'gpu1', id: '1' },
-    { name: 'base', server: 'gpu2', id: '2' },
-    { name: 'base', server: 'gpu2', id: '3' },
-    { name: 'wide', server: 'gpu1', id: '4' }
-  ]);
-  assert.deepEqual(names, ['base · gpu1', 'base · gpu2 · 2', 'base · gpu2 · 3', 'wide']);
-});
-
-/** The contrast of two colours as WCAG 2 defines it. */
-function contrast(one: string, other: string): number {
-  const luminance = (color: string): number => {
-    const [red, green, blue] = [1, 3, 5]
-      .map(at => parseInt(color.slice(at, at + 2), 16) / 255)
-      .map(part => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * red! + 0.7152 * green! + 0.0722 * blue!;
-  };
-  const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
-  return (high! + 0.05) / (low! + 0.05);
-}
-
-test('forty lines differ in colour or dash, and are seen in a light and in a dark theme', () => {
-  assert.equal(MOST_LINES, 40);
-  const styles = Array.from({ length: MOST_LINES }, (_, index) => styleOf(index));
-  assert.equal(new Set(styles.map(style => JSON.stringify(style))).size, MOST_LINES);
-  assert.equal(new Set(styles.slice(0, 10).map(style => style.color)).size, 10);
-  for (const { color } of styles) {
-    assert.ok(contrast(color, '#ffffff') >= 3, color);
-    assert.ok(contrast(color, '#111111') >= 3, color);
-  }
-});
-
-test('a chart gives each line the style that the list beside it shows, and its name', () => {
-  const series = ['b', 'a'].map(name => ({ name, steps: [1, 2], values: [0.5, null] }));
-  const chart = chartOf('loss', series, { step: 'Step' }, 400, 290) as any;
-  const { color, strokeDash, description } = chart.encoding;
-  assert.deepEqual(color.scale.domain, ['b', 'a']);
-  assert.deepEqual(color.scale.range, [styleOf(0).color, styleOf(1).color]);
-  assert.deepEqual(strokeDash.scale.range, [styleOf(0).dash, styleOf(1).dash]);
-  assert.equal(description.field, 'run');
-  assert.equal(color.legend, null);
-  assert.deepEqual(chart.data.values[1], { run: 'b', step: 2, value: null });
-});
-
 /** News, with what was asked and told; answers come when they are let go. */
 function makeNews(): {
   news: RunNews;
@@ -336,83 +288,3 @@ test('of two pieces of news both are told, of more the worst; each host has its 
 });
 
 /** A client whose answers come when they are let go, and a reader with what it found. */
-function makeReader(): {
-  asked: string[];
-  signals: AbortSignal[];
-  go: () => Promise<void>;
-  found: Array<[metric: string, names: string[]]>;
-  failed: unknown[];
-  reader: SeriesReader;
-} {
-  const asked: string[] = [];
-  const signals: AbortSignal[] = [];
-  const waiting: Array<() => void> = [];
-  const found: Array<[string, string[]]> = [];
-  const failed: unknown[] = [];
-  const runMetrics: RunicornRemoteClient['runMetrics'] = async ({ run_id: id }, names, options) => {
-    asked.push(id);
-    signals.push(options!.signal!);
-    await new Promise<void>(resolve => waiting.push(resolve));
-    options!.signal!.throwIfAborted();
-    if (id === 'lost') {
-      throw new Error('down');
-    }
-    return { steps: [1], metrics: { [names![0]!]: [0] } } as unknown as RunMetricsResponse;
-  };
-  const reader = new SeriesReader(
-    { runMetrics },
-    (metric, series: readonly ISeries[]) => found.push([metric, series.map(item => item.name)]),
-    reason => failed.push(reason)
-  );
-  const go = async (): Promise<void> => {
-    while (waiting.length > 0) {
-      waiting.splice(0).forEach(resolve => resolve());
-      await new Promise(resolve => setImmediate(resolve));
-    }
-  };
-  return { asked, signals, go, found, failed, reader };
-}
-
-test('the comparison reads a few runs at once, and during a reading only the newest wish', async () => {
-  const { asked, go, found, reader } = makeReader();
-  const runs = Array.from('abcdefgh', id => run(id));
-  void reader.read({ runs, metric: 'loss' });
-  assert.equal(asked.length, 4);
-  void reader.read({ runs: [run('x')], metric: 'loss' });
-  const newest = [...runs.slice(0, 7), run('h', { step: 2 })];
-  const last = reader.read({ runs: newest, metric: 'loss' });
-  assert.equal(asked.length, 4);
-  await go();
-  await last;
-  // Of the newest wish only the run that changed is read; the one between never is.
-  assert.deepEqual(asked, [...'abcdefghh']);
-  assert.deepEqual(found, [
-    ['loss', [...'abcdefgh']],
-    ['loss', [...'abcdefgh']]
-  ]);
-});
-
-test('another metric ends the reading of the last, and a failure that of the others', async () => {
-  const { asked, signals, go, found, failed, reader } = makeReader();
-  const runs = [run('a'), run('b')];
-  void reader.read({ runs, metric: 'loss' });
-  const other = reader.read({ runs, metric: 'accuracy' });
-  assert.ok(signals.every(signal => signal.aborted));
-  await go();
-  await other;
-  assert.deepEqual(found, [['accuracy', ['a', 'b']]]);
-  const many = reader.read({
-    runs: [run('lost'), ...Array.from('cdefghij', id => run(id))],
-    metric: 'loss'
-  });
-  await go();
-  await many;
-  assert.equal((failed[0] as Error).message, 'down');
-  assert.equal(failed.length, 1);
-  assert.ok(!asked.includes('j'));
-  const none = reader.read({ runs: [run('k')], metric: 'loss' });
-  reader.dispose();
-  await go();
-  await none;
-  assert.equal(found.length, 1);
-});

@@ -1,0 +1,258 @@
+/** Metrics of several runs on top of each other, one chart a metric; they grow while somebody looks. */
+
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { closeIcon } from '@jupyterlab/ui-components';
+import React from 'react';
+
+import type { Run } from '../api/client.js';
+import { IconButton } from '../ui/fields.js';
+import { runsProblemMessage, runStatusLabel } from '../ui/messages.js';
+import { useRunicorn } from '../ui/shared.js';
+import { Chart } from './Chart.js';
+import { Controls, FIRST_LOOK, type ILook } from './Controls.js';
+import { lineOf, positive, smoothed, type ICurve } from './curve.js';
+import { Legend, type ILegendItem } from './Legend.js';
+import type { IDrawnLine } from './plot.js';
+import { CurveReader, type IProblem } from './reader.js';
+import { MOST_LINES, namesOf, styleOf, type ILineStyle } from './style.js';
+import { ValuesTable } from './ValuesTable.js';
+
+/** A run with what tells its lines from others'. */
+interface INamedRun extends ILineStyle {
+  run: Run;
+  name: string;
+  curve: ICurve | null;
+}
+
+/** The charts of some runs, all of which have the first metric. */
+export function Curves(props: { runs: readonly Run[]; metric: string }): JSX.Element {
+  const { metric } = props;
+  const { trans } = useRunicorn();
+  const [look, setLook] = React.useState(FIRST_LOOK);
+  const [added, setAdded] = React.useState<readonly string[]>([]);
+  const [hidden, setHidden] = React.useState<ReadonlySet<string>>(new Set());
+  const [raised, setRaised] = React.useState<string | null>(null);
+  const sync = React.useId();
+  const runs = React.useMemo(() => props.runs.slice(0, MOST_LINES), [props.runs]);
+  const metrics = React.useMemo(
+    () => [metric, ...added.filter(name => name !== metric)],
+    [metric, added]
+  );
+  const { ref, reader, version } = useReader(runs, metrics);
+  const named = useNamed(runs, reader, version);
+  const others = React.useMemo(() => metricsOf(runs), [runs]);
+  const isRead = named.some(item => item.curve !== null);
+  return (
+    <div ref={ref} className="rj-Curves">
+      <Notes runs={props.runs} reader={reader} isRead={isRead} />
+      {isRead && (
+        <>
+          <Controls
+            look={look}
+            onLook={setLook}
+            others={others.filter(name => !metrics.includes(name))}
+            onAdd={name => setAdded([...added, name])}
+          />
+          <div className="rj-Runs-plot">
+            <div className="rj-Curves-charts">
+              {metrics.map((name, at) => (
+                <div key={name} className="rj-Curves-metric">
+                  {at > 0 && (
+                    <MetricHead
+                      metric={name}
+                      onRemove={() => setAdded(added.filter(each => each !== name))}
+                    />
+                  )}
+                  <MetricChart
+                    {...{ named, look, hidden, raised, sync }}
+                    metric={name}
+                    onLook={setLook}
+                    onRaise={setRaised}
+                  />
+                </div>
+              ))}
+            </div>
+            <Legend
+              items={legendOf(named, hidden, trans)}
+              raised={raised}
+              onRaise={setRaised}
+              onToggle={name => setHidden(toggled(hidden, name))}
+            />
+          </div>
+        </>
+      )}
+    </div>
+  );
+}
+
+function metricsOf(runs: readonly Run[]): string[] {
+  return [...new Set(runs.flatMap(run => Object.keys(run.metrics)))].sort();
+}
+
+function legendOf(
+  named: readonly INamedRun[],
+  hidden: ReadonlySet<string>,
+  trans: TranslationBundle
+): ILegendItem[] {
+  return named.map(({ run, name, color, dash }) => ({
+    ...{ name, color, dash },
+    note: run.status === 'running' ? '' : runStatusLabel(trans, run.status),
+    isHidden: hidden.has(name)
+  }));
+}
+
+function toggled(names: ReadonlySet<string>, name: string): ReadonlySet<string> {
+  const next = new Set(names);
+  if (!next.delete(name)) {
+    next.add(name);
+  }
+  return next;
+}
+
+function MetricHead(props: { metric: string; onRemove: () => void }): JSX.Element {
+  const { metric, onRemove } = props;
+  const { trans } = useRunicorn();
+  return (
+    <div className="rj-Row">
+      <h4 className="rj-Grow">{metric}</h4>
+      <IconButton label={trans.__('Remove %1', metric)} icon={closeIcon} onPress={onRemove} />
+    </div>
+  );
+}
+
+/** One metric's chart, and its values as text. */
+function MetricChart(props: {
+  metric: string;
+  named: readonly INamedRun[];
+  look: ILook;
+  hidden: ReadonlySet<string>;
+  raised: string | null;
+  sync: string;
+  onLook: (look: ILook) => void;
+  onRaise: (name: string | null) => void;
+}): JSX.Element {
+  const { metric, named, look, hidden, raised, sync } = props;
+  const { axis, isLog, smoothing, zoom } = look;
+  const { dates } = useRunicorn();
+  const lines = React.useMemo(
+    () =>
+      named.map(({ curve, name, color, dash }): IDrawnLine => {
+        const logged = curve ? lineOf(curve, metric, axis) : { x: [], y: [] };
+        const line = smoothed(logged, smoothing);
+        return {
+          ...(isLog ? positive(line) : line),
+          bad: logged.x.filter((_, at) => logged.y[at] === null),
+          isHidden: hidden.has(name),
+          ...{ name, color, dash }
+        };
+      }),
+    [named, metric, axis, smoothing, isLog, hidden]
+  );
+  const curves = named.flatMap(({ name, curve }) => (curve ? [{ name, curve }] : []));
+  const formatX = (value: number): string =>
+    axis === 'step'
+      ? String(Number(value.toPrecision(12)))
+      : axis === 'time'
+        ? dates.begin(new Date(1000 * value).toISOString())
+        : durationOf(value);
+  return (
+    <>
+      <Chart
+        {...{ metric, lines, axis, isLog, sync, zoom, raised, formatX }}
+        onZoom={value => props.onLook({ ...look, zoom: value })}
+        onRaise={props.onRaise}
+      />
+      <ValuesTable metric={metric} curves={curves} />
+    </>
+  );
+}
+
+/** What is not drawn, or not current. */
+function Notes(props: { runs: readonly Run[]; reader: CurveReader; isRead: boolean }): JSX.Element {
+  const { runs, reader, isRead } = props;
+  const { trans } = useRunicorn();
+  const { problems } = reader;
+  return (
+    <div role="status">
+      {runs.length > MOST_LINES && (
+        <p>{trans.__('Only the newest %1 of %2 runs are drawn.', MOST_LINES, runs.length)}</p>
+      )}
+      {problems.map(problem => (
+        <p key={problem.connection} className="rj-Curves-problem">
+          <strong>{problem.host}</strong> <Problem problem={problem} />
+        </p>
+      ))}
+      {!isRead && problems.length === 0 && <p>{trans.__('Reading…')}</p>}
+    </div>
+  );
+}
+
+function Problem(props: { problem: IProblem }): JSX.Element {
+  const { reason, asOf } = props.problem;
+  const { trans, dates } = useRunicorn();
+  const code = (reason as { code?: string } | null)?.code;
+  return <>{runsProblemMessage(trans, code, asOf && dates.clock(asOf))}</>;
+}
+
+/** Reads what is drawn as long as it is in sight; renders anew whenever something came. */
+function useReader(
+  runs: readonly Run[],
+  metrics: readonly string[]
+): { ref: React.RefObject<HTMLDivElement>; reader: CurveReader; version: number } {
+  const { client, runs: store } = useRunicorn();
+  const ref = React.useRef<HTMLDivElement>(null);
+  const [version, render] = React.useReducer((count: number) => count + 1, 0);
+  const reader = React.useMemo(() => new CurveReader(client, render), [client]);
+  React.useEffect(() => () => reader.dispose(), [reader]);
+  React.useEffect(() => reader.wish({ runs, metrics }), [reader, runs, metrics]);
+  React.useEffect(() => {
+    const retry = (): void => reader.retry();
+    store.changed.connect(retry);
+    let isInSight = false;
+    const look = (): void => reader.look(isInSight && document.visibilityState === 'visible');
+    const observer = new IntersectionObserver(entries => {
+      isInSight = entries.at(-1)!.isIntersecting;
+      look();
+    });
+    observer.observe(ref.current!);
+    document.addEventListener('visibilitychange', look);
+    return () => {
+      store.changed.disconnect(retry);
+      observer.disconnect();
+      document.removeEventListener('visibilitychange', look);
+    };
+  }, [reader, store]);
+  return { ref, reader, version };
+}
+
+function useNamed(
+  runs: readonly Run[],
+  reader: CurveReader,
+  version: number
+): readonly INamedRun[] {
+  return React.useMemo(() => {
+    // What is read changes in place; its version says when.
+    void version;
+    const names = namesOf(
+      runs.map(run => ({
+        name: run.name ?? run.run_id,
+        server: run.env_name ? `${run.host} · ${run.env_name}` : run.host,
+        id: run.run_id
+      }))
+    );
+    return runs.map((run, at) => ({
+      run,
+      name: names[at]!,
+      ...styleOf(at),
+      curve: reader.curveOf(run)
+    }));
+  }, [runs, reader, version]);
+}
+
+/** A duration in seconds, as people write it on a clock. */
+function durationOf(seconds: number): string {
+  const whole = Math.round(Math.abs(seconds));
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const sign = seconds < 0 ? '−' : '';
+  return `${sign}${Math.floor(whole / 3600)}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
+}

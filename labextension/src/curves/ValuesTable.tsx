@@ -1,0 +1,83 @@
+/** The charts as text, for whoever does not see them. */
+
+import React from 'react';
+
+import { copyText } from '../ui/clipboard.js';
+import { useRunicorn } from '../ui/shared.js';
+import { csvOf, type ICurve } from './curve.js';
+
+/** A table of each run's first, last, least and greatest value, and all values to copy. */
+export function ValuesTable(props: {
+  metric: string;
+  curves: ReadonlyArray<{ name: string; curve: ICurve }>;
+}): JSX.Element {
+  const { metric, curves } = props;
+  const { trans } = useRunicorn();
+  const [isOpen, setOpen] = React.useState(false);
+  const heads = [
+    ...[trans.__('Run'), trans.__('Steps'), trans.__('Last step'), trans.__('Last value')],
+    ...[trans.__('Least'), trans.__('Greatest'), trans.__('Not finite')]
+  ];
+  return (
+    <details
+      className="rj-Curves-values"
+      onToggle={event => setOpen((event.target as HTMLDetailsElement).open)}
+    >
+      <summary>{trans.__('%1 as a table', metric)}</summary>
+      {isOpen && (
+        <>
+          <button
+            type="button"
+            className="rj-Button"
+            onClick={() => void copyText(csvOf(metric, curves))}
+          >
+            {trans.__('Copy all values')}
+          </button>
+          <table>
+            <thead>
+              <tr>
+                {heads.map(head => (
+                  <th key={head} scope="col">
+                    {head}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {curves.map(({ name, curve }) => (
+                <tr key={name}>
+                  <th scope="row">{name}</th>
+                  {cellsOf(curve, metric).map((cell, at) => (
+                    <td key={at}>{cell}</td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </>
+      )}
+    </details>
+  );
+}
+
+function cellsOf(curve: ICurve, metric: string): string[] {
+  const points = curve.steps.flatMap((step, at) => {
+    const value = curve.metrics[metric]?.[at];
+    return typeof value === 'number' ? [{ step, value }] : [];
+  });
+  const bad = curve.notFinite[metric]?.length ?? 0;
+  const last = points.at(-1);
+  if (!last) {
+    return ['0', '', '', '', '', String(bad)];
+  }
+  const values = points.map(point => point.value);
+  const written = (value: number): string => String(Number(value.toPrecision(6)));
+  return [
+    String(points.length),
+    String(last.step),
+    written(last.value),
+    written(values.reduce((a, b) => Math.min(a, b))),
+    written(values.reduce((a, b) => Math.max(a, b))),
+    String(bad)
+  ];
+}

@@ -1,0 +1,209 @@
+/** Draws the lines of one metric on a canvas, by uPlot; keeps what the person looks at while they grow. */
+
+import uPlot from 'uplot';
+
+import { aligned, type Axis, type ILine } from './curve.js';
+import type { ILineStyle } from './style.js';
+
+/** A line with all that is drawn of it. */
+export interface IDrawnLine extends ILine, ILineStyle {
+  name: string;
+  /** Where a value is no finite number. */
+  bad: readonly number[];
+  isHidden: boolean;
+}
+
+/** What part of the horizontal axis is in sight; null: all of it. */
+export type Zoom = readonly [from: number, to: number] | null;
+
+/** What a plot is made with; another one needs another plot. */
+export interface IPlotOptions {
+  axis: Axis;
+  isLog: boolean;
+  lines: readonly IDrawnLine[];
+  /** Plots of one key have one cursor. */
+  sync: string;
+  /** Write a place on the horizontal axis. */
+  formatX: (value: number) => string;
+  onZoom: (zoom: Zoom) => void;
+  onRaise: (name: string | null) => void;
+  onCursor: (index: number | null) => void;
+}
+
+/** How far from a line the mouse still means it, in CSS pixels. */
+const REACH = 24;
+const MARK = 4;
+const TICKS_APART = { step: 60, time: 110, relative: 70 };
+
+/** One plot. */
+export class CurvePlot {
+  constructor(
+    private readonly node: HTMLElement,
+    private readonly options: IPlotOptions,
+    size: { width: number; height: number }
+  ) {
+    this._lines = options.lines;
+    this._plot = new uPlot(this._settings(size), this._data(), node);
+  }
+
+  /** The places of all points, and each line's values there. */
+  get data(): uPlot.AlignedData {
+    return this._plot.data;
+  }
+
+  /** Draw lines that have grown: as many as before, of the same names. */
+  grow(lines: readonly IDrawnLine[]): void {
+    this._lines = lines;
+    this._plot.batch(() => {
+      lines.forEach((line, at) => {
+        if (this._plot.series[at + 1]!.show === line.isHidden) {
+          this._plot.setSeries(at + 1, { show: !line.isHidden });
+        }
+      });
+      this._plot.setData(this._data(), true);
+    });
+  }
+
+  /** Show a part of the horizontal axis. */
+  zoom(zoom: Zoom): void {
+    this._zoom = zoom;
+    this._plot.setData(this._plot.data, true);
+  }
+
+  /** Show one line before the others; null: none. */
+  raise(name: string | null): void {
+    const at = this._lines.findIndex(line => line.name === name);
+    this._plot.setSeries(at < 0 ? null : at + 1, { focus: true }, false);
+  }
+
+  /** Put the cursor to a point, by its index. */
+  point(index: number): void {
+    const x = this._plot.data[0][index];
+    if (x !== undefined) {
+      const left = this._plot.valToPos(x, 'x');
+      this._plot.setCursor({ left, top: this._plot.over.clientHeight / 2 });
+    }
+  }
+
+  /** Take a size, in CSS pixels. */
+  resize(size: { width: number; height: number }): void {
+    this._plot.setSize(size);
+  }
+
+  /** Draw again, in the theme's colours. */
+  repaint(): void {
+    this._plot.redraw(false);
+  }
+
+  /** Take it out of the page. */
+  dispose(): void {
+    this._plot.destroy();
+  }
+
+  private _data(): uPlot.AlignedData {
+    return aligned(this._lines);
+  }
+
+  private _settings(size: { width: number; height: number }): uPlot.Options {
+    const { axis, isLog, sync, formatX, onCursor } = this.options;
+    const axisStyle = {
+      stroke: () => this._color('--jp-ui-font-color1'),
+      grid: { stroke: () => this._color('--jp-border-color2'), width: 1 },
+      ticks: { stroke: () => this._color('--jp-border-color2'), width: 1 },
+      font: `11px ${getComputedStyle(this.node).fontFamily}`
+    };
+    return {
+      ...size,
+      legend: { show: false },
+      focus: { alpha: 0.2 },
+      scales: {
+        x: { time: false, range: (_, min, max) => [...(this._zoom ?? paddedRange(min, max))] },
+        y: isLog ? { distr: 3 } : {}
+      },
+      axes: [
+        { ...axisStyle, space: TICKS_APART[axis], values: (_, splits) => splits.map(formatX) },
+        { ...axisStyle, size: 64 }
+      ],
+      series: [{}, ...this._lines.map(seriesOf)],
+      cursor: {
+        sync: { key: sync },
+        focus: { prox: REACH },
+        drag: { x: true, y: false, setScale: false },
+        bind: { dblclick: () => () => this._zoomTo(null) }
+      },
+      hooks: {
+        draw: [() => this._drawMarks()],
+        setCursor: [plot => onCursor(plot.cursor.idx ?? null)],
+        setSelect: [() => this._select()],
+        setSeries: [
+          (_, at) => this.options.onRaise(at ? (this._lines[at - 1]?.name ?? null) : null)
+        ]
+      }
+    };
+  }
+
+  private _select(): null {
+    const { left, width } = this._plot.select;
+    if (width > 2) {
+      const from = this._plot.posToVal(left, 'x');
+      this._plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+      this._zoomTo([from, this._plot.posToVal(left + width, 'x')]);
+    }
+    return null;
+  }
+
+  private _zoomTo(zoom: Zoom): null {
+    this.options.onZoom(zoom);
+    return null;
+  }
+
+  /** Mark where a line has no finite value, at the foot of the plot. */
+  private _drawMarks(): void {
+    const { ctx, bbox } = this._plot;
+    const size = MARK * devicePixelRatio;
+    ctx.save();
+    ctx.lineWidth = 1.5 * devicePixelRatio;
+    for (const line of this._lines) {
+      ctx.strokeStyle = line.color;
+      ctx.beginPath();
+      for (const x of line.isHidden ? [] : line.bad) {
+        const at = this._plot.valToPos(x, 'x', true);
+        const foot = bbox.top + bbox.height - size - 1;
+        if (at >= bbox.left && at <= bbox.left + bbox.width) {
+          ctx.moveTo(at - size, foot - size);
+          ctx.lineTo(at + size, foot + size);
+          ctx.moveTo(at - size, foot + size);
+          ctx.lineTo(at + size, foot - size);
+        }
+      }
+      ctx.stroke();
+    }
+    ctx.restore();
+  }
+
+  private _color(name: string): string {
+    return getComputedStyle(this.node).getPropertyValue(name).trim() || 'gray';
+  }
+
+  private _lines: readonly IDrawnLine[];
+  private _zoom: Zoom = null;
+  private readonly _plot: uPlot;
+}
+
+function seriesOf(line: IDrawnLine): uPlot.Series {
+  const { name: label, color: stroke, dash, isHidden } = line;
+  return {
+    label,
+    stroke,
+    width: 1.6,
+    show: !isHidden,
+    ...(dash[1] ? { dash: [...dash] } : {})
+  };
+}
+
+/** A range that can be drawn where there is one point only, or none. */
+function paddedRange(min: number | null, max: number | null): [number, number] {
+  const from = min ?? 0;
+  const to = max ?? 1;
+  return from === to ? [from - 0.5, to + 0.5] : [from, to];
+}

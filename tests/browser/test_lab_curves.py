@@ -1,0 +1,127 @@
+"""The curves of a run that goes on, in JupyterLab: drawn as they come, and only while somebody looks."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.lab import LabPage, LabWorld, findings
+from tests.world.environments import Trainer
+
+pytestmark = pytest.mark.timeout(300)
+
+PIXELS = "() => document.querySelector('.rj-Curves-chart canvas')?.toDataURL()"
+
+
+class Drawn:
+    """The chart of a page, and what the page asks for."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.asked: list[str] = []
+        self.steps = page.get_by_role("region", name="Comparison of loss").locator("tbody td").nth(0)
+        page.on(
+            "request", lambda request: self.asked.append(request.url) if "curves" in request.url else None
+        )
+
+    async def pixels(self) -> str:
+        """What the canvas shows."""
+        found: str = await self.page.evaluate(PIXELS)
+        return found
+
+    async def values(self) -> list[tuple[int, float | None]]:
+        """Step and value of all that is drawn, as it is copied."""
+        await self.page.get_by_role("button", name="Copy all values").click()
+        text = await self.page.evaluate("() => navigator.clipboard.readText()")
+        head, *rows = csv.reader(io.StringIO(text))
+        assert head == ["run", "step", "time", "loss"]
+        return [(int(step), float(value) if value else None) for _, step, _, value in rows]
+
+
+def logged(root: Path) -> list[tuple[int, float | None]]:
+    """Step and loss of all that the run's file has."""
+    (file,) = root.rglob("events.jsonl")
+    events = [json.loads(line) for line in file.read_text().splitlines()]
+    rows = [event["data"] for event in events if event["type"] == "metrics" and "loss" in event["data"]]
+    return [(row["global_step"], row["loss"] if math.isfinite(row["loss"]) else None) for row in rows]
+
+
+async def test_curves_grow_with_their_run(
+    lab_page: LabPage,
+    lab: LabWorld,
+    trainer: Trainer,
+    runicorn_env: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """Each step moves the pixels, through a cut of the line; a hidden tab asks for nothing."""
+    page = lab_page.page
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    root = tmp_path / "root"
+    training = trainer.live(runicorn_env(), root, count=1, steps=5)
+    connection = lab.jupyter.post("connect", host="line").json()["connection_id"]
+    at = {"connection_id": connection, "env_name": "torch", "remote_root": str(root), "auto_open": False}
+    assert lab.jupyter.post("viewer/start", **at).ok
+    await lab_page.command("Show the Runs of All Servers")
+    await page.locator(".rj-Runs-body [role=row]").get_by_role("checkbox").click()
+    drawn = Drawn(page)
+    await page.get_by_role("button", name="Compare 1").click()
+    await page.get_by_text("loss as a table").click()
+    await expect(drawn.steps).to_have_text("5")
+    before = await drawn.pixels()
+    training.log_metrics(loss=3)
+    training.log_metrics(loss=float("nan"))
+    training.log_metrics(loss=2)
+    await expect(drawn.steps).to_have_text("7")  # with a value, of 8
+    assert await drawn.pixels() != before
+    assert await drawn.values() == logged(root)
+
+    # Another tab is shown; what is logged meanwhile comes by one request.
+    await page.locator("#jp-main-dock-panel .lm-TabBar-tab", has_text="Launcher").click()
+    await expect(page.locator(".rj-Curves")).to_be_hidden()
+    hidden = len(drawn.asked)
+    for loss in (1.5, 1.25, 1):
+        async with page.expect_response("**/api/remote/runs?*"):  # the table follows; the curves do not
+            training.log_metrics(loss=loss)
+    assert len(drawn.asked) == hidden
+    await page.locator("#jp-main-dock-panel .lm-TabBar-tab", has_text="Runs").click()
+    await expect(drawn.steps).to_have_text("10")
+    assert len(drawn.asked) == hidden + 1
+
+    # The line is cut; what was drawn stays, and says since when.
+    lab.relay.cut()
+    training.log_metrics(loss=0.5)
+    await page.get_by_role("button", name="Refresh the runs").click()
+    await expect(page.locator(".rj-Runs-sources")).to_contain_text("is not connected; its runs are those of")
+    await expect(drawn.steps).to_have_text("10")
+    lab.relay.mend()
+    await expect(drawn.steps).to_have_text("11")
+    assert await drawn.values() == logged(root)
+
+    training.finish()
+    await expect(page.get_by_role("list", name="Compared runs")).to_contain_text("Finished")
+    await look_closer(lab_page, drawn)
+
+
+async def look_closer(lab_page: LabPage, drawn: Drawn) -> None:
+    """Other axes, a value by the keyboard, a part of it, and another metric beside it."""
+    page = lab_page.page
+    await page.get_by_label("Horizontal axis").select_option("relative")
+    await page.get_by_label("Logarithmic").check()
+    await page.locator(".rj-Curves-chart").focus()
+    await page.keyboard.press("ArrowLeft")
+    await expect(page.locator(".rj-Curves-words")).to_contain_text("run-0: 0.5")
+    before = await drawn.pixels()
+    await page.keyboard.press("+")
+    await expect(page.get_by_role("button", name="Show all")).to_be_visible()
+    assert await drawn.pixels() != before
+    await page.get_by_label("Another metric").select_option("accuracy")
+    await expect(page.locator(".rj-Curves-chart canvas")).to_have_count(2)
+    await lab_page.picture("lab-curves")
+    assert await findings(page, ".rj-Runs") == []
