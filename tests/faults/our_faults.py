@@ -84,6 +84,30 @@ def the_other_jupyter_killed(world: World, held: Held) -> None:
     held.disconnect()
 
 
+def whoever_looked_at_the_machine_is_gone(world: World, held: Held) -> None:
+    """What looks at a machine ends soon after the last page that asked, and the viewer stays."""
+    assert held.jupyter.get("machines").json()["machines"]
+    there = _looking(world)
+    assert there
+    until("nothing looks at the machine", lambda: not there & _looking(world))
+
+
+def jupyter_killed_while_it_looks_at_a_machine(world: World, held: Held) -> None:
+    """It cannot say that it is done: what looks there ends with the connection, or by its lease."""
+    world.connect(world.brief)
+    assert world.brief.get("machines").json()["machines"]
+    there = _looking(world)
+    assert there
+    world.brief.kill()
+    until("nothing looks at the machine", lambda: not there & _looking(world))
+    held.disconnect()
+
+
+def _looking(world: World) -> set[int]:
+    """Return the processes of ``payload/machine.sh`` on the remote."""
+    return {pid for pid, line in world.remote_processes().items() if line.rstrip().endswith("sh -s")}
+
+
 def jupyter_killed_and_started_again(world: World, held: Held) -> None:
     """The next Jupyter adopts the viewer, and a disconnect leaves nothing."""
     held.jupyter.kill()

@@ -113,8 +113,10 @@ TABLE = [
         our_faults.kernel_killed, same_viewer, counted=False
     ),  # Jupyter's first kernel leaves it ZeroMQ's threads
     Row(our_faults.two_jupyters, same_viewer),
+    Row(our_faults.whoever_looked_at_the_machine_is_gone, same_viewer),
     Row(our_faults.clock_set, nothing_left),
     Row(our_faults.the_other_jupyter_killed, nothing_left),
+    Row(our_faults.jupyter_killed_while_it_looks_at_a_machine, nothing_left),
     Row(our_faults.jupyter_killed_and_started_again, nothing_left),
     Row(our_faults.a_hundred_connections, nothing_left),
     Row(our_faults.everything_of_ours_dies, nothing_left, "brief"),
