@@ -117,9 +117,7 @@ class MetricFile:
             return
         tail = len(self._tail)
         if self._place is not None and (
-            place != self._place
-            or status.st_size < self._offset
-            or os.pread(file, tail, self._offset - tail) != self._tail
+            place != self._place or os.pread(file, tail, self._offset - tail) != self._tail
         ):
             self._begin()
         self._place = place
