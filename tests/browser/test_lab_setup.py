@@ -62,3 +62,17 @@ async def test_two_clicks_from_a_bare_account_to_its_runs(
     await lab_page.button("Remove").click()
     await expect(lab_page.button("Set up Runicorn here…")).to_be_enabled()
     assert not (bare.home / ".local" / "share" / "runicorn-jupyter").exists()
+
+
+async def test_where_an_environment_has_it_the_list_offers_it(lab_page: LabPage, lab: LabWorld) -> None:
+    await lab_page.show_panel()
+    await lab_page.connect("gpu1")
+    environment = lab_page.field("Environment")
+    await expect(environment).to_have_value("torch")
+    await expect(lab_page.button("Set up Runicorn here…")).to_have_count(0)
+    await environment.select_option(label="Set up Runicorn here…")
+    dialog = lab_page.page.get_by_role("dialog")
+    await expect(dialog).to_contain_text(f"{lab.sshd.home}/.local/share/runicorn-jupyter")
+    await dialog.get_by_role("button", name="Cancel").click()
+    await expect(environment).to_have_value("torch")
+    await expect(lab_page.button("Open viewer")).to_be_enabled()

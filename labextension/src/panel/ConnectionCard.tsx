@@ -144,6 +144,7 @@ function CardBody(props: ICardProps): JSX.Element {
         trans={trans}
         onChange={card.setEnvName}
         onDetect={card.detect}
+        onSetUp={card.setUp}
       />
       {environments.error !== null && (
         <ErrorNote reason={environments.error} trans={trans} remedies={{ retry: card.detect }} />

@@ -15,6 +15,14 @@ export function usableOf(environments: IEnvironmentList): readonly Environment[]
   return environments.list?.filter(item => item.runicorn_installed) ?? [];
 }
 
+/** Whether Runicorn can be set up on the server, and is not yet. */
+export function canSetUp(environments: IEnvironmentList): boolean {
+  return !!environments.setup?.python_path && !environments.list?.some(item => item.private);
+}
+
+/** What the list's last line is chosen by; no environment is called so. */
+const SET_UP = '\0set-up';
+
 /** The field. */
 export function EnvironmentField(props: {
   environments: IEnvironmentList;
@@ -23,6 +31,7 @@ export function EnvironmentField(props: {
   trans: TranslationBundle;
   onChange: (name: string) => void;
   onDetect: () => void;
+  onSetUp: () => void;
 }): JSX.Element {
   const { environments, trans } = props;
   const usable = usableOf(environments);
@@ -41,7 +50,9 @@ export function EnvironmentField(props: {
               className="jp-mod-styled"
               value={props.value}
               disabled={props.disabled || usable.length === 0}
-              onChange={event => props.onChange(event.target.value)}
+              onChange={event =>
+                event.target.value === SET_UP ? props.onSetUp() : props.onChange(event.target.value)
+              }
             >
               {usable.length === 0 && <option value={props.value}>{instead}</option>}
               {usable.map(item => (
@@ -49,6 +60,11 @@ export function EnvironmentField(props: {
                   {item.runicorn_version ? `${item.name} · ${item.runicorn_version}` : item.name}
                 </option>
               ))}
+              {usable.length > 0 && canSetUp(environments) && (
+                <optgroup label={trans.__('On this server')}>
+                  <option value={SET_UP}>{trans.__('Set up Runicorn here…')}</option>
+                </optgroup>
+              )}
             </select>
             <IconButton
               label={trans.__('Look for environments again')}

@@ -3,7 +3,7 @@
 import React from 'react';
 
 import type { IEnvironmentList } from '../state/store.js';
-import { usableOf } from './EnvironmentField.js';
+import { canSetUp, usableOf } from './EnvironmentField.js';
 import type { ICard } from './useCard.js';
 
 /** The button that sets Runicorn up, where no environment has it; or what is kept there, with its size. */
@@ -35,15 +35,14 @@ export function OnThisServer(props: {
       </details>
     );
   }
-  if (!environments.setup?.python_path) {
+  if (!canSetUp(environments) || usableOf(environments).length > 0) {
     return null;
   }
-  const isNeeded = usableOf(environments).length === 0;
   return (
     <div className="rj-Actions">
       <button
         type="button"
-        className={isNeeded ? 'rj-Button rj-mod-primary' : 'rj-Button rj-mod-quiet'}
+        className="rj-Button rj-mod-primary"
         disabled={!card.isReady}
         onClick={card.setUp}
       >
