@@ -163,24 +163,30 @@ function CardBody(props: ICardProps): JSX.Element {
       {viewer && <ViewerLine connection={connection} card={card} />}
       <OnThisServer environments={environments} card={card} />
       {(card.busy === 'open' || card.busy === 'setup' || card.busy === 'remove') && (
-        <div className="rj-Progress" role="status">
-          <span className="rj-Spinner" aria-hidden />
-          {step?.step
-            ? stepLabel(trans, step)
-            : card.busy === 'open'
-              ? trans.__('Opening the viewer…')
-              : trans.__('Working…')}
-          {card.busy === 'setup' && (
-            <button type="button" className="rj-Button rj-mod-quiet" onClick={card.cancelSetUp}>
-              {trans.__('Cancel')}
-            </button>
-          )}
-        </div>
+        <Progress card={card} connectionId={id} />
       )}
       {card.error !== null && <CardError card={card} />}
       <CardActions connection={connection} card={card} />
       {viewer && card.showLogs && <LogView connectionId={id} onWiden={props.actions.showLog} />}
     </>
+  );
+}
+
+function Progress(props: { card: ICard; connectionId: string }): JSX.Element {
+  const { card } = props;
+  const { trans, store } = card.runicorn;
+  const step = store.step(props.connectionId);
+  const otherwise = card.busy === 'open' ? trans.__('Opening the viewer…') : trans.__('Working…');
+  return (
+    <div className="rj-Progress" role="status">
+      <span className="rj-Spinner" aria-hidden />
+      {step?.step ? stepLabel(trans, step) : otherwise}
+      {card.busy === 'setup' && (
+        <button type="button" className="rj-Button rj-mod-quiet" onClick={card.cancelSetUp}>
+          {trans.__('Cancel')}
+        </button>
+      )}
+    </div>
   );
 }
 

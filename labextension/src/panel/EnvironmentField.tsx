@@ -40,6 +40,7 @@ export function EnvironmentField(props: {
   const instead = isLooking
     ? props.value || trans.__('Looking for environments…')
     : trans.__('None with Runicorn');
+  const choose = (name: string): void => (name === SET_UP ? props.onSetUp() : props.onChange(name));
   return (
     <Field label={trans.__('Environment')}>
       {id => (
@@ -50,9 +51,7 @@ export function EnvironmentField(props: {
               className="jp-mod-styled"
               value={props.value}
               disabled={props.disabled || usable.length === 0}
-              onChange={event =>
-                event.target.value === SET_UP ? props.onSetUp() : props.onChange(event.target.value)
-              }
+              onChange={event => choose(event.target.value)}
             >
               {usable.length === 0 && <option value={props.value}>{instead}</option>}
               {usable.map(item => (
@@ -76,14 +75,23 @@ export function EnvironmentField(props: {
           </div>
           {chosen && <Facts environment={chosen} trans={trans} />}
           <HowToName environments={environments} trans={trans} />
-          {environments.notes.map(note => (
-            <p key={note} className="rj-Quiet rj-Small" lang="en">
-              {note}
-            </p>
-          ))}
+          <Notes of={environments} />
         </>
       )}
     </Field>
+  );
+}
+
+/** What the look for environments could not do, in its own words. */
+function Notes(props: { of: IEnvironmentList }): JSX.Element {
+  return (
+    <>
+      {props.of.notes.map(note => (
+        <p key={note} className="rj-Quiet rj-Small" lang="en">
+          {note}
+        </p>
+      ))}
+    </>
   );
 }
 
