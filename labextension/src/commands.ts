@@ -4,14 +4,17 @@ import type { ILabShell, ILayoutRestorer, JupyterFrontEnd } from '@jupyterlab/ap
 import {
   Dialog,
   InputDialog,
+  Notification,
   showDialog,
   WidgetTracker,
   type ICommandPalette
 } from '@jupyterlab/apputils';
+import type { IStateDB } from '@jupyterlab/statedb';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import type { ConnectionInfo, Run } from './api/client.js';
 import { Declined } from './state/connectFlow.js';
+import { copyText } from './ui/clipboard.js';
 import { runicornIcon } from './ui/icons.js';
 import type { Runicorn } from './ui/context.js';
 import { MachinesView } from './machines/MachinesView.js';
@@ -37,6 +40,7 @@ export interface ICommandOptions {
   labShell: ILabShell | null;
   palette: ICommandPalette | null;
   restorer: ILayoutRestorer | null;
+  state: IStateDB | null;
 }
 
 type Args = ReadonlyPartialJSONObject;
@@ -83,11 +87,12 @@ export class Commands {
 
   /** Show the runs of all servers. */
   readonly showRuns = (): void => {
-    const { app, runicorn } = this._options;
+    const { app, runicorn, state } = this._options;
     let view = this._runs.currentWidget;
     if (!view) {
       view = new RunsView({
-        runicorn,
+        ...{ runicorn, state },
+        insertCell: source => void this._insertCell(source),
         ...{ openRun: this.openRun, showPanel: this.showPanel }
       });
       void this._runs.add(view);
@@ -107,6 +112,21 @@ export class Commands {
     }
     app.shell.activateById(view.id);
   };
+
+  /** Put a text into a new cell of the notebook that was used last; without one, on the clipboard. */
+  private async _insertCell(source: string): Promise<void> {
+    const { app, runicorn } = this._options;
+    const { trans } = runicorn;
+    if ([...app.shell.widgets('main')].some(widget => widget.hasClass('jp-NotebookPanel'))) {
+      await app.commands.execute('notebook:insert-cell-below');
+      await app.commands.execute('notebook:replace-selection', { text: source });
+    } else {
+      await copyText(source);
+      Notification.info(trans.__('No notebook is open: the cell’s text is on the clipboard.'), {
+        autoClose: 5000
+      });
+    }
+  }
 
   /** Show the log of a connection's viewer in a tab. */
   readonly showLog = (connectionId: string): void => {

@@ -10,6 +10,7 @@ import { ICommandPalette, IThemeManager } from '@jupyterlab/apputils';
 import { ILauncher } from '@jupyterlab/launcher';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { IStateDB } from '@jupyterlab/statedb';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
@@ -60,7 +61,8 @@ const plugin: JupyterFrontEndPlugin<Runicorn> = {
       ...([flow, questions, trans, dates, new ColorScheme(themes)] as const)
     );
     if (registry) {
-      loadSettings(registry, trans, (values: Partial<ISettings>) => runicorn.applySettings(values));
+      const apply = (values: Partial<ISettings>): void => runicorn.applySettings(values);
+      runicorn.saveSetting = loadSettings(registry, trans, apply);
     }
     // Its socket's opening reads the connections; neither delays the application's start.
     void app.started.then(() => {
@@ -82,7 +84,8 @@ const views: JupyterFrontEndPlugin<void> = {
     ICommandPalette,
     ILauncher,
     IStatusBar,
-    IRenderMimeRegistry
+    IRenderMimeRegistry,
+    IStateDB
   ],
   activate: (
     app: JupyterFrontEnd,
@@ -92,9 +95,12 @@ const views: JupyterFrontEndPlugin<void> = {
     palette: ICommandPalette | null,
     launcher: ILauncher | null,
     statusBar: IStatusBar | null,
-    rendermime: IRenderMimeRegistry | null
+    rendermime: IRenderMimeRegistry | null,
+    state: IStateDB | null
   ): void => {
-    const commands = new Commands({ app, runicorn, labShell, palette, restorer });
+    const commands = new Commands({
+      ...{ app, runicorn, labShell, palette, restorer, state }
+    });
     const panel = new RunicornPanel(runicorn, {
       openViewer: id => commands.openConnection(id),
       openRun: commands.openRun,

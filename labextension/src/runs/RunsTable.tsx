@@ -1,120 +1,186 @@
-/** The table of runs: an ARIA grid that draws only the rows in sight. */
+/** The table of runs: an ARIA grid that draws only the rows and columns in sight. */
 
-import { caretDownEmptyThinIcon, caretUpEmptyThinIcon } from '@jupyterlab/ui-components';
+import { useVirtualizer } from '@tanstack/react-virtual';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import type { Run } from '../api/client.js';
 import type { Dates } from '../ui/dates.js';
 import { keyOfRun } from '../state/runs.js';
-import { columnsFor, gridOf, type IOrder } from './columns.js';
-import { nameOf, windowOf, type IWindow } from './table.js';
+import type { ILayout } from './layout.js';
+import { TableHead } from './TableHead.js';
+import { CHECK_WIDTH, ROW_HEIGHT, TableRow } from './TableRow.js';
+import { isGroup, keyOf, type IRunsModel, type Item, type ITrack } from './tableModel.js';
 
-/** The height of a row in CSS pixels; the stylesheet has it too. */
-const ROW_HEIGHT = 30;
 /** How many rows are drawn beyond either end of what is in sight. */
 const SPARE_ROWS = 12;
+/** How many columns are drawn beyond either side of what is in sight. */
+const SPARE_COLUMNS = 2;
 /** How many rows Page Up and Page Down move by. */
 const PAGE_ROWS = 20;
 
 /** What the table shows, and what it tells of. */
 export interface IRunsTableProps {
-  runs: readonly Run[];
-  /** The metric of the last column, or ''. */
-  metric: string;
-  order: IOrder;
+  model: IRunsModel;
+  layout: ILayout;
   selected: ReadonlySet<string>;
   trans: TranslationBundle;
   dates: Dates;
-  onOrder: (order: IOrder) => void;
-  onToggle: (run: Run) => void;
+  onLayout: (layout: ILayout) => void;
+  /** Select these runs, or no more if all of them are. */
+  onToggle: (runs: readonly Run[]) => void;
   onOpen: (run: Run) => void;
 }
 
 /** The table. */
 export function RunsTable(props: IRunsTableProps): JSX.Element {
-  const { runs, trans, dates } = props;
+  const { model, trans, layout } = props;
+  const { items, tracks } = model;
   const id = React.useId();
-  const { ref, at, measure } = useWindow(runs.length);
+  const ref = React.useRef<HTMLDivElement>(null);
   const keys = useKeys(props, ref);
-  const runOf = (event: React.MouseEvent): Run | undefined => {
-    const row = (event.target as HTMLElement).closest<HTMLElement>('[data-index]');
-    return runs[Number(row?.dataset.index ?? -1)];
+  const { rows, drawn, pinned, width } = useWindow(ref, items.length, tracks);
+  const sizes = {
+    '--rj-runs-width': `${width}px`,
+    '--rj-runs-pinned': `${CHECK_WIDTH + pinned}px`
   };
-  const isActiveDrawn = keys.active >= at.first && keys.active < at.end;
   return (
     <div
       ref={ref}
       className="rj-Runs-table"
-      role="grid"
-      style={{ '--rj-runs-columns': gridOf(props.metric) } as React.CSSProperties}
+      role={model.groupBy.length > 0 ? 'treegrid' : 'grid'}
+      style={sizes as React.CSSProperties}
       aria-label={trans.__('Runs of all servers')}
       aria-multiselectable
-      aria-rowcount={runs.length + 1}
-      aria-activedescendant={isActiveDrawn ? `${id}-${keys.active}` : undefined}
+      aria-rowcount={items.length + 1}
+      aria-colcount={tracks.length + 1}
+      aria-activedescendant={rows.includes(keys.active) ? `${id}-${keys.active}` : undefined}
       tabIndex={0}
-      onScroll={measure}
       onKeyDown={keys.onKeyDown}
-      onClick={event => {
-        const run = runOf(event);
-        if (run) {
-          keys.setActive(keyOfRun(run));
-          if ((event.target as HTMLElement).closest('.rj-Runs-check')) {
-            props.onToggle(run);
-          }
-        }
-      }}
-      onDoubleClick={event => {
-        const run = runOf(event);
-        if (run && !(event.target as HTMLElement).closest('.rj-Runs-check')) {
-          props.onOpen(run);
-        }
-      }}
+      {...mouseOf(props, keys)}
     >
-      <Head {...props} />
-      <div
-        className="rj-Runs-body"
-        role="rowgroup"
-        style={{ height: `${runs.length * ROW_HEIGHT}px` }}
-      >
-        {runs.slice(at.first, at.end).map((run, offset) => (
-          <Row
-            key={keyOfRun(run)}
-            id={`${id}-${at.first + offset}`}
-            index={at.first + offset}
-            {...{ run, trans, dates }}
-            metric={props.metric}
-            isActive={at.first + offset === keys.active}
-            isSelected={props.selected.has(keyOfRun(run))}
-          />
-        ))}
-      </div>
+      <TableHead {...{ model, layout, trans }} tracks={drawn} onLayout={props.onLayout} />
+      <Body {...props} {...{ id, rows, drawn }} active={keys.active} />
     </div>
   );
 }
 
-/** The rows in sight; drawn anew only when they are others. */
-function useWindow(count: number): {
-  ref: React.RefObject<HTMLDivElement>;
-  at: IWindow;
-  measure: () => void;
-} {
-  const ref = React.useRef<HTMLDivElement>(null);
-  const [at, setAt] = React.useState<IWindow>({ first: 0, end: 0 });
-  const measure = React.useCallback((): void => {
-    const node = ref.current;
-    if (node) {
-      const next = windowOf(node.scrollTop, node.clientHeight, ROW_HEIGHT, count, SPARE_ROWS);
-      setAt(now => (now.first === next.first && now.end === next.end ? now : next));
+function Body(
+  props: IRunsTableProps & {
+    id: string;
+    rows: readonly number[];
+    drawn: readonly ITrack[];
+    active: number;
+  }
+): JSX.Element {
+  const { model, trans, dates, selected, active } = props;
+  const { items, groupBy } = model;
+  const context = React.useMemo(() => ({ trans, dates }), [trans, dates]);
+  return (
+    <div
+      className="rj-Runs-body"
+      role="rowgroup"
+      style={{ height: `${items.length * ROW_HEIGHT}px` }}
+    >
+      {props.rows.map(index => {
+        const item = items[index];
+        return (
+          item && (
+            <TableRow
+              key={keyOf(item)}
+              id={`${props.id}-${index}`}
+              {...{ index, item, groupBy, context }}
+              all={model.tracks}
+              tracks={props.drawn}
+              isActive={index === active}
+              isSelected={isSelected(item, selected)}
+              isOpen={isGroup(item) && model.isOpen(item)}
+            />
+          )
+        );
+      })}
+    </div>
+  );
+}
+
+/** What the mouse does to rows: one listener each for all of them. */
+function mouseOf(
+  props: IRunsTableProps,
+  keys: IKeys
+): Pick<React.HTMLAttributes<HTMLElement>, 'onClick' | 'onDoubleClick'> {
+  const { model } = props;
+  const itemAt = (target: HTMLElement): Item | undefined => {
+    const row = target.closest<HTMLElement>('[data-index]');
+    return model.items[Number(row?.dataset.index ?? -1)];
+  };
+  return {
+    onClick: event => {
+      const target = event.target as HTMLElement;
+      const item = itemAt(target);
+      if (item) {
+        keys.setActive(keyOf(item));
+        if (target.closest('.rj-Runs-check')) {
+          props.onToggle(isGroup(item) ? item.runs : [item]);
+        } else if (isGroup(item) && target.closest('.rj-Runs-group')) {
+          model.toggle(item);
+        }
+      }
+    },
+    onDoubleClick: event => {
+      const target = event.target as HTMLElement;
+      const item = itemAt(target);
+      if (item && !isGroup(item) && !target.closest('.rj-Runs-check')) {
+        props.onOpen(item);
+      }
     }
-  }, [count]);
-  React.useLayoutEffect(() => {
-    measure();
-    const observer = new ResizeObserver(measure);
-    observer.observe(ref.current!);
-    return () => observer.disconnect();
-  }, [measure]);
-  return { ref, at, measure };
+  };
+}
+
+function isSelected(item: Item, selected: ReadonlySet<string>): boolean {
+  return isGroup(item)
+    ? item.runs.every(run => selected.has(keyOfRun(run)))
+    : selected.has(keyOfRun(item));
+}
+
+/** The rows and columns in sight, and some to spare. */
+function useWindow(
+  ref: React.RefObject<HTMLDivElement>,
+  count: number,
+  tracks: readonly ITrack[]
+): { rows: readonly number[]; drawn: readonly ITrack[]; pinned: number; width: number } {
+  const fixed = React.useMemo(() => tracks.filter(track => track.isPinned), [tracks]);
+  const moving = React.useMemo(() => tracks.filter(track => !track.isPinned), [tracks]);
+  const pinned = fixed.reduce((sum, track) => sum + track.size, 0);
+  const getScrollElement = (): HTMLDivElement | null => ref.current;
+  const vertical = useVirtualizer({
+    count,
+    getScrollElement,
+    estimateSize: () => ROW_HEIGHT,
+    overscan: SPARE_ROWS,
+    useFlushSync: false
+  });
+  const horizontal = useVirtualizer({
+    horizontal: true,
+    count: moving.length,
+    getScrollElement,
+    estimateSize: index => moving[index]!.size,
+    overscan: SPARE_COLUMNS,
+    paddingStart: CHECK_WIDTH + pinned,
+    useFlushSync: false
+  });
+  React.useLayoutEffect(() => horizontal.measure(), [horizontal, moving]);
+  const columns = horizontal.getVirtualItems();
+  const [first, end] = [columns[0]?.index ?? 0, (columns[columns.length - 1]?.index ?? -1) + 1];
+  const drawn = React.useMemo(
+    () => [...fixed, ...moving.slice(first, end)],
+    [fixed, moving, first, end]
+  );
+  return {
+    rows: vertical.getVirtualItems().map(item => item.index),
+    drawn,
+    pinned,
+    width: horizontal.getTotalSize()
+  };
 }
 
 interface IKeys {
@@ -124,19 +190,20 @@ interface IKeys {
   onKeyDown: (event: React.KeyboardEvent) => void;
 }
 
-/** The keyboard's place; it stays with its run when rows come and go. */
+/** The keyboard's place; it stays with its row when rows come and go. */
 function useKeys(props: IRunsTableProps, ref: React.RefObject<HTMLDivElement>): IKeys {
-  const { runs } = props;
+  const { model } = props;
+  const { items } = model;
   const [key, setActive] = React.useState('');
   const active = Math.max(
     0,
-    React.useMemo(() => runs.findIndex(run => keyOfRun(run) === key), [runs, key])
+    React.useMemo(() => items.findIndex(item => keyOf(item) === key), [items, key])
   );
   const moveTo = (index: number): void => {
-    const run = runs[index];
+    const item = items[index];
     const node = ref.current;
-    if (run && node) {
-      setActive(keyOfRun(run));
+    if (item && node) {
+      setActive(keyOf(item));
       // The head covers the first row's height.
       const top = index * ROW_HEIGHT;
       const sight = node.clientHeight - 2 * ROW_HEIGHT;
@@ -144,7 +211,7 @@ function useKeys(props: IRunsTableProps, ref: React.RefObject<HTMLDivElement>): 
     }
   };
   const onKeyDown = (event: React.KeyboardEvent): void => {
-    const last = runs.length - 1;
+    const last = items.length - 1;
     const target = {
       ArrowDown: active + 1,
       ArrowUp: active - 1,
@@ -153,17 +220,13 @@ function useKeys(props: IRunsTableProps, ref: React.RefObject<HTMLDivElement>): 
       Home: 0,
       End: last
     }[event.key];
-    const run = runs[active];
+    const item = items[active];
     if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) {
       return;
     }
     if (target !== undefined) {
       moveTo(Math.max(0, Math.min(target, last)));
-    } else if (event.key === ' ' && run) {
-      props.onToggle(run);
-    } else if (event.key === 'Enter' && run) {
-      props.onOpen(run);
-    } else {
+    } else if (!item || !press(props, item, event.key)) {
       return;
     }
     event.preventDefault();
@@ -172,93 +235,23 @@ function useKeys(props: IRunsTableProps, ref: React.RefObject<HTMLDivElement>): 
   return { active, setActive, onKeyDown };
 }
 
-function cellClass(column: string, isNumber = false): string {
-  return `rj-Runs-cell rj-mod-${column}${isNumber ? ' rj-mod-number' : ''}`;
+/** Do what a key does to a row; whether it does anything. */
+function press(props: IRunsTableProps, item: Item, key: string): boolean {
+  const { model } = props;
+  if (key === ' ') {
+    props.onToggle(isGroup(item) ? item.runs : [item]);
+    return true;
+  }
+  if (!isGroup(item)) {
+    if (key === 'Enter') {
+      props.onOpen(item);
+    }
+    return key === 'Enter';
+  }
+  const isOpen = model.isOpen(item);
+  if (key === 'Enter' || (key === 'ArrowRight' && !isOpen) || (key === 'ArrowLeft' && isOpen)) {
+    model.toggle(item);
+    return true;
+  }
+  return false;
 }
-
-function Head(props: IRunsTableProps): JSX.Element {
-  const { trans, metric, order, onOrder } = props;
-  return (
-    <div className="rj-Runs-head" role="rowgroup">
-      <div className="rj-Runs-row" role="row" aria-rowindex={1}>
-        <div className="rj-Runs-check" role="columnheader">
-          <span className="rj-VisuallyHidden">{trans.__('Compare')}</span>
-        </div>
-        {columnsFor(metric).map(({ id: column, label: labelOf, isNumber }) => {
-          const label = labelOf(trans, metric);
-          const isOrder = order.column === column;
-          const Caret = order.descending ? caretDownEmptyThinIcon : caretUpEmptyThinIcon;
-          return (
-            <div
-              key={column}
-              className={cellClass(column, isNumber)}
-              role="columnheader"
-              aria-sort={isOrder ? (order.descending ? 'descending' : 'ascending') : 'none'}
-            >
-              <button
-                type="button"
-                title={label}
-                onClick={() =>
-                  onOrder({
-                    column,
-                    descending: isOrder ? !order.descending : column === 'created'
-                  })
-                }
-              >
-                <span className="rj-Ellipsis">{label}</span>
-                {isOrder && <Caret.react tag="span" />}
-              </button>
-            </div>
-          );
-        })}
-      </div>
-    </div>
-  );
-}
-
-interface IRowProps {
-  id: string;
-  index: number;
-  run: Run;
-  metric: string;
-  isActive: boolean;
-  isSelected: boolean;
-  trans: TranslationBundle;
-  dates: Dates;
-}
-
-const Row = React.memo(function Row(props: IRowProps): JSX.Element {
-  const { run, index, metric, isActive, isSelected, trans, dates } = props;
-  const [name] = nameOf(run);
-  return (
-    <div
-      id={props.id}
-      className="rj-Runs-row"
-      role="row"
-      aria-rowindex={index + 2}
-      aria-selected={isSelected}
-      data-active={isActive || undefined}
-      data-status={run.status}
-      data-index={index}
-      style={{ top: `${index * ROW_HEIGHT}px` }}
-    >
-      <div className="rj-Runs-check" role="gridcell">
-        <input
-          type="checkbox"
-          tabIndex={-1}
-          checked={isSelected}
-          readOnly
-          aria-label={trans.__('Compare %1', name)}
-        />
-      </div>
-      {columnsFor(metric).map(({ id, isNumber, render }) => {
-        const [text, content = text] = render(run, { trans, dates, metric });
-        return (
-          <div key={id} className={cellClass(id, isNumber)} role="gridcell" title={text}>
-            {content}
-          </div>
-        );
-      })}
-    </div>
-  );
-});

@@ -1,26 +1,36 @@
 /** The runs of all servers: a filter, the table, and one metric of several runs on top of each other. */
 
 import { MainAreaWidget, ReactWidget } from '@jupyterlab/apputils';
-import { refreshIcon } from '@jupyterlab/ui-components';
+import type { IStateDB } from '@jupyterlab/statedb';
+import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import type { Run } from '../api/client.js';
 import { runicornIcon } from '../ui/icons.js';
 import type { Runicorn } from '../ui/context.js';
-import { Choice, IconButton } from '../ui/fields.js';
-import { ErrorNote, useRunicorn, ViewRoot } from '../ui/shared.js';
+import { ErrorNote, ViewRoot } from '../ui/shared.js';
 import { RUNS_ID } from '../ids.js';
+import type { IColumn } from './columns.js';
+import { ColumnChooser } from './ColumnChooser.js';
 import { Comparison } from './Comparison.js';
 import { Differences } from './Differences.js';
+import { cellOf, csvOfGroups, csvOfRuns } from './exporting.js';
+import { LayoutKeeper } from './LayoutKeeper.js';
+import { RunsBar } from './RunsBar.js';
 import { RunsTable } from './RunsTable.js';
 import { Sources } from './Sources.js';
 import { keyOfRun } from '../state/runs.js';
-import { NEWEST_FIRST, sorted, type IOrder } from './columns.js';
-import { matching, metricsOf } from './table.js';
+import { isGroup, useRunsModel, type IRunsModel } from './tableModel.js';
+import { metricsOf } from './table.js';
+import { useFilter, useLayout, useRuns, type IFiltered } from './useRuns.js';
 
 /** What the view needs of the application. */
 export interface IRunsViewOptions {
   runicorn: Runicorn;
+  /** Keeps the table's columns; null where nothing does. */
+  state: IStateDB | null;
+  /** Put a line into a new cell of the notebook that was used last. */
+  insertCell: (source: string) => void;
   /** Show a run's page in the tab of its viewer. */
   openRun: (run: Run) => void;
   /** Show the side panel. */
@@ -31,9 +41,11 @@ export interface IRunsViewOptions {
 export class RunsView extends MainAreaWidget<ReactWidget> {
   constructor(options: IRunsViewOptions) {
     const { trans, runs } = options.runicorn;
+    const { runicorn, state } = options;
+    const keeper = new LayoutKeeper(state, () => runicorn.settings.runsTable);
     const content = ReactWidget.create(
-      <ViewRoot runicorn={options.runicorn}>
-        <RunsBody {...options} />
+      <ViewRoot runicorn={runicorn}>
+        <RunsBody {...options} keeper={keeper} />
       </ViewRoot>
     );
     content.addClass('rj-Runs');
@@ -53,16 +65,14 @@ export class RunsView extends MainAreaWidget<ReactWidget> {
 interface IRunsChoice {
   typed: string;
   setTyped: (typed: string) => void;
-  order: IOrder;
-  setOrder: (order: IOrder) => void;
   /** The names of all metrics, and the one that is shown, or ''. */
   metrics: readonly string[];
   metric: string;
   setMetric: (metric: string) => void;
-  /** The runs that pass the filter, in their order. */
-  shown: readonly Run[];
+  /** The runs that pass the filter. */
+  filtered: IFiltered;
   selected: ReadonlySet<string>;
-  toggle: (run: Run) => void;
+  toggle: (runs: readonly Run[]) => void;
   /** The selected ones. */
   compared: readonly Run[];
   comparing: boolean;
@@ -71,43 +81,51 @@ interface IRunsChoice {
 
 function useChoice(runs: readonly Run[]): IRunsChoice {
   const [typed, setTyped] = React.useState('');
-  const [order, setOrder] = React.useState(NEWEST_FIRST);
   const [chosen, setMetric] = React.useState('');
   const [selected, setSelected] = React.useState<ReadonlySet<string>>(new Set());
   const [comparing, setComparing] = React.useState(false);
   // Typing goes first; the table follows as soon as it can.
-  const filter = React.useDeferredValue(typed);
+  const filtered = useFilter(runs, React.useDeferredValue(typed));
   const metrics = React.useMemo(() => metricsOf(runs), [runs]);
   const metric = metrics.includes(chosen) ? chosen : (metrics.find(isLoss) ?? metrics[0] ?? '');
-  const shown = React.useMemo(
-    () => sorted(matching(runs, filter), order, metric),
-    [runs, filter, order, metric]
-  );
   const compared = React.useMemo(
     () => runs.filter(run => selected.has(keyOfRun(run))),
     [runs, selected]
   );
-  const toggle = (run: Run): void => {
+  const toggle = (toggled: readonly Run[]): void => {
+    const keys = toggled.map(keyOfRun);
     const next = new Set(selected);
-    if (!next.delete(keyOfRun(run))) {
-      next.add(keyOfRun(run));
-    }
+    const isAll = keys.every(key => next.has(key));
+    keys.forEach(key => (isAll ? next.delete(key) : next.add(key)));
     setSelected(next);
   };
   return {
-    ...{ typed, setTyped, order, setOrder, metrics, metric, setMetric, shown },
+    ...{ typed, setTyped, metrics, metric, setMetric, filtered },
     ...{ selected, toggle, compared, comparing, setComparing }
   };
 }
 
-function RunsBody(props: IRunsViewOptions): JSX.Element {
+function RunsBody(props: IRunsViewOptions & { keeper: LayoutKeeper }): JSX.Element {
   const { trans, dates, runs: store } = useRuns();
   const choice = useChoice(store.runs);
-  const { shown, metric, order, selected, compared } = choice;
+  const { metric, selected, compared, filtered } = choice;
+  const [layout, setLayout] = useLayout(props.keeper);
+  const [choosing, setChoosing] = React.useState(false);
+  const model = useRunsModel(filtered.runs, layout, metric);
   const refresh = (): void => void store.refresh();
   return (
     <>
-      <Bar choice={choice} />
+      <RunsBar
+        {...choice}
+        {...{ choosing, setChoosing }}
+        compared={compared.length}
+        count={filtered.runs.length}
+        isReading={filtered.isReading}
+        filterError={filtered.error}
+        onDownload={() => download(model, filtered.runs, trans)}
+        onInsert={() => props.insertCell(cellOf(choice.typed, layout.sort, columnsOf(model)))}
+      />
+      {choosing && <ColumnChooser runs={store.runs} {...{ layout, metric }} onLayout={setLayout} />}
       {store.error !== null && (
         <ErrorNote
           reason={store.error}
@@ -118,90 +136,49 @@ function RunsBody(props: IRunsViewOptions): JSX.Element {
       <Sources servers={store.servers} trans={trans} dates={dates} />
       {store.runs.length > 0 ? (
         <RunsTable
-          {...{ runs: shown, metric, order, selected, trans, dates }}
-          onOrder={choice.setOrder}
+          {...{ model, layout, selected, trans, dates }}
+          onLayout={setLayout}
           onToggle={choice.toggle}
           onOpen={props.openRun}
         />
       ) : (
         <Nothing runicorn={props.runicorn} showPanel={props.showPanel} />
       )}
-      {choice.comparing && compared.length > 0 && (
-        <>
-          <Differences runs={compared} />
-          {metric && (
-            <Comparison
-              runs={compared}
-              metric={metric}
-              onClose={() => choice.setComparing(false)}
-            />
-          )}
-        </>
+      {choice.comparing && compared.length > 0 && <Differences runs={compared} />}
+      {choice.comparing && compared.length > 0 && metric && (
+        <Comparison runs={compared} metric={metric} onClose={() => choice.setComparing(false)} />
       )}
     </>
   );
 }
 
-function Bar(props: { choice: IRunsChoice }): JSX.Element {
-  const { choice } = props;
-  const { shown, metrics, metric, compared, comparing } = choice;
-  const { trans, runs: store } = useRunicorn();
-  const { length } = store.runs;
-  return (
-    <header className="rj-Runs-bar">
-      <input
-        type="search"
-        className="jp-mod-styled rj-Runs-filter"
-        aria-label={trans.__('Filter the runs')}
-        placeholder={trans.__('Filter by name, path, server or status')}
-        value={choice.typed}
-        onChange={event => choice.setTyped(event.target.value)}
-      />
-      <span className="rj-Quiet rj-Grow" role="status">
-        {shown.length === length
-          ? trans._n('%1 run', '%1 runs', length)
-          : trans.__('%1 of %2 runs', shown.length, length)}
-      </span>
-      {metrics.length > 0 && (
-        <Choice
-          label={trans.__('Metric')}
-          value={metric}
-          options={metrics.map(name => [name, name])}
-          onChange={choice.setMetric}
-        />
-      )}
-      <button
-        type="button"
-        className="rj-Button"
-        disabled={compared.length === 0}
-        aria-expanded={comparing}
-        onClick={() => choice.setComparing(!comparing)}
-      >
-        {trans.__('Compare %1', compared.length)}
-      </button>
-      <IconButton
-        label={trans.__('Refresh the runs')}
-        icon={refreshIcon}
-        spinning={store.loading}
-        disabled={store.loading}
-        onPress={() => void store.refresh()}
-      />
-    </header>
-  );
+function columnsOf(model: IRunsModel): IColumn[] {
+  return model.tracks.map(track => track.column);
 }
 
-/** What the plugins share, and a render whenever the runs change too. */
-function useRuns(): Runicorn {
-  const runicorn = useRunicorn();
-  const [, render] = React.useReducer((count: number) => count + 1, 0);
-  React.useEffect(() => {
-    runicorn.runs.changed.connect(render);
-    render();
-    return () => {
-      runicorn.runs.changed.disconnect(render);
-    };
-  }, [runicorn]);
-  return runicorn;
+/** Have the browser save what is shown. */
+function download(model: IRunsModel, runs: readonly Run[], trans: TranslationBundle): void {
+  const { groupBy, items } = model;
+  const columns = columnsOf(model);
+  const text =
+    groupBy.length > 0
+      ? csvOfGroups(runs, groupBy, columns, trans)
+      : csvOfRuns(
+          items.filter((item): item is Run => !isGroup(item)),
+          columns,
+          trans
+        );
+  saveText('runs.csv', text);
+}
+
+/** Have the browser save a text as a file. */
+function saveText(name: string, text: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type: 'text/csv;charset=utf-8' }));
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(url);
 }
 
 function isLoss(name: string): boolean {

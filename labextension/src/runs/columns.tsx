@@ -1,9 +1,9 @@
-/** The columns of the table of runs: its head, cells, widths and sorting follow from this list. */
+/** The columns of the table of runs: its head, cells, widths and sorting follow from these. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import type { Run, MetricValue } from '../api/client.js';
+import type { ParamValue, Run } from '../api/client.js';
 import type { Dates } from '../ui/dates.js';
 import { runStatusLabel } from '../ui/messages.js';
 import { formatDuration, formatMetric, nameOf, secondsOf, serverOf } from './table.js';
@@ -12,31 +12,39 @@ import { formatDuration, formatMetric, nameOf, secondsOf, serverOf } from './tab
 export interface ICellContext {
   trans: TranslationBundle;
   dates: Dates;
-  /** The metric of the last column, or ''. */
-  metric: string;
 }
+
+/** What rows are sorted and grouped by; undefined where a run has no such value. */
+export type CellValue = string | number | boolean | undefined;
 
 /** A column. */
-interface IColumn {
+export interface IColumn {
   id: string;
   /** Return the head's text. */
-  label: (trans: TranslationBundle, metric: string) => string;
-  /** The width as a track of a CSS grid. */
-  width: string;
+  label: (trans: TranslationBundle) => string;
+  /** In CSS pixels, as long as nobody made it wider or narrower. */
+  width: number;
   /** Whether the cells are numbers: ranged right, with figures of one width. */
   isNumber?: boolean;
-  /** Return what the rows are sorted by; null sorts last. */
-  value: (run: Run, metric: string, now: Date) => string | number | null;
+  /** Whether the greatest come first when the head is pressed once. */
+  isDescending?: boolean;
+  /** Its name in the language of `where`; without one, it cannot be asked for there. */
+  where?: string;
+  /** Return what the rows are sorted and grouped by. */
+  value: (run: Run) => CellValue;
   /** Return a cell's text, and what is drawn if that is more than the text. */
   render: (run: Run, context: ICellContext) => [text: string, content?: React.ReactNode];
+  /** Return the text of a number that is none of a run's own: a mean, a standard deviation. */
+  format?: (value: number) => string;
 }
 
-/** All columns, from left to right; the last is shown only where a metric is chosen. */
-const COLUMNS = [
+/** What is known of every run, in the order in which it is offered. */
+export const FACTS: readonly IColumn[] = [
   {
     id: 'status',
     label: trans => trans.__('Status'),
-    width: '120px',
+    width: 110,
+    where: 'status',
     value: run => run.status,
     render: (run, { trans }) => {
       const label = runStatusLabel(trans, run.status);
@@ -52,7 +60,8 @@ const COLUMNS = [
   {
     id: 'name',
     label: trans => trans.__('Run'),
-    width: 'minmax(160px, 3fr)',
+    width: 210,
+    where: 'name',
     value: run => run.name ?? run.run_id,
     render: run => {
       const [name, path] = nameOf(run);
@@ -68,79 +77,129 @@ const COLUMNS = [
   {
     id: 'server',
     label: trans => trans.__('Server'),
-    width: 'minmax(120px, 2fr)',
+    width: 160,
+    where: 'host',
     value: run => serverOf(run),
     render: run => [serverOf(run)]
   },
   {
     id: 'created',
     label: trans => trans.__('Started'),
-    width: '165px',
-    value: run => (run.created_at ? Date.parse(run.created_at) : null),
+    width: 175,
+    isDescending: true,
+    where: 'created',
+    value: run => (run.created_at ? Date.parse(run.created_at) : undefined),
     render: (run, { dates }) => [dates.day(run.created_at)]
   },
   {
     id: 'duration',
     label: trans => trans.__('Duration'),
-    width: '100px',
+    width: 100,
     isNumber: true,
-    value: (run, _, now) => secondsOf(run, now),
-    render: run => [formatDuration(secondsOf(run, new Date()))]
+    where: 'duration',
+    value: run => secondsOf(run, new Date()) ?? undefined,
+    render: run => [formatDuration(secondsOf(run, new Date()))],
+    format: formatDuration
   },
   {
-    id: 'metric',
-    label: (_, metric) => metric,
-    width: '120px',
+    id: 'step',
+    label: trans => trans.__('Step'),
+    width: 80,
     isNumber: true,
-    value: (run, metric) => numberOf(run.metrics[metric]),
-    render: (run, { metric }) => [formatMetric(run.metrics[metric])]
+    where: 'step',
+    value: run => run.step ?? undefined,
+    render: run => [formatMetric(run.step ?? undefined)],
+    format: formatMetric
+  },
+  {
+    id: 'project',
+    label: trans => trans.__('Project'),
+    width: 120,
+    where: 'project',
+    value: run => run.project ?? undefined,
+    render: run => [run.project ?? '']
+  },
+  {
+    id: 'tags',
+    label: trans => trans.__('Tags'),
+    width: 140,
+    where: 'tag',
+    value: run => run.tags.join(', ') || undefined,
+    render: run => [run.tags.join(', ')]
   }
-] as const satisfies readonly IColumn[];
+];
 
-/** The name of a column. */
-export type ColumnId = (typeof COLUMNS)[number]['id'];
+/** What runs have by names of their own: the kind before the dot is the one of `where`. */
+const KINDS = {
+  metric: (run: Run, name: string) => run.metrics[name],
+  param: (run: Run, name: string) => run.params[name],
+  summary: (run: Run, name: string) => run.summary[name]
+} as const;
 
-/** The order of the table. */
-export interface IOrder {
-  column: ColumnId;
-  descending: boolean;
-}
+/** A kind of names. */
+export type Kind = keyof typeof KINDS;
 
-/** The order that the server gives: the newest first. */
-export const NEWEST_FIRST: IOrder = { column: 'created', descending: true };
+/** The column that follows the metric which is chosen for the curves. */
+export const CHOSEN_METRIC = 'metric';
 
-/** Return the columns to show. */
-export function columnsFor(metric: string): ReadonlyArray<IColumn & { id: ColumnId }> {
-  return COLUMNS.filter(column => column.id !== 'metric' || metric !== '');
-}
-
-/** Return the tracks of the table's grid: the check box, then the columns. */
-export function gridOf(metric: string): string {
-  return ['32px', ...columnsFor(metric).map(column => column.width)].join(' ');
-}
-
-function numberOf(value: MetricValue | undefined): number | null {
-  const number = Number(value);
-  return Number.isNaN(number) ? null : number;
-}
-
-/** Sort runs; those that have nothing to compare come last either way. */
-export function sorted(runs: readonly Run[], order: IOrder, metric: string): readonly Run[] {
-  if (order.column === NEWEST_FIRST.column && order.descending === NEWEST_FIRST.descending) {
-    return runs;
+/** Return a column by its id; null where there is none, or no metric is chosen. */
+export function columnOf(id: string, metric: string): IColumn | null {
+  if (id === CHOSEN_METRIC) {
+    return metric === '' ? null : { ...namedColumn('metric', metric), id };
   }
-  const now = new Date();
-  const column: IColumn = COLUMNS.find(each => each.id === order.column)!;
-  const sign = order.descending ? -1 : 1;
-  return runs
-    .map(run => ({ run, value: column.value(run, metric, now) }))
-    .sort((a, b) => {
-      if (a.value === null || b.value === null) {
-        return Number(a.value === null) - Number(b.value === null);
-      }
-      return typeof a.value === 'string' || typeof b.value === 'string'
-        ? sign * String(a.value).localeCompare(String(b.value))
-        : sign * (a.value - b.value);
-    })
-    .map(item => item.run);
+  const dot = id.indexOf('.');
+  const kind = id.slice(0, dot);
+  return dot > 0 && kind in KINDS
+    ? namedColumn(kind as Kind, id.slice(dot + 1))
+    : (FACTS.find(column => column.id === id) ?? null);
+}
+
+const named = new Map<string, IColumn>();
+
+function namedColumn(kind: Kind, name: string): IColumn {
+  const id = `${kind}.${name}`;
+  let column = named.get(id);
+  if (!column) {
+    column = {
+      id,
+      label: () => name,
+      width: 120,
+      isNumber: true,
+      where: id,
+      value: run => valueOf(KINDS[kind](run, name)),
+      render: run => [formatValue(KINDS[kind](run, name))],
+      format: formatMetric
+    };
+    named.set(id, column);
+  }
+  return column;
+}
+
+/** The words for numbers that are none in JSON. */
+const NUMBER_WORDS = new Set<unknown>(['NaN', 'Infinity', '-Infinity']);
+
+function valueOf(value: ParamValue | undefined): CellValue {
+  const read = NUMBER_WORDS.has(value) ? Number(value) : value;
+  return read === null || Number.isNaN(read) ? undefined : read;
+}
+
+function formatValue(value: ParamValue | undefined): string {
+  return typeof value === 'number'
+    ? formatMetric(value)
+    : NUMBER_WORDS.has(value)
+      ? formatMetric(value as 'NaN')
+      : String(value ?? '');
+}
+
+const collator = new Intl.Collator();
+
+/** Compare two values as the server sorts them: numbers, then texts, whichever way is sorted. */
+export function compareValues(a: CellValue, b: CellValue, isDescending: boolean): number {
+  const rank = Number(typeof a === 'string') - Number(typeof b === 'string');
+  if (rank !== 0) {
+    return rank;
+  }
+  const order = typeof a === 'string' ? collator.compare(a, b as string) : Number(a) - Number(b);
+  // Of two infinities there is no difference.
+  return (isDescending ? -1 : 1) * (order || 0);
 }

@@ -2,14 +2,6 @@
 
 import type { Run, MetricValue } from '../api/client.js';
 
-/** The place of some rows among all. */
-export interface IWindow {
-  /** The index of the first one to draw. */
-  first: number;
-  /** The index after the last one to draw. */
-  end: number;
-}
-
 /** Where a run is, in words. */
 export function serverOf(run: Pick<Run, 'host' | 'env_name'>): string {
   return run.env_name ? `${run.host} · ${run.env_name}` : run.host;
@@ -53,27 +45,6 @@ export function matching(runs: readonly Run[], typed: string): readonly Run[] {
   return words.length === 0
     ? runs
     : runs.filter(run => words.every(word => haystackOf(run).includes(word)));
-}
-
-/**
- * Which rows to draw.
- *
- * @param scrolled - How far the table is scrolled, in CSS pixels.
- * @param height - The height of what is in sight, in CSS pixels.
- * @param rowHeight - The height of a row, in CSS pixels.
- * @param count - How many rows there are.
- * @param spare - How many rows to draw beyond either end, so that scrolling finds them drawn.
- */
-export function windowOf(
-  scrolled: number,
-  height: number,
-  rowHeight: number,
-  count: number,
-  spare: number
-): IWindow {
-  const first = Math.floor(scrolled / rowHeight) - spare;
-  const end = Math.ceil((scrolled + height) / rowHeight) + spare;
-  return { first: Math.max(0, Math.min(first, count)), end: Math.max(0, Math.min(end, count)) };
 }
 
 /** A value of a metric with as many digits as tell runs apart. */

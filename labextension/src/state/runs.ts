@@ -8,6 +8,7 @@ import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 import { Signal, type ISignal } from '@lumino/signaling';
 
 import type {
+  IRunFilters,
   RemoteEvent,
   Run,
   RunicornRemoteClient,
@@ -45,19 +46,31 @@ function compare(a: string, b: string): number {
 }
 
 /** The runs. */
-export class RunsStore {
-  constructor(client: Pick<RunicornRemoteClient, 'readRuns'>, remote: RemoteStore) {
+export class RunsStore implements IDisposable {
+  /**
+   * @param filters - What the runs have to pass; by default it is all of them.
+   */
+  constructor(
+    client: Pick<RunicornRemoteClient, 'readRuns'>,
+    remote: RemoteStore,
+    filters?: IRunFilters
+  ) {
     this._client = client;
-    remote.eventReceived.connect((_, event) => {
-      if (this._followers > 0 && EVENTS.has(event.type)) {
-        void this.refresh();
-      }
-    });
-    remote.resumed.connect(() => {
-      if (this._followers > 0) {
-        void this.refresh();
-      }
-    });
+    // A request without filters has no such field.
+    this._options = filters ? { filters, signal: this._abort.signal } : {};
+    remote.eventReceived.connect(this._onEvent, this);
+    remote.resumed.connect(this._onResumed, this);
+  }
+
+  /** Whether this is over. */
+  get isDisposed(): boolean {
+    return this._abort.signal.aborted;
+  }
+
+  /** Follow and read no more. */
+  dispose(): void {
+    this._abort.abort();
+    Signal.clearData(this);
   }
 
   /** Emitted after anything changed. */
@@ -107,9 +120,22 @@ export class RunsStore {
     }
   }
 
+  private _onEvent(_: RemoteStore, event: RemoteEvent): void {
+    if (EVENTS.has(event.type)) {
+      this._onResumed();
+    }
+  }
+
+  private _onResumed(): void {
+    if (this._followers > 0) {
+      void this.refresh();
+    }
+  }
+
   private async _read(): Promise<void> {
     try {
-      const answer = await this._client.readRuns({ changedSince: this._version || undefined });
+      const changedSince = this._version || undefined;
+      const answer = await this._client.readRuns({ ...this._options, changedSince });
       const isWhole = answer.reset || this._version === '';
       const byKey = isWhole ? new Map<string, Run>() : new Map(this._byKey);
       let isSorted = !isWhole;
@@ -121,7 +147,7 @@ export class RunsStore {
       };
       take(answer.runs);
       for (let page = answer; page.next_cursor !== null; take(page.runs)) {
-        page = await this._client.readRuns({ cursor: page.next_cursor });
+        page = await this._client.readRuns({ ...this._options, cursor: page.next_cursor });
       }
       this._forget(byKey, answer);
       // What changes while pages are read is told by the first page's version.
@@ -154,6 +180,8 @@ export class RunsStore {
   }
 
   private readonly _client: Pick<RunicornRemoteClient, 'readRuns'>;
+  private readonly _options: { filters?: IRunFilters; signal?: AbortSignal };
+  private readonly _abort = new AbortController();
   private readonly _changed = new Signal<this, void>(this);
   private _followers = 0;
   private _byKey = new Map<string, Run>();

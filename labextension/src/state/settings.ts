@@ -2,6 +2,11 @@
 
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 import type { TranslationBundle } from '@jupyterlab/translation';
+import type {
+  PartialJSONValue,
+  ReadonlyPartialJSONObject,
+  ReadonlyPartialJSONValue
+} from '@lumino/coreutils';
 
 import type { AuthMethod } from '../api/client.js';
 import { PLUGIN_ID } from '../ids.js';
@@ -14,6 +19,10 @@ export interface ISettings {
   logLines: number;
   showStatus: boolean;
   notifyRuns: boolean;
+  /** The table of runs as a new workspace has it; `runs/layout.ts` reads it. */
+  runsTable: ReadonlyPartialJSONObject;
+  /** What is offered where runs are filtered. */
+  runsFilters: readonly string[];
 }
 
 /** The defaults; a test compares them with the schema's. */
@@ -23,7 +32,9 @@ export const DEFAULT_SETTINGS: ISettings = {
   timeout: 30,
   logLines: 200,
   showStatus: true,
-  notifyRuns: true
+  notifyRuns: true,
+  runsTable: {},
+  runsFilters: []
 };
 
 const TRANSLATED = new Set(['title', 'description']);
@@ -50,19 +61,23 @@ export function translateSchema(schema: unknown, trans: TranslationBundle): unkn
   );
 }
 
-/** Read the settings, and follow their changes. */
+/** Changes a setting of the person's. */
+export type SaveSetting = (name: keyof ISettings, value: ReadonlyPartialJSONValue) => Promise<void>;
+
+/** Read the settings, and follow their changes; what is returned changes one. */
 export function loadSettings(
   registry: ISettingRegistry,
   trans: TranslationBundle,
   apply: (values: Partial<ISettings>) => void
-): void {
+): SaveSetting {
   registry.transform(PLUGIN_ID, {
     fetch: plugin => ({
       ...plugin,
       schema: translateSchema(plugin.schema, trans) as ISettingRegistry.ISchema
     })
   });
-  registry.load(PLUGIN_ID).then(
+  const loading = registry.load(PLUGIN_ID);
+  loading.then(
     settings => {
       const update = (): void => apply(settings.composite);
       settings.changed.connect(update);
@@ -70,4 +85,5 @@ export function loadSettings(
     },
     (reason: unknown) => console.warn('The settings of Runicorn could not be read.', reason)
   );
+  return async (name, value) => (await loading).set(name, value as PartialJSONValue);
 }

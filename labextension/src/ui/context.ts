@@ -12,7 +12,7 @@ import { emptyDraft, type IConnectDraft } from '../state/connectRequest.js';
 import type { MachinesStore } from '../state/machines.js';
 import type { IQuestions } from '../state/questions.js';
 import type { RunsStore } from '../state/runs.js';
-import { DEFAULT_SETTINGS, type ISettings } from '../state/settings.js';
+import { DEFAULT_SETTINGS, type ISettings, type SaveSetting } from '../state/settings.js';
 import type { RemoteStore } from '../state/store.js';
 import type { ViewerLocation } from '../state/viewerLocation.js';
 
@@ -44,6 +44,9 @@ export class Runicorn {
   get settings(): ISettings {
     return this._settings;
   }
+
+  /** Change a setting; null where Lab keeps none. */
+  saveSetting: SaveSetting | null = null;
 
   /** Take over changed settings. */
   applySettings(values: Partial<ISettings>): void {

@@ -8,49 +8,12 @@ import type {
   RunsServer,
   RunicornRemoteClient
 } from '../../api/client.js';
-import { NEWEST_FIRST, sorted } from '../../runs/columns.js';
 import { RunNews, type ISummary } from '../../runs/news.js';
 import { RunsStore } from '../../state/runs.js';
-import {
-  formatDuration,
-  matching,
-  metricsOf,
-  nameOf,
-  secondsOf,
-  formatMetric,
-  windowOf
-} from '../../runs/table.js';
+import { formatDuration, matching, nameOf, secondsOf, formatMetric } from '../../runs/table.js';
 import { RemoteStore } from '../../state/store.js';
 import { english } from '../support/english.js';
-
-function run(id: string, values: Partial<Run> = {}): Run {
-  return {
-    connection_id: 'conn_1',
-    host: 'gpu1',
-    env_name: 'torch',
-    remote_root: '/data/runs',
-    run_id: id,
-    name: id,
-    path: `vision/${id}`,
-    project: 'vision',
-    status: 'finished',
-    tags: [],
-    created_at: '2026-11-24T10:00:00Z',
-    started_at: null,
-    ended_at: null,
-    duration_seconds: 60,
-    pid: null,
-    step: 1,
-    metrics: { loss: 0.5 },
-    params: {},
-    params_left_out: 0,
-    summary: {},
-    summary_left_out: 0,
-    best: null,
-    page: `/runs/${id}`,
-    ...values
-  };
-}
+import { run } from '../support/runs.js';
 
 const SERVER = { connection_id: 'conn_1', host: 'gpu1', error: null } as RunsServer;
 
@@ -156,40 +119,42 @@ test('events are followed only as long as somebody looks', async () => {
   assert.equal(client.asked.length, before + 2);
 });
 
+test('a filter goes with every request, and one that is over asks for nothing', async () => {
+  const { client, remote } = makeStore(
+    answer([run('b')], { next_cursor: 'p2' }),
+    answer([run('a')]),
+    answer([], { removed: [{ connection_id: 'conn_1', run_id: 'b' }] })
+  );
+  const passing = new RunsStore(client, remote, { where: 'lr>1' });
+  let changes = 0;
+  passing.changed.connect(() => {
+    changes += 1;
+  });
+  passing.follow();
+  await passing.refresh();
+  assert.deepEqual(idsOf(passing.runs), ['a']);
+  assert.deepEqual(
+    client.asked.map(each => ({ ...each, signal: undefined })),
+    [{}, { cursor: 'p2' }, { changedSince: 'e-1' }].map(each => ({
+      ...{ filters: { where: 'lr>1' }, signal: undefined },
+      ...each
+    }))
+  );
+  passing.dispose();
+  const before = changes;
+  remote.handleEvent({ type: 'runs' });
+  remote.resume();
+  await passing.refresh();
+  assert.equal(changes, before);
+  assert.equal(client.asked.length, 4); // by the refresh only, which nobody calls then
+});
+
 test('each typed word has to be somewhere, in any case', () => {
   const runs = [run('base', { tags: ['Night'] }), run('wide', { host: 'gpu2', status: 'failed' })];
   assert.deepEqual(idsOf(matching(runs, 'VISION gpu2')), ['wide']);
   assert.deepEqual(idsOf(matching(runs, 'night')), ['base']);
   assert.deepEqual(idsOf(matching(runs, ' failed vis')), ['wide']);
   assert.equal(matching(runs, '  '), runs);
-});
-
-test('sorting puts what has no value last, either way', () => {
-  const runs = [
-    run('none', { metrics: {} }),
-    run('high', { metrics: { loss: 2 }, duration_seconds: null }),
-    run('lost', { metrics: { loss: 'NaN' } }),
-    run('far', { metrics: { loss: 'Infinity' } }),
-    run('low', { metrics: { loss: 1 } })
-  ];
-  const by = (descending: boolean): string[] =>
-    idsOf(sorted(runs, { column: 'metric', descending }, 'loss'));
-  assert.deepEqual(by(false), ['low', 'high', 'far', 'none', 'lost']);
-  assert.deepEqual(by(true), ['far', 'high', 'low', 'none', 'lost']);
-  assert.equal(idsOf(sorted(runs, { column: 'duration', descending: true }, ''))[4], 'high');
-  assert.deepEqual(idsOf(sorted(runs, { column: 'name', descending: false }, ''))[0], 'far');
-  assert.equal(sorted(runs, NEWEST_FIRST, ''), runs);
-  assert.deepEqual(metricsOf([...runs, run('x', { metrics: { accuracy: 1 } })]), [
-    'accuracy',
-    'loss'
-  ]);
-});
-
-test('only the rows in sight are drawn, with some to spare', () => {
-  assert.deepEqual(windowOf(0, 300, 30, 10_000, 5), { first: 0, end: 15 });
-  assert.deepEqual(windowOf(3015, 300, 30, 10_000, 5), { first: 95, end: 116 });
-  assert.deepEqual(windowOf(299_700, 300, 30, 10_000, 5), { first: 9985, end: 10_000 });
-  assert.deepEqual(windowOf(3000, 300, 30, 4, 5), { first: 4, end: 4 });
 });
 
 test('values, durations and names as people read them', () => {
