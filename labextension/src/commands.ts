@@ -45,6 +45,14 @@ export interface ICommandOptions {
 
 type Args = ReadonlyPartialJSONObject;
 
+/** What is used of a notebook's tab; `@jupyterlab/notebook` has all of it. */
+interface INotebookPanel {
+  content: {
+    widgets: readonly unknown[];
+    activeCell: { model: { sharedModel: { setSource: (source: string) => void } } } | null;
+  };
+}
+
 /** Registers the commands and keeps the viewers' tabs. */
 export class Commands {
   constructor(options: ICommandOptions) {
@@ -117,9 +125,17 @@ export class Commands {
   private async _insertCell(source: string): Promise<void> {
     const { app, runicorn } = this._options;
     const { trans } = runicorn;
-    if ([...app.shell.widgets('main')].some(widget => widget.hasClass('jp-NotebookPanel'))) {
+    const notebooks = [...app.shell.widgets('main')]
+      .filter(widget => widget.hasClass('jp-NotebookPanel'))
+      .map(widget => (widget as unknown as INotebookPanel).content);
+    const before = notebooks.map(notebook => notebook.widgets.length);
+    if (notebooks.length > 0) {
       await app.commands.execute('notebook:insert-cell-below');
-      await app.commands.execute('notebook:replace-selection', { text: source });
+    }
+    const changed = notebooks.find((notebook, at) => notebook.widgets.length > before[at]!);
+    if (changed?.activeCell) {
+      // Its editor may not be there yet: the text goes into the model.
+      changed.activeCell.model.sharedModel.setSource(source);
     } else {
       await copyText(source);
       Notification.info(trans.__('No notebook is open: the cell’s text is on the clipboard.'), {

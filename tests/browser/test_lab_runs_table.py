@@ -18,10 +18,8 @@ from tests.world.environments import Trainer
 pytestmark = pytest.mark.timeout(300)  # a walk is many waits of up to PATIENCE_SECONDS, beside other tests
 
 OPEN_NOTEBOOK = """async path => {
-  const kernel = { shouldStart: false, canStart: false };
-  await window.jupyterapp.commands.execute('docmanager:open', { path, factory: 'Notebook', kernel });
+  await window.jupyterapp.commands.execute('docmanager:open', { path, factory: 'Notebook' });
 }"""
-"""Open a notebook without its kernel."""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -223,6 +221,9 @@ async def test_groups_and_what_is_taken_along(
     notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
     (lab.home.path / "work" / "cells.ipynb").write_text(json.dumps(notebook))
     await page.evaluate(OPEN_NOTEBOOK, "cells.ipynb")
+    await page.get_by_role("dialog").get_by_role("button", name="No Kernel").click()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(page.locator(".jp-Notebook .jp-Cell .cm-content")).to_be_visible()
     await page.locator("#jp-main-dock-panel .lm-TabBar-tab", has_text="Runs").click()
     await page.get_by_role("button", name="Insert what is shown as a cell").click()
     await expect(page.locator(".jp-Notebook .jp-mod-active .cm-content")).to_have_text(
