@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -72,14 +74,26 @@ def code_server(home: Path, codes: list[str]) -> Iterator[CodeServer]:
         pipe = asyncio.subprocess.PIPE
         environment = {"HOME": str(home), "PATH": "/usr/bin:/bin"}
         child = await asyncio.create_subprocess_shell(
-            process.command or "true", cwd=home, env=environment, stdin=pipe, stdout=pipe, stderr=pipe
+            process.command or "true",
+            cwd=home,
+            env=environment,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            start_new_session=True,
         )
-        await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
-        status = await child.wait()
-        await process.stdout.drain()
-        await process.stderr.drain()
-        process.exit(status)
-        await process.wait_closed()
+        try:
+            await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
+            status = await child.wait()
+            await process.stdout.drain()
+            await process.stderr.drain()
+            process.exit(status)
+        finally:
+            # Also when the connection was lost in the middle: what is left would hold the pipes, and what the
+            # process has still to clean up is awaited nowhere else.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            await process.wait_closed()
 
     async def listen() -> asyncssh.SSHAcceptor:
         return await asyncssh.listen(
