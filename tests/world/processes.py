@@ -19,6 +19,15 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def describe(pid: int) -> str:
+    """Return a process's id, start and command line, for people."""
+    try:
+        process = psutil.Process(pid)
+        return f"{pid} since {process.create_time():.0f}: {' '.join(process.cmdline())[:300]}"
+    except psutil.NoSuchProcess:
+        return f"{pid}: has ended"
+
+
 def descendants(pid: int, name: str) -> list[int]:
     """Return the ids of what a process started, at any depth, whose name begins so."""
     found = []

@@ -305,8 +305,8 @@ class Sshd:
         """Process ids of all that this sshd's sessions started, detached or not."""
         return processes.with_variable(MARK, self.id)
 
-    def left(self) -> list[int]:
-        """Process ids that are still there after the time that a busy machine takes to end them.
+    def left(self) -> list[str]:
+        """Return what still runs after the time that a busy machine takes to end it.
 
         What ends may start another to clean up, so what there is is asked for until there is nothing.
         """
@@ -314,7 +314,7 @@ class Sshd:
         while (found := self.processes()) and time.monotonic() < deadline:
             for pid in found:
                 processes.ends(pid, deadline - time.monotonic())
-        return found
+        return [processes.describe(pid) for pid in found]
 
     def drop_sessions(self) -> None:
         """Kill the processes that serve clients, as a crash would; the listener stays."""

@@ -251,7 +251,9 @@ async def test_a_viewer_whose_loop_turns_but_which_answers_nobody_ends_itself(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("runicorn_jupyter.remote.bootstrap.LOOP_SECONDS", 6.0)
+    monkeypatch.setattr(
+        "runicorn_jupyter.remote.bootstrap.LOOP_SECONDS", 20.0
+    )  # time enough to be asked before
     # As where memory is short: no connection can be made from then on, and those that are there go on.
     (tmp_path / "sitecustomize.py").write_text(
         "import signal, sys\n"
