@@ -112,8 +112,12 @@ def code_server(home: Path, codes: list[str]) -> Iterator[CodeServer]:
             connection.abort()
             await connection.wait_closed()
         await acceptor.wait_closed()
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        await asyncio.gather(*others, return_exceptions=True)
+        # Of a connection that was lost, asyncssh cancels what would do a part of a process's cleaning up: the
+        # rest waits for it without end. A command that is cancelled begins to clean up; then once more.
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in others:
+                task.cancel()
+            await asyncio.wait(others, timeout=1)
 
     thread = threading.Thread(target=loop.run_forever, name="code-server", daemon=True)
     thread.start()
