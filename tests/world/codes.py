@@ -71,12 +71,15 @@ def code_server(home: Path, codes: list[str]) -> Iterator[CodeServer]:
     loop = asyncio.new_event_loop()
 
     async def run(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        # In a task of its own: asyncssh cancels a lost connection's, also while it starts its child.
+        await asyncio.wait({asyncio.create_task(serve(process))})
+
+    async def serve(process: asyncssh.SSHServerProcess[bytes]) -> None:
         pipe = asyncio.subprocess.PIPE
-        environment = {"HOME": str(home), "PATH": "/usr/bin:/bin"}
         child = await asyncio.create_subprocess_shell(
             process.command or "true",
             cwd=home,
-            env=environment,
+            env={"HOME": str(home), "PATH": "/usr/bin:/bin"},
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,
@@ -89,10 +92,12 @@ def code_server(home: Path, codes: list[str]) -> Iterator[CodeServer]:
             await process.stderr.drain()
             process.exit(status)
         finally:
-            # Also when the connection was lost in the middle: what is left would hold the pipes, and what the
-            # process has still to clean up is awaited nowhere else.
+            # Also when the connection was lost in the middle: what is left would hold the pipes, which
+            # asyncssh does not read to their end then, and nobody else awaits what it has to clean up.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
+            child._transport.close()
+            await child.wait()
             await process.wait_closed()
 
     async def listen() -> asyncssh.SSHAcceptor:
@@ -115,9 +120,9 @@ def code_server(home: Path, codes: list[str]) -> Iterator[CodeServer]:
         # Of a connection that was lost, asyncssh cancels what would do a part of a process's cleaning up: the
         # rest waits for it without end. A command that is cancelled begins to clean up; then once more.
         while others := asyncio.all_tasks() - {asyncio.current_task()}:
-            for task in others:
+            _, late = await asyncio.wait(others, timeout=1)
+            for task in late:
                 task.cancel()
-            await asyncio.wait(others, timeout=1)
 
     thread = threading.Thread(target=loop.run_forever, name="code-server", daemon=True)
     thread.start()
