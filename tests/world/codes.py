@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import asyncssh
@@ -63,6 +64,38 @@ class _Server(asyncssh.SSHServer):
         return True
 
 
+async def _run(home: Path, process: asyncssh.SSHServerProcess[bytes]) -> None:
+    # In a task of its own: asyncssh cancels a lost connection's, also while it starts its child.
+    await asyncio.wait({asyncio.create_task(_serve(home, process))})
+
+
+async def _serve(home: Path, process: asyncssh.SSHServerProcess[bytes]) -> None:
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_shell(
+        process.command or "true",
+        cwd=home,
+        env={"HOME": str(home), "PATH": "/usr/bin:/bin"},
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        start_new_session=True,
+    )
+    try:
+        await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
+        status = await child.wait()
+        await process.stdout.drain()
+        await process.stderr.drain()
+        process.exit(status)
+    finally:
+        # Also when the connection was lost in the middle: what is left would hold the pipes, which
+        # asyncssh does not read to their end then, and nobody else awaits what it has to clean up.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child._transport.close()
+        await child.wait()
+        await process.wait_closed()
+
+
 @contextlib.contextmanager
 def code_server(home: Path, codes: list[str]) -> Iterator[CodeServer]:
     """Serve ``home`` to whoever knows the codes, on a thread of its own."""
@@ -70,43 +103,13 @@ def code_server(home: Path, codes: list[str]) -> Iterator[CodeServer]:
     connections: list[asyncssh.SSHServerConnection] = []
     loop = asyncio.new_event_loop()
 
-    async def run(process: asyncssh.SSHServerProcess[bytes]) -> None:
-        # In a task of its own: asyncssh cancels a lost connection's, also while it starts its child.
-        await asyncio.wait({asyncio.create_task(serve(process))})
-
-    async def serve(process: asyncssh.SSHServerProcess[bytes]) -> None:
-        pipe = asyncio.subprocess.PIPE
-        child = await asyncio.create_subprocess_shell(
-            process.command or "true",
-            cwd=home,
-            env={"HOME": str(home), "PATH": "/usr/bin:/bin"},
-            stdin=pipe,
-            stdout=pipe,
-            stderr=pipe,
-            start_new_session=True,
-        )
-        try:
-            await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
-            status = await child.wait()
-            await process.stdout.drain()
-            await process.stderr.drain()
-            process.exit(status)
-        finally:
-            # Also when the connection was lost in the middle: what is left would hold the pipes, which
-            # asyncssh does not read to their end then, and nobody else awaits what it has to clean up.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child._transport.close()
-            await child.wait()
-            await process.wait_closed()
-
     async def listen() -> asyncssh.SSHAcceptor:
         return await asyncssh.listen(
             "127.0.0.1",
             0,
             server_host_keys=[key],
             server_factory=lambda: _Server(codes),
-            process_factory=run,
+            process_factory=partial(_run, home),
             acceptor=connections.append,
             encoding=None,
         )
