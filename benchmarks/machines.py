@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import psutil
 
 from benchmarks.harness import OURS, Answer, interleave, stopwatch, until
-from benchmarks.world import World
+from benchmarks.world import World, sent_by
 from tests.world.gpus import nvidia_smi_of
 from tests.world.sshd import Sshd
 
@@ -91,11 +91,11 @@ def _cost(world: World, server: Sshd) -> tuple[float, float]:
     answer = world.api("GET", "machines")
     scripts = _scripts(server)
     assert len(scripts) == SERVERS, scripts
-    cpu, sent, began = _cpu(scripts), _sent(server), time.monotonic()
+    cpu, sent, began = _cpu(scripts), sent_by(server), time.monotonic()
     while time.monotonic() < began + WATCH_SECONDS:
         answer = world.api("GET", "machines", changed_since=answer["version"], wait=2)
     took = (time.monotonic() - began) * SERVERS
-    return 100 * (_cpu(scripts) - cpu) / took, (_sent(server) - sent) / took
+    return 100 * (_cpu(scripts) - cpu) / took, (sent_by(server) - sent) / took
 
 
 def _scripts(server: Sshd) -> list[psutil.Process]:
@@ -110,11 +110,6 @@ def _scripts(server: Sshd) -> list[psutil.Process]:
 
 def _cpu(processes: list[psutil.Process]) -> float:
     return sum(sum(process.cpu_times()[:4]) for process in processes)  # with those of the children that ended
-
-
-def _sent(server: Sshd) -> float:
-    """Return how many bytes the sshd's sessions have written (``/proc/PID/io``), nearly all to the line."""
-    return float(sum(psutil.Process(pid).io_counters().write_chars for pid in server.session_pids()))
 
 
 def _wait_for_rest(server: Sshd) -> float:

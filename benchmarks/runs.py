@@ -12,7 +12,7 @@ import psutil
 import requests
 
 from benchmarks.harness import OURS, Answer, interleave, stopwatch, until
-from benchmarks.world import RUNICORN, World
+from benchmarks.world import RUNICORN, World, sent_by
 from runicorn_jupyter.client import RunicornRemoteClient
 from tests.world.environments import Trainer, build
 from tests.world.many_runs import many_runs
@@ -108,17 +108,17 @@ def _refresh(world: World, own: Any, root: Any, rounds: int) -> dict[str, list[f
         def ours() -> float:
             nonlocal version
             training.step()
-            sent = _sent(world)
+            sent = sent_by(world.sshd)
             answer = world.api("GET", "runs", changed_since=version, wait=30)
             assert [run["run_id"] for run in answer["runs"]] == [training.run_id]
             version = answer["version"]
-            return _sent(world) - sent
+            return sent_by(world.sshd) - sent
 
         def again() -> float:
             training.step()
-            sent = _sent(world)
+            sent = sent_by(world.sshd)
             own()
-            sent = _sent(world) - sent
+            sent = sent_by(world.sshd) - sent
             nonlocal version
             version = world.api("GET", "runs", limit=1)["version"]
             return sent
@@ -128,8 +128,3 @@ def _refresh(world: World, own: Any, root: Any, rounds: int) -> dict[str, list[f
         return interleave({OURS: ours, AGAIN: again}, rounds)
     finally:
         trainer.close()
-
-
-def _sent(world: World) -> float:
-    """Return how many bytes the sshd's sessions have written (``/proc/PID/io``), nearly all to the line."""
-    return float(sum(psutil.Process(pid).io_counters().write_chars for pid in world.sshd.session_pids()))

@@ -298,6 +298,11 @@ class World:
         }
 
 
+def sent_by(server: Sshd) -> float:
+    """Return how many bytes the sshd's sessions have written (``/proc/PID/io``), nearly all to the line."""
+    return float(sum(psutil.Process(pid).io_counters().write_chars for pid in server.session_pids()))
+
+
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -72,8 +72,7 @@ class MachineService:
             with contextlib.suppress(TimeoutError):
                 async with self._clock.timeout(request.wait):
                     while not (answer.machines or answer.removed):
-                        changed = self._changes.changed
-                        await changed.wait()
+                        await self._changes.changed.wait()
                         await self._look()
                         answer = self._answer(request.changed_since)
             return answer
