@@ -17,7 +17,7 @@ from runicorn_jupyter.ssh.auth.agent import AgentClient, AgentUnavailable
 from runicorn_jupyter.ssh.auth.ask import Ask
 from runicorn_jupyter.ssh.auth.identities import collect
 from runicorn_jupyter.ssh.auth.interactive import KeyboardInteractive, Password, PasswordState
-from runicorn_jupyter.ssh.auth.kerberos import GssapiWithMic, is_kerberos_available
+from runicorn_jupyter.ssh.auth.kerberos import GssapiWithMic
 from runicorn_jupyter.ssh.auth.keyfile import KeyFile, KeyFileError, shown
 from runicorn_jupyter.ssh.auth.publickey import PublicKey
 from runicorn_jupyter.ssh.auth.userauth import Failure, Reply, Success, TransportClosed, UserAuth
@@ -301,8 +301,6 @@ class _Attempt:
         """Say why Kerberos did not do it, where the server and the ssh config would have it."""
         if self.kerberos is None or self.kerberos.name not in last.methods:
             return []
-        if not is_kerberos_available():
-            return ["Kerberos tickets need one more package here: pip install 'runicorn-jupyter[gssapi]'."]
         return [self.kerberos.note] if self.kerberos.note else []
 
     def _what_was_refused(self, last: Failure) -> str:

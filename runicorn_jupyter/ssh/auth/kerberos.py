@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from runicorn_jupyter.ssh.auth.userauth import Failure, MethodMessage, Reply, Us
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from paramiko.message import Message
 
@@ -83,13 +84,16 @@ class GssapiWithMic:
         TransportClosed
             The connection ended.
         """
-        if self._spent or not is_kerberos_available():
+        if self._spent:
             return None
         self._spent = True
+        if not is_kerberos_available():
+            self.note = "Kerberos tickets need one more package here: pip install 'runicorn-jupyter[gssapi]'."
+            return None
         try:
             # Before the server hears of it: an attempt without a ticket would count against its limit.
-            context, step = _begin(self._server, self._delegate)
-            token = step(None)
+            ticket = _Ticket(self._server, self._delegate)
+            token = ticket.step(None)
         except _NoTicket as exc:
             self.note = str(exc)
             return None
@@ -98,16 +102,14 @@ class GssapiWithMic:
             return self._ended(reply)
         if reply.number != RESPONSE or reply.body.get_binary() != KERBEROS:
             raise SshUnavailable("The SSH server does not keep to the authentication protocol.")
-        return self._ended(self._exchange(context, step, token))
+        return self._ended(self._exchange(ticket, token))
 
-    def _exchange(
-        self, context: Any, step: Callable[[bytes | None], bytes | None], token: bytes | None
-    ) -> Reply | None:
+    def _exchange(self, ticket: _Ticket, token: bytes | None) -> Reply | None:
         for _ in range(_MAX_TOKENS):
-            if token or not context.complete:
+            if token or not ticket.is_complete:
                 self._session.send(TOKEN, token or b"")
-            if context.complete:
-                return self._finish(context)
+            if ticket.is_complete:
+                return self._finish(ticket)
             reply = self._session.wait()
             if isinstance(reply, MethodMessage) and reply.number == ERROR:
                 self.note = _error_of(reply.body)
@@ -117,20 +119,18 @@ class GssapiWithMic:
             if reply.number not in (TOKEN, ERROR_TOKEN):
                 break
             try:
-                token = step(reply.body.get_binary())
+                token = ticket.step(reply.body.get_binary())
             except _NoTicket as exc:
                 self.note = str(exc)
                 return None  # the next request ends this one (RFC 4462, 3.8)
         raise SshUnavailable("The SSH server does not keep to the authentication protocol.")
 
-    def _finish(self, context: Any) -> Reply:
-        import gssapi  # noqa: PLC0415 - an extra
-
-        if context.actual_flags & gssapi.RequirementFlag.integrity:
-            covered = self._session.signed_data(self._session.request_message(self.name))
-            self._session.send(MIC, context.get_signature(covered))
-        else:
+    def _finish(self, ticket: _Ticket) -> Reply:
+        code = ticket.sign(self._session.signed_data(self._session.request_message(self.name)))
+        if code is None:
             self._session.send(EXCHANGE_COMPLETE)
+        else:
+            self._session.send(MIC, code)
         return self._session.wait()
 
     def _ended(self, reply: Reply | None) -> Reply | None:
@@ -139,31 +139,55 @@ class GssapiWithMic:
         return reply
 
 
-def _begin(hostname: str, delegate: bool) -> tuple[Any, Callable[[bytes | None], bytes | None]]:
-    """Make a security context towards ``host@HOSTNAME``, and what takes its next step."""
-    import gssapi  # noqa: PLC0415 - an extra
+class _Ticket:
+    """A security context towards ``host@HOSTNAME`` by the user's ticket for it.
 
-    flags = gssapi.RequirementFlag.mutual_authentication | gssapi.RequirementFlag.integrity
-    if delegate:
-        flags |= gssapi.RequirementFlag.delegate_to_peer
+    Raises
+    ------
+    _NoTicket
+        There is none that counts; from `step` too.
+    """
 
-    def step(token: bytes | None) -> bytes | None:
-        try:
-            made: bytes | None = context.step(token)
-        except gssapi.exceptions.GSSError as exc:
-            raise _NoTicket(_words_of(exc)) from exc
+    def __init__(self, hostname: str, delegate: bool) -> None:
+        import gssapi  # noqa: PLC0415 - an extra
+
+        self._integrity = gssapi.RequirementFlag.integrity
+        self._error = gssapi.exceptions.GSSError
+        flags = gssapi.RequirementFlag.mutual_authentication | self._integrity
+        if delegate:
+            flags |= gssapi.RequirementFlag.delegate_to_peer
+        with self._explained():
+            self._context = gssapi.SecurityContext(
+                name=gssapi.Name(f"host@{hostname}", gssapi.NameType.hostbased_service),
+                mech=gssapi.MechType.kerberos,
+                usage="initiate",
+                flags=flags,
+            )
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether both sides know each other."""
+        return bool(self._context.complete)
+
+    def step(self, token: bytes | None) -> bytes | None:
+        """Take the server's token; return the next one for it, if there is one."""
+        with self._explained():
+            made: bytes | None = self._context.step(token)
         return made
 
-    try:
-        context = gssapi.SecurityContext(
-            name=gssapi.Name(f"host@{hostname}", gssapi.NameType.hostbased_service),
-            mech=gssapi.MechType.kerberos,
-            usage="initiate",
-            flags=flags,
-        )
-    except gssapi.exceptions.GSSError as exc:
-        raise _NoTicket(_words_of(exc)) from exc
-    return context, step
+    def sign(self, data: bytes) -> bytes | None:
+        """Return the MIC of data; None if the context protects nothing."""
+        if not self._context.actual_flags & self._integrity:
+            return None
+        code: bytes = self._context.get_signature(data)
+        return code
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except self._error as exc:
+            raise _NoTicket(_words_of(exc)) from exc
 
 
 def _words_of(error: Any) -> str:

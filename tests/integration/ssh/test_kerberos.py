@@ -158,7 +158,6 @@ def test_without_the_extra_it_is_named(
     make_sshd: Callable[..., Sshd], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kerberos, "is_kerberos_available", lambda: False)
-    monkeypatch.setattr("runicorn_jupyter.ssh.auth.authentication.is_kerberos_available", lambda: False)
     server = make_sshd(GSSAPIAuthentication="yes", PubkeyAuthentication="no")
     assert "pip install 'runicorn-jupyter[gssapi]'" in failed(server, kerberos=ON)
     # A server that would not take a ticket anyway is no reason to install something.
