@@ -1,6 +1,7 @@
 /** Metrics of runs as lines: what an answer adds, and what is drawn of it. Pure functions. */
 
 import type { RunCurves } from '../api/client.js';
+import { harmless, quoted } from '../ui/csv.js';
 
 /** What the horizontal axis is. */
 export type Axis = 'step' | 'time' | 'relative';
@@ -124,15 +125,14 @@ export function csvOf(
   metric: string,
   curves: ReadonlyArray<{ name: string; curve: ICurve }>
 ): string {
-  const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;
   const rows = curves.flatMap(({ name, curve }) =>
     curve.steps.flatMap((step, at) => {
       const value = curve.metrics[metric]?.[at] ?? null;
       const isBad = curve.notFinite[metric]?.includes(step);
       return value === null && !isBad
         ? []
-        : [[quoted(name), step, curve.times[at] ?? '', value ?? ''].join()];
+        : [[quoted(harmless(name)), step, curve.times[at] ?? '', value ?? ''].join()];
     })
   );
-  return ['run,step,time,' + quoted(metric), ...rows].join('\n') + '\n';
+  return ['run,step,time,' + quoted(harmless(metric)), ...rows].join('\n') + '\n';
 }

@@ -3,6 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { Run } from '../api/client.js';
+import { harmless, quoted } from '../ui/csv.js';
 import type { CellValue, IColumn } from './columns.js';
 import { asCondition } from './filter.js';
 import { commonValue, figuresOf, groupRuns, hasMean } from './groups.js';
@@ -70,9 +71,8 @@ function field(value: CellValue): string {
   if (typeof value !== 'string') {
     return String(value ?? '');
   }
-  // A text is from a server; what a spreadsheet would take for a formula it must not run.
-  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
+  const safe = harmless(value);
+  return /[",\r\n]/.test(safe) ? quoted(safe) : safe;
 }
 
 /** Return the magic that lists in a notebook what the table shows; it sorts by one name only. */

@@ -138,6 +138,11 @@ test('what is copied is what was logged', () => {
   );
 });
 
+test('what is copied runs in no spreadsheet', () => {
+  const text = csvOf('loss', [{ name: '=HYPERLINK("x")', curve: CURVE }]);
+  assert.match(text, /^"'=HYPERLINK\(""x""\)",1,1000,4$/m);
+});
+
 /** A reader whose questions are answered by `go`. */
 function makeReader(): {
   asked: CurveKey[][];
