@@ -8,9 +8,9 @@ appended.
 import json
 import math
 import os
-from typing import Any, Dict, Optional, Set
+from typing import Any, Callable, Dict, Optional, Set
 
-__all__ = ["Events"]
+__all__ = ["Events", "read_event"]
 
 HEAD_BYTES = 4096
 CHUNK_BYTES = 65536
@@ -114,17 +114,33 @@ class Events:
                 self._bad[name] = step
 
 
+def read_event(line: bytes, decode: Callable[[str], Any] = json.loads) -> Optional[Dict[str, Any]]:
+    """Return what a line says, whose ``data`` are a dict; None if it is none of metrics.
+
+    Parameters
+    ----------
+    line
+        Without its newline.
+    decode
+        Reads JSON.
+    """
+    if b'"metrics"' not in line:
+        return None
+    try:
+        event = decode(line.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(event, dict) or event.get("type") != "metrics":
+        return None
+    return event if isinstance(event.get("data"), dict) else None
+
+
 def _metrics_of(line: bytes) -> Dict[str, Any]:
     """Return the ``step`` and the numeric ``values`` of a line; nothing if it is none of metrics."""
-    if b'"metrics"' not in line:
+    event = read_event(line)
+    if event is None:
         return {}
-    try:
-        event = json.loads(line.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        return {}
-    data = event.get("data") if isinstance(event, dict) and event.get("type") == "metrics" else None
-    if not isinstance(data, dict):
-        return {}
+    data = event["data"]
     step = data.get("global_step", data.get("step"))
     values: Dict[str, float] = {}
     for name, value in data.items():

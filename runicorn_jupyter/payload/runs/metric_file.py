@@ -15,7 +15,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from runicorn_jupyter.payload.runs.event_log import MAX_NAME, NOT_METRICS
+from runicorn_jupyter.payload.runs.event_log import MAX_NAME, NOT_METRICS, read_event
 
 __all__ = ["MAX_COLUMNS", "MetricFile"]
 
@@ -243,16 +243,10 @@ class MetricFile:
 
 def _event_of(line: bytes) -> Optional[Tuple[int, float, Dict[str, float]]]:
     """Return the step, the time and the numbers of a line; None if it is none of metrics."""
-    if b'"metrics"' not in line:
+    event = read_event(line, json.loads if len(line) <= SHORT_BYTES else _DECODER.decode)
+    if event is None:
         return None
-    try:
-        read = json.loads if len(line) <= SHORT_BYTES else _DECODER.decode
-        event = read(line.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        return None
-    data = event.get("data") if isinstance(event, dict) and event.get("type") == "metrics" else None
-    if not isinstance(data, dict):
-        return None
+    data = event["data"]
     step = data.get("global_step", data.get("step"))
     if isinstance(step, float) and step.is_integer():
         step = int(step)
