@@ -101,7 +101,8 @@ export class Commands {
       view = new RunsView({
         ...{ runicorn, state },
         insertCell: source => void this._insertCell(source),
-        ...{ openRun: this.openRun, showPanel: this.showPanel }
+        ...{ openRun: this.openRun, showPanel: this.showPanel },
+        showMachine: this.showMachine
       });
       void this._runs.add(view);
       app.shell.add(view, 'main');
@@ -119,6 +120,12 @@ export class Commands {
       app.shell.add(view, 'main');
     }
     app.shell.activateById(view.id);
+  };
+
+  /** Show the machine behind a connection. */
+  readonly showMachine = (connectionId: string): void => {
+    this.showMachines();
+    this._machines.currentWidget?.reveal(connectionId);
   };
 
   /** Put a text into a new cell of the notebook that was used last; without one, on the clipboard. */
@@ -190,9 +197,10 @@ export class Commands {
     }
     let tab = this._tabs.find(other => locationKey(other.content.at) === locationKey(at));
     if (!tab) {
-      const made = new ViewerTab({
-        ...{ runicorn, at, showPanel: this.showPanel, fragment, isTrusted }
-      });
+      const made = new ViewerTab(
+        { runicorn, at, showPanel: this.showPanel, fragment, isTrusted },
+        this.showMachine
+      );
       made.content.fragmentChanged.connect(() => void this._tabs.save(made));
       void this._tabs.add(made);
       tab = made;

@@ -3,12 +3,12 @@
 import React from 'react';
 
 import type { Gpu, Machine, Run } from '../api/client.js';
+import { isDiskLow } from '../state/machines.js';
 import {
   formatBytes,
   formatGib,
   holderLabel,
   holdersOf,
-  isDiskLow,
   machineProblem,
   stateOf,
   type IHolder
@@ -28,6 +28,7 @@ export function MachineCard(props: { machine: Machine; openRun: (run: Run) => vo
       className="rj-Machine"
       aria-labelledby={id}
       data-connection={machine.connection_id}
+      tabIndex={-1}
       data-stale={isStale || undefined}
     >
       <h3 id={id}>

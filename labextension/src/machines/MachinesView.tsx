@@ -23,9 +23,10 @@ export class MachinesView extends MainAreaWidget<ReactWidget> {
    */
   constructor(runicorn: Runicorn, openRun: (run: Run) => void, showPanel: () => void) {
     const { trans } = runicorn;
+    const reveal: IReveal = { connectionId: null };
     const content = ReactWidget.create(
       <ViewRoot runicorn={runicorn}>
-        <MachinesBody openRun={openRun} showPanel={showPanel} />
+        <MachinesBody openRun={openRun} showPanel={showPanel} reveal={reveal} />
       </ViewRoot>
     );
     content.addClass('rj-Machines');
@@ -37,14 +38,42 @@ export class MachinesView extends MainAreaWidget<ReactWidget> {
     this.title.icon = machinesIcon;
     this.title.closable = true;
     whileVisible(this, () => runicorn.machines.follow());
+    this._reveal = reveal;
   }
+
+  /** Bring the machine behind a connection into sight, with the keyboard, as soon as it is shown. */
+  reveal(connectionId: string): void {
+    this._reveal.connectionId = connectionId;
+    this.content.update();
+  }
+
+  private readonly _reveal: IReveal;
 }
 
-function MachinesBody(props: { openRun: (run: Run) => void; showPanel: () => void }): JSX.Element {
+/** What is to be brought into sight, until it was. */
+interface IReveal {
+  connectionId: string | null;
+}
+
+function MachinesBody(props: {
+  openRun: (run: Run) => void;
+  showPanel: () => void;
+  reveal: IReveal;
+}): JSX.Element {
   const { trans, store: remote } = useRunicorn();
   const store = useMachines();
   const list = React.useRef<HTMLUListElement>(null);
   const machines = useOrder(store.machines ?? NONE, list);
+  React.useEffect(() => {
+    const id = props.reveal.connectionId;
+    const cards = [...(list.current?.querySelectorAll<HTMLElement>('.rj-Machine') ?? [])];
+    const card = cards.find(each => each.dataset.connection === id);
+    if (card) {
+      props.reveal.connectionId = null;
+      card.scrollIntoView({ block: 'nearest' });
+      card.focus({ preventScroll: true });
+    }
+  });
   if (remote.connections.length === 0) {
     return (
       <div className="rj-Machines-nothing">

@@ -3,14 +3,8 @@
 import React from 'react';
 
 import type { Gpu, Run } from '../api/client.js';
-import {
-  formatBytes,
-  gpuLabel,
-  holdersOf,
-  isDiskLow,
-  machineProblem,
-  stateOf
-} from '../ui/gpus.js';
+import { isDiskLow } from '../state/machines.js';
+import { formatBytes, gpuLabel, holdersOf, machineProblem, stateOf } from '../ui/gpus.js';
 import { useRunicorn } from '../ui/shared.js';
 import { useMachines } from '../ui/useMachines.js';
 

@@ -18,7 +18,7 @@ import { ServerWords } from '../ui/ServerWords.js';
 import { ErrorNote, useRunicorn, ViewRoot } from '../ui/shared.js';
 import { whileVisible } from '../ui/visibility.js';
 
-/** The panel as a widget; the machines are looked at while it can be seen. */
+/** The panel as a widget; the machines are looked at while it can be seen and a strip has something to show. */
 export class RunicornPanel extends ReactWidget {
   constructor(runicorn: Runicorn, actions: IPanelActions) {
     super();
@@ -30,7 +30,7 @@ export class RunicornPanel extends ReactWidget {
     this.title.caption = runicorn.trans.__('Runicorn');
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', runicorn.trans.__('Runicorn'));
-    whileVisible(this, () => runicorn.machines.follow());
+    whileVisible(this, () => runicorn.machines.followUsed());
   }
 
   override render(): JSX.Element {

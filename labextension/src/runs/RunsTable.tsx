@@ -16,6 +16,8 @@ import { isGroup, keyOf, type IRunsModel, type Item, type ITrack } from './table
 const SPARE_ROWS = 12;
 /** How many columns are drawn beyond either side of what is in sight. */
 const SPARE_COLUMNS = 2;
+/** The key that shows the machine of the run that the keyboard is at. */
+const MACHINE_KEY = 'g';
 /** How many rows Page Up and Page Down move by. */
 const PAGE_ROWS = 20;
 
@@ -30,6 +32,8 @@ export interface IRunsTableProps {
   /** Select these runs, or no more if all of them are. */
   onToggle: (runs: readonly Run[]) => void;
   onOpen: (run: Run) => void;
+  /** Show the machine that a run is on. */
+  onMachine: (run: Run) => void;
 }
 
 /** The table. */
@@ -121,6 +125,8 @@ function mouseOf(
         keys.setActive(keyOf(item));
         if (target.closest('.rj-Runs-check')) {
           props.onToggle(isGroup(item) ? item.runs : [item]);
+        } else if (!isGroup(item) && target.closest('.rj-Runs-gpu')) {
+          props.onMachine(item);
         } else if (isGroup(item) && target.closest('.rj-Runs-group')) {
           model.toggle(item);
         }
@@ -129,7 +135,7 @@ function mouseOf(
     onDoubleClick: event => {
       const target = event.target as HTMLElement;
       const item = itemAt(target);
-      if (item && !isGroup(item) && !target.closest('.rj-Runs-check')) {
+      if (item && !isGroup(item) && !target.closest('.rj-Runs-check, .rj-Runs-gpu')) {
         props.onOpen(item);
       }
     }
@@ -245,8 +251,10 @@ function press(props: IRunsTableProps, item: Item, key: string): boolean {
   if (!isGroup(item)) {
     if (key === 'Enter') {
       props.onOpen(item);
+    } else if (key === MACHINE_KEY) {
+      props.onMachine(item);
     }
-    return key === 'Enter';
+    return key === 'Enter' || key === MACHINE_KEY;
   }
   const isOpen = model.isOpen(item);
   if (key === 'Enter' || (key === 'ArrowRight' && !isOpen) || (key === 'ArrowLeft' && isOpen)) {

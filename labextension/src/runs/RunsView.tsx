@@ -9,8 +9,9 @@ import type { Run } from '../api/client.js';
 import { runicornIcon } from '../ui/icons.js';
 import type { Runicorn } from '../ui/context.js';
 import { ErrorNote, ViewRoot } from '../ui/shared.js';
+import { whileVisible } from '../ui/visibility.js';
 import { RUNS_ID } from '../ids.js';
-import type { IColumn } from './columns.js';
+import { GPU, type IColumn } from './columns.js';
 import { ColumnChooser } from './ColumnChooser.js';
 import { Comparison } from './Comparison.js';
 import { Differences } from './Differences.js';
@@ -22,7 +23,7 @@ import { Sources } from './Sources.js';
 import { keyOfRun } from '../state/runs.js';
 import { isGroup, useRunsModel, type IRunsModel } from './tableModel.js';
 import { metricsOf } from './table.js';
-import { useFilter, useLayout, useRuns, type IFiltered } from './useRuns.js';
+import { useFilter, useGpuPlaces, useLayout, useRuns, type IFiltered } from './useRuns.js';
 
 /** What the view needs of the application. */
 export interface IRunsViewOptions {
@@ -33,6 +34,8 @@ export interface IRunsViewOptions {
   insertCell: (source: string) => void;
   /** Show a run's page in the tab of its viewer. */
   openRun: (run: Run) => void;
+  /** Show the machine behind a connection. */
+  showMachine: (connectionId: string) => void;
   /** Show the side panel. */
   showPanel: () => void;
 }
@@ -40,7 +43,7 @@ export interface IRunsViewOptions {
 /** The view as a tab of the main area. */
 export class RunsView extends MainAreaWidget<ReactWidget> {
   constructor(options: IRunsViewOptions) {
-    const { trans, runs } = options.runicorn;
+    const { trans, runs, machines } = options.runicorn;
     const { runicorn, state } = options;
     const keeper = new LayoutKeeper(state, () => runicorn.settings.runsTable);
     const content = ReactWidget.create(
@@ -58,6 +61,14 @@ export class RunsView extends MainAreaWidget<ReactWidget> {
     this.title.closable = true;
     const following = runs.follow();
     this.disposed.connect(() => following.dispose());
+    const hasUse = (): boolean =>
+      keeper.layout.columns.some(column => column.id === GPU) &&
+      runs.runs.some(run => run.status === 'running');
+    whileVisible(this, () => machines.follow(hasUse));
+    const reconsider = (): void => machines.reconsider();
+    runs.changed.connect(reconsider);
+    keeper.changed.connect(reconsider);
+    this.disposed.connect(() => runs.changed.disconnect(reconsider));
   }
 }
 
@@ -111,7 +122,7 @@ function RunsBody(props: IRunsViewOptions & { keeper: LayoutKeeper }): JSX.Eleme
   const { metric, selected, compared, filtered } = choice;
   const [layout, setLayout] = useLayout(props.keeper);
   const [choosing, setChoosing] = React.useState(false);
-  const model = useRunsModel(filtered.runs, layout, metric);
+  const model = useRunsModel(filtered.runs, layout, metric, useGpuPlaces());
   const refresh = (): void => void store.refresh();
   return (
     <>
@@ -140,6 +151,7 @@ function RunsBody(props: IRunsViewOptions & { keeper: LayoutKeeper }): JSX.Eleme
           onLayout={setLayout}
           onToggle={choice.toggle}
           onOpen={props.openRun}
+          onMachine={run => props.showMachine(run.connection_id)}
         />
       ) : (
         <Nothing runicorn={props.runicorn} showPanel={props.showPanel} />

@@ -6,6 +6,7 @@ import React from 'react';
 import type { ParamValue, Run } from '../api/client.js';
 import type { Dates } from '../ui/dates.js';
 import { runStatusLabel } from '../ui/messages.js';
+import { NO_PLACES, type GpuPlaces } from './gpuPlaces.js';
 import { formatDuration, formatMetric, nameOf, secondsOf, serverOf } from './table.js';
 
 /** What the cells need beside their run. */
@@ -36,6 +37,40 @@ export interface IColumn {
   render: (run: Run, context: ICellContext) => [text: string, content?: React.ReactNode];
   /** Return the text of a number that is none of a run's own: a mean, a standard deviation. */
   format?: (value: number) => string;
+}
+
+/** The id of the column that tells which GPUs a run is on. */
+export const GPU = 'gpu';
+
+const ofPlaces = new WeakMap<GpuPlaces, IColumn>();
+
+/** Make the column that tells which GPUs a run is on; the same one for the same places. */
+function gpuColumn(places: GpuPlaces): IColumn {
+  let column = ofPlaces.get(places);
+  if (!column) {
+    column = {
+      id: GPU,
+      label: () => 'GPU',
+      width: 70,
+      value: run => places.numbersOf(run),
+      render: (run, { trans }) => {
+        const text = places.textOf(run);
+        const content = places.numbersOf(run) !== undefined && (
+          <button
+            type="button"
+            tabIndex={-1}
+            className="rj-Link rj-Runs-gpu"
+            title={trans.__('Show the machine')}
+          >
+            {text}
+          </button>
+        );
+        return [text, content || text];
+      }
+    };
+    ofPlaces.set(places, column);
+  }
+  return column;
 }
 
 /** What is known of every run, in the order in which it is offered. */
@@ -82,6 +117,7 @@ export const FACTS: readonly IColumn[] = [
     value: run => serverOf(run),
     render: run => [serverOf(run)]
   },
+  gpuColumn(NO_PLACES),
   {
     id: 'created',
     label: trans => trans.__('Started'),
@@ -142,8 +178,19 @@ export type Kind = keyof typeof KINDS;
 /** The column that follows the metric which is chosen for the curves. */
 export const CHOSEN_METRIC = 'metric';
 
-/** Return a column by its id; null where there is none, or no metric is chosen. */
-export function columnOf(id: string, metric: string): IColumn | null {
+/**
+ * Return a column by its id; null where there is none, no metric is chosen, or no machine has a GPU.
+ *
+ * @param gpus - Which runs are on which GPUs; null where there are no GPUs.
+ */
+export function columnOf(
+  id: string,
+  metric: string,
+  gpus: GpuPlaces | null = NO_PLACES
+): IColumn | null {
+  if (id === GPU) {
+    return gpus && gpuColumn(gpus);
+  }
   if (id === CHOSEN_METRIC) {
     return metric === '' ? null : { ...namedColumn('metric', metric), id };
   }

@@ -17,6 +17,7 @@ import React from 'react';
 import type { Run } from '../api/client.js';
 import { keyOfRun } from '../state/runs.js';
 import { columnOf, compareValues, type CellValue, type IColumn } from './columns.js';
+import type { GpuPlaces } from './gpuPlaces.js';
 import { groupRuns, groupValue, type IGroup } from './groups.js';
 import { isNewestFirst, MAX_WIDTH, MIN_WIDTH, type ILayout } from './layout.js';
 
@@ -64,9 +65,9 @@ export function keyOf(item: Item): string {
 }
 
 /** The columns that there are of those in the layout. */
-function columnsOf(layout: ILayout, metric: string): IColumn[] {
+function columnsOf(layout: ILayout, metric: string, gpus: GpuPlaces | null): IColumn[] {
   return layout.columns
-    .map(({ id }) => columnOf(id, metric))
+    .map(({ id }) => columnOf(id, metric, gpus))
     .filter((column): column is IColumn => column !== null);
 }
 
@@ -98,14 +99,19 @@ function definitionsOf(
 }
 
 /** The columns that there are of those that runs are grouped by. */
-export function groupColumnsOf(layout: ILayout, metric: string): IColumn[] {
-  return columnsOf({ ...layout, columns: layout.groupBy.map(id => ({ id })) }, metric);
+function groupColumnsOf(layout: ILayout, metric: string, gpus: GpuPlaces | null): IColumn[] {
+  return columnsOf({ ...layout, columns: layout.groupBy.map(id => ({ id })) }, metric, gpus);
 }
 
 /** Work out what the table shows. */
-export function useRunsModel(runs: readonly Run[], layout: ILayout, metric: string): IRunsModel {
-  const columns = React.useMemo(() => columnsOf(layout, metric), [layout, metric]);
-  const groupBy = React.useMemo(() => groupColumnsOf(layout, metric), [layout, metric]);
+export function useRunsModel(
+  runs: readonly Run[],
+  layout: ILayout,
+  metric: string,
+  gpus: GpuPlaces | null
+): IRunsModel {
+  const columns = React.useMemo(() => columnsOf(layout, metric, gpus), [layout, metric, gpus]);
+  const groupBy = React.useMemo(() => groupColumnsOf(layout, metric, gpus), [layout, metric, gpus]);
   const data = React.useMemo<readonly Item[]>(
     () => (groupBy.length > 0 ? groupRuns(runs, groupBy) : runs),
     [runs, groupBy]

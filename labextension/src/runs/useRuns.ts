@@ -6,6 +6,8 @@ import type { Run } from '../api/client.js';
 import type { Runicorn } from '../ui/context.js';
 import { useRunicorn } from '../ui/shared.js';
 import { keyOfRun, RunsStore } from '../state/runs.js';
+import { useMachines } from '../ui/useMachines.js';
+import { NO_PLACES, placesOf, type GpuPlaces } from './gpuPlaces.js';
 import { isCondition } from './filter.js';
 import type { ILayout } from './layout.js';
 import type { LayoutKeeper } from './LayoutKeeper.js';
@@ -23,6 +25,23 @@ export function useRuns(): Runicorn {
     };
   }, [runicorn]);
   return runicorn;
+}
+
+/** Which runs are on which GPUs; null as long as no machine was seen that has one. */
+export function useGpuPlaces(): GpuPlaces | null {
+  const { machines } = useMachines();
+  const [places, setPlaces] = React.useState<GpuPlaces | null>(null);
+  React.useEffect(() => {
+    setPlaces(before => {
+      const hasGpus = (machines ?? []).some(machine => machine.gpus?.length);
+      if (before === null && !hasGpus) {
+        return null;
+      }
+      const now = machines === null ? NO_PLACES : placesOf(machines);
+      return before?.isEqual(now) ? before : now;
+    });
+  }, [machines]);
+  return places;
 }
 
 /** The layout, and what changes it. */

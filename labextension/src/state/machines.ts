@@ -8,7 +8,7 @@
 import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 import { Signal, type ISignal } from '@lumino/signaling';
 
-import type { Machine, Run, RunicornRemoteClient, RunKey } from '../api/client.js';
+import type { Machine, MachineDisk, Run, RunicornRemoteClient, RunKey } from '../api/client.js';
 import { keyOfRun } from './runs.js';
 import type { RemoteStore } from './store.js';
 
@@ -16,6 +16,9 @@ import type { RemoteStore } from './store.js';
 const WAIT_SECONDS = 25;
 /** Between an answer and the next request: what changes meanwhile comes with that. */
 const PAUSE_MILLISECONDS = 500;
+/** A disk with less is almost full: a checkpoint would not fit. */
+const LOW_DISK_SHARE = 0.05;
+const LOW_DISK_BYTES = 5e9;
 
 type MachinesClient = Pick<RunicornRemoteClient, 'readMachines' | 'readRuns'>;
 
@@ -30,6 +33,11 @@ function pauseFor(milliseconds: number, signal: AbortSignal): Promise<void> {
       resolve();
     });
   });
+}
+
+/** Whether a disk is almost full. */
+export function isDiskLow(disk: MachineDisk): boolean {
+  return disk.free < LOW_DISK_BYTES || disk.free < LOW_DISK_SHARE * disk.total;
 }
 
 /** The machines, and the runs that use their accelerators. */
@@ -70,14 +78,36 @@ export class MachinesStore {
     return this._runs.get(keyOfRun(key));
   }
 
-  /** Keep the machines up to date for as long as the result lives. */
-  follow(): IDisposable {
-    this._followers += 1;
+  /**
+   * Keep the machines up to date for as long as the result lives.
+   *
+   * @param hasUse - Whether the follower shows anything of them now; see `reconsider`.
+   */
+  follow(hasUse: () => boolean = () => true): IDisposable {
+    const follower = { hasUse };
+    this._followers.add(follower);
     this._update();
     return new DisposableDelegate(() => {
-      this._followers -= 1;
+      this._followers.delete(follower);
       this._update();
     });
+  }
+
+  /** Keep them up to date for those who show only what is used or runs out, if one has such. */
+  followUsed(): IDisposable {
+    return this.follow(() =>
+      this._remote.connections.some(({ connection_id: id }) => !this._bare.has(id))
+    );
+  }
+
+  /** Begin to ask, or stop, where the use that a follower has of the machines has changed. */
+  reconsider(): void {
+    this._update();
+  }
+
+  /** The runs that use accelerators of a connection's machine, as far as they were read. */
+  runsOn(connectionId: string): Run[] {
+    return [...this._runs.values()].filter(run => run.connection_id === connectionId);
   }
 
   /** Ask again after a request has failed. */
@@ -89,7 +119,9 @@ export class MachinesStore {
   /** Ask, or stop asking. */
   private _update(): void {
     const wanted =
-      this._followers > 0 && this._error === null && this._remote.connections.length > 0;
+      this._error === null &&
+      this._remote.connections.length > 0 &&
+      [...this._followers].some(follower => follower.hasUse());
     if (wanted && this._asking === null) {
       this._asking = new AbortController();
       void this._ask(this._asking.signal);
@@ -122,8 +154,10 @@ export class MachinesStore {
         );
         this._machines = [...byId.values()];
         this._version = answer.version;
+        this._noteBare();
         this._readRuns();
         this._changed.emit();
+        this._update();
         await this._pause(PAUSE_MILLISECONDS, signal);
       }
     } catch (error) {
@@ -131,6 +165,21 @@ export class MachinesStore {
         this._asking = null;
         this._error = error;
         this._changed.emit();
+      }
+    }
+  }
+
+  /** Note the machines that have no accelerator, and of which nothing runs out. */
+  private _noteBare(): void {
+    const connected = new Set(this._remote.connections.map(each => each.connection_id));
+    for (const id of [...this._bare].filter(each => !connected.has(each))) {
+      this._bare.delete(id);
+    }
+    for (const { connection_id: id, gpus, error, disk } of this._machines ?? []) {
+      if (gpus?.length === 0 && error === null && !(disk && isDiskLow(disk))) {
+        this._bare.add(id);
+      } else {
+        this._bare.delete(id);
       }
     }
   }
@@ -174,7 +223,9 @@ export class MachinesStore {
   private readonly _remote: RemoteStore;
   private readonly _pause: Pause;
   private readonly _changed = new Signal<this, void>(this);
-  private _followers = 0;
+  private readonly _followers = new Set<{ hasUse: () => boolean }>();
+  /** The connections whose machines have nothing that is used or runs out. */
+  private readonly _bare = new Set<string>();
   private _asking: AbortController | null = null;
   private _machines: readonly Machine[] | null = null;
   private _version = '';

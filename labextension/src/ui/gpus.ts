@@ -2,15 +2,12 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { Gpu, GpuProcess, Machine, MachineDisk, Run, RunKey } from '../api/client.js';
+import type { Gpu, GpuProcess, Machine, Run, RunKey } from '../api/client.js';
 import { keyOfRun } from '../state/runs.js';
 import { plainText } from './plain.js';
 
 /** A GPU on which less is used, of its memory or its time, is nobody's. */
 const FREE_SHARE = 0.05;
-/** A disk with less is almost full: a checkpoint would not fit. */
-const LOW_DISK_SHARE = 0.05;
-const LOW_DISK_BYTES = 5e9;
 const GIB = 2 ** 30;
 
 /** A run, or else an account, with its processes on one GPU. */
@@ -127,11 +124,6 @@ export function freestFirst(machines: readonly Machine[]): Machine[] {
     const [ofA, ofB] = [ranks.get(a)!, ranks.get(b)!];
     return ofB[0] - ofA[0] || ofB[1] - ofA[1];
   });
-}
-
-/** Whether a disk is almost full. */
-export function isDiskLow(disk: MachineDisk): boolean {
-  return disk.free < LOW_DISK_BYTES || disk.free < LOW_DISK_SHARE * disk.total;
 }
 
 /** Write a size of memory. */

@@ -1,6 +1,6 @@
 /** What a viewer's tab or output has to show: a pure function of the state. */
 
-import type { ConnectionInfo } from '../api/client.js';
+import type { ConnectionInfo, Run } from '../api/client.js';
 import type { RemoteStore } from '../state/store.js';
 import { holdsViewer, type ViewerLocation } from '../state/viewerLocation.js';
 
@@ -55,4 +55,20 @@ export function viewOf(store: Pick<RemoteStore, 'find' | 'isLoaded'>, at: Viewer
   }
   const kind = viewer.health === 'unresponsive' ? 'unresponsive' : 'running';
   return { kind, connection, url: viewer.url };
+}
+
+/** Pages of runs begin so. */
+const RUN_PAGE = /^#!\/runs\/./;
+
+/** Whether a place within a viewer is the page of a run. */
+export function isRunPage(fragment: string): boolean {
+  return RUN_PAGE.test(fragment);
+}
+
+/** Find the run whose page it is. */
+export function runAt(runs: readonly Run[], fragment: string): Run | undefined {
+  return runs.find(({ page }) => {
+    const rest = fragment.startsWith(`#!${page}`) ? fragment[page.length + 2] : null;
+    return rest === undefined || (rest !== null && '/?#'.includes(rest));
+  });
 }

@@ -11,7 +11,7 @@ import type {
   RunicornRemoteClient,
   RunsResponse
 } from '../../api/client.js';
-import { MachinesStore } from '../../state/machines.js';
+import { isDiskLow, MachinesStore } from '../../state/machines.js';
 import { RemoteStore } from '../../state/store.js';
 import {
   formatBytes,
@@ -20,7 +20,6 @@ import {
   gpuLabel,
   holderLabel,
   holdersOf,
-  isDiskLow,
   machineProblem,
   stateOf
 } from '../../ui/gpus.js';
@@ -275,6 +274,51 @@ test('a request that fails is told, and none follows until somebody says so', as
   await server.fail();
   remote.resume();
   assert.equal(server.asked.length, 4);
+});
+
+test('who has no use of the machines now does not have them looked at', async () => {
+  const { server, store } = await makeStore();
+  let hasUse = false;
+  store.follow(() => hasUse);
+  assert.equal(server.asked.length, 0);
+  hasUse = true;
+  store.reconsider();
+  assert.equal(server.asked.length, 1);
+  hasUse = false;
+  store.reconsider();
+  assert.equal(server.asked[0]!.signal.aborted, true);
+});
+
+test('a machine without a GPU is looked at once for what shows only what is used', async () => {
+  const { server, remote, store } = await makeStore();
+  const following = store.followUsed();
+  await server.answer([machine('a', [])]);
+  assert.equal(server.asked.length, 1);
+  assert.equal(store.machines, null);
+  // Another machine comes, whose disk is almost full.
+  server.connections = [{ connection_id: 'a' }, { connection_id: 'b' }] as ConnectionInfo[];
+  await remote.refresh();
+  assert.equal(server.asked.length, 2);
+  const full = machine('b', [], { disk: { path: '/data', total: 1e12, free: 1e9 } });
+  await server.answer([machine('a', []), full]);
+  assert.equal(server.asked.length, 3);
+  // It is gone, and what is left is known.
+  server.connections = [{ connection_id: 'a' }] as ConnectionInfo[];
+  await remote.refresh();
+  assert.equal(server.asked.at(-1)!.signal.aborted, true);
+  following.dispose();
+  // A tab of machines asks whatever they have.
+  store.follow();
+  assert.equal(server.asked.length, 4);
+});
+
+test('a machine that does not tell yet, or no more, is asked on', async () => {
+  const { server, store } = await makeStore();
+  store.followUsed();
+  await server.answer([machine('a', null, { as_of: null })]);
+  const error = { code: 'connection_lost', message: 'down' };
+  await server.answer([machine('a', [], { error })], { version: 'e-2' });
+  assert.equal(server.asked.length, 3);
 });
 
 test('the run on a GPU is read once', async () => {
