@@ -19,6 +19,8 @@ import runicorn
 
 EXPERIMENT = "vision/cifar10"
 STEPS_AN_EPOCH = 20
+PARAMETERS = {"model": "resnet18", "optimizer": "sgd", "batch_size": 128, "augmentation": False, "steps": 300}
+"""What the runs have in common unless it is said otherwise."""
 
 
 def measure(step: int, rate: float, noise: random.Random) -> dict[str, float]:
@@ -31,9 +33,10 @@ def measure(step: int, rate: float, noise: random.Random) -> dict[str, float]:
     }
 
 
-def start(alias: str) -> Any:
+def start(alias: str, **parameters: Any) -> Any:
     """Start a run whose output is kept as its log."""
     run = runicorn.init(path=EXPERIMENT, alias=alias, capture_console=True)
+    run.log_config(args={**PARAMETERS, **parameters})
     run.set_primary_metric("accuracy", mode="max")
     return run
 
@@ -51,7 +54,7 @@ def finished(steps: int = 300) -> None:
     """Make two runs that are over, to compare with."""
     for alias, rate in (("baseline", 0.6), ("with augmentation", 1.1)):
         noise = random.Random(alias)  # the same picture every time
-        run = start(alias)
+        run = start(alias, augmentation=alias != "baseline", learning_rate=rate / 10)
         for step in range(1, steps + 1):
             log_step(run, step, rate, noise)
         run.summary({"parameters": 11_173_962, "rate": rate})
@@ -64,7 +67,7 @@ def live(seconds: float) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: ended.set())
     noise = random.Random("live")
-    run = start("longer schedule")
+    run = start("longer schedule", learning_rate=0.08, steps=int(seconds))
     step = 0
     while step < seconds and not ended.wait(1.0 if step >= STEPS_AN_EPOCH else 0.0):
         step += 1
