@@ -54,6 +54,45 @@ async def toggle_panel(lab_page: LabPage) -> None:
     await lab_page.page.locator('li[data-id="runicorn-panel"]').click()
 
 
+async def nobody_looks_unseen(lab_page: LabPage, servers: list[Sshd], asked: list[str], bar: Locator) -> None:
+    """See that nothing looks at a machine while no tab, panel or bar can be seen; show the panel again."""
+    # The tab is behind another now; with the panel hidden too nobody looks, nor is anybody asked.
+    there = [pid for server in servers for pid in looking(server)]
+    assert there
+    await toggle_panel(lab_page)
+    await expect(lab_page.panel).not_to_be_visible()
+    await lab_page.viewer.get_by_text("Assets", exact=True).first.click()
+    await expect(bar).to_have_count(0)
+    count = len(asked)
+    assert all(ends(pid, SECONDS) for pid in there)
+    assert len(asked) == count
+    await toggle_panel(lab_page)
+
+
+async def from_run_to_machine(lab_page: LabPage) -> Locator:
+    """Go from a run's page, and from its row, to its machine and back to the page; return the page's bar."""
+    page = lab_page.page
+    bar = page.locator(".rj-GpuBar:visible")
+    await expect(bar.get_by_role("listitem")).to_have_text("GPU 0 · 43 % · 10 GiB")
+    await lab_page.picture("lab-run-gpu")
+    assert await findings(page, ".rj-GpuBar") == []
+    await bar.get_by_role("button", name="Show the machine").click()
+    await expect(card(lab_page, "full")).to_be_focused()
+    await lab_page.command("Show the Runs of All Servers")
+    row = page.locator(".rj-Runs-row").filter(has_text="run-0")
+    await expect(row.locator(".rj-mod-gpu")).to_have_text("0")
+    assert await findings(page, ".rj-Runs") == []
+    await row.locator(".rj-mod-name").click()
+    await page.keyboard.press("g")
+    await expect(card(lab_page, "full")).to_be_focused()
+    await lab_page.command("Show the Runs of All Servers")
+    await row.get_by_role("button", name="0", exact=True).click()
+    await expect(card(lab_page, "full")).to_be_focused()
+    await lab_page.tab("full · torch").click()
+    await expect(bar).to_be_visible()
+    return bar
+
+
 @pytest.fixture
 def serve(lab: LabWorld, make_sshd: Callable[..., Sshd], tmp_path: Path) -> Callable[[str], Sshd]:
     """Return ``serve(host)``: starts a server of the home that the others have, with programs of its own."""
@@ -117,15 +156,9 @@ async def test_the_machines_of_all_servers_live(
     source = await page.locator(".rj-Frame:visible iframe").evaluate("frame => frame.src")
     assert f"/runs/{training.run_id}" in source
 
-    # The tab is behind another now; with the panel hidden too nobody looks, nor is anybody asked.
-    there = [pid for server in servers for pid in looking(server)]
-    assert there
-    await toggle_panel(lab_page)
-    await expect(lab_page.panel).not_to_be_visible()
-    count = len(asked)
-    assert all(ends(pid, SECONDS) for pid in there)
-    assert len(asked) == count
-    await toggle_panel(lab_page)
+    bar = await from_run_to_machine(lab_page)
+
+    await nobody_looks_unseen(lab_page, servers, asked, bar)
     await expect(strip(lab_page, "full")).to_have_text("GPU 0 you: run-0 43 %")
 
 
@@ -153,6 +186,16 @@ async def test_what_is_wrong_with_a_machine(
         await expect(card(lab_page, "lost")).to_contain_text("GPU 1")
         await lab_page.picture(f"lab-machines-{theme}")
         assert await findings(lab_page.page, ".rj-Machines", "#runicorn-panel") == []
+    # A disk that is almost full.
+    disk = tmp_path / "mismatched" / "df"
+    disk.write_text(
+        "#!/bin/sh\necho Filesystem 1024-blocks Used Available Capacity Mounted on\n"
+        "echo /dev/sdb1 1000000000 999000000 1000000 100% /data\n"
+    )
+    disk.chmod(0o755)
+    await expect(card(lab_page, "mismatched").get_by_text("The disk is almost full.")).to_be_visible()
+    await expect(strip(lab_page, "mismatched")).to_contain_text("Disk: 1.0 GB free")
+    assert await findings(lab_page.page, ".rj-Machines", "#runicorn-panel") == []
     lost.close()
     await expect(card(lab_page, "lost")).to_contain_text("It is not connected. This is as of")
     await expect(strip(lab_page, "lost")).to_have_count(0)
