@@ -58,10 +58,10 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def run(*command: str | Path) -> str:
-    """Run a command without this Python's variables; return what it prints, or raise with it."""
+def run(*command: str | Path, **variables: str) -> str:
+    """Run a command without this Python's variables, with these; return what it prints, or raise with it."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    environment["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
+    environment |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", **variables}
     done = subprocess.run(
         [str(part) for part in command],
         env=environment,

@@ -20,12 +20,16 @@ from runicorn_jupyter.ssh.config.target import KerberosOptions
 from tests.integration.ssh.people import Person, log_in
 from tests.integration.ssh.scripted import Script, scripted
 from tests.world.connections import Connect
+from tests.world.environments import BUILD_SECONDS
 from tests.world.kerberos import REALM, Realm, realm
 from tests.world.sshd import Sshd, make_key
 
 __all__ = ["realm"]
 
-pytestmark = pytest.mark.usefixtures("no_agent")
+pytestmark = [
+    pytest.mark.usefixtures("no_agent"),
+    pytest.mark.timeout(BUILD_SECONDS),  # the first one may wait for the compiler
+]
 ON = KerberosOptions()
 
 
