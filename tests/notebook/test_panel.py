@@ -16,7 +16,7 @@ import ipywidgets as widgets
 import pytest
 
 from runicorn_jupyter.notebook import RunicornPanel
-from runicorn_jupyter.notebook.panel.form import KEY_FILE, PASSWORD
+from runicorn_jupyter.notebook.panel.form import KEY, PASSWORD
 from runicorn_jupyter.notebook.session import NotebookSession
 from tests.api.conftest import World
 from tests.world.sshd import Sshd, make_key
@@ -118,11 +118,8 @@ def used(session: NotebookSession) -> Iterator[Used]:
 def test_the_whole_job(used: Used, world: World) -> None:
     panel = used.panel
     assert visible(panel.form)
-    assert [visible(field) for field in (panel.form.host, panel.form.key, panel.form.secret)] == [
-        True,
-        False,
-        False,
-    ]
+    assert panel.form.advanced.selected_index is None
+    assert not visible(panel.form.secret)
     assert not visible(panel.actions)
     assert "gpu1" in panel.form.host.options
     used.fill("gpu1")
@@ -209,17 +206,17 @@ def test_an_unknown_host_is_asked_about_and_no_is_the_first_answer(
     used: Used, world: World, make_sshd: Callable[..., Sshd]
 ) -> None:
     other = make_sshd()
-    fields = {"username": other.user, "port": other.port, "auth": KEY_FILE, "key": str(other.key_path)}
+    fields = {"username": other.user, "port": other.port, "auth": KEY, "key": str(other.key_path)}
     used.fill(other.host, **fields)
     used.until(lambda: used.panel.question.children)
     text, row = used.panel.question.children
     assert "SHA256:" in text.value
-    assert [button.description for button in row.children] == ["Do not connect", "Trust this key"]
-    used.press("Do not connect")
+    assert [button.description for button in row.children] == ["Don't connect", "Trust and connect"]
+    used.press("Don't connect")
     used.says("is not trusted")
     assert not visible(used.panel.question)
     used.click(used.panel.form.connect_button)
-    used.press("Trust this key")
+    used.press("Trust and connect")
     used.says("connected")
 
 
@@ -230,26 +227,39 @@ def test_a_passphrase_is_typed_hidden_and_forgotten(
     world.home.trust(other)
     key = make_key(other.root / "locked", passphrase="canary phrase")
     other.authorized_keys.write_text(key.with_suffix(".pub").read_text())
-    used.fill(other.host, username=other.user, port=other.port, auth=KEY_FILE, key=str(key))
+    used.fill(other.host, username=other.user, port=other.port, auth=KEY, key=str(key))
     field = used.type("canary phrase")
     assert isinstance(field, widgets.Password)
-    used.press("Answer")
+    used.press("Continue")
     used.says("connected")
     assert field.value == ""
     assert "canary" not in json.dumps(widgets.Widget.get_manager_state())
 
 
-def test_a_password_leaves_the_widgets_state_at_once(
+def test_a_password_leaves_the_widgets_state_at_once_and_is_not_saved(
     used: Used, world: World, make_sshd: Callable[..., Sshd]
 ) -> None:
     other = make_sshd(password="canary-Passw0rd")
     world.home.trust(other)
-    used.fill(other.host, username=other.user, port=other.port, auth=PASSWORD, secret="canary-Passw0rd")
+    fields = {"username": other.user, "port": other.port, "auth": PASSWORD, "save_as": "by password"}
+    used.fill(other.host, **fields, secret="canary-Passw0rd")
     assert used.panel.form.secret.value == ""
     used.says("connected")
     state = json.dumps(widgets.Widget.get_manager_state())
     assert "canary" not in state
     assert "canary" not in repr(used.panel)
+    saved = world.jupyter.get("profiles").json()["profiles"]
+    world.jupyter.delete("profiles", name="by password")
+    assert [(each["name"], each["auth_method"], each["port"]) for each in saved] == [
+        ("by password", "password", other.port)
+    ]
+    assert "canary" not in json.dumps(saved)
+
+
+def test_what_draws_no_widget_says_what_the_panel_is(used: Used) -> None:
+    bundle = used.panel._repr_mimebundle_()
+    assert set(bundle) == {"text/plain", "text/html", "application/vnd.jupyter.widget-view+json"}
+    assert "Run this cell to have it here." in bundle["text/html"]
 
 
 def test_failures_are_said_and_the_panel_goes_on(used: Used) -> None:
@@ -307,7 +317,7 @@ def test_a_panel_that_is_closed_while_it_asks_gives_up(
     other = make_sshd()
     panel = RunicornPanel(session)
     used = Used(panel)
-    fields = {"username": other.user, "port": other.port, "auth": KEY_FILE, "key": str(other.key_path)}
+    fields = {"username": other.user, "port": other.port, "auth": KEY, "key": str(other.key_path)}
     used.fill(other.host, **fields)
     used.until(lambda: panel.question.children)
     (asking,) = [thread for thread in threading.enumerate() if thread.name == "runicorn-panel"]

@@ -11,8 +11,8 @@ import ipywidgets as widgets
 from runicorn_jupyter.notebook.results import NO_MATH, plain
 
 __all__ = [
+    "AGENT",
     "KEY",
-    "KEY_FILE",
     "PASSWORD",
     "ConnectForm",
     "Question",
@@ -37,10 +37,16 @@ def field(kind: type[widgets.Widget], label: str, **options: Any) -> widgets.Wid
     """
     # Each field has a layout of its own: hiding one must not hide those that share it.
     layout = widgets.Layout(width="min(100%, 36em)")
-    return kind(description=label, style={"description_width": "7.5em"}, layout=layout, **options)
+    return kind(description=label, style={"description_width": "11em"}, layout=layout, **options)
 
 
-KEY, KEY_FILE, PASSWORD = "Key or agent", "This key file", "Password"
+# JupyterLab's panel has the same words; a test compares the two.
+KEY, AGENT, PASSWORD = "SSH key", "SSH agent only", "Password"
+
+_TIMEOUT = 30
+"""Seconds for all of connecting, as the API has it."""
+
+_METHODS = {KEY: "key", AGENT: "agent", PASSWORD: "password"}
 
 
 def show(widget: widgets.Widget, visible: bool) -> None:
@@ -89,19 +95,28 @@ class ConnectForm(widgets.VBox):  # type: ignore[misc]
             ensure_option=False,
         )
         self.username = field(widgets.Text, "User name", placeholder="as the ssh config says")
-        self.port = field(widgets.BoundedIntText, "Port", value=22, min=1, max=65535)
-        self.auth = field(widgets.Dropdown, "Sign in with", options=[KEY, KEY_FILE, PASSWORD])
-        self.key = field(widgets.Text, "Private key", placeholder="~/.ssh/id_ed25519")
+        self.auth = field(widgets.Dropdown, "Authentication", options=list(_METHODS))
         self.secret = field(widgets.Password, "Password")
+        self.port = field(widgets.BoundedIntText, "Port", value=22, min=1, max=65535)
+        self.key = field(
+            widgets.Text, "Private key file", placeholder="as the ssh config says, or a default key"
+        )
+        self.timeout = field(widgets.BoundedIntText, "Timeout in seconds", value=_TIMEOUT, min=1, max=600)
+        self.save_as = field(
+            widgets.Text, "Save this connection as", placeholder="a name, without the password"
+        )
         self.connect_button = widgets.Button(description="Connect", button_style="primary")
         self.auth.observe(lambda _change: self._show_fields(), "value")
         self._show_fields()
+        self.advanced = widgets.Accordion(
+            [widgets.VBox([self.port, self.key, self.timeout, self.save_as])], titles=("Advanced",)
+        )
         super().__init__(
-            [self.host, self.username, self.port, self.auth, self.key, self.secret, self.connect_button],
+            [self.host, self.username, self.auth, self.secret, self.advanced, self.connect_button]
         )
 
     def _show_fields(self) -> None:
-        show(self.key, self.auth.value == KEY_FILE)
+        show(self.key, self.auth.value == KEY)
         show(self.secret, self.auth.value == PASSWORD)
 
     def fill(self, profile: dict[str, Any]) -> None:
@@ -116,8 +131,9 @@ class ConnectForm(widgets.VBox):  # type: ignore[misc]
         self.username.value = profile.get("username") or ""
         self.port.value = profile.get("port") or 22
         self.key.value = profile.get("private_key_path") or ""
-        password = profile.get("auth_method") == "password"
-        self.auth.value = PASSWORD if password else (KEY_FILE if self.key.value else KEY)
+        self.timeout.value = profile.get("timeout") or _TIMEOUT
+        method = profile.get("auth_method") or "key"
+        self.auth.value = next(label for label, value in _METHODS.items() if value == method)
 
     def take(self) -> dict[str, Any]:
         """Return the arguments of ``connect``, and forget the password: widget state can be saved."""
@@ -125,10 +141,12 @@ class ConnectForm(widgets.VBox):  # type: ignore[misc]
             "host": self.host.value.strip(),
             "username": self.username.value.strip() or None,
             "port": self.port.value,
+            "auth_method": _METHODS[self.auth.value],
+            "timeout": self.timeout.value,
         }
         if self.auth.value == PASSWORD:
-            request |= {"auth_method": "password", "password": self.secret.value}
-        elif self.auth.value == KEY_FILE and self.key.value.strip():
+            request["password"] = self.secret.value
+        elif self.auth.value == KEY and self.key.value.strip():
             request["private_key_path"] = self.key.value.strip()
         self.secret.value = ""
         return request
@@ -146,7 +164,7 @@ class ViewerForm(widgets.VBox):  # type: ignore[misc]
         self.restart_button = widgets.Button(
             description="Restart viewer", tooltip="End the viewer, by force if need be, and start it anew"
         )
-        self.look_button = widgets.Button(description="Look again", tooltip="Look for environments again")
+        self.look_button = widgets.Button(description="Look for environments again", layout={"width": "auto"})
         self.logs_button = widgets.Button(description="Logs", tooltip="Show what the viewer printed")
         self.runs_button = widgets.Button(description="Runs", tooltip="Show the runs of this viewer")
         self.disconnect_button = widgets.Button(description="Disconnect")

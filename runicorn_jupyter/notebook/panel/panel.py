@@ -21,7 +21,7 @@ from runicorn_jupyter.notebook.display import RunicornViewer, forgets_widgets
 from runicorn_jupyter.notebook.panel.coalesce import CoalescedTask
 from runicorn_jupyter.notebook.panel.form import ConnectForm, Question, StatusLine, ViewerForm, field, show
 from runicorn_jupyter.notebook.progress import event_text, reading_text
-from runicorn_jupyter.notebook.results import Environments, Logs, plain, viewer_word
+from runicorn_jupyter.notebook.results import NO_MATH, Environments, Logs, plain, viewer_word
 from runicorn_jupyter.notebook.server_words import ServerWords
 from runicorn_jupyter.notebook.session import NotebookSession, last_opened, one_line_errors
 from runicorn_jupyter.notebook.viewer_widget import ViewerFrame
@@ -35,6 +35,11 @@ _NEW = ""
 """The value of "New connection" among the connections' ids."""
 
 _LOG_LINES = 200
+
+_NOT_DRAWN = (
+    "<b>Runicorn panel</b><br>The panel lives in the kernel that made it, and is not part of a notebook's file. "
+    "Run this cell to have it here."
+)
 
 
 class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -87,6 +92,11 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
 
     def __repr__(self) -> str:
         return "RunicornPanel()"  # it is saved with the notebook, and ipywidgets' own shows every field
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        """Return what a front end shows, with a sentence for one that does not draw this kernel's widgets."""
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
+        return {**bundle, "text/html": f'<p class="{NO_MATH}">{_NOT_DRAWN}</p>'}
 
     def close(self) -> None:
         """Take the panel away; the connections stay."""
@@ -310,10 +320,16 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
             self._refuse("Say which host to connect to.")
             return
 
+        name = self.form.save_as.value.strip()
+
         def work(client: RunicornRemoteClient) -> None:
             answer = connect_flow.connect(lambda step: step(client), request, self)
             ident = answer["connection_id"]
             self._session.name(request["host"], ident)
+            if name:
+                saved = {key: value for key, value in request.items() if key not in ("host", "password")}
+                client.save_profile(name, request["host"], **saved)
+                self.form.save_as.value = ""
             self._read()
             self.connections.value = ident
 
@@ -395,12 +411,12 @@ class RunicornPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
             f"{host_key['key_type']} {host_key['fingerprint_sha256']}\n"
             "Compare it with what the server's owner says."
         )
-        return self._ask(text, [], yes="Trust this key", no="Do not connect") is not None
+        return self._ask(text, [], yes="Trust and connect", no="Don't connect") is not None
 
     def prompt(self, instruction: str, prompts: Sequence[dict[str, Any]]) -> list[str] | None:
         """Ask for codes or passphrases."""
         fields = [(plain(p.get("text", "")).strip() or "Answer:", bool(p.get("echo"))) for p in prompts]
-        return self._ask(instruction or "The server asks:", fields, yes="Answer", no="Give up")
+        return self._ask(instruction or "The server asks:", fields, yes="Continue", no="Cancel")
 
     def _ask(self, text: str, fields: list[tuple[str, bool]], *, yes: str, no: str) -> list[str] | None:
         answers: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
