@@ -217,3 +217,28 @@ async def test_a_link_leads_below_the_prefix(
     await shown.click("#link")
     await expect(shown).to_have_url(f"{shimmed[0].origin}{shimmed[0].path}/runs/1")
     assert await shown.evaluate("document.defaultView.location.pathname") == "/runs/1"
+
+
+async def test_a_page_without_https_can_copy(
+    shimmed: tuple[Proxy, FakeViewer], page: Page, trouble: Trouble
+) -> None:
+    # As browsers have it at http://NAME.
+    await page.add_init_script(
+        "Object.defineProperty(navigator, 'clipboard', { value: undefined, configurable: true })"
+    )
+    await page.goto(f"{shimmed[0].origin}{shimmed[0].path}/")
+    await page.evaluate(
+        """() => {
+          document.body.innerHTML = '<button>copy</button><input>';
+          const copied = () => { document.title = 'copied'; };
+          const button = document.querySelector('button');
+          button.onclick = () => navigator.clipboard.writeText('a run’s id').then(copied);
+        }"""
+    )
+    await page.locator("button").click()
+    await expect(page).to_have_title("copied")
+    await expect(page.locator("button")).to_be_focused()
+    await page.locator("input").press("Control+V")
+    await expect(page.locator("input")).to_have_value("a run’s id")
+    await expect(page.locator("textarea")).to_have_count(0)
+    trouble.assert_none()

@@ -20,6 +20,7 @@ function runicornShim(settings) {
   mapElements(map);
   mapMarkup(map);
   virtualStorage(settings, nativeFetch);
+  virtualClipboard();
   followColorScheme();
   virtualPath(settings.prefix, origin);
   if (window.parent !== window) {

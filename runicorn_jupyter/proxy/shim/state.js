@@ -114,6 +114,33 @@ function virtualStorage(settings, nativeFetch) {
   redefine(document, 'cookie', { get: () => '', set: () => undefined });
 }
 
+/* ---- Copying: browsers have it in secure pages only, and Jupyter may be at plain http://NAME ---- */
+
+/** Gives the page a clipboard that it can write to, where the browser has none. */
+function virtualClipboard() {
+  if (navigator.clipboard) {
+    return;
+  }
+  const writeText = async text => {
+    const before = document.activeElement;
+    const field = document.createElement('textarea');
+    field.value = String(text);
+    field.style.position = 'fixed'; // nothing scrolls to it
+    field.style.opacity = '0';
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand('copy');
+    field.remove();
+    if (before) {
+      before.focus();
+    }
+    if (!done) {
+      throw new DOMException('The text could not be copied.', 'NotAllowedError');
+    }
+  };
+  redefine(navigator, 'clipboard', { get: () => ({ writeText }) });
+}
+
 /* ---- The path: an opaque page may only change its fragment, so the page's own path lives there, "#!/runs/ID" ---- */
 
 function virtualPath(prefix, origin) {
