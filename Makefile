@@ -8,6 +8,7 @@
 #   make soak    an hour of faults, one after the other by chance, under load
 #   make audit   the known advisories of all that is installed, here and in labextension/
 #   make bench   us and our peers, side by side
+#   make pictures   renew what the tests compare the front ends' looks with
 #   make docs    the pages in docs/, as a site in dist/docs
 #   make dist    sdist and wheel in dist/, tried in a clean environment
 #   make matrix  other versions of Python, Jupyter and the libraries; ARGS='floor' picks rows
@@ -21,7 +22,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help demo test fuzz soak audit lint format bench docs dist matrix clean dev lab lint-python lint-ruff lint-types lint-js \
-	lint-packages lint-js-packages lint-api-types api-types
+	lint-packages lint-js-packages lint-api-types api-types pictures
 help:
 	@sed -n 's/^#   \{0,1\}//p' Makefile
 
@@ -108,6 +109,10 @@ bench: dev $(BENCH_VENV)
 	@scripts/system-packages.sh ssh sshd chromium
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+pictures: dev
+	@scripts/system-packages.sh ssh sshd chromium
+	@RENEW_PICTURES=1 $(BIN)/python -m pytest -n 0 -q tests/browser/test_face.py
+
 # Strict: a warning (a dead link, a page that no list names, a code without advice) is an error.
 docs: $(DOCS_VENV)
 	@$(BIN)/python -m sphinx -W --keep-going -q -E -b html docs dist/docs
@@ -119,7 +124,7 @@ dist: $(RELEASE_VENV)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/dist.py $(ARGS)
 
 matrix: dev $(MATRIX_VENV)
-	@scripts/system-packages.sh ssh sshd chromium
+	@scripts/system-packages.sh ssh sshd chromium chromedriver firefox-esr WebKitWebDriver Xvfb
 	@nice -n 10 $(BIN)/python scripts/matrix.py $(ARGS)
 
 lint: lint-python lint-js

@@ -121,6 +121,7 @@ def start_chromium(profile: Path, within: Sequence[str] = ()) -> Chromium:
         *within, path,
         "--headless=new", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
         "--disable-background-networking", "--disable-component-update", "--disable-default-apps",
+        "--font-render-hinting=none", "--disable-lcd-text", "--force-color-profile=srgb",  # on each machine
         "--disable-dev-shm-usage", "--window-size=1280,900", "--remote-debugging-port=0",
         f"--user-data-dir={profile}",
     ]  # fmt: skip

@@ -204,8 +204,12 @@ function ViewerLine(props: { connection: ConnectionInfo; card: ICard }): JSX.Ele
         {trans.__('Viewer: %1', viewerLabel(trans, state))}
         <span className="rj-Quiet">
           {viewer.env_name && ` · ${viewer.env_name}`}
-          {viewer.status === 'running' &&
-            ` · ${trans.__('since %1', dates.begin(viewer.started_at))}`}
+          {viewer.status === 'running' && (
+            <>
+              {' · '}
+              <span>{trans.__('since %1', dates.begin(viewer.started_at))}</span>
+            </>
+          )}
         </span>
       </span>
     </p>

@@ -1,6 +1,6 @@
 /** What stands above the table of runs: the filter, how many runs pass, and what is done with them. */
 
-import { downloadIcon, notebookIcon, refreshIcon } from '@jupyterlab/ui-components';
+import { addBelowIcon, downloadIcon, refreshIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
 import { Choice, IconButton } from '../ui/fields.js';
@@ -91,7 +91,7 @@ function Tools(props: IRunsBarProps): JSX.Element {
       />
       <IconButton
         label={trans.__('Insert what is shown as a cell of the notebook')}
-        icon={notebookIcon}
+        icon={addBelowIcon}
         disabled={props.filterError !== null}
         onPress={props.onInsert}
       />
