@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from tests.browser.lab import LabPage, LabWorld
+from tests.browser.lab import LabPage, LabWorld, findings
 from tests.world.browser import painted_canvases
 
 # A test is many waits of up to PATIENCE each, beside other tests: more than the suite's 120 s in all.
@@ -103,6 +103,48 @@ async def connect_by_keyboard(page: Page, panel: Locator) -> None:
     await page.keyboard.press("Enter")
 
 
+OFFERED = """part => [...part.querySelectorAll('button, label, summary, .jupyter-widget-Collapse-header')]
+  .filter(each => each.checkVisibility())
+  .map(each => (each.textContent.trim() || each.getAttribute('aria-label') || each.title).trim())"""
+"""What a panel offers, by the words that a person sees, or hears where there is an icon alone."""
+
+
+async def offered(part: Locator) -> set[str]:
+    """Return the words of all fields and buttons of a part of a panel."""
+    return set(await part.evaluate(OFFERED))
+
+
+async def compare_forms(lab_tab: LabPage, panel: Locator) -> None:
+    """JupyterLab's panel and the notebook's ask for the same, in the same words."""
+    await lab_tab.show_panel()
+    form = lab_tab.panel.locator(".rj-Form")
+    await form.get_by_text("Advanced").click()
+    await panel.get_by_text("Advanced").click()
+    await expect(panel.get_by_label("Save this connection as")).to_be_visible()
+    # JupyterLab shows all connections below each other, where the notebook's chooses among them.
+    assert await offered(panel) - {"Connection"} == await offered(form)
+    methods = [
+        [" ".join(each.split()) for each in await options.all_inner_texts()]
+        for options in (
+            part.get_by_label("Authentication", exact=True).locator("option") for part in (panel, form)
+        )
+    ]
+    assert methods[0] == methods[1]
+    await panel.get_by_text("Advanced").click()
+
+
+async def compare_connections(lab_tab: LabPage, panel: Locator) -> None:
+    """Both offer the same of a connection that has a viewer."""
+    card = lab_tab.panel.locator(".rj-Card-body")
+    await expect(card.get_by_role("button", name="Stop viewer")).to_be_visible()
+    of_lab = {each for each in await offered(card) if "environment" not in each or "again" in each}
+    # There it is folded away as long as an environment says which root it has.
+    of_lab = of_lab - {"Another storage root"} | {"Storage root"}
+    # It shows the runs of all servers in a tab, and restarts a viewer that does not answer.
+    of_notebook = await offered(panel) - {"Connection", "Runs", "Restart viewer"}
+    assert {each for each in of_notebook if "without Runicorn" not in each} == of_lab
+
+
 async def first_chart(page: Page, number: int) -> None:
     """Open the first run of the viewer in an output, with the mouse, and wait until a chart is painted."""
     outer = page.locator(".rj-Output iframe").nth(number)
@@ -148,8 +190,13 @@ async def test_the_panel_and_the_magics_to_the_first_chart(
     page = await open_notebook(lab_tab, place, path.name)
     await run_cell(page, 0)
     panel = page.locator(".jp-OutputArea-output .widget-vbox").first
+    if place == "lab":
+        await compare_forms(lab_tab, panel)
     await connect_by_keyboard(page, panel)
     await first_chart(page, 0)
+    if place == "lab":
+        await compare_connections(lab_tab, panel)
+        assert await findings(page, ".jp-OutputArea-output .widget-vbox") == []
 
     await run_cell(page, 1)
     await first_chart(page, 1)
