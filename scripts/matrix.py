@@ -55,6 +55,13 @@ DEEPER = (
     "tests/integration/remote/test_viewer_client.py",
 )
 BROWSER = "tests/browser/test_lab_panel.py"
+EACH_BROWSER = "tests/browser/test_each_browser.py"
+VERSION_OF = {
+    "chromium": ("chromium", "--version"),
+    "firefox": ("firefox-esr", "--version"),
+    "webkit": ("dpkg-query", "--show", "--showformat=WebKitGTK ${Version}", "libwebkit2gtk-4.1-0"),
+}
+"""What says which browser it is."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,8 @@ class Row:
         More of SSH, WebSockets and the remote side too.
     browser
         The panel in Chromium too.
+    driven
+        Only the main job, in this browser: ``chromium``, ``firefox`` or ``webkit``.
     """
 
     name: str
@@ -83,6 +92,7 @@ class Row:
     floor: bool = False
     deeper: bool = False
     browser: bool = False
+    driven: str = ""
 
 
 ROWS = (
@@ -93,6 +103,9 @@ ROWS = (
     Row("newest, Python 3.14", "3.14"),
     Row("runicorn 0.7.2 in the same environment", "3.12", ("runicorn==0.7.2",), deeper=True),
     Row("JupyterLab 4.2 and Notebook 7.2", pins=("jupyterlab==4.2.*", "notebook==7.2.*"), browser=True),
+    Row("the main job in Chromium", driven="chromium"),
+    Row("the main job in Firefox", driven="firefox"),
+    Row("the main job in WebKit", driven="webkit"),
 )
 
 
@@ -145,9 +158,10 @@ class NoPython(Exception):
 def environment(row: Row) -> Path:
     """Give the row's environment, made if it is not there yet."""
     requirements = sorted({*row.pins, *(floors() if row.floor else ())})
+    extras = "test,browsers" if row.driven else "test"
     pyproject = (ROOT / "pyproject.toml").read_text()
     week = datetime.now(UTC).strftime("%G-%V")  # what is newest changes
-    key = json.dumps([2, str(ROOT), row.python, requirements, pyproject, week])
+    key = json.dumps([3, str(ROOT), row.python, requirements, extras, pyproject, week])
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "runicorn-jupyter-matrix"
     prefix = base / hashlib.sha256(key.encode()).hexdigest()[:16]
     finished = prefix / ".finished"
@@ -159,7 +173,7 @@ def environment(row: Row) -> Path:
         except RuntimeError as exc:
             raise NoPython(f"no Python {row.python} here, and none to be had") from exc
         python = prefix / "bin" / "python"
-        uv("pip", "install", "--quiet", "--python", python, "-e", f"{ROOT}[test]", *requirements)
+        uv("pip", "install", "--quiet", "--python", python, "-e", f"{ROOT}[{extras}]", *requirements)
         _link_labextension(prefix)
         finished.touch()
     return prefix
@@ -187,17 +201,31 @@ def versions(prefix: Path) -> dict[str, str]:
 def test(prefix: Path, row: Row) -> tuple[bool, str]:
     """Run the row's tests; tell whether all passed, and pytest's last line or the failures."""
     tests = [*TESTS, *(DEEPER if row.deeper else ()), *([BROWSER] if row.browser else [])]
+    if row.driven:
+        tests = [EACH_BROWSER]
     done = subprocess.run(
         [prefix / "bin/python", "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "--tb=short",
          "--timeout", "600",  # more than `make test` gives: others may use the machine
          "-o", "filterwarnings=default", "-k", "not 256", *tests],
-        env={**os.environ, "PATH": f"{prefix / 'bin'}{os.pathsep}{os.environ['PATH']}"},
+        env={
+            **os.environ,
+            "PATH": f"{prefix / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "RUNICORN_BROWSERS": row.driven,
+        },
         cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, timeout=TEST_SECONDS, check=False,
     )  # fmt: skip
     (prefix / "last-run.log").write_text(done.stdout)
     last = done.stdout.strip().splitlines()[-1].strip("= ") if done.stdout.strip() else "no output"
-    return done.returncode == 0, re.sub(r" in [\d.]+s.*", "", last)
+    result = re.sub(r" in [\d.]+s.*", "", last)
+    return done.returncode == 0, f"{browser(row.driven)}: {result}" if row.driven else result
+
+
+def browser(driven: str) -> str:
+    """Say which version of a browser this machine has."""
+    done = subprocess.run(VERSION_OF[driven], capture_output=True, text=True, check=True)
+    found = re.search(r"(?:Mozilla )?(\w+ [\d.]+)", done.stdout)
+    return found[1] if found else driven
 
 
 def try_row(row: Row) -> dict[str, object]:
@@ -234,7 +262,9 @@ HEAD = """\
 `make matrix` makes an environment for each row, runs a part of the tests in it (SSH, the tunnel, the API,
 viewers of runicorn 0.5.0, 0.6.0 and 0.7.2 on the remote, the magics) and writes this table. `floor` is
 the oldest version of everything that `pyproject.toml` lets pip install. The whole suite runs on the
-newest versions, and the SSH part of it on paramiko 3.4.0 too, each time that CI runs.
+newest versions, and the SSH part of it on paramiko 3.4.0 too, each time that CI runs. *The main job* is
+connecting, the list of runs, charts, a live log, settings over a reload, a deep link, back, a download and
+copying, the last also on a page without HTTPS.
 
 """
 

@@ -22,6 +22,9 @@ packages() { # PROGRAM: the Debian packages that bring it
         sshd) echo openssh-server ;;
         ssh) echo openssh-client ;;
         chromium) echo chromium fonts-liberation ;; # without a font a page's text has no size
+        chromedriver) echo chromium-driver ;;
+        WebKitWebDriver) echo webkit2gtk-driver ;;
+        Xvfb) echo xvfb ;;
         nft) echo nftables ;;
         ip | tc) echo iproute2 ;;
         venv) echo python3-venv ;;

@@ -138,6 +138,7 @@ def start_jupyter(
     token: str | None = None,
     command: str = "server",
     port: int | None = 0,
+    ip: str = "127.0.0.1",
     env: dict[str, str] | None = None,
     prefix: Sequence[str] = (),
 ) -> JupyterServer:
@@ -156,7 +157,9 @@ def start_jupyter(
     command
         ``server`` (which runs no extension but ours), ``lab``, ``notebook`` or ``runicorn``.
     port
-        TCP port on loopback; 0 lets the system choose, None leaves it to ``options``.
+        TCP port; 0 lets the system choose, None leaves it to ``options``.
+    ip
+        Where it listens; empty for all addresses of this machine.
     prefix
         A command that becomes the one that follows it (as ``unshare`` does), to run it in other surroundings.
     """
@@ -169,7 +172,7 @@ def start_jupyter(
         options = (f"--ServerApp.jpserver_extensions={dict.fromkeys(OTHERS, False)}", *options)
     arguments = [
         *prefix, sys.executable, "-m", "jupyter", command,
-        "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
+        "--no-browser", "--allow-root", f"--ServerApp.ip={ip}",
         *([] if port is None else [f"--ServerApp.port={port}"]),
         "--ServerApp.port_retries=0", f"--ServerApp.base_url={base_url}",
         f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}", *level, *options,
