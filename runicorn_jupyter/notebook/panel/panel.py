@@ -37,8 +37,8 @@ _NEW = ""
 _LOG_LINES = 200
 
 _NOT_DRAWN = (
-    "<b>Runicorn panel</b><br>The panel lives in the kernel that made it, and is not part of a notebook's file. "
-    "Run this cell to have it here."
+    "<b>Runicorn panel</b><br>The panel lives in the kernel that made it, and is not part of a notebook's "
+    "file. Run this cell to have it here."
 )
 
 
