@@ -32,7 +32,7 @@ def set_up(session: NotebookSession, args: argparse.Namespace) -> Environments:
     found = session.client.read_environments(ident)
     there = [each for each in found["environments"] if each["private"]]
     if not there:
-        _agree(_plan_text(host, found.get("setup")), args.yes)
+        _agree(_plan_text(host, found.get("setup"), args.python), args.yes)
 
     request_ids: list[str] = []
 
@@ -65,11 +65,16 @@ def remove(session: NotebookSession, args: argparse.Namespace) -> str:
     return plain(answer["message"])
 
 
-def _plan_text(host: str, plan: dict[str, Any] | None) -> str:
+def _plan_text(host: str, plan: dict[str, Any] | None, python: str | None) -> str:
     if plan is None:
         raise UsageError(f"{host} runs no commands for this account, so nothing can be set up there.")
-    python = plan["python_path"]
-    made_with = f"with {plain(python)}, " if python else ""
+    python = python or plan["python_path"]
+    if python is None:
+        raise UsageError(
+            f"{host} has no Python of at least 3.8; install one there with uv or conda, or load a module in a"
+            " start-up file of your login shell, then %runicorn_envs --refresh."
+        )
+    made_with = f"with {plain(python)}, "
     return (
         f"This makes a Python environment with runicorn on {host}, {made_with}in {plain(plan['folder'])}:\n"
         f"about {plan['megabytes']} MB, and nothing outside of that folder. "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,3 +77,24 @@ async def test_where_an_environment_has_it_the_list_offers_it(lab_page: LabPage,
     await dialog.get_by_role("button", name="Cancel").click()
     await expect(environment).to_have_value("torch")
     await expect(lab_page.button("Open viewer")).to_be_enabled()
+
+
+async def test_where_there_is_no_python_it_is_said_what_to_do(
+    lab_page: LabPage, lab: LabWorld, make_sshd: Callable[..., Sshd]
+) -> None:
+    empty = make_sshd()
+    if not empty.relocated:
+        pytest.skip("an account of its own needs root")
+    for python in Path("/usr/bin").glob("python3*"):
+        hide = ["mount", "--bind", "/dev/null", str(python.resolve())]
+        subprocess.run(["nsenter", f"--mount=/proc/{empty.pid}/ns/mnt", *hide], check=True)
+    with lab.home.known_hosts.open("a") as file:
+        file.write(empty.known_hosts_line)
+    lab.home.host("empty", empty)
+    await lab_page.show_panel()
+    await lab_page.field("Host").fill("empty")
+    await lab_page.button("Connect").click()
+    card = lab_page.card("empty")
+    await expect(card).to_contain_text("Runicorn cannot be set up on this server")
+    await expect(card).to_contain_text("Install one with uv or conda")
+    await expect(lab_page.button("Set up Runicorn here…")).to_have_count(0)

@@ -6,7 +6,10 @@ import type { IEnvironmentList } from '../state/store.js';
 import { canSetUp, usableOf } from './EnvironmentField.js';
 import type { ICard } from './useCard.js';
 
-/** The button that sets Runicorn up, where no environment has it; or what is kept there, with its size. */
+/**
+ * The button that sets Runicorn up, where no environment has it, or why that cannot be; or what is kept there, with
+ * its size.
+ */
 export function OnThisServer(props: {
   environments: IEnvironmentList;
   card: ICard;
@@ -35,8 +38,17 @@ export function OnThisServer(props: {
       </details>
     );
   }
-  if (!canSetUp(environments) || usableOf(environments).length > 0) {
+  if (!environments.setup || environments.loading || usableOf(environments).length > 0) {
     return null;
+  }
+  if (!canSetUp(environments)) {
+    return (
+      <p className="rj-Quiet rj-Small">
+        {trans.__(
+          'Runicorn cannot be set up on this server: it takes Python 3.8 or newer, and none was found there. Install one with uv or conda, or load a module in a start-up file of your login shell; then look again.'
+        )}
+      </p>
+    );
   }
   return (
     <div className="rj-Actions">

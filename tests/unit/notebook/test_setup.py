@@ -102,3 +102,16 @@ def test_where_no_command_runs_nothing_can_be_set_up() -> None:
     session.client.plan = None
     with pytest.raises(UsageError, match="runs no commands"):
         setup.set_up(session, options())
+
+
+def test_where_no_python_is_found_nothing_is_asked_unless_one_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session: Any = Session()
+    session.client.plan = {**PLAN, "python_path": None}
+    monkeypatch.setattr("builtins.input", lambda _prompt: "y")
+    with pytest.raises(UsageError, match=r"no Python of at least 3\.8; install one there"):
+        setup.set_up(session, options(yes=True))
+    assert session.client.asked == []
+    setup.set_up(session, options(python="/apps/python/bin/python3"))
+    assert "with /apps/python/bin/python3, in" in capsys.readouterr().out
