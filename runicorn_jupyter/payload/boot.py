@@ -14,6 +14,7 @@ import sys
 from typing import Any, Dict, NoReturn, Optional
 
 from runicorn_jupyter.payload.environment_lock import hold_environment
+from runicorn_jupyter.payload.full_disk import without_room
 from runicorn_jupyter.payload.state_files import Folder, Machine, open_folder
 from runicorn_jupyter.payload.versions import STATE_VERSION, installed_version
 
@@ -169,6 +170,9 @@ def _start(
     if "error" in answer:
         folder.forget(key, os.getpid(), cleanup=True)
         answer["log"] = tail.splitlines()[-TAIL_LINES:]
+        if answer["error"] == "viewer_start_failed":
+            places = [root or configured_root(dict(os.environ)), os.path.expanduser("~")]
+            answer["message"] = without_room(places) or answer["message"]
     return answer
 
 

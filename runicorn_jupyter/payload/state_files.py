@@ -234,17 +234,33 @@ class Folder:
             self.descriptor = _open_private(name, machine.uid, within=self.parent)
             undo.callback(os.close, self.descriptor)
             undo.callback(self._remove_if_empty)
-            # Says whether there is room as well as leave: a full disk makes empty files gladly.
-            probe = f".writable-{os.getpid()}"
-            self._replace(probe, b"1")
-            try:
-                self._try_lock(probe)
-            finally:
-                os.unlink(probe, dir_fd=self.descriptor)
+            self._try_file()
             undo.pop_all()
 
-    def _try_lock(self, name: str) -> None:
-        """Lock a file that nobody else does.
+    def _try_file(self) -> None:
+        """Write a file that has no name any more, and lock it.
+
+        Raises
+        ------
+        OSError
+            If that fails, with the folder's path.
+        """
+        name = f".writable-{os.getpid()}"
+        try:
+            descriptor = os.open(name, os.O_RDWR | os.O_CREAT | _NOFOLLOW, 0o600, dir_fd=self.descriptor)
+            with contextlib.ExitStack() as undo:
+                undo.callback(os.close, descriptor)
+                os.unlink(name, dir_fd=self.descriptor)
+                # Whether there is room as well as leave: a full disk makes empty files gladly.
+                with open(descriptor, "wb", closefd=False) as file:
+                    file.write(bytes(MAX_STATE_BYTES))
+                undo.pop_all()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.path) from error
+        self._try_lock(descriptor)
+
+    def _try_lock(self, descriptor: int) -> None:
+        """Lock a file that nobody else does, and close it.
 
         In a thread, for a file system in trouble may let no signal interrupt that; what hangs ends with the
         process.
@@ -256,7 +272,6 @@ class Folder:
         """
         import fcntl
 
-        descriptor = os.open(name, os.O_RDWR | _NOFOLLOW, dir_fd=self.descriptor)
         problems: List[OSError] = []
 
         def lock() -> None:
@@ -384,17 +399,27 @@ class Folder:
         self._replace(f"{key}.json", json.dumps(state).encode("utf-8") + b"\n")
 
     def _replace(self, name: str, content: bytes) -> None:
+        """Put down a file, all or nothing.
+
+        Raises
+        ------
+        OSError
+            With the file's whole path.
+        """
         partial = f"{name}.{os.getpid()}.new"
-        descriptor = os.open(
-            partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o600, dir_fd=self.descriptor
-        )
         try:
-            with open(descriptor, "wb") as file:
-                file.write(content)
-            os.rename(partial, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
-        except BaseException:
-            os.unlink(partial, dir_fd=self.descriptor)
-            raise
+            descriptor = os.open(
+                partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o600, dir_fd=self.descriptor
+            )
+            try:
+                with open(descriptor, "wb") as file:
+                    file.write(content)
+                os.rename(partial, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+            except BaseException:
+                os.unlink(partial, dir_fd=self.descriptor)
+                raise
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, os.path.join(self.path, name)) from error
 
     def forget(self, key: str, pid: int, cleanup: bool) -> None:
         """Remove a viewer's state, if it is still that of this process, and nobody else has claimed the key.

@@ -5,25 +5,26 @@ import importlib.util
 import os
 import re
 import shutil
+import subprocess
 import sys
 from typing import Any, Dict, List, Optional, Tuple
 
+from runicorn_jupyter.payload.full_disk import full_disk, full_in
 from runicorn_jupyter.payload.setup.place import Place
 from runicorn_jupyter.payload.setup.platform_tags import target_facts
 from runicorn_jupyter.payload.setup.talk import Problem, Talk
 
-__all__ = ["Installer", "disk_full_in"]
+__all__ = ["Installer"]
 
 MAX_WHEELS = 500
 _NAME = re.compile(r"[A-Za-z0-9_.+!-]{1,200}\.whl")
-_FULL = ("No space left on device", "Disk quota exceeded", "os error 28", "os error 122")
 # Each would put the packages elsewhere than into the environment.
 _UNSET = (
     "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT",
     "PIP_REQUIRE_VIRTUALENV", "PIP_PYTHON", "UV_SYSTEM_PYTHON", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT",
 )  # fmt: skip
 # Where nobody has said otherwise: an index that does not answer is given up within a minute.
-_PATIENCE = {"PIP_RETRIES": "1", "PIP_DEFAULT_TIMEOUT": "15", "UV_HTTP_RETRIES": "1", "UV_HTTP_TIMEOUT": "30"}
+_PATIENCE = {"PIP_RETRIES": "1", "PIP_DEFAULT_TIMEOUT": "15", "UV_HTTP_RETRIES": "1", "UV_HTTP_TIMEOUT": "15"}
 
 
 class Installer:
@@ -47,7 +48,7 @@ class Installer:
         self._lock = lock
         self._python = os.path.join(prefix, "bin", "python")
         self._uv = _find_uv()
-        self._pip = None if self._uv else _find_pip()
+        self._pip = _find_pip()
 
     def install(self, requirement: str, wheels: str) -> str:
         """Install a requirement and what it needs; return which of ``remote`` and ``local`` it came from.
@@ -64,44 +65,62 @@ class Installer:
         Problem
             If that fails.
         """
-        if wheels == "remote" and not (self._uv or self._pip):
-            raise Problem("packages_unreachable", "The remote has neither pip nor uv for this Python.")
-        if wheels != "local" and (self._uv or self._pip):
-            status, lines = self._run("installing", ["--only-binary=:all:", requirement])
-            if status == 0:
+        if wheels != "local":
+            reason = self._from_index(requirement)
+            if reason is None:
                 return "remote"
-            if disk_full_in(lines):
-                raise Problem("disk_full", _last(lines), lines)
             if wheels == "remote":
-                raise Problem("packages_unreachable", f"The remote got no packages: {_last(lines)}", lines)
+                raise reason
         self._from_here(requirement)
         return "local"
 
-    def _run(self, step: str, options: List[str], own_pip: str = "") -> Tuple[int, List[str]]:
+    def _from_index(self, requirement: str) -> Optional[Problem]:
+        """Install by uv, or by pip, whose settings may know an index that uv's do not; return why not.
+
+        Raises
+        ------
+        Problem
+            If the disk is full.
+        """
+        reason = Problem("packages_unreachable", "The remote has neither pip nor uv for this Python.")
+        for command in filter(None, (self._uv_install(), self._pip_install())):
+            status, lines = self._run([*command, "--only-binary=:all:", requirement])
+            if status == 0:
+                return None
+            self._require_room(lines)
+            reason = Problem("packages_unreachable", f"The remote got no packages: {_last(lines)}", lines)
+        return reason
+
+    def _uv_install(self) -> List[str]:
+        """Return the command by which uv installs; empty where there is none."""
+        return [self._uv, "pip", "install", "--python", self._python] if self._uv else []
+
+    def _pip_install(self, own: str = "") -> List[str]:
+        """Return the command by which this Python's pip, or one of our own, installs; empty without one."""
         # What a viewer imports is compiled when that is tried, and nothing else.
-        command = [
-            "--no-input",
-            "--disable-pip-version-check",
-            "--progress-bar=off",
-            "--no-compile",
-            *options,
-        ]
-        if self._uv:
-            command = [self._uv, "pip", "install", "--python", self._python, *options]
-        elif own_pip:
-            command = [self._python, own_pip, "install", *command]
-        elif self._pip and self._pip[1] >= (22, 3):
-            command = [sys.executable, "-m", "pip", "--python", self._python, "install", *command]
-        elif self._pip:
-            # What lies beside that pip is not in the environment, though it is seen.
-            command = [self._python, self._pip[0], "install", "--ignore-installed", *command]
-        self._talk.step(step)
+        options = ["--no-input", "--disable-pip-version-check", "--progress-bar=off", "--no-compile"]
+        if own:
+            return [self._python, own, "install", *options]
+        if self._pip is None:
+            return []
+        if self._pip[1] >= (22, 3):
+            return [sys.executable, "-m", "pip", "--python", self._python, "install", *options]
+        # What lies beside that pip is not in the environment, though it is seen.
+        return [self._python, self._pip[0], "install", "--ignore-installed", *options]
+
+    def _run(self, command: List[str]) -> Tuple[int, List[str]]:
+        self._talk.step("installing")
         return self._talk.run(
             command,
             self._environment(),
             kept=(self._lock,),
-            on_line=lambda line: self._talk.step(step, line),
+            on_line=lambda line: self._talk.step("installing", line),
         )
+
+    def _require_room(self, lines: List[str]) -> None:
+        full = full_in(lines)
+        if full is not None:
+            raise Problem("disk_full", full_disk(full, self._place.path), lines)
 
     def _environment(self) -> Dict[str, str]:
         environment = {**_PATIENCE, **os.environ, "PIP_USER": "0"}
@@ -126,15 +145,16 @@ class Installer:
                 (os.path.join(name, "pip") for name in names if os.path.basename(name).startswith("pip-")), ""
             )
             names = [name for name in names if not os.path.basename(name).startswith("pip-")]
-        status, lines = self._run("installing", ["--no-index", "--no-deps", *names], own_pip)
+        command = self._uv_install() or self._pip_install(own_pip)
+        status, lines = self._run([*command, "--no-index", "--no-deps", *names])
         if status:
-            code = "disk_full" if disk_full_in(lines) else "environment_setup_failed"
-            raise Problem(code, f"The packages cannot be installed: {_last(lines)}", lines)
+            self._require_room(lines)
+            message = f"The packages cannot be installed: {_last(lines)}"
+            raise Problem("environment_setup_failed", message, lines)
 
     def _receive(self, wheels: List[Dict[str, Any]]) -> List[str]:
         """Take the wheels that are not here yet, and return the paths of all."""
-        if not os.path.isdir(self._place.wheels):
-            os.mkdir(self._place.wheels, 0o700)
+        os.makedirs(self._place.wheels, 0o700, exist_ok=True)
         if len(wheels) > MAX_WHEELS or not all(_NAME.fullmatch(str(each["name"])) for each in wheels):
             raise Problem("environment_setup_failed", "What was sent are no wheels.")
         wanted = {each["name"] for each in wheels}
@@ -164,11 +184,6 @@ class Installer:
                 )
             os.rename(f"{path}.part", path)
         return paths
-
-
-def disk_full_in(lines: List[str]) -> bool:
-    """Whether a program's last words say that the disk, or the quota, is full."""
-    return any(words in line for line in lines for words in _FULL)
 
 
 def _last(lines: List[str]) -> str:
@@ -208,7 +223,22 @@ def _digest(path: str) -> str:
 def _find_uv() -> Optional[str]:
     home = os.path.expanduser("~")
     others = [os.path.join(home, ".local", "bin", "uv"), os.path.join(home, ".cargo", "bin", "uv")]
-    return next(filter(None, map(shutil.which, ["uv", *others])), None)
+    return next(filter(_runs, filter(None, map(shutil.which, ["uv", *others]))), None)
+
+
+def _runs(program: str) -> bool:
+    """Whether a program can be started: one of another architecture, or of another C library, cannot."""
+    try:
+        done = subprocess.run(
+            [program, "--version"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
 
 
 def _find_pip() -> Optional[Tuple[str, Tuple[int, int]]]:

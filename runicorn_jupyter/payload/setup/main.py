@@ -1,13 +1,13 @@
 """Makes or removes the private environment with runicorn, as it is asked on stdin. Python >= 3.8."""
 
 import contextlib
-import errno
 import os
 import sys
 import venv
 from typing import Any, Dict, Tuple
 
-from runicorn_jupyter.payload.setup.install import Installer, disk_full_in
+from runicorn_jupyter.payload.full_disk import FULL, full_disk, full_in
+from runicorn_jupyter.payload.setup.install import Installer
 from runicorn_jupyter.payload.setup.place import InUse, Place, current_facts, place_path
 from runicorn_jupyter.payload.setup.talk import Gone, Problem, Talk
 from runicorn_jupyter.payload.versions import version_in
@@ -18,7 +18,6 @@ OLDEST = (3, 8)
 CLEANUPS = 4
 CHECK = "import uvicorn; from runicorn.viewer import create_app"
 """What a viewer needs; also whether compiled packages may be loaded from that disk at all (noexec)."""
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(config: Dict[str, Any]) -> None:
@@ -51,9 +50,11 @@ def main(config: Dict[str, Any]) -> None:
         message = "Another start of this has not come to an end; try again when it has."
         answer = {"error": "environment_in_use", "message": message}
     except OSError as error:
-        code = "disk_full" if error.errno in _FULL else "environment_setup_failed"
-        where = f"{error.filename}: " if error.filename else ""
-        answer = {"error": code, "message": f"{where}{error.strerror}."}
+        where = error.filename if isinstance(error.filename, str) else place_path()
+        if error.errno in FULL:
+            answer = {"error": "disk_full", "message": full_disk(error.errno or 0, where)}
+        else:
+            answer = {"error": "environment_setup_failed", "message": f"{where}: {error.strerror}."}
     except Gone:
         return
     try:
@@ -75,7 +76,7 @@ def _create(config: Dict[str, Any], talk: Talk) -> Dict[str, Any]:
             return {**found, "made": False}
         place.sweep(keep_downloads=True)
         _require_room(place.path, config["needed_bytes"])
-        return {**_make(config, talk, place, lock), "made": True}
+        return _make(config, talk, place, lock)
     finally:
         place.close(lock)
 
@@ -113,7 +114,7 @@ def _require_room(path: str, needed: int) -> None:
 
 
 def _make(config: Dict[str, Any], talk: Talk, place: Place, lock: int) -> Dict[str, Any]:
-    """Make a new environment beside what is there, and switch to it."""
+    """Make a new environment beside what is there, and switch to it; ``made`` says whether that was it."""
     prefix = place.new_prefix()
     is_made = False
     try:
@@ -127,9 +128,12 @@ def _make(config: Dict[str, Any], talk: Talk, place: Place, lock: int) -> Dict[s
             "python": _own_python(),
             "packages_from": source,
         }
+        other = None if place.excludes_all else place.current()
+        if other is not None and _fits(other, config):
+            return {**other, "made": False}  # another machine was faster
         whole = place.switch(prefix, {**facts, "python_version": sys.version.split()[0]})
         is_made = True
-        return whole
+        return {**whole, "made": True}
     finally:
         # What did not become the current one goes; downloads stay for the next attempt.
         place.sweep(keep_downloads=not is_made)
@@ -141,9 +145,15 @@ def _check(talk: Talk, prefix: str, lock: int) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     status, lines = talk.run([os.path.join(prefix, "bin", "python"), "-c", CHECK], environment, kept=(lock,))
     if status:
-        code = "disk_full" if disk_full_in(lines) else "environment_setup_failed"
+        full = full_in(lines)
+        if full is not None:
+            raise Problem("disk_full", full_disk(full, prefix), lines)
         reason = lines[-1] if lines else f"it ended with status {status}"
-        raise Problem(code, f"runicorn was installed, but its viewer cannot be imported: {reason}", lines)
+        raise Problem(
+            "environment_setup_failed",
+            f"runicorn was installed, but its viewer cannot be imported: {reason}",
+            lines,
+        )
     python = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     installed = version_in([os.path.join(prefix, "lib", python, "site-packages")])
     if installed is None:

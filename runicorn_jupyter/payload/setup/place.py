@@ -5,10 +5,12 @@ when what it leads to is whole. Whatever else is in the folder was left by a cut
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import secrets
 import shutil
+import time
 from typing import Any, Dict, Iterator, List, Optional
 
 from runicorn_jupyter.payload.environment_lock import IN_USE, users_of
@@ -23,6 +25,9 @@ FACTS = "runicorn-jupyter.json"
 SIZE = "runicorn-jupyter.size"
 """At an environment's root: how many bytes it takes, a decimal number. The probe reads it."""
 MAX_FACTS_BYTES = 65536
+DOWNLOADS = ("wheels", "cache")
+ABANDONED_SECONDS = 86400.0
+"""Far longer than making one may take: what is so old was left by a machine that may be gone."""
 
 
 class InUse(Exception):
@@ -46,14 +51,19 @@ class Place:
         machine = Machine.here()
         self.path = place_path()
         self._envs = os.path.join(self.path, "envs")
-        self.wheels = os.path.join(self.path, "wheels")
-        self.cache = os.path.join(self.path, "cache")
         self._link = os.path.join(self.path, LINK)
+        self._tag = hashlib.sha256(machine.folder.encode()).hexdigest()[:8]
+        self.excludes_all = True
+        """Whether the lock keeps other machines that share the home out, too."""
         try:
             self._folder = Folder(os.path.join(self.path, "lock"), machine)
         except NoLocks:
-            # It still excludes others of this machine; of two machines each makes its own, and one link wins.
+            # Each machine touches only what is its own, and the link decides.
             self._folder = open_folder(dict(os.environ), machine)
+            self.excludes_all = False
+            os.makedirs(self.path, 0o700, exist_ok=True)
+        of_its_own = "" if self.excludes_all else f"-{self._tag}"
+        self.wheels, self.cache = (os.path.join(self.path, f"{name}{of_its_own}") for name in DOWNLOADS)
 
     def lock(self, seconds: float) -> int:
         """Wait until nobody else changes the folder; return the descriptor of the lock.
@@ -70,7 +80,7 @@ class Place:
     @property
     def exists(self) -> bool:
         """Whether there is anything to remove."""
-        return os.path.lexists(self._link) or any(map(os.path.isdir, (self._envs, self.wheels, self.cache)))
+        return os.path.lexists(self._link) or os.path.isdir(self._envs) or any(self._downloads())
 
     def current(self) -> Optional[Dict[str, Any]]:
         """Return the facts of the environment that is whole; None if there is none."""
@@ -79,7 +89,7 @@ class Place:
     def new_prefix(self) -> str:
         """Return the path for another environment."""
         _make(self._envs)
-        return os.path.join(self._envs, secrets.token_hex(4))
+        return os.path.join(self._envs, f"{self._tag}-{secrets.token_hex(4)}")
 
     def switch(self, prefix: str, facts: Dict[str, Any]) -> Dict[str, Any]:
         """Make an environment the current one, at once and as a whole.
@@ -98,7 +108,7 @@ class Place:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-        made = os.path.join(self._envs, f"{secrets.token_hex(4)}.link")
+        made = f"{prefix}.link"
         os.symlink(os.path.relpath(prefix, self.path), made)
         os.replace(made, self._link)
         return whole
@@ -113,11 +123,12 @@ class Place:
         """
         current = os.path.realpath(self._link) if self.current() else ""
         for prefix in self._prefixes():
-            if prefix != current and not users_of(prefix):
+            if prefix != current and self._may_delete(prefix) and not users_of(prefix):
                 _delete(prefix)
         if not keep_downloads:
-            for folder in (self.wheels, self.cache):
-                _delete(folder)
+            for folder in self._downloads():
+                if self._may_delete(folder):
+                    _delete(folder)
 
     def remove(self) -> int:
         """Delete all of it; return how many bytes that were. Needs the lock.
@@ -133,27 +144,43 @@ class Place:
         size = _size(self.path)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._link)
-        for folder in (self._envs, self.wheels, self.cache):
+        for folder in (self._envs, *self._downloads()):
             _delete(folder)
         return size
 
+    def _may_delete(self, path: str) -> bool:
+        """Whether what is not the current environment was surely left; another machine may be making it."""
+        if self.excludes_all or self._tag in os.path.basename(path):
+            return True
+        try:
+            return os.lstat(path).st_mtime < time.time() - ABANDONED_SECONDS
+        except OSError:
+            return False
+
     def close(self, lock: int) -> None:
         """Let go of the lock, and leave no empty folder."""
+        with contextlib.suppress(OSError):
+            os.rmdir(self._envs)
         if not self.exists:
-            with contextlib.suppress(OSError):
-                os.unlink(os.path.join(self._folder.path, LOCK_FILE))
-            for folder in (self._folder.path, os.path.join(self.path, "lock"), self.path):
+            own = os.path.join(self.path, "lock")
+            # What a process left that was ended while it tried the folder would keep it.
+            for name in [LOCK_FILE] if self._folder.path != own else _names(own):
+                with contextlib.suppress(OSError):
+                    os.unlink(os.path.join(self._folder.path, name))
+            for folder in (self._folder.path, own, self.path):
                 with contextlib.suppress(OSError):
                     os.rmdir(folder)
         os.close(lock)
 
     def _prefixes(self) -> Iterator[str]:
-        try:
-            names = os.listdir(self._envs)
-        except OSError:
-            return
-        for name in names:
+        for name in _names(self._envs):
             yield os.path.join(os.path.realpath(self._envs), name)
+
+    def _downloads(self) -> Iterator[str]:
+        """Yield the folders of downloads, those of other machines too."""
+        for name in _names(self.path):
+            if name.partition("-")[0] in DOWNLOADS:
+                yield os.path.join(self.path, name)
 
 
 def place_path() -> str:
@@ -185,6 +212,13 @@ def _size(path: str) -> int:
             with contextlib.suppress(OSError):
                 total += os.lstat(os.path.join(folder, name)).st_blocks * 512
     return total
+
+
+def _names(folder: str) -> List[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def _make(folder: str) -> None:

@@ -17,6 +17,7 @@ from runicorn_jupyter.remote.viewer_client import SshViewerClient
 from tests.integration.ssh.test_stream import download, upload
 from tests.world.connections import Connect
 from tests.world.network import Network
+from tests.world.quota import Quota
 from tests.world.remote import assert_nothing_runs, environment
 from tests.world.sshd import Sshd
 
@@ -204,3 +205,21 @@ async def test_a_viewer_that_is_gone_brings_no_relay(
     await viewer.kill()
     assert await viewer.reattach() == "crashed"
     assert connection.forwards
+
+
+async def test_where_a_quota_is_used_up_runs_are_shown_and_what_is_missing_names_it(
+    make_sshd: MakeSshd, connect: Connect, runicorn_env: Prefix, tmp_path: Path
+) -> None:
+    quota = Quota(tmp_path, tmp_path / "home")
+    temporary = tmp_path / "t"
+    temporary.mkdir()
+    server = make_sshd(home=tmp_path / "home", SetEnv=[f"TMPDIR={temporary}", *quota.environment])
+    (server.home / "data" / "runs").mkdir(parents=True)
+    connection = await connect(server)
+    quota.allow(0)
+    with pytest.raises(ViewerStartFailed, match=rf"^Your disk quota is used up at {server.home}/\.runicorn "):
+        await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=60)
+    assert not list(temporary.iterdir())
+    # What is there already can be looked at: what a viewer needs to write goes elsewhere.
+    viewer = await SshViewerClient.start(connection, environment(runicorn_env()), "~/data", lease_seconds=60)
+    assert await viewer.stop(cleanup=True)

@@ -25,8 +25,9 @@ from runicorn_jupyter.remote.setup.conversation import SetupParameters, run_setu
 from runicorn_jupyter.remote.viewer_client import SshViewerClient
 from runicorn_jupyter.ssh.connection import Connection
 from tests.world.connections import Connect
-from tests.world.environments import NEWEST, base_python
+from tests.world.environments import NEWEST, base_python, build
 from tests.world.network import Network
+from tests.world.quota import Quota
 from tests.world.remote import until
 from tests.world.sshd import Sshd
 
@@ -219,3 +220,47 @@ async def test_a_disk_that_does_not_do_is_named(
     assert not os.path.lexists(folder(server) / "runicorn")
     _mount("-o", "remount,rw,exec,size=400m", small_disk, of=server)
     assert (await create(connection))["made"]
+
+
+@pytest.mark.usefixtures("this_side")
+async def test_a_quota_that_is_used_up_is_named_with_its_place_at_each_step(
+    tmp_path: Path, make_sshd: Callable[..., Sshd], wheelhouse: Path, connect: Connect
+) -> None:
+    quota = Quota(tmp_path, tmp_path / "home")
+    environment = ["PIP_NO_INDEX=1", f"PIP_FIND_LINKS={wheelhouse}", *quota.environment]
+    server = make_sshd(home=tmp_path / "home", SetEnv=environment)
+    connection = await connect(server)
+    for step, wheels, size in (
+        ("waiting_for_others", "remote", 0),
+        ("making_environment", "remote", 100_000),
+        ("installing", "remote", 5_000_000),
+        ("sending", "local", 5_000_000),
+    ):
+        quota.allow(size)
+        steps: list[str] = []
+        with pytest.raises(
+            DiskFull, match=r"^Your disk quota is used up at \S+ \(Disk quota exceeded\)"
+        ) as full:
+            await create(connection, steps, wheels=wheels)
+        assert str(server.home) in full.value.message
+        assert steps[-1] == step
+        assert not os.path.lexists(folder(server) / "runicorn")
+        assert not (folder(server) / "envs").exists()
+    quota.allow(2**40)
+    assert (await create(connection))["made"]
+
+
+async def test_uv_installs_as_it_is_set_up_and_pip_where_uv_knows_no_index(
+    remote: Sshd, connect: Connect, wheelhouse: Path
+) -> None:
+    (remote.home / ".local" / "bin").mkdir(parents=True)
+    (remote.home / ".local" / "bin" / "uv").symlink_to(build("uv") / "bin" / "uv")
+    settings = remote.home / ".config" / "uv" / "uv.toml"
+    settings.parent.mkdir(parents=True)
+    connection = await connect(remote)
+    for known, tool in ((f'find-links = ["{wheelhouse}"]\n', "uv"), ("", "pip")):
+        settings.write_text(f"no-index = true\n{known}")
+        made = await create(connection, wheels="remote")
+        (installer,) = Path(made["prefix"]).glob("lib/*/site-packages/runicorn-*.dist-info/INSTALLER")
+        assert installer.read_text().strip() == tool
+        await remove(connection)
