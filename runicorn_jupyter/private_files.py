@@ -59,7 +59,7 @@ def own_folder(path: Path) -> None:
         It cannot be made.
     """
     make_folders(path)
-    if os.name != "posix":
+    if sys.platform == "win32":
         return
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -134,7 +134,7 @@ def _require_own(info: os.stat_result) -> None:
 
     File systems without modes are for Jupyter's own setting to allow.
     """
-    if os.name != "posix" or allow_insecure_writes:
+    if sys.platform == "win32" or allow_insecure_writes:
         return
     if info.st_uid not in (os.geteuid(), 0):
         raise NotPrivate("it belongs to another user")

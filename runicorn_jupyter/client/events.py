@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import random
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -188,6 +190,8 @@ class _UnixResolver(Resolver):
         self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[tuple[int, str]]:
         """Return the socket's address."""
+        if sys.platform == "win32":
+            raise OSError(errno.EAFNOSUPPORT, "Python has no Unix sockets on Windows")
         return [(socket.AF_UNIX, self._path)]
 
 

@@ -49,7 +49,7 @@ def _read_runtime_file(path: Path) -> tuple[float, Any]:
     with os.fdopen(os.open(path, flags), "rb") as file:
         found = os.fstat(file.fileno())
         is_closed = allow_insecure_writes or not stat.S_IMODE(found.st_mode) & 0o022
-        is_own = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and is_closed)
+        is_own = sys.platform == "win32" or (found.st_uid == os.getuid() and is_closed)
         if not is_own or not stat.S_ISREG(found.st_mode):
             raise PermissionError
         return found.st_mtime, read_json(file.read(_MAX_FILE_BYTES + 1), max_size=_MAX_FILE_BYTES)
@@ -74,6 +74,8 @@ def _from_info(info: Any) -> Server | None:
 def _from_socket(info: dict[str, Any], pid: int) -> Server | None:
     """Name a server that listens on a Unix socket, if the socket is this user's."""
     path, base_url = info.get("sock"), info.get("base_url")
+    if sys.platform == "win32":  # where Jupyter has none
+        return None
     if not isinstance(path, str) or not isinstance(base_url, str) or not base_url.startswith("/"):
         return None
     try:

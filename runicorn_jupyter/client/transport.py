@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import socket
 import ssl
+import sys
 from typing import Any
 
 import requests
@@ -69,6 +71,8 @@ class _UnixConnection(HTTPConnection):
         self._path = path
 
     def _new_conn(self) -> socket.socket:
+        if sys.platform == "win32":
+            raise OSError(errno.EAFNOSUPPORT, "Python has no Unix sockets on Windows")
         found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             found.settimeout(self.timeout)

@@ -8,6 +8,8 @@ from importlib.util import find_spec
 NEEDED = ("asyncssh", "jupyterlab", "psutil")
 
 if __name__ == "__main__":
+    if sys.platform == "win32":
+        sys.exit("The demo runs on Linux and macOS; on Windows, start it in WSL.")
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         sys.exit(

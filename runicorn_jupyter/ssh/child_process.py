@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import IO
 
 from runicorn_jupyter.ssh.threads import run_in_thread
 
-__all__ = ["Finished", "OutputTooLong", "run", "run_async", "signal_group"]
+__all__ = ["Finished", "OutputTooLong", "end_group", "run", "run_async"]
 
 _CHUNK_BYTES = 65536
 
@@ -91,10 +92,22 @@ async def run_async(command: Sequence[str], *, max_stdout: int) -> Finished:
         raise
 
 
-def signal_group(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a process group; does nothing if the group has ended."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, number)
+def end_group(pid: int, *, force: bool = True) -> None:
+    """End a process that was started as the first of its session, and all that it started.
+
+    Parameters
+    ----------
+    pid
+        The process; it may have ended.
+    force
+        Whether it is not asked, but made to end. On Windows it always is.
+    """
+    if sys.platform == "win32":
+        # Windows has no groups that a program could not leave: its own tool follows the parents.
+        subprocess.run(["taskkill", "/T", "/F", "/PID", str(pid)], capture_output=True, check=False)
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL if force else signal.SIGTERM)
 
 
 class _Child:
@@ -153,10 +166,7 @@ class _Child:
     def kill(self) -> None:
         """End the program and all that it started; from any thread, any number of times."""
         if self._process.returncode is None:
-            if hasattr(os, "killpg"):
-                signal_group(self._process.pid, signal.SIGKILL)
-            else:
-                self._process.kill()
+            end_group(self._process.pid)
 
     def reap(self) -> None:
         """Wait for the end of the program alone."""

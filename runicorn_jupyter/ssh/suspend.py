@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 
@@ -10,8 +11,8 @@ GAP_SECONDS = 2.0
 
 
 def boottime() -> float:
-    """Return CLOCK_BOOTTIME in seconds, which counts suspended time; the wall clock where it is missing."""
-    if hasattr(time, "CLOCK_BOOTTIME"):
+    """Return CLOCK_BOOTTIME in seconds, which counts suspended time; elsewhere the wall clock."""
+    if sys.platform == "linux":
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.time()
 

@@ -13,7 +13,7 @@ import struct
 import sys
 import threading
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from paramiko.message import Message
 
@@ -178,18 +178,39 @@ class AgentClient:
         return data
 
 
+class _Pipe:
+    """A connection to a named pipe, at which agents listen on Windows: one opens it as a file."""
+
+    def __init__(self, path: str) -> None:
+        try:
+            self._file = open(path, "r+b", buffering=0)  # noqa: SIM115, PTH123 - no path of files; see close
+        except OSError as exc:
+            raise AgentUnavailable("Nothing answers at the SSH agent's pipe.") from exc
+
+    def send(self, data: bytes) -> int | None:
+        return self._file.write(data)
+
+    def recv(self, size: int) -> bytes:
+        return self._file.read(size) or b""
+
+    def close(self) -> None:
+        self._file.close()
+
+
 def _connect(path: str | None) -> _Connection:
     if path is None and sys.platform == "win32":
         # Pageant or Windows' own OpenSSH agent: paramiko knows both.
         from paramiko.agent import get_agent_connection  # noqa: PLC0415 - exists for this only
 
-        connection: _Connection | None = get_agent_connection()
+        connection = get_agent_connection()
         if connection is None:
             raise AgentUnavailable("No SSH agent is running.")
-        return connection
+        return cast("_Connection", connection)
     path = path or os.environ.get("SSH_AUTH_SOCK")
     if not path:
         raise AgentUnavailable("No SSH agent is running: SSH_AUTH_SOCK is not set for the Jupyter server.")
+    if sys.platform == "win32":
+        return _Pipe(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.connect(path)

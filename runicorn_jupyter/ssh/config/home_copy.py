@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -90,7 +91,7 @@ def config_view(home: Path, run_commands: bool) -> Iterator[ConfigView]:
 
 
 def _same_home(home: Path) -> bool:
-    if os.name != "posix":
+    if sys.platform == "win32":
         return True
     import pwd  # noqa: PLC0415 - not on Windows
 

@@ -7,7 +7,7 @@ import contextlib
 import socket
 from collections.abc import Sequence
 
-from runicorn_jupyter.ssh.mux.control_socket import connect_to, readable, writable
+from runicorn_jupyter.ssh.mux.control_socket import connect_to, readable, send_descriptor, writable
 from runicorn_jupyter.ssh.mux.messages import HELLO, VERSION, Alive, Hello, Message, NotAMaster, Reader
 from runicorn_jupyter.ssh.mux.messages import alive_check as alive_message
 
@@ -84,12 +84,7 @@ class ControlConnection:
             except BlockingIOError:
                 await writable(self._sock)
         for descriptor in descriptors:
-            while True:
-                try:
-                    socket.send_fds(self._sock, [b"\0"], [descriptor])
-                    break
-                except BlockingIOError:
-                    await writable(self._sock)
+            await send_descriptor(self._sock, descriptor)
 
     async def receive(self) -> Message | None:
         """Wait for the master's next message; None at the end.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import stat
 import struct
+import sys
 from collections.abc import Callable
 
 from runicorn_jupyter.ssh.threads import run_in_thread
 
-__all__ = ["ForeignSocket", "connect_to", "is_supported", "readable", "writable"]
+__all__ = ["ForeignSocket", "connect_to", "is_supported", "readable", "send_descriptor", "writable"]
 
 SOL_LOCAL, LOCAL_PEERCRED, XUCRED = 0, 1, "=II"
 """macOS and FreeBSD tell the peer's user id in the second number of this answer."""
@@ -48,6 +50,8 @@ async def connect_to(path: str) -> socket.socket:
     OSError
         If nothing listens there.
     """
+    if sys.platform == "win32":
+        raise ForeignSocket("Windows cannot tell whose it is")
     info = await run_in_thread(os.stat, path)
     if not stat.S_ISSOCK(info.st_mode):
         raise ForeignSocket("it is no socket")
@@ -68,7 +72,7 @@ async def connect_to(path: str) -> socket.socket:
 
 
 def _check_peer(sock: socket.socket) -> None:
-    if _peer_uid(sock) != os.geteuid():
+    if sys.platform != "win32" and _peer_uid(sock) != os.geteuid():
         raise ForeignSocket("the process behind it belongs to another user")
 
 
@@ -79,6 +83,25 @@ def _peer_uid(sock: socket.socket) -> int:
         return int(uid)
     _version, uid = struct.unpack(XUCRED, sock.getsockopt(SOL_LOCAL, LOCAL_PEERCRED, struct.calcsize(XUCRED)))
     return int(uid)
+
+
+async def send_descriptor(sock: socket.socket, descriptor: int) -> None:
+    """Hand a descriptor to the process at the other end, as soon as it takes one.
+
+    Raises
+    ------
+    OSError
+        It cannot be handed over.
+    """
+    if sys.platform == "win32":
+        raise OSError(errno.ENOTSUP, "Windows hands no descriptors over")
+    while True:
+        try:
+            socket.send_fds(sock, [b"\0"], [descriptor])
+        except BlockingIOError:
+            await writable(sock)
+        else:
+            return
 
 
 async def readable(sock: socket.socket) -> None:

@@ -13,6 +13,7 @@ import collections
 import contextlib
 import select
 import socket
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -235,7 +236,7 @@ class SocketTransport(ByteTransport):
         self._fd = sock.fileno()
         self._users = 0
         self._guard = threading.Lock()
-        self._is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6) and hasattr(socket, "TCP_QUICKACK")
+        self._is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6)
 
     def getpeername(self) -> object:
         """Return the address of the other side."""
@@ -283,7 +284,7 @@ class SocketTransport(ByteTransport):
 
     def _acknowledge(self) -> None:
         """Acknowledge at once: sshd waits for it before its next small packet, 40 ms (measured)."""
-        if self._is_tcp:
+        if sys.platform == "linux" and self._is_tcp:
             with contextlib.suppress(OSError):  # shut down meanwhile
                 self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
@@ -327,7 +328,7 @@ def wait_for(fd: int, *, write: bool) -> None:
     write
         Wait until it is writable instead of readable.
     """
-    if hasattr(select, "poll"):
+    if sys.platform != "win32":
         poll = select.poll()
         poll.register(fd, select.POLLOUT if write else select.POLLIN)
         poll.poll()

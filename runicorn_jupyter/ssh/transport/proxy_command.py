@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 import threading
 
 from runicorn_jupyter.errors import SshUnavailable
-from runicorn_jupyter.ssh.child_process import signal_group
+from runicorn_jupyter.ssh.child_process import end_group
 from runicorn_jupyter.ssh.server_message import ServerMessage
 from runicorn_jupyter.ssh.transport.byte_transport import SocketTransport
 from runicorn_jupyter.text import plain_text
@@ -112,12 +111,12 @@ class CommandTransport(SocketTransport):
         """Wait for the threads and for the command's end; one that ignores SIGTERM is killed."""
         super().join(timeout)
         if not self._ended.wait(TERMINATE_SECONDS):
-            self._signal(signal.SIGKILL)
+            self._end(force=True)
             self._ended.wait(timeout)
 
     def _stop(self) -> None:
-        self._signal(signal.SIGTERM)
+        self._end(force=False)
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _end(self, *, force: bool) -> None:
         if self._process.returncode is None:
-            signal_group(self._process.pid, number)
+            end_group(self._process.pid, force=force)
