@@ -175,7 +175,8 @@ def open_lab(person: Person, url: str) -> None:
     person.until(lambda: person.driver.execute_script("return !!window.jupyterapp"))
     person.run("await window.jupyterapp.restored")
     person.sees_none("#jupyterlab-splash")
-    if not person.driver.find_element(By.ID, "runicorn-panel").is_displayed():
+    (panel,) = person.until(lambda: person.driver.find_elements(By.ID, "runicorn-panel"))
+    if not panel.is_displayed():
         person.press('li[data-id="runicorn-panel"]')
 
 
@@ -249,7 +250,7 @@ def copies(person: Person, world: World, host: str, *, is_secure: bool) -> None:
     person.press(".rj-Card button", "Logs")
     person.press("#runicorn-panel button", "New connection")
     copied = copy_and_paste(person, ("button", "Copy the log"), "#runicorn-panel .rj-Form input")
-    assert "Uvicorn" in copied
+    assert "uvicorn" in copied
     open_viewer(person, row)
     with person.inside():
         copied = copy_and_paste(person, (f"{row} .ant-btn-text.ant-btn-sm", ""), ".ant-input")

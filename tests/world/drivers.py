@@ -241,7 +241,9 @@ def screen() -> Iterator[str]:
     )  # fmt: skip
     try:
         assert process.stdout is not None
-        yield f":{process.stdout.readline().strip()}"
+        with process.stdout as said:
+            number = said.readline().strip()
+        yield f":{number}"
     finally:
         process.terminate()
         process.wait()
