@@ -21,6 +21,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
@@ -35,6 +36,8 @@ from tests.world.ssh_home import SshHome  # both ends of a connection come from 
 
 MARK = "RUNICORN_TEST_SSHD"
 START_SECONDS = 60.0
+ACCOUNT_ID = 54321
+"""User and group of an account without rights; no other on this machine has it."""
 Option = str | int | list[str]
 
 # Read by sh, not formatted: paths come as arguments. A file that is mounted over /etc/passwd itself would be
@@ -47,6 +50,11 @@ ln -s "$1"/.[!.]* "$1"/* /etc/
 cp --remove-destination -p "$2" /etc/passwd
 cp --remove-destination -p "$3" /etc/shadow
 shift 3
+exec "$@"
+"""
+NAME_MACHINE = """
+echo "$1" >/proc/sys/kernel/hostname
+shift
 exec "$@"
 """
 
@@ -81,6 +89,9 @@ class Sshd:
         The remote user's home; default: ``root/home``.
     shell
         The remote user's login shell (needs ``relocated``).
+    account
+        The name of an account without any rights that the remote user is instead (needs ``relocated``); its
+        home is where it may go.
     password
         Lets this password in too (needs ``relocated``); ``password_expired`` makes it one
         that has to be changed.
@@ -88,6 +99,8 @@ class Sshd:
         The loopback address to listen on.
     network
         The network namespace to live in; ``address`` is one of its own then.
+    hostname
+        What its sessions hold for the machine's name, as another node of a cluster (needs ``relocated``).
     match
         Text put at the end of the configuration (``Match`` blocks).
     options
@@ -100,10 +113,12 @@ class Sshd:
         *,
         home: Path | None = None,
         shell: str | None = None,
+        account: str = "",
         password: str | None = None,
         password_expired: bool = False,
         address: str = "127.0.0.1",
         network: str | None = None,
+        hostname: str = "",
         match: str = "",
         **options: Option,
     ) -> None:
@@ -111,14 +126,19 @@ class Sshd:
         self.id = uuid.uuid4().hex
         self.host = address
         self.network = network
+        self.hostname = hostname
         self.port = 0
-        self.user = getpass.getuser()
-        self.home = home or root / "home"
-        self.home.mkdir(exist_ok=True, mode=0o700)
+        self.user = account or getpass.getuser()
         self.relocated = can_relocate()
+        self._visible = root
+        if account and self.relocated:  # pytest's folders are for their owner alone
+            self._visible = Path(tempfile.mkdtemp(prefix="runicorn-sshd-"))
+            self._visible.chmod(0o755)
+        self.home = home or self._visible / "home"
+        self.home.mkdir(exist_ok=True, mode=0o700)
         self.key_path = make_key(root / "client_key")
         self.host_key_path = make_key(root / "host_key")
-        self.authorized_keys = root / "authorized_keys"
+        self.authorized_keys = self._visible / "authorized_keys"
         self.authorized_keys.write_text((root / "client_key.pub").read_text())
         self.options = options
         self.match = match
@@ -127,11 +147,14 @@ class Sshd:
         self._news = threading.Condition()
         if self.relocated:
             self._write_user_database(shell, password, password_expired)
-        elif shell or password:
-            pytest.skip("a private shell or password needs root and mount namespaces")
+        elif shell or account or password or hostname:
+            pytest.skip("a private shell, account, password or hostname needs root and mount namespaces")
 
     def _write_user_database(self, shell: str | None, password: str | None, expired: bool) -> None:
         entries = [line.split(":") for line in Path("/etc/passwd").read_text().splitlines() if line]
+        if self._visible != self.root:
+            entries.append([self.user, "x", str(ACCOUNT_ID), str(ACCOUNT_ID), "", "", ""])
+            os.chown(self.home, ACCOUNT_ID, ACCOUNT_ID)
         for entry in entries:
             if entry[0] == self.user:
                 entry[5] = str(self.home)
@@ -229,10 +252,12 @@ class Sshd:
         assert program is not None
         command = [program, "-D", "-e", "-f", str(self.config())]
         if self.relocated:
-            own = self.root / "etc"  # where the machine's own stays to be seen
+            own = self._visible / "etc"  # where the machine's own stays to be seen
             own.mkdir(exist_ok=True)
             paths = [str(own), str(self.root / "passwd"), str(self.root / "shadow")]
             command = ["unshare", "--mount", "sh", "-c", ENTER_ETC, "sh", *paths, *command]
+        if self.hostname:
+            command = ["unshare", "--uts", "sh", "-c", NAME_MACHINE, "sh", self.hostname, *command]
         if self.network:
             command = ["nsenter", f"--net=/run/netns/{self.network}", *command]
         return command
@@ -362,6 +387,11 @@ class Sshd:
         self.stop()
         for pid in self.processes():
             processes.kill(pid, START_SECONDS)
+        if self._visible != self.root:
+            shutil.rmtree(self.home)
+            self.authorized_keys.unlink()
+            (self._visible / "etc").rmdir()
+            self._visible.rmdir()
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ from tests.world.environments import NEWEST, base_python, build
 from tests.world.network import Network
 from tests.world.quota import Quota
 from tests.world.remote import until
-from tests.world.sshd import Sshd
+from tests.world.sshd import ACCOUNT_ID, Sshd
 
 
 def system_python() -> Environment:
@@ -146,7 +146,7 @@ async def test_a_cut_goes_on_with_what_has_arrived(
     await until(lambda: not remote.processes())
     arrived = {path.name: path.stat().st_size for path in (folder(remote) / "wheels").iterdir()}
     assert sum(arrived.values()) > 0
-    assert not list((folder(remote) / "envs").iterdir())
+    assert not (folder(remote) / "envs").exists()
     assert not os.path.lexists(folder(remote) / "runicorn")
 
     texts: list[str] = []
@@ -264,3 +264,21 @@ async def test_uv_installs_as_it_is_set_up_and_pip_where_uv_knows_no_index(
         (installer,) = Path(made["prefix"]).glob("lib/*/site-packages/runicorn-*.dist-info/INSTALLER")
         assert installer.read_text().strip() == tool
         await remove(connection)
+
+
+async def test_an_account_without_rights(
+    make_sshd: Callable[..., Sshd], wheelhouse: Path, connect: Connect
+) -> None:
+    server = make_sshd(account="ada", SetEnv=["PIP_NO_INDEX=1", "PIP_FIND_LINKS=/mnt"])
+    _mount("--bind", wheelhouse, "/mnt", of=server)  # where it is, only root may look
+    connection = await connect(server)
+    made = await create(connection)
+    (listed,) = [one for one in (await probe(connection)).environments if one.private]
+    assert (made["made"], listed.prefix) == (True, made["prefix"])
+    assert folder(server).stat().st_mode & 0o777 == 0o700
+    assert {path.lstat().st_uid for path in folder(server).rglob("*")} == {ACCOUNT_ID}
+    viewer = await SshViewerClient.start(connection, listed, None, lease_seconds=60)
+    assert await viewer.check() == "running"
+    await viewer.stop(cleanup=True)
+    await remove(connection)
+    assert not folder(server).exists()
