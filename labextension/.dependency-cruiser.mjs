@@ -7,8 +7,8 @@ const LAYERS = [
   ['state'],
   ['ui'],
   ['curves'],
-  ['panel', 'viewer', 'runs', 'machines'],
-  ['commands', 'notebookOutput'],
+  ['panel', 'viewer', 'runs', 'machines', 'widget'],
+  ['commands', 'notebookOutput', 'curvesOutput'],
   ['index']
 ];
 
@@ -20,7 +20,11 @@ export default {
     {
       name: 'no-orphan',
       severity: 'error',
-      from: { path: '^src', pathNot: '^src/(index\\.ts|.*\\.d\\.ts)$', orphan: true },
+      from: {
+        path: '^src',
+        pathNot: '^src/(index\\.ts|widget/index\\.tsx|.*\\.d\\.ts)$',
+        orphan: true
+      },
       to: {}
     },
     ...LAYERS.flatMap((layer, height) =>

@@ -8,6 +8,8 @@ export const PLUGIN_ID = 'runicorn-jupyter:plugin';
 export const EVENT_SCHEMA = 'https://schema.runicorn.dev/remote/v1';
 /** The type of notebook outputs that show a viewer. */
 export const MIME_TYPE = 'application/vnd.runicorn.viewer+json';
+/** The type of notebook outputs that show curves. */
+export const CURVES_MIME_TYPE = 'application/vnd.runicorn.curves+json';
 /** The id of the side panel. */
 export const PANEL_ID = 'runicorn-panel';
 /** The id of the view of all runs. */

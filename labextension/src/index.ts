@@ -23,6 +23,7 @@ import { followEvents } from './state/events.js';
 import { ConnectFlow } from './state/connectFlow.js';
 import { IRunicorn, Runicorn } from './ui/context.js';
 import { RunicornPanel } from './panel/Panel.js';
+import { createCurvesFactory } from './curvesOutput.js';
 import { createRendererFactory } from './notebookOutput.js';
 import { MachinesStore } from './state/machines.js';
 import { notifyOfRuns } from './runs/notify.js';
@@ -113,6 +114,7 @@ const views: JupyterFrontEndPlugin<void> = {
     launcher?.add({ command: CommandIDs.showPanel, args: { isLauncher: true }, rank: 5 });
     notifyOfRuns(runicorn, commands.openRun, labShell && commands.showRuns);
     rendermime?.addFactory(createRendererFactory(runicorn, commands.showPanel));
+    rendermime?.addFactory(createCurvesFactory(runicorn));
     statusBar?.registerStatusItem('runicorn-jupyter:status', {
       item: new StatusItem(runicorn, commands.showPanel),
       align: 'left',

@@ -1,4 +1,5 @@
 import 'uplot/dist/uPlot.min.css';
+import './parts.css';
 import './base.css';
 import './runs.css';
 import './machines.css';

@@ -79,6 +79,32 @@ class RunsClient(ServerClient):
             runs += answer["runs"]
         return runs
 
+    def read_runs(self, *, changed_since: str | None = None, **filters: Any) -> dict[str, Any]:
+        """Read the runs of all viewers, or what changed of them.
+
+        Parameters
+        ----------
+        changed_since
+            The ``version`` of an earlier answer with the same filters: only what is new or different comes.
+        **filters
+            As in `list_runs`.
+
+        Returns
+        -------
+        dict
+            With ``runs`` of all pages, ``removed``, ``reset`` (begin again with this answer), ``version`` and
+            ``servers``.
+        """
+        query = {**filters, "limit": _RUNS_A_PAGE}
+        first = {} if changed_since is None else {"changed_since": changed_since}
+        answer = self._call("GET", "runs", params={**query, **first})
+        runs, cursor = list(answer["runs"]), answer["next_cursor"]
+        while cursor is not None:
+            page = self._call("GET", "runs", params={**query, "cursor": cursor})
+            runs += page["runs"]
+            cursor = page["next_cursor"]
+        return {**answer, "runs": runs}
+
     def _wait_complete(
         self,
         place: dict[str, Any],

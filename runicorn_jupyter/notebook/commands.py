@@ -15,12 +15,21 @@ from runicorn_jupyter.notebook import connect_flow, setup
 from runicorn_jupyter.notebook.display import DEFAULT_HEIGHT, RunicornViewer, forgets_widgets
 from runicorn_jupyter.notebook.progress import Line, reading_text
 from runicorn_jupyter.notebook.prompts import CellPrompter, ask_secret
-from runicorn_jupyter.notebook.results import Connection, Connections, Environments, Logs, Status, plain
+from runicorn_jupyter.notebook.results import (
+    Connection,
+    Connections,
+    Environments,
+    Logs,
+    Status,
+    labels_of,
+    plain,
+)
 from runicorn_jupyter.notebook.session import NotebookSession, last_opened, one_line_errors
 
 if TYPE_CHECKING:
     from runicorn_jupyter.notebook.comparison import RunComparison
     from runicorn_jupyter.notebook.gpus import GpuTable
+    from runicorn_jupyter.notebook.live_plot import LivePlot
     from runicorn_jupyter.notebook.plot import RunPlot
     from runicorn_jupyter.notebook.runs import RunTable
 
@@ -243,7 +252,7 @@ class Commands:
             connection = self._session.find(name)
             return Logs(self._session.client.get_viewer_logs(connection["connection_id"], lines))
 
-    def runs(self, args: argparse.Namespace) -> RunTable | RunPlot:
+    def runs(self, args: argparse.Namespace) -> RunTable | RunPlot | LivePlot:
         """List the runs of all open viewers, or with ``args.compare`` plot some of them.
 
         Parameters
@@ -257,6 +266,8 @@ class Commands:
             if args.status and not set(args.status.split(",")) <= set(STATUSES):
                 words = ", ".join(STATUSES)
                 raise UsageError(f"--status takes some of {words}, with commas between and no blanks.")
+            if args.live and not args.compare:
+                raise UsageError("--live goes with --compare RUN…: it draws the curves of some runs.")
             names = ("status", "path", "project", "text", "where", "sort")
             given = {name: getattr(args, name) for name in names}
             if args.since:
@@ -271,7 +282,7 @@ class Commands:
                 )
             self._say_what_is_old()
             if args.compare:
-                return self._plot(chosen(runs, args.compare), args.metrics)
+                return self._plot(chosen(runs, args.compare), args)
             return run_table(runs, client.list_connections(), args.metrics, params=args.params)
 
     def compare(self, args: argparse.Namespace) -> RunComparison:
@@ -296,7 +307,7 @@ class Commands:
             self._say_what_is_old()
             place = 0 if args.baseline is None else names.index(args.baseline)
             answer = client.compare_runs(found, baseline=place, metrics=args.metrics)
-            return comparison_table(_labels(found), answer)
+            return comparison_table(labels_of(found), answer)
 
     def group(self, args: argparse.Namespace) -> Any:
         """Put runs with the same values together.
@@ -326,22 +337,10 @@ class Commands:
             text = f"{server['host']}: the viewer still reads its runs; {server['total']} are known so far."
             sys.stderr.write(plain(text) + "\n")
 
-    def _plot(self, runs: Sequence[Mapping[str, Any]], metrics: Sequence[str] | None) -> RunPlot:
-        from runicorn_jupyter.notebook.plot import RunPlot, points_each  # noqa: PLC0415 - altair is slow, and an extra
+    def _plot(self, runs: Sequence[Mapping[str, Any]], args: argparse.Namespace) -> RunPlot | LivePlot:
+        from runicorn_jupyter.notebook.curves import live_plot, still_plot  # noqa: PLC0415 - altair is slow, and an extra
 
-        labels = _labels(runs)
-        points = points_each(len(runs))
-        client = self._session.client
-        series = [
-            (label, client.run_metrics(run, metrics, points)) for label, run in zip(labels, runs, strict=True)
-        ]
-        plot = RunPlot(series)
-        if plot.data.empty:
-            wanted = f" of {', '.join(metrics)}" if metrics else ""
-            raise UsageError(
-                f"These runs have logged no values{plain(wanted)}; %runicorn_runs shows their metrics."
-            )
-        return plot
+        return (live_plot if args.live else still_plot)(self._session.client, runs, args.metrics)
 
     def gpus(self, name: str | None) -> GpuTable:
         """Show the accelerators of all connected machines.
@@ -397,14 +396,6 @@ class Commands:
             connection = self._session.find(name)
             self._session.client.disconnect(connection["connection_id"], cleanup_viewer=not keep_viewer)
         _say(f"{plain(connection['name'])} is disconnected.")
-
-
-def _labels(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what tells the runs apart: their names, with more where two have one."""
-    labels = [run["name"] or run["run_id"] for run in runs]
-    if len(set(labels)) == len(labels):
-        return labels
-    return [f"{label} · {run['host']} · {run['run_id']}" for label, run in zip(labels, runs, strict=True)]
 
 
 def _leave(client: RunicornRemoteClient, answer: dict[str, Any]) -> None:

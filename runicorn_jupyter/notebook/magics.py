@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.notebook.comparison import RunComparison
     from runicorn_jupyter.notebook.display import RunicornViewer
     from runicorn_jupyter.notebook.gpus import GpuTable
+    from runicorn_jupyter.notebook.live_plot import LivePlot
     from runicorn_jupyter.notebook.plot import RunPlot
     from runicorn_jupyter.notebook.results import Connection, Connections, Environments, Logs, Status
     from runicorn_jupyter.notebook.runs import RunTable
@@ -134,8 +135,9 @@ class RunicornMagics(Magics):
     @argument("--params", action="store_true", help="with a column for each parameter")
     @argument("--metrics", nargs="+", metavar="METRIC", help="only these metrics; default: all")
     @argument("--compare", nargs="+", metavar="RUN", help="plot the metrics of these runs: names or ids")
+    @argument("--live", action="store_true", help="with --compare: the curves grow as their runs log")
     @line_magic
-    def runicorn_runs(self, line: str) -> RunTable | RunPlot:
+    def runicorn_runs(self, line: str) -> RunTable | RunPlot | LivePlot:
         """List the runs of all open viewers as a DataFrame, or plot some of them."""
         args = _parse(self.runicorn_runs, line)
         return self._commands.runs(args)

@@ -10,27 +10,27 @@ import pandas as pd
 
 from runicorn_jupyter.notebook.results import plain, text_table
 
-__all__ = ["RunPlot", "points_each"]
+__all__ = ["VEGA_LITE", "RunPlot", "points_each"]
 
-MIME_TYPE = "application/vnd.vegalite.v5+json"
+VEGA_LITE = "application/vnd.vegalite.v5+json"
 """JupyterLab 4, Notebook 7 and VS Code draw Vega-Lite 5."""
 
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 """A name that says the version; nothing is fetched from there."""
 
-_ROWS = 5000
-"""Rows of one chart at most, as Altair has it too: they end up in the notebook's file."""
+_POINTS = 5000
+"""Points of one output at most: they end up in the notebook's file, and take some 20 bytes each."""
 
 
 def points_each(count: int) -> int:
-    """Say how many steps of each run one chart has room for.
+    """Say how many points of each line one output has room for.
 
     Parameters
     ----------
     count
-        How many runs.
+        How many lines.
     """
-    return max(2, min(1000, _ROWS // max(1, count)))
+    return max(2, min(1000, _POINTS // max(1, count)))
 
 
 class RunPlot:
@@ -58,11 +58,33 @@ class RunPlot:
             if value is not None
         ]
         self.data = pd.DataFrame(rows, columns=["run", "metric", "step", "value"])
+        self.chart = self.titled()
+
+    def titled(self, subtitle: str = "") -> Any:
+        """Make the Altair chart.
+
+        Parameters
+        ----------
+        subtitle
+            Stands below the name of each metric.
+        """
         charts = [
-            _lines(part, str(name), f"zoom_{number}")
+            _lines(part, str(name), subtitle, f"zoom_{number}")
             for number, (name, part) in enumerate(self.data.groupby("metric"))
         ]
-        self.chart = charts[0] if len(charts) == 1 else alt.vconcat(*charts)
+        return charts[0] if len(charts) == 1 else alt.vconcat(*charts)
+
+    def vega_lite(self, subtitle: str = "") -> dict[str, Any]:
+        """Return the chart as Vega-Lite 5.
+
+        Parameters
+        ----------
+        subtitle
+            Stands below the name of each metric.
+        """
+        # Altair's own way to show a chart fetches scripts from a CDN; its newest version says Vega-Lite 6,
+        # which differs in nothing that is in this chart.
+        return {**self.titled(subtitle).to_dict(), "$schema": _SCHEMA}
 
     def __repr__(self) -> str:
         last = self.data.sort_values("step", kind="stable").groupby(["metric", "run"], sort=False).last()
@@ -70,16 +92,20 @@ class RunPlot:
         return text_table(["Metric", "Run", "Last step", "Last value"], rows)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        # Altair's own way to show a chart fetches scripts from a CDN; its newest version says Vega-Lite 6,
-        # which differs in nothing that is in this chart. JupyterLab would prefer HTML, so there is none.
-        return {MIME_TYPE: {**self.chart.to_dict(), "$schema": _SCHEMA}, "text/plain": repr(self)}
+        # JupyterLab would prefer HTML, so there is none.
+        return {VEGA_LITE: self.vega_lite(), "text/plain": repr(self)}
 
 
-def _lines(data: Any, metric: str, zoom: str) -> Any:
-    # Without a name Altair calls the data by its hash, which looks like a secret to who searches the file.
-    named = alt.InlineData(values=data[["run", "step", "value"]].to_dict("records"), name=metric)
+def _lines(data: Any, metric: str, subtitle: str, zoom: str) -> Any:
+    runs = [
+        {"run": run, "step": part["step"].tolist(), "value": [float(f"{v:.6g}") for v in part["value"]]}
+        for run, part in data.groupby("run", sort=False)
+    ]
+    title = alt.TitleParams(metric, subtitle=subtitle) if subtitle else metric
     return (
-        alt.Chart(named, width=640, height=280, title=metric)
+        # Without a name Altair calls the data by its hash, which looks like a secret in the file.
+        alt.Chart(alt.InlineData(values=runs, name=metric), width=640, height=280, title=title)
+        .transform_flatten(["step", "value"])  # so that a run's name stands there once
         .mark_line()
         .encode(
             x=alt.X("step:Q", title="step"),

@@ -17,6 +17,7 @@ __all__ = [
     "Logs",
     "Status",
     "html_table",
+    "labels_of",
     "plain",
     "text_table",
     "viewer_word",
@@ -64,6 +65,20 @@ def plain(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return plain_text(str(value), substitute="\ufffd")
+
+
+def labels_of(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what tells runs apart: their names, with more where two have one.
+
+    Parameters
+    ----------
+    runs
+        As ``client.list_runs()`` gives them.
+    """
+    labels = [run["name"] or run["run_id"] for run in runs]
+    if len(set(labels)) == len(labels):
+        return labels
+    return [f"{label} · {run['host']} · {run['run_id']}" for label, run in zip(labels, runs, strict=True)]
 
 
 def text_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 from IPython.core.error import UsageError
+from pandas.plotting import PlotAccessor
 
 from runicorn_jupyter.notebook.results import html_table, plain
 
@@ -37,8 +38,35 @@ _COORDINATES = "runicorn_viewers"
 """The key of `DataFrame.attrs` with which viewer each connection holds, for the links."""
 
 
+class RunPlotting(PlotAccessor):  # type: ignore[misc]  # pandas has no types
+    """``runs.plot(…)``: pandas' charts of the table, or curves of what its runs have logged."""
+
+    def __call__(self, *args: Any, live: bool | None = None, **kwargs: Any) -> Any:
+        """Draw the metrics of the table's runs, or what pandas draws.
+
+        Parameters
+        ----------
+        *args
+            With ``live``, the names of metrics, one chart each; else what pandas takes.
+        live
+            True: curves that grow as the runs log. False: the same as a still. Without it, pandas draws.
+        **kwargs
+            What pandas takes.
+        """
+        if live is None:
+            return super().__call__(*args, **kwargs)
+        from runicorn_jupyter.notebook.curves import plot_table  # noqa: PLC0415 - altair is slow, and an extra
+
+        return plot_table(self._parent, [str(name) for name in args], live=live)
+
+
 class RunTable(pd.DataFrame):  # type: ignore[misc]  # pandas has no types
     """Runs, one a row; in JupyterLab and Notebook 7 each name opens that run's page in its viewer."""
+
+    @property
+    def plot(self) -> RunPlotting:
+        """Charts: pandas' own, and with ``live=`` the curves of the runs' metrics."""
+        return RunPlotting(self)
 
     @property
     def _constructor(self) -> Callable[..., RunTable]:

@@ -153,7 +153,7 @@ async def test_forty_runs_compared(
     await show_runs(lab, tmp_path / "root")
     await expect(page.get_by_text("41 runs")).to_be_visible()
     chart = page.locator(".rj-Runs-comparison .rj-Curves-chart")
-    legend = page.locator(".rj-Runs-legend li")
+    legend = page.locator(".rj-Curves-legend li")
     plot = chart.locator(".u-over")
     chosen = 0
     for count in (2, 12, 40):

@@ -57,7 +57,11 @@ def test_a_dataframe_and_a_chart(kernel: Kernel, world: World, finished_runs: Ca
     kernel.good("groups = %runicorn_group --by lr,seed --metric accuracy --where status=finished")
     assert kernel.value("list(groups.columns)[:4]") == ["lr", "seed", "runs", "last.count"]
     assert kernel.value("groups['seed'].tolist()") == [0, 1]
+    draw(kernel)
 
+
+def draw(kernel: Kernel) -> None:
+    """Charts of the runs: stills, one that is live, and what cannot be drawn."""
     drawn = kernel.good("plot = %runicorn_runs --metrics loss --compare run-0 run-1\nplot")
     spec = drawn.result[VEGA]
     assert spec["$schema"].endswith("/v5.json")
@@ -68,7 +72,12 @@ def test_a_dataframe_and_a_chart(kernel: Kernel, world: World, finished_runs: Ca
     assert "no values of speed" in one_line(kernel.run("%runicorn_runs --compare run-0 --metrics speed"))
     assert "--status takes" in one_line(kernel.run("%runicorn_runs --status done"))
     assert "--since takes" in one_line(kernel.run("%runicorn_runs --since yesterday"))
-    kernel.good("import sys; sys.modules['altair'] = None; sys.modules.pop('runicorn_jupyter.notebook.plot')")
+    live = "application/vnd.runicorn.curves+json"
+    assert kernel.good("runs.plot('loss', live=True)").result[live]["metrics"] == ["loss"]
+    assert set(kernel.good("runs.plot('loss', live=False)").result) == {VEGA, "text/plain"}
+    assert "--live goes with --compare" in one_line(kernel.run("%runicorn_runs --live"))
+    forgotten = "[sys.modules.pop(f'runicorn_jupyter.notebook.{n}') for n in ('plot', 'curves', 'live_plot')]"
+    kernel.good(f"import sys; sys.modules['altair'] = None; {forgotten}")
     missing = one_line(kernel.run("%runicorn_runs --compare run-0"))
     kernel.good("del sys.modules['altair']")
     assert "%pip install altair" in missing

@@ -2,7 +2,7 @@
 
 import React from 'react';
 
-import { useRunicorn } from '../ui/shared.js';
+import { useCurvesHost } from './host.js';
 import type { Axis } from './curve.js';
 import { CurvePlot, type IDrawnLine, type Zoom } from './plot.js';
 
@@ -26,7 +26,7 @@ export interface IChartProps {
 /** The chart. */
 export function Chart(props: IChartProps): JSX.Element {
   const { metric, lines, raised } = props;
-  const { trans } = useRunicorn();
+  const { trans } = useCurvesHost();
   const id = React.useId();
   const [at, setAt] = React.useState<number | null>(null);
   const { ref, plot } = usePlot(props, setAt);
@@ -59,7 +59,7 @@ function usePlot(
   setAt: (at: number | null) => void
 ): { ref: React.RefObject<HTMLDivElement>; plot: React.MutableRefObject<CurvePlot | null> } {
   const { lines, axis, isLog, sync, zoom, raised } = props;
-  const { colorScheme } = useRunicorn();
+  const { repainted } = useCurvesHost();
   const ref = React.useRef<HTMLDivElement>(null);
   const plot = React.useRef<CurvePlot | null>(null);
   const latest = React.useRef(props);
@@ -91,14 +91,14 @@ function usePlot(
     });
     observer.observe(node);
     const repaint = (): void => made.repaint();
-    colorScheme.changed.connect(repaint);
+    repainted.connect(repaint);
     return () => {
       plot.current = null;
       observer.disconnect();
-      colorScheme.changed.disconnect(repaint);
+      repainted.disconnect(repaint);
       made.dispose();
     };
-  }, [names, axis, isLog, sync, colorScheme, setAt]);
+  }, [names, axis, isLog, sync, repainted, setAt]);
   React.useLayoutEffect(() => plot.current?.grow(lines), [lines]);
   React.useLayoutEffect(() => plot.current?.zoom(zoom), [zoom, names, axis, isLog]);
   React.useLayoutEffect(() => plot.current?.raise(raised), [raised, names, axis, isLog]);
@@ -111,7 +111,7 @@ function useWords(
   plot: React.MutableRefObject<CurvePlot | null>,
   at: number | null
 ): string {
-  const { trans } = useRunicorn();
+  const { trans } = useCurvesHost();
   const data = plot.current?.data;
   const x = at === null ? undefined : data?.[0][at];
   if (!data || at === null || x === undefined) {

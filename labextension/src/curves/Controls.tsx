@@ -3,7 +3,7 @@
 import React from 'react';
 
 import { Choice } from '../ui/fields.js';
-import { useRunicorn } from '../ui/shared.js';
+import { useCurvesHost } from './host.js';
 import type { Axis } from './curve.js';
 import type { Zoom } from './plot.js';
 
@@ -28,7 +28,7 @@ export function Controls(props: {
   onAdd: (metric: string) => void;
 }): JSX.Element {
   const { look, onLook, others } = props;
-  const { trans } = useRunicorn();
+  const { trans } = useCurvesHost();
   const id = React.useId();
   return (
     <div className="rj-Curves-controls">

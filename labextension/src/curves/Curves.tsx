@@ -1,33 +1,47 @@
 /** Metrics of several runs on top of each other, one chart a metric; they grow while somebody looks. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { closeIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import type { Run } from '../api/client.js';
 import { IconButton } from '../ui/fields.js';
 import { runsProblemMessage, runStatusLabel } from '../ui/messages.js';
-import { useRunicorn } from '../ui/shared.js';
 import { Chart } from './Chart.js';
 import { Controls, FIRST_LOOK, type ILook } from './Controls.js';
 import { lineOf, positive, smoothed, type ICurve } from './curve.js';
+import { useCurvesHost, type CurveRun } from './host.js';
 import { Legend, type ILegendItem } from './Legend.js';
 import type { IDrawnLine } from './plot.js';
 import { CurveReader, type IProblem } from './reader.js';
 import { MOST_LINES, namesOf, styleOf, type ILineStyle } from './style.js';
+import { useLook } from './useLook.js';
 import { ValuesTable } from './ValuesTable.js';
 
 /** A run with what tells its lines from others'. */
 interface INamedRun extends ILineStyle {
-  run: Run;
+  run: CurveRun;
   name: string;
   curve: ICurve | null;
 }
 
-/** The charts of some runs, all of which have the first metric. */
-export function Curves(props: { runs: readonly Run[]; metric: string }): JSX.Element {
-  const { metric } = props;
-  const { trans } = useRunicorn();
+/** What is drawn. */
+export interface ICurvesProps {
+  runs: readonly CurveRun[];
+  /** A chart each; a person can add others. */
+  metrics: readonly string[];
+  /** The metrics that the runs have. */
+  offered: readonly string[];
+  /** Whether the first chart, too, says which metric it is of. */
+  isTitled?: boolean;
+  /** What cannot be read of some connections, where that is known without reading. */
+  problems?: readonly IProblem[];
+  /** Called when somebody begins to look, and when nobody does any more. */
+  onLook?: (isSeen: boolean) => void;
+}
+
+/** The charts of some runs. */
+export function Curves(props: ICurvesProps): JSX.Element {
+  const { isTitled, onLook } = props;
+  const { trans } = useCurvesHost();
   const [look, setLook] = React.useState(FIRST_LOOK);
   const [added, setAdded] = React.useState<readonly string[]>([]);
   const [hidden, setHidden] = React.useState<ReadonlySet<string>>(new Set());
@@ -35,33 +49,30 @@ export function Curves(props: { runs: readonly Run[]; metric: string }): JSX.Ele
   const sync = React.useId();
   const runs = React.useMemo(() => props.runs.slice(0, MOST_LINES), [props.runs]);
   const metrics = React.useMemo(
-    () => [metric, ...added.filter(name => name !== metric)],
-    [metric, added]
+    () => [...new Set([...props.metrics, ...added])],
+    [props.metrics, added]
   );
-  const { ref, reader, version } = useReader(runs, metrics);
+  const { ref, reader, version } = useReader(runs, metrics, onLook);
   const named = useNamed(runs, reader, version);
-  const others = React.useMemo(() => metricsOf(runs), [runs]);
+  const remove = (name: string): void => setAdded(added.filter(each => each !== name));
   const isRead = named.some(item => item.curve !== null);
   return (
     <div ref={ref} className="rj-Curves">
-      <Notes runs={props.runs} reader={reader} isRead={isRead} />
+      <Notes runs={props.runs} {...{ reader, isRead }} problems={props.problems} />
       {isRead && (
         <>
           <Controls
             look={look}
             onLook={setLook}
-            others={others.filter(name => !metrics.includes(name))}
+            others={props.offered.filter(name => !metrics.includes(name))}
             onAdd={name => setAdded([...added, name])}
           />
-          <div className="rj-Runs-plot">
+          <div className="rj-Curves-plot">
             <div className="rj-Curves-charts">
               {metrics.map((name, at) => (
                 <div key={name} className="rj-Curves-metric">
-                  {at > 0 && (
-                    <MetricHead
-                      metric={name}
-                      onRemove={() => setAdded(added.filter(each => each !== name))}
-                    />
+                  {(isTitled || at > 0) && (
+                    <MetricHead metric={name} onRemove={added.includes(name) ? remove : null} />
                   )}
                   <MetricChart
                     {...{ named, look, hidden, raised, sync }}
@@ -85,10 +96,6 @@ export function Curves(props: { runs: readonly Run[]; metric: string }): JSX.Ele
   );
 }
 
-function metricsOf(runs: readonly Run[]): string[] {
-  return [...new Set(runs.flatMap(run => Object.keys(run.metrics)))].sort();
-}
-
 function legendOf(
   named: readonly INamedRun[],
   hidden: ReadonlySet<string>,
@@ -109,14 +116,32 @@ function toggled(names: ReadonlySet<string>, name: string): ReadonlySet<string> 
   return next;
 }
 
-function MetricHead(props: { metric: string; onRemove: () => void }): JSX.Element {
+function MetricHead(props: {
+  metric: string;
+  onRemove: ((metric: string) => void) | null;
+}): JSX.Element {
   const { metric, onRemove } = props;
-  const { trans } = useRunicorn();
+  const { trans } = useCurvesHost();
   return (
     <div className="rj-Row">
       <h4 className="rj-Grow">{metric}</h4>
-      <IconButton label={trans.__('Remove %1', metric)} icon={closeIcon} onPress={onRemove} />
+      {onRemove && (
+        <IconButton
+          label={trans.__('Remove %1', metric)}
+          icon={{ react: Cross }}
+          onPress={() => onRemove(metric)}
+        />
+      )}
     </div>
+  );
+}
+
+/** The sign of what closes or removes. */
+function Cross(): JSX.Element {
+  return (
+    <svg viewBox="0 0 16 16" aria-hidden stroke="currentColor" strokeWidth={1.5}>
+      <path d="M4 4l8 8M12 4l-8 8" />
+    </svg>
   );
 }
 
@@ -133,7 +158,7 @@ function MetricChart(props: {
 }): JSX.Element {
   const { metric, named, look, hidden, raised, sync } = props;
   const { axis, isLog, smoothing, zoom } = look;
-  const { dates } = useRunicorn();
+  const { dates } = useCurvesHost();
   const lines = React.useMemo(
     () =>
       named.map(({ curve, name, color, dash }): IDrawnLine => {
@@ -168,10 +193,16 @@ function MetricChart(props: {
 }
 
 /** What is not drawn, or not current. */
-function Notes(props: { runs: readonly Run[]; reader: CurveReader; isRead: boolean }): JSX.Element {
+function Notes(props: {
+  runs: readonly CurveRun[];
+  reader: CurveReader;
+  isRead: boolean;
+  problems?: readonly IProblem[];
+}): JSX.Element {
   const { runs, reader, isRead } = props;
-  const { trans } = useRunicorn();
-  const { problems } = reader;
+  const { trans } = useCurvesHost();
+  const found = [...(props.problems ?? []), ...reader.problems];
+  const problems = [...new Map(found.map(problem => [problem.connection, problem])).values()];
   return (
     <div role="status">
       {runs.length > MOST_LINES && (
@@ -189,17 +220,18 @@ function Notes(props: { runs: readonly Run[]; reader: CurveReader; isRead: boole
 
 function Problem(props: { problem: IProblem }): JSX.Element {
   const { reason, asOf } = props.problem;
-  const { trans, dates } = useRunicorn();
+  const { trans, dates } = useCurvesHost();
   const code = (reason as { code?: string } | null)?.code;
   return <>{runsProblemMessage(trans, code, asOf && dates.clock(asOf))}</>;
 }
 
 /** Reads what is drawn as long as it is in sight; renders anew whenever something came. */
 function useReader(
-  runs: readonly Run[],
-  metrics: readonly string[]
+  runs: readonly CurveRun[],
+  metrics: readonly string[],
+  onLook?: (isSeen: boolean) => void
 ): { ref: React.RefObject<HTMLDivElement>; reader: CurveReader; version: number } {
-  const { client, runs: store } = useRunicorn();
+  const { client, retried } = useCurvesHost();
   const ref = React.useRef<HTMLDivElement>(null);
   const [version, render] = React.useReducer((count: number) => count + 1, 0);
   const reader = React.useMemo(() => new CurveReader(client, render), [client]);
@@ -207,26 +239,26 @@ function useReader(
   React.useEffect(() => reader.wish({ runs, metrics }), [reader, runs, metrics]);
   React.useEffect(() => {
     const retry = (): void => reader.retry();
-    store.changed.connect(retry);
-    let isInSight = false;
-    const look = (): void => reader.look(isInSight && document.visibilityState === 'visible');
-    const observer = new IntersectionObserver(entries => {
-      isInSight = entries.at(-1)!.isIntersecting;
-      look();
-    });
-    observer.observe(ref.current!);
-    document.addEventListener('visibilitychange', look);
+    retried.connect(retry);
     return () => {
-      store.changed.disconnect(retry);
-      observer.disconnect();
-      document.removeEventListener('visibilitychange', look);
+      retried.disconnect(retry);
     };
-  }, [reader, store]);
+  }, [reader, retried]);
+  useLook(
+    ref,
+    React.useCallback(
+      (isSeen: boolean) => {
+        onLook?.(isSeen);
+        reader.look(isSeen);
+      },
+      [reader, onLook]
+    )
+  );
   return { ref, reader, version };
 }
 
 function useNamed(
-  runs: readonly Run[],
+  runs: readonly CurveRun[],
   reader: CurveReader,
   version: number
 ): readonly INamedRun[] {

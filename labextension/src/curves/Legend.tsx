@@ -2,7 +2,7 @@
 
 import React from 'react';
 
-import { useRunicorn } from '../ui/shared.js';
+import { useCurvesHost } from './host.js';
 import type { ILineStyle } from './style.js';
 
 /** A line's entry. */
@@ -21,7 +21,7 @@ export function Legend(props: {
   onToggle: (name: string) => void;
 }): JSX.Element {
   const { items, raised, onRaise } = props;
-  const { trans } = useRunicorn();
+  const { trans } = useCurvesHost();
   const ref = React.useRef<HTMLUListElement>(null);
   const at = items.findIndex(item => item.name === raised);
 
@@ -35,7 +35,7 @@ export function Legend(props: {
   }, [at]);
 
   return (
-    <ul ref={ref} className="rj-Runs-legend" aria-label={trans.__('Compared runs')}>
+    <ul ref={ref} className="rj-Curves-legend" aria-label={trans.__('Compared runs')}>
       {items.map(item => (
         <li key={item.name} data-raised={item.name === raised || undefined}>
           <button

@@ -2,8 +2,7 @@
 
 import React from 'react';
 
-import { copyText } from '../ui/clipboard.js';
-import { useRunicorn } from '../ui/shared.js';
+import { useCurvesHost } from './host.js';
 import { csvOf, type ICurve } from './curve.js';
 
 /** A table of each run's first, last, least and greatest value, and all values to copy. */
@@ -12,7 +11,7 @@ export function ValuesTable(props: {
   curves: ReadonlyArray<{ name: string; curve: ICurve }>;
 }): JSX.Element {
   const { metric, curves } = props;
-  const { trans } = useRunicorn();
+  const { trans, copy } = useCurvesHost();
   const [isOpen, setOpen] = React.useState(false);
   const heads = [
     ...[trans.__('Run'), trans.__('Steps'), trans.__('Last step'), trans.__('Last value')],
@@ -29,7 +28,7 @@ export function ValuesTable(props: {
           <button
             type="button"
             className="rj-Button"
-            onClick={() => void copyText(csvOf(metric, curves))}
+            onClick={() => void copy(csvOf(metric, curves))}
           >
             {trans.__('Copy all values')}
           </button>

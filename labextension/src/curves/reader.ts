@@ -1,25 +1,34 @@
 /** Reads what is drawn: of each run only what is new, and nothing while nobody looks. */
 
-import type { Run, RunCurves, RunicornRemoteClient } from '../api/client.js';
+import type { RunCurves } from '../api/client.js';
 import { CoalescedTask } from '../state/coalesce.js';
 import { keyOfRun } from '../state/runs.js';
 import { extended, type ICurve } from './curve.js';
+import type { CurveRun, CurvesClient } from './host.js';
 
-/** How many steps of a metric are asked for at most: more than it has pixels. */
-const POINTS = 1000;
+/** How a reader reads. */
+export interface IReading {
+  /** How many steps of a metric are asked for at most. */
+  points: number;
+  /** Whether all runs are asked for by one request; else it is one a connection: one that hangs delays no other. */
+  isTogether: boolean;
+}
+
+/** More steps than a chart has pixels. */
+const FOR_CHARTS: IReading = { points: 1000, isTogether: false };
 /** A run with so many times more is thinned out again: it is read anew. */
 const MOST_TIMES = 4;
 
 /** What to read. */
 export interface IWish {
-  runs: readonly Run[];
+  runs: readonly CurveRun[];
   metrics: readonly string[];
 }
 
 /** What is known of one run. */
 interface IKnown {
   /** The run as it was when it was read. */
-  run: Run;
+  run: CurveRun;
   metrics: readonly string[];
   curve: ICurve;
   /** When it was read. */
@@ -39,10 +48,12 @@ export class CurveReader {
   /**
    * @param client - Asks the server.
    * @param changed - Called after anything that it gives has changed.
+   * @param reading - How much is asked for at a time.
    */
   constructor(
-    private readonly client: Pick<RunicornRemoteClient, 'readCurves'>,
-    private readonly changed: () => void
+    private readonly client: CurvesClient,
+    private readonly changed: () => void,
+    private readonly reading: IReading = FOR_CHARTS
   ) {}
 
   /** Whether something is being read. */
@@ -56,7 +67,7 @@ export class CurveReader {
   }
 
   /** What is known of a run; null: nothing yet. */
-  curveOf(run: Run): ICurve | null {
+  curveOf(run: CurveRun): ICurve | null {
     return this._known.get(keyOfRun(run))?.curve ?? null;
   }
 
@@ -93,7 +104,7 @@ export class CurveReader {
   }
 
   /** The runs of which there may be something new. */
-  private _stale(): Run[] {
+  private _stale(): CurveRun[] {
     const { runs, metrics } = this._wish;
     return runs.filter(run => {
       const known = this._known.get(keyOfRun(run));
@@ -106,9 +117,10 @@ export class CurveReader {
   }
 
   private async _read(): Promise<void> {
-    const parts = new Map<string, Run[]>();
+    const parts = new Map<string, CurveRun[]>();
     for (const run of this._isSeen ? this._stale() : []) {
-      parts.set(run.connection_id, [...(parts.get(run.connection_id) ?? []), run]);
+      const part = this.reading.isTogether ? '' : run.connection_id;
+      parts.set(part, [...(parts.get(part) ?? []), run]);
     }
     for (const connection of this._problems.keys()) {
       if (!this._wish.runs.some(run => run.connection_id === connection)) {
@@ -118,10 +130,10 @@ export class CurveReader {
     await Promise.all([...parts.values()].map(runs => this._readPart(runs, this._wish.metrics)));
   }
 
-  /** Read the runs of one connection: one that hangs delays no other. */
-  private async _readPart(runs: readonly Run[], metrics: readonly string[]): Promise<void> {
+  /** Read some runs by one request. */
+  private async _readPart(runs: readonly CurveRun[], metrics: readonly string[]): Promise<void> {
     const signal = this._abort.signal;
-    const points = POINTS * metrics.length;
+    const points = this.reading.points * metrics.length;
     const bases = runs.map(run => this._base(run, metrics, points));
     const keys = runs.map(({ connection_id, run_id }, at) => ({
       connection_id,
@@ -132,27 +144,35 @@ export class CurveReader {
     try {
       const answer = await this.client.readCurves(keys, metrics, { points, signal });
       answer.runs.forEach((curve, at) => this._take(runs[at]!, curve, bases[at]!, metrics));
-      if (answer.runs.every(curve => curve.error === null)) {
-        this._problems.delete(runs[0]!.connection_id);
-      }
+      const failed = new Set(
+        answer.runs.filter(curve => curve.error !== null).map(curve => curve.connection_id)
+      );
+      connectionsOf(runs)
+        .filter(connection => !failed.has(connection))
+        .forEach(connection => this._problems.delete(connection));
     } catch (reason) {
       if (signal.aborted) {
         return;
       }
-      this._fail(runs[0]!, reason);
+      for (const connection of connectionsOf(runs)) {
+        this._fail(
+          runs.find(run => run.connection_id === connection)!,
+          reason
+        );
+      }
     }
     this.changed();
   }
 
   /** What is known of a run that can be gone on with. */
-  private _base(run: Run, metrics: readonly string[], points: number): ICurve | null {
+  private _base(run: CurveRun, metrics: readonly string[], points: number): ICurve | null {
     const known = this._known.get(keyOfRun(run));
     const isOf = known && metrics.every(name => known.metrics.includes(name));
     return isOf && known.curve.steps.length < MOST_TIMES * points ? known.curve : null;
   }
 
   private _take(
-    run: Run,
+    run: CurveRun,
     answer: RunCurves,
     base: ICurve | null,
     metrics: readonly string[]
@@ -165,7 +185,7 @@ export class CurveReader {
     this._known.set(keyOfRun(run), { run, metrics, curve, asOf: new Date() });
   }
 
-  private _fail(run: Run, reason: unknown): void {
+  private _fail(run: CurveRun, reason: unknown): void {
     const { connection_id: connection, host } = run;
     const asOf = this._known.get(keyOfRun(run))?.asOf ?? null;
     this._problems.set(connection, { connection, host, reason, asOf });
@@ -180,4 +200,8 @@ export class CurveReader {
     () => this._read(),
     () => this.changed()
   );
+}
+
+function connectionsOf(runs: readonly CurveRun[]): string[] {
+  return [...new Set(runs.map(run => run.connection_id))];
 }

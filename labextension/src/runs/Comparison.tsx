@@ -5,8 +5,11 @@ import React from 'react';
 
 import type { Run } from '../api/client.js';
 import { Curves } from '../curves/Curves.js';
+import { CurvesHost } from '../curves/host.js';
 import { IconButton } from '../ui/fields.js';
 import { useRunicorn } from '../ui/shared.js';
+import { useLabHost } from './labHost.js';
+import { metricsOf } from './table.js';
 
 /** The comparison. */
 export function Comparison(props: {
@@ -16,6 +19,8 @@ export function Comparison(props: {
 }): JSX.Element {
   const { runs, metric } = props;
   const { trans } = useRunicorn();
+  const host = useLabHost();
+  const metrics = React.useMemo(() => [metric], [metric]);
   const having = React.useMemo(() => runs.filter(run => metric in run.metrics), [runs, metric]);
   return (
     <section className="rj-Runs-comparison" aria-label={trans.__('Comparison of %1', metric)}>
@@ -27,7 +32,9 @@ export function Comparison(props: {
           onPress={props.onClose}
         />
       </div>
-      <Curves runs={having} metric={metric} />
+      <CurvesHost.Provider value={host}>
+        <Curves runs={having} metrics={metrics} offered={metricsOf(having)} />
+      </CurvesHost.Provider>
     </section>
   );
 }

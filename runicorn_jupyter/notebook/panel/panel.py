@@ -17,8 +17,8 @@ from IPython.core.getipython import get_ipython
 from runicorn_jupyter.client import ApiError, RunicornRemoteClient, still_reading
 from runicorn_jupyter.client.events import Event, event_stream
 from runicorn_jupyter.notebook import connect_flow
+from runicorn_jupyter.notebook.coalesce import CoalescedTask
 from runicorn_jupyter.notebook.display import RunicornViewer, forgets_widgets
-from runicorn_jupyter.notebook.panel.coalesce import CoalescedTask
 from runicorn_jupyter.notebook.panel.form import ConnectForm, Question, StatusLine, ViewerForm, field, show
 from runicorn_jupyter.notebook.progress import event_text, reading_text
 from runicorn_jupyter.notebook.results import NO_MATH, Environments, Logs, plain, viewer_word
