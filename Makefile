@@ -57,7 +57,7 @@ $(DEMO_VENV) $(DEV_VENV) $(DOCS_VENV) $(RELEASE_VENV) $(MATRIX_VENV) $(BENCH_VEN
 
 # The JupyterLab side, built from labextension/ and linked where this environment's JupyterLab looks.
 LAB_SOURCES := $(sort $(shell find labextension \( -name node_modules -o -name lib -o -name lib-test \) -prune \
-	-o -type f ! -name '*.tsbuildinfo' -print 2>/dev/null))
+	-o -type f ! -name '*.tsbuildinfo' -print 2>/dev/null)) runicorn_jupyter/locale/zh_CN/LC_MESSAGES/runicorn_jupyter.json
 LAB_DIGEST := $(call digest,$(LAB_SOURCES))
 LAB_STAMP := $(VENV)/.lab-$(LAB_DIGEST)
 ifeq ($(wildcard runicorn_jupyter/labextension/package.json),)

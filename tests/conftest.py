@@ -36,6 +36,7 @@ LONGEST = (
     "browser/test_lab_runs.py",
     "browser/test_rebinding.py",
     "notebook/test_in_browser.py",
+    "notebook/test_live_curves.py",
     "api/test_viewer.py",
     "hub/test_hub.py",
     "integration/remote/test_viewer_client.py",

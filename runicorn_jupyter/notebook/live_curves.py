@@ -44,10 +44,10 @@ class LiveCurves(anywidget.AnyWidget):  # type: ignore[misc]  # kept from being 
 
     _esm = _STATIC / "curves.js"
     _css = _STATIC / "curves.css"
-    runs = traitlets.List().tag(sync=True)
+    runs: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
     metrics = traitlets.List(traitlets.Unicode()).tag(sync=True)
     offered = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    problems = traitlets.List().tag(sync=True)
+    problems: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
 
     _unsubscribe: Callable[[], None] | None = None
     _refresh: CoalescedTask | None = None

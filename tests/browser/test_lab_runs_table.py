@@ -91,8 +91,10 @@ async def test_columns_are_chosen_moved_and_kept(lab_page: LabPage, table: Locat
     trouble.watch(page)
     await page.set_viewport_size({"width": 1600, "height": 900})
     await choose(page, "seed", "accuracy", "best_accuracy")
-    names = ["Status", "Run", "Server", "Started", "Duration", "loss", "seed", "accuracy", "best_accuracy"]
-    await expect(heads(table)).to_have_text(names)
+    names = ["Status", "Run", "Server", "Started", "Duration", "loss", "Curve"]
+    await expect(heads(table)).to_have_text([*names, "seed", "accuracy", "best_accuracy"])
+    curves = table.get_by_role("img", name="last")
+    await expect(curves).to_have_count(3)
     assert await findings(page, ".rj-Runs") == []
     await page.get_by_label("Find a column").fill("see")
     await expect(page.get_by_role("group").get_by_role("checkbox")).to_have_count(1)
@@ -115,7 +117,7 @@ async def test_columns_are_chosen_moved_and_kept(lab_page: LabPage, table: Locat
     assert await column(table, "seed") == ["2", "1", "0"]
 
     width = await moved_and_widened(page, table)
-    order = ["Run", "seed", "Status", "Server", "Started", "loss", "accuracy", "best_accuracy"]
+    order = ["Run", "seed", "Status", "Server", "Started", "loss", "Curve", "accuracy", "best_accuracy"]
     plain = await heads(table).all_inner_texts()
     assert [text.split("\n")[0].strip("12 ") for text in plain] == order
 
@@ -130,7 +132,7 @@ async def test_columns_are_chosen_moved_and_kept(lab_page: LabPage, table: Locat
 
     await lab_page.saved_layout(f'"width":{width:g}')
     await page.reload()
-    await expect(table).to_have_attribute("aria-colcount", "9")
+    await expect(table).to_have_attribute("aria-colcount", "10")
     await expect(seed).to_have_attribute("aria-sort", "descending")
     await expect(seed).to_have_css("width", f"{width:g}px")
     assert trouble.page_errors == []

@@ -7,7 +7,7 @@ import React from 'react';
 import type { Run } from '../api/client.js';
 import { IconButton } from '../ui/fields.js';
 import { useRunicorn } from '../ui/shared.js';
-import { CHOSEN_METRIC, columnOf, FACTS, type IColumn } from './columns.js';
+import { CHOSEN_METRIC, columnOf, CURVE, FACTS, type IColumn } from './columns.js';
 import { namesIn } from './filter.js';
 import {
   changeColumn,
@@ -122,7 +122,7 @@ function Offered(props: IColumnChooserProps): JSX.Element {
     [trans.__('Parameters'), idsOf('param')],
     [trans.__('Metrics'), [CHOSEN_METRIC, ...idsOf('metric')]],
     [trans.__('Summary'), idsOf('summary')],
-    [trans.__('Facts'), FACTS.map(column => column.id)]
+    [trans.__('Facts'), [...FACTS.map(column => column.id), CURVE]]
   ];
   return (
     <div className="rj-Grow">

@@ -5,6 +5,7 @@ import React from 'react';
 import type { MetricComparison, MetricFigures, ParamDifference, Run } from '../api/client.js';
 import { keyOfRun } from '../state/runs.js';
 import { ErrorNote, useRunicorn } from '../ui/shared.js';
+import { useSame } from '../ui/useSame.js';
 import { namesOf } from '../curves/style.js';
 import {
   baselineFirst,
@@ -43,19 +44,6 @@ function useDifferences(runs: readonly Run[]): {
     }
   }, [reader, stable]);
   return { found: stable.length > 1 ? found : null, error };
-}
-
-/** Return the list that was there before if it has the same members: other runs may have changed. */
-function useSame<T>(list: readonly T[]): readonly T[] {
-  const [kept, keep] = React.useState(list);
-  if (kept === list) {
-    return kept;
-  }
-  if (kept.length === list.length && kept.every((item, index) => item === list[index])) {
-    return kept;
-  }
-  keep(list);
-  return list;
 }
 
 /** The table of what differs. */

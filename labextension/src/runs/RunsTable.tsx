@@ -7,7 +7,10 @@ import React from 'react';
 import type { Run } from '../api/client.js';
 import type { Dates } from '../ui/dates.js';
 import { keyOfRun } from '../state/runs.js';
+import { useSame } from '../ui/useSame.js';
+import { CURVE } from './columns.js';
 import type { ILayout } from './layout.js';
+import { Sparks } from './Sparks.js';
 import { TableHead } from './TableHead.js';
 import { CHECK_WIDTH, ROW_HEIGHT, TableRow } from './TableRow.js';
 import { isGroup, keyOf, type IRunsModel, type Item, type ITrack } from './tableModel.js';
@@ -26,6 +29,8 @@ export interface IRunsTableProps {
   model: IRunsModel;
   layout: ILayout;
   selected: ReadonlySet<string>;
+  /** The chosen metric, or ''. */
+  metric: string;
   trans: TranslationBundle;
   dates: Dates;
   onLayout: (layout: ILayout) => void;
@@ -44,6 +49,8 @@ export function RunsTable(props: IRunsTableProps): JSX.Element {
   const ref = React.useRef<HTMLDivElement>(null);
   const keys = useKeys(props, ref);
   const { rows, drawn, pinned, width } = useWindow(ref, items.length, tracks);
+  const seen = useSame(runsOf(items, rows));
+  const isShown = drawn.some(track => track.column.id === CURVE);
   const sizes = {
     '--rj-runs-width': `${width}px`,
     '--rj-runs-pinned': `${CHECK_WIDTH + pinned}px`
@@ -64,7 +71,9 @@ export function RunsTable(props: IRunsTableProps): JSX.Element {
       {...mouseOf(props, keys)}
     >
       <TableHead {...{ model, layout, trans }} tracks={drawn} onLayout={props.onLayout} />
-      <Body {...props} {...{ id, rows, drawn }} active={keys.active} />
+      <Sparks table={ref} runs={seen} metric={isShown ? props.metric : ''}>
+        <Body {...props} {...{ id, rows, drawn }} active={keys.active} />
+      </Sparks>
     </div>
   );
 }
@@ -146,6 +155,14 @@ function isSelected(item: Item, selected: ReadonlySet<string>): boolean {
   return isGroup(item)
     ? item.runs.every(run => selected.has(keyOfRun(run)))
     : selected.has(keyOfRun(item));
+}
+
+/** The runs in the drawn rows. */
+function runsOf(items: readonly Item[], rows: readonly number[]): Run[] {
+  return rows.flatMap(index => {
+    const item = items[index];
+    return item && !isGroup(item) ? [item] : [];
+  });
 }
 
 /** The rows and columns in sight, and some to spare. */

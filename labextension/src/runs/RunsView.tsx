@@ -147,7 +147,7 @@ function RunsBody(props: IRunsViewOptions & { keeper: LayoutKeeper }): JSX.Eleme
       <Sources servers={store.servers} trans={trans} dates={dates} />
       {store.runs.length > 0 ? (
         <RunsTable
-          {...{ model, layout, selected, trans, dates }}
+          {...{ model, layout, selected, metric, trans, dates }}
           onLayout={setLayout}
           onToggle={choice.toggle}
           onOpen={props.openRun}
@@ -171,7 +171,7 @@ function columnsOf(model: IRunsModel): IColumn[] {
 /** Have the browser save what is shown. */
 function download(model: IRunsModel, runs: readonly Run[], trans: TranslationBundle): void {
   const { groupBy, items } = model;
-  const columns = columnsOf(model);
+  const columns = columnsOf(model).filter(column => !column.isPicture);
   const text =
     groupBy.length > 0
       ? csvOfGroups(runs, groupBy, columns, trans)

@@ -7,6 +7,7 @@ import type { ParamValue, Run } from '../api/client.js';
 import type { Dates } from '../ui/dates.js';
 import { runStatusLabel } from '../ui/messages.js';
 import { NO_PLACES, type GpuPlaces } from './gpuPlaces.js';
+import { primaryOf, Sparkline } from './Sparkline.js';
 import { formatDuration, formatMetric, nameOf, secondsOf, serverOf } from './table.js';
 
 /** What the cells need beside their run. */
@@ -33,6 +34,8 @@ export interface IColumn {
   where?: string;
   /** Return what the rows are sorted and grouped by. */
   value: (run: Run) => CellValue;
+  /** Whether the cells are pictures, which nothing is sorted, grouped or exported by. */
+  isPicture?: boolean;
   /** Return a cell's text, and what is drawn if that is more than the text. */
   render: (run: Run, context: ICellContext) => [text: string, content?: React.ReactNode];
   /** Return the text of a number that is none of a run's own: a mean, a standard deviation. */
@@ -178,6 +181,9 @@ export type Kind = keyof typeof KINDS;
 /** The column that follows the metric which is chosen for the curves. */
 export const CHOSEN_METRIC = 'metric';
 
+/** The column with small curves. */
+export const CURVE = 'curve';
+
 /**
  * Return a column by its id; null where there is none, no metric is chosen, or no machine has a GPU.
  *
@@ -191,6 +197,9 @@ export function columnOf(
   if (id === GPU) {
     return gpus && gpuColumn(gpus);
   }
+  if (id === CURVE) {
+    return curveColumn(metric);
+  }
   if (id === CHOSEN_METRIC) {
     return metric === '' ? null : { ...namedColumn('metric', metric), id };
   }
@@ -199,6 +208,20 @@ export function columnOf(
   return dot > 0 && kind in KINDS
     ? namedColumn(kind as Kind, id.slice(dot + 1))
     : (FACTS.find(column => column.id === id) ?? null);
+}
+
+function curveColumn(metric: string): IColumn {
+  return {
+    id: CURVE,
+    label: trans => trans.__('Curve'),
+    width: 112,
+    isPicture: true,
+    value: () => undefined,
+    render: (run, { trans }) => [
+      '',
+      <Sparkline key={CURVE} {...{ run, trans }} metric={primaryOf(run, metric)} />
+    ]
+  };
 }
 
 const named = new Map<string, IColumn>();

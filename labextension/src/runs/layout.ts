@@ -35,7 +35,9 @@ export const MAX_WIDTH = 1200;
 
 /** What a table starts with: the newest first, as the server has them. */
 export const DEFAULT_LAYOUT: ILayout = {
-  columns: ['status', 'name', 'server', 'gpu', 'created', 'duration', 'metric'].map(id => ({ id })),
+  columns: ['status', 'name', 'server', 'gpu', 'created', 'duration', 'metric', 'curve'].map(
+    id => ({ id })
+  ),
   sort: [{ id: 'created', desc: true }],
   groupBy: []
 };

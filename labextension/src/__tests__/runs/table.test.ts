@@ -81,7 +81,7 @@ test('each fact has a head and a cell', () => {
 
 test('columns are shown, hidden, moved, widened and pinned', () => {
   const shown = toggleColumn(DEFAULT_LAYOUT, 'param.lr');
-  assert.deepEqual(idsOf(shown).slice(-2), ['metric', 'param.lr']);
+  assert.deepEqual(idsOf(shown).slice(-2), ['curve', 'param.lr']);
   assert.deepEqual(idsOf(toggleColumn(shown, 'param.lr')), idsOf(DEFAULT_LAYOUT));
   const single = { ...DEFAULT_LAYOUT, columns: [{ id: 'name' }] };
   assert.equal(toggleColumn(single, 'name'), single);
