@@ -124,7 +124,7 @@ dist: $(RELEASE_VENV)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/dist.py $(ARGS)
 
 matrix: dev $(MATRIX_VENV)
-	@scripts/system-packages.sh ssh sshd chromium chromedriver firefox-esr WebKitWebDriver Xvfb
+	@scripts/system-packages.sh ssh sshd chromium chromedriver firefox-esr
 	@nice -n 10 $(BIN)/python scripts/matrix.py $(ARGS)
 
 lint: lint-python lint-js

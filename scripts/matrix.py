@@ -59,7 +59,6 @@ EACH_BROWSER = "tests/browser/test_each_browser.py"
 VERSION_OF = {
     "chromium": ("chromium", "--version"),
     "firefox": ("firefox-esr", "--version"),
-    "webkit": ("dpkg-query", "--show", "--showformat=WebKitGTK ${Version}", "libwebkit2gtk-4.1-0"),
 }
 """What says which browser it is."""
 
@@ -83,7 +82,7 @@ class Row:
     browser
         The panel in Chromium too.
     driven
-        Only the main job, in this browser: ``chromium``, ``firefox`` or ``webkit``.
+        Only the main job, in this browser: ``chromium`` or ``firefox``.
     """
 
     name: str
@@ -105,7 +104,6 @@ ROWS = (
     Row("JupyterLab 4.2 and Notebook 7.2", pins=("jupyterlab==4.2.*", "notebook==7.2.*"), browser=True),
     Row("the main job in Chromium", driven="chromium"),
     Row("the main job in Firefox", driven="firefox"),
-    Row("the main job in WebKit", driven="webkit"),
 )
 
 

@@ -207,9 +207,12 @@ def keep_settings(person: Person) -> None:
     """Set something as a page does, and wait until the proxy has it."""
     person.run(
         """
+        const began = performance.now();
+        const isOurs = each =>
+          each.startTime >= began && each.name.endsWith('/__runicorn_jupyter__/storage');
         const sent = new Promise(resolve =>
           new PerformanceObserver((list, self) => {
-            if (list.getEntries().some(each => each.name.endsWith('/__runicorn_jupyter__/storage'))) {
+            if (list.getEntries().some(isOurs)) {
               self.disconnect();
               resolve();
             }

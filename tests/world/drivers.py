@@ -1,6 +1,6 @@
-"""Chromium, Firefox and WebKit under one driver, selenium, for ``make matrix``.
+"""Chromium and Firefox under one driver, selenium, for ``make matrix``.
 
-Debian has a WebDriver for Chromium and for WebKitGTK. It has none for Firefox: the protocol that Mozilla's
+Debian has a WebDriver for Chromium. It has none for Firefox: the protocol that Mozilla's
 translates to, Marionette, is spoken here.
 """
 
@@ -32,7 +32,6 @@ from selenium.webdriver.remote.webdriver import WebDriver
 
 START_SECONDS = 120
 SIZE = (1280, 1000)
-MINI_BROWSER = "/usr/lib/*/webkit2gtk-4.*/MiniBrowser"
 
 
 @dataclass
@@ -231,50 +230,4 @@ def _announced(process: subprocess.Popen[str], pattern: str) -> tuple[int, threa
     raise RuntimeError(f"{process.args} ended with {process.wait()}")
 
 
-@contextmanager
-def screen() -> Iterator[str]:
-    """Run a screen that nobody sees; gives its ``DISPLAY``."""
-    size = "x".join(map(str, SIZE))
-    process = subprocess.Popen(
-        ["Xvfb", "-displayfd", "1", "-screen", "0", f"{size}x24", "-nolisten", "tcp"],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        with process.stdout as said:
-            number = said.readline().strip()
-        yield f":{number}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-@contextmanager
-def webkit(folder: Path) -> Iterator[Driven]:
-    """Run WebKitGTK's own small browser, on a screen of its own."""
-    said = folder / "said"
-    options = webdriver.WebKitGTKOptions()
-    options.binary_location = str(next(Path("/").glob(MINI_BROWSER.lstrip("/"))))
-    for argument in ("--automation", "--enable-write-console-messages-to-stdout=true"):
-        options.add_argument(argument)
-    with ExitStack() as stack:
-        surroundings = {
-            **os.environ,
-            "DISPLAY": stack.enter_context(screen()),
-            "HOME": str(folder),
-            "XDG_DOWNLOAD_DIR": str(folder),
-            "WEBKIT_DISABLE_COMPOSITING_MODE": "1",  # no GPU
-        }
-        output = stack.enter_context(said.open("wb"))
-        service = webdriver.WebKitGTKService(
-            shutil.which("WebKitWebDriver"), log_output=output, env=surroundings
-        )
-        service.start()
-        stack.callback(service.stop)
-        where = ClientConfig(remote_server_addr=service.service_url)
-        driver = WebDriver(RemoteConnection(client_config=where), options=options)
-        stack.callback(driver.quit)
-        yield Driven("webkit", driver, folder, lambda: re.findall(r"CONSOLE \S* ?ERROR.*", said.read_text()))
-
-
-BROWSERS = {"chromium": chromium, "firefox": firefox, "webkit": webkit}
+BROWSERS = {"chromium": chromium, "firefox": firefox}
