@@ -116,7 +116,9 @@ def test_runs_are_followed_while_somebody_looks(widget: Widget, recorder: Record
     as_of = "2026-11-27T12:03:00Z"
     lost_one = {"connection": "conn_1", "host": "gpu1", "code": "connection_lost", "as_of": as_of}
     assert widget.problems == [lost_one]
-    assert recorder.asked[0].query == {"connection_id": ["conn_1"], "limit": ["2000"]}
+    # The socket for events asks too.
+    asked = [each.query for each in recorder.asked if each.path == RUNS]
+    assert asked[0] == {"connection_id": ["conn_1"], "limit": ["2000"]}
 
     # One of two views is out of sight.
     look(widget, "one", seen=False)
@@ -125,7 +127,8 @@ def test_runs_are_followed_while_somebody_looks(widget: Widget, recorder: Record
     widget._heard({"type": "connection"})
     assert told.wait(PATIENCE_SECONDS)
     assert widget.problems[0]["code"] == "viewer_not_running"
-    assert recorder.asked[-1].query["changed_since"] == ["v-1"]
+    asked = [each.query for each in recorder.asked if each.path == RUNS]
+    assert asked[-1]["changed_since"] == ["v-1"]
     look(widget, "two", seen=False)
     assert widget._unsubscribe is None
 
