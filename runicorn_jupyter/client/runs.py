@@ -64,20 +64,13 @@ class RunsClient(ServerClient):
             As ``docs/runs.md`` shows them. A server that cannot be reached is there with what was last known.
             `list_run_servers` says which viewers are not ``complete`` even then.
         """
-        since = filters.get("since")
-        if isinstance(since, datetime):
-            filters["since"] = since.isoformat()
-        query = {**filters, "limit": _RUNS_A_PAGE}
+        query = _query_of(filters)
         answer = self._call("GET", "runs", params=query)
         if complete_within > 0 and still_reading(answer["servers"]):
             place = {name: filters[name] for name in ("connection_id",) if name in filters}
             self._wait_complete(place, answer, complete_within, on_progress)
             answer = self._call("GET", "runs", params=query)
-        runs = list(answer["runs"])
-        while answer["next_cursor"] is not None:
-            answer = self._call("GET", "runs", params={**query, "cursor": answer["next_cursor"]})
-            runs += answer["runs"]
-        return runs
+        return self._runs_of_all_pages(query, answer)
 
     def read_runs(self, *, changed_since: str | None = None, **filters: Any) -> dict[str, Any]:
         """Read the runs of all viewers, or what changed of them.
@@ -95,15 +88,19 @@ class RunsClient(ServerClient):
             With ``runs`` of all pages, ``removed``, ``reset`` (begin again with this answer), ``version`` and
             ``servers``.
         """
-        query = {**filters, "limit": _RUNS_A_PAGE}
+        query = _query_of(filters)
         first = {} if changed_since is None else {"changed_since": changed_since}
         answer = self._call("GET", "runs", params={**query, **first})
-        runs, cursor = list(answer["runs"]), answer["next_cursor"]
+        return {**answer, "runs": self._runs_of_all_pages(query, answer)}
+
+    def _runs_of_all_pages(self, query: dict[str, Any], first: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the runs of a query's first answer, and of the pages after it."""
+        runs, cursor = list(first["runs"]), first["next_cursor"]
         while cursor is not None:
             page = self._call("GET", "runs", params={**query, "cursor": cursor})
             runs += page["runs"]
             cursor = page["next_cursor"]
-        return {**answer, "runs": runs}
+        return runs
 
     def _wait_complete(
         self,
@@ -303,3 +300,10 @@ class RunsClient(ServerClient):
                 "wait": left,
             }
             answer = self._call("GET", "runs", params=query, seconds=left + 15)
+
+
+def _query_of(filters: dict[str, Any]) -> dict[str, Any]:
+    """Return the query that asks for a page of the runs that pass filters."""
+    since = filters.get("since")
+    given = {**filters, "since": since.isoformat()} if isinstance(since, datetime) else filters
+    return {**given, "limit": _RUNS_A_PAGE}

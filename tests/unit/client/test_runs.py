@@ -57,6 +57,17 @@ def test_all_pages_are_one_list(client: RunicornRemoteClient, recorder: Recorder
     assert second == {**first, "cursor": "next"}
 
 
+def test_what_changed_is_read_from_all_pages(client: RunicornRemoteClient, recorder: Recorder) -> None:
+    answers(recorder, page("running", cursor="next", version="v-2"), page("finished", version="v-3"))
+    since = datetime(2026, 11, 24, 18, tzinfo=UTC)
+    answer = client.read_runs(changed_since="v-1", since=since)
+    assert [run["status"] for run in answer["runs"]] == ["running", "finished"]
+    assert answer["version"] == "v-2"  # what changes while the pages are read comes the next time
+    first, second = queries(recorder)
+    assert first == {"since": "2026-11-24T18:00:00+00:00", "changed_since": "v-1", "limit": "2000"}
+    assert second == {"since": first["since"], "cursor": "next", "limit": "2000"}
+
+
 def test_what_is_asked_to_compare_and_to_group(client: RunicornRemoteClient, recorder: Recorder) -> None:
     recorder.answer(f"{RUNS}/compare", {"success": True, "same": 3})
     runs = [{"connection_id": "c", "run_id": "a", "name": "x"}, {"connection_id": "d", "run_id": "b"}]
