@@ -14,7 +14,7 @@ from runicorn_jupyter.payload.setup.place import Place
 from runicorn_jupyter.payload.setup.platform_tags import target_facts
 from runicorn_jupyter.payload.setup.talk import Problem, Talk
 
-__all__ = ["Installer"]
+__all__ = ["Installer", "raise_if_full"]
 
 MAX_WHEELS = 500
 _NAME = re.compile(r"[A-Za-z0-9_.+!-]{1,200}\.whl")
@@ -25,6 +25,13 @@ _UNSET = (
 )  # fmt: skip
 # Where nobody has said otherwise: an index that does not answer is given up within a minute.
 _PATIENCE = {"PIP_RETRIES": "1", "PIP_DEFAULT_TIMEOUT": "15", "UV_HTTP_RETRIES": "1", "UV_HTTP_TIMEOUT": "15"}
+
+
+def raise_if_full(lines: List[str], path: str) -> None:
+    """Raise the `Problem` of a full disk, or quota, at a path, if a program's last words say so."""
+    full = full_in(lines)
+    if full is not None:
+        raise Problem("disk_full", full_disk(full, path), lines)
 
 
 class Installer:
@@ -87,7 +94,7 @@ class Installer:
             status, lines = self._run([*command, "--only-binary=:all:", requirement])
             if status == 0:
                 return None
-            self._require_room(lines)
+            raise_if_full(lines, self._place.path)
             reason = Problem("packages_unreachable", f"The remote got no packages: {_last(lines)}", lines)
         return reason
 
@@ -117,11 +124,6 @@ class Installer:
             on_line=lambda line: self._talk.step("installing", line),
         )
 
-    def _require_room(self, lines: List[str]) -> None:
-        full = full_in(lines)
-        if full is not None:
-            raise Problem("disk_full", full_disk(full, self._place.path), lines)
-
     def _environment(self) -> Dict[str, str]:
         environment = {**_PATIENCE, **os.environ, "PIP_USER": "0"}
         for name in _UNSET:
@@ -148,7 +150,7 @@ class Installer:
         command = self._uv_install() or self._pip_install(own_pip)
         status, lines = self._run([*command, "--no-index", "--no-deps", *names])
         if status:
-            self._require_room(lines)
+            raise_if_full(lines, self._place.path)
             message = f"The packages cannot be installed: {_last(lines)}"
             raise Problem("environment_setup_failed", message, lines)
 

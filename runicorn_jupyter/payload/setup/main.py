@@ -6,8 +6,8 @@ import sys
 import venv
 from typing import Any, Dict, Tuple
 
-from runicorn_jupyter.payload.full_disk import FULL, full_disk, full_in
-from runicorn_jupyter.payload.setup.install import Installer
+from runicorn_jupyter.payload.full_disk import FULL, full_disk
+from runicorn_jupyter.payload.setup.install import Installer, raise_if_full
 from runicorn_jupyter.payload.setup.place import InUse, Place, current_facts, place_path
 from runicorn_jupyter.payload.setup.talk import Gone, Problem, Talk
 from runicorn_jupyter.payload.versions import version_in
@@ -145,9 +145,7 @@ def _check(talk: Talk, prefix: str, lock: int) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     status, lines = talk.run([os.path.join(prefix, "bin", "python"), "-c", CHECK], environment, kept=(lock,))
     if status:
-        full = full_in(lines)
-        if full is not None:
-            raise Problem("disk_full", full_disk(full, prefix), lines)
+        raise_if_full(lines, prefix)
         reason = lines[-1] if lines else f"it ended with status {status}"
         raise Problem(
             "environment_setup_failed",
