@@ -11,9 +11,9 @@ import { lineOf, positive, smoothed, type ICurve } from './curve.js';
 import { useCurvesHost, type CurveRun } from './host.js';
 import { Legend, type ILegendItem } from './Legend.js';
 import type { IDrawnLine } from './plot.js';
-import { CurveReader, type IProblem } from './reader.js';
+import type { CurveReader, IProblem } from './reader.js';
 import { MOST_LINES, namesOf, styleOf, type ILineStyle } from './style.js';
-import { useLook } from './useLook.js';
+import { useCurveReader } from './useCurveReader.js';
 import { ValuesTable } from './ValuesTable.js';
 
 /** A run with what tells its lines from others'. */
@@ -41,7 +41,7 @@ export interface ICurvesProps {
 /** The charts of some runs. */
 export function Curves(props: ICurvesProps): JSX.Element {
   const { isTitled, onLook } = props;
-  const { trans } = useCurvesHost();
+  const { trans, client, retried } = useCurvesHost();
   const [look, setLook] = React.useState(FIRST_LOOK);
   const [added, setAdded] = React.useState<readonly string[]>([]);
   const [hidden, setHidden] = React.useState<ReadonlySet<string>>(new Set());
@@ -52,12 +52,14 @@ export function Curves(props: ICurvesProps): JSX.Element {
     () => [...new Set([...props.metrics, ...added])],
     [props.metrics, added]
   );
-  const { ref, reader, version } = useReader(runs, metrics, onLook);
+  const node = React.useRef<HTMLDivElement>(null);
+  const wish = React.useMemo(() => ({ runs, metrics }), [runs, metrics]);
+  const { reader, version } = useCurveReader({ client, retried, wish, node, onLook });
   const named = useNamed(runs, reader, version);
   const remove = (name: string): void => setAdded(added.filter(each => each !== name));
   const isRead = named.some(item => item.curve !== null);
   return (
-    <div ref={ref} className="rj-Curves">
+    <div ref={node} className="rj-Curves">
       <Notes runs={props.runs} {...{ reader, isRead }} problems={props.problems} />
       {isRead && (
         <>
@@ -223,38 +225,6 @@ function Problem(props: { problem: IProblem }): JSX.Element {
   const { trans, dates } = useCurvesHost();
   const code = (reason as { code?: string } | null)?.code;
   return <>{runsProblemMessage(trans, code, asOf && dates.clock(asOf))}</>;
-}
-
-/** Reads what is drawn as long as it is in sight; renders anew whenever something came. */
-function useReader(
-  runs: readonly CurveRun[],
-  metrics: readonly string[],
-  onLook?: (isSeen: boolean) => void
-): { ref: React.RefObject<HTMLDivElement>; reader: CurveReader; version: number } {
-  const { client, retried } = useCurvesHost();
-  const ref = React.useRef<HTMLDivElement>(null);
-  const [version, render] = React.useReducer((count: number) => count + 1, 0);
-  const reader = React.useMemo(() => new CurveReader(client, render), [client]);
-  React.useEffect(() => () => reader.dispose(), [reader]);
-  React.useEffect(() => reader.wish({ runs, metrics }), [reader, runs, metrics]);
-  React.useEffect(() => {
-    const retry = (): void => reader.retry();
-    retried.connect(retry);
-    return () => {
-      retried.disconnect(retry);
-    };
-  }, [reader, retried]);
-  useLook(
-    ref,
-    React.useCallback(
-      (isSeen: boolean) => {
-        onLook?.(isSeen);
-        reader.look(isSeen);
-      },
-      [reader, onLook]
-    )
-  );
-  return { ref, reader, version };
 }
 
 function useNamed(

@@ -3,13 +3,13 @@
 import React from 'react';
 
 import type { Run } from '../api/client.js';
-import { CurveReader } from '../curves/reader.js';
-import { useLook } from '../curves/useLook.js';
+import type { IReading } from '../curves/reader.js';
+import { useCurveReader } from '../curves/useCurveReader.js';
 import { useRunicorn } from '../ui/shared.js';
 import { primaryOf, SparksContext } from './Sparkline.js';
 
-/** Steps of each run that are asked for: as many as a small curve has room for. */
-const POINTS = 60;
+/** As many steps of each run as a small curve has room for. */
+const READING: IReading = { points: 60, isTogether: true };
 /** The most runs that one request takes. */
 const MOST_RUNS = 100;
 
@@ -23,32 +23,21 @@ export function Sparks(props: {
   children: React.ReactNode;
 }): JSX.Element {
   const { client, runs: store } = useRunicorn();
-  const [value, setValue] = React.useState<{ reader: CurveReader } | null>(null);
-  const reader = React.useMemo(() => {
-    const made: CurveReader = new CurveReader(client, () => setValue({ reader: made }), {
-      points: POINTS,
-      isTogether: true
-    });
-    return made;
-  }, [client]);
   const { metric } = props;
   const wish = React.useMemo(() => {
     const runs = metric === '' ? [] : props.runs.slice(0, MOST_RUNS);
     const metrics = [...new Set(runs.map(run => primaryOf(run, metric)))].sort();
     return { runs, metrics };
   }, [props.runs, metric]);
-  React.useEffect(() => () => reader.dispose(), [reader]);
-  React.useEffect(() => reader.wish(wish), [reader, wish]);
-  React.useEffect(() => {
-    const retry = (): void => reader.retry();
-    store.changed.connect(retry);
-    return () => {
-      store.changed.disconnect(retry);
-    };
-  }, [reader, store]);
-  useLook(
-    props.table,
-    React.useCallback((isSeen: boolean) => reader.look(isSeen), [reader])
-  );
+  const { reader, version } = useCurveReader({
+    ...{ client, wish, reading: READING },
+    retried: store.changed,
+    node: props.table
+  });
+  const value = React.useMemo(() => {
+    // What is read changes in place; its version says when.
+    void version;
+    return { reader };
+  }, [reader, version]);
   return <SparksContext.Provider value={value}>{props.children}</SparksContext.Provider>;
 }
