@@ -66,6 +66,9 @@ function MachinesBody(props: {
   const machines = useOrder(store.machines ?? NONE, list);
   React.useEffect(() => {
     const id = props.reveal.connectionId;
+    if (id === null) {
+      return;
+    }
     const cards = [...(list.current?.querySelectorAll<HTMLElement>('.rj-Machine') ?? [])];
     const card = cards.find(each => each.dataset.connection === id);
     if (card) {

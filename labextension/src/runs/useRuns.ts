@@ -6,7 +6,6 @@ import type { Run } from '../api/client.js';
 import type { Runicorn } from '../ui/context.js';
 import { useRunicorn } from '../ui/shared.js';
 import { keyOfRun, RunsStore } from '../state/runs.js';
-import { useMachines } from '../ui/useMachines.js';
 import { NO_PLACES, placesOf, type GpuPlaces } from './gpuPlaces.js';
 import { isCondition } from './filter.js';
 import type { ILayout } from './layout.js';
@@ -29,18 +28,27 @@ export function useRuns(): Runicorn {
 
 /** Which runs are on which GPUs; null as long as no machine was seen that has one. */
 export function useGpuPlaces(): GpuPlaces | null {
-  const { machines } = useMachines();
+  const { machines: store } = useRunicorn();
   const [places, setPlaces] = React.useState<GpuPlaces | null>(null);
   React.useEffect(() => {
-    setPlaces(before => {
-      const hasGpus = (machines ?? []).some(machine => machine.gpus?.length);
-      if (before === null && !hasGpus) {
-        return null;
-      }
-      const now = machines === null ? NO_PLACES : placesOf(machines);
-      return before?.isEqual(now) ? before : now;
-    });
-  }, [machines]);
+    // Machines change every other second; that a run is elsewhere is rare.
+    const read = (): void => {
+      const { machines } = store;
+      setPlaces(before => {
+        const hasGpus = (machines ?? []).some(machine => machine.gpus?.length);
+        if (before === null && !hasGpus) {
+          return null;
+        }
+        const now = machines === null ? NO_PLACES : placesOf(machines);
+        return before?.isEqual(now) ? before : now;
+      });
+    };
+    store.changed.connect(read);
+    read();
+    return () => {
+      store.changed.disconnect(read);
+    };
+  }, [store]);
   return places;
 }
 

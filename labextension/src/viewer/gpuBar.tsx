@@ -8,7 +8,6 @@ import type { Runicorn } from '../ui/context.js';
 import { formatGib, stateOf } from '../ui/gpus.js';
 import { keyOfRun } from '../state/runs.js';
 import { useRunicorn, ViewRoot } from '../ui/shared.js';
-import { useMachines } from '../ui/useMachines.js';
 
 /** Where the bar is, and what it leads to. */
 export interface IGpuBarOptions {
@@ -18,7 +17,7 @@ export interface IGpuBarOptions {
   showMachine: (connectionId: string) => void;
 }
 
-/** The bar; the one who shows it tells it to update when there may be another run. */
+/** The bar; the one who shows it tells it to update when there may be another run, or a machine has changed. */
 export class GpuBar extends ReactWidget {
   constructor(options: IGpuBarOptions) {
     super();
@@ -40,8 +39,8 @@ export class GpuBar extends ReactWidget {
 
 function Gpus(props: { run: Run; showMachine: (connectionId: string) => void }): JSX.Element {
   const { run } = props;
-  const { trans } = useRunicorn();
-  const machine = useMachines().machine(run.connection_id);
+  const { trans, machines } = useRunicorn();
+  const machine = machines.machine(run.connection_id);
   const gpus = (machine?.gpus ?? []).filter(gpu =>
     gpu.processes.some(process => process.run && keyOfRun(process.run) === keyOfRun(run))
   );
