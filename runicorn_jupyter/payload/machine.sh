@@ -2,13 +2,34 @@
 # root (the folder whose disk counts; empty: the home), period (s between two samples), lease (samples without a
 # line on stdin until it ends), patience (s for a program of a vendor's), proc and sys (where these are mounted).
 # After the script, each line of stdin prolongs the lease.
-# A record is a tag and a text, each ended by NUL; only a text that is not as it was told last.
+# A record is a tag and a text, each ended by NUL; only a text that is not as it was told last. Three processes write
+# here, and only a write of up to PIPE_BUF bytes, 4,096, is never mixed with another's (pipe(7)): a long text is some
+# records of its tag and a plus sign, and one of its tag alone. Between lines is RS, as some shells write each line
+# by itself.
 
 say() {
     eval "told=\${told_$1-}"
     [ "$told" = "$2" ] && return
     eval "told_$1=\$2"
-    printf '%s\0%s\0' "$1" "$2"
+    tag=$1 part= room=60000
+    set -f
+    IFS='
+'
+    # shellcheck disable=SC2086
+    set -- $2
+    unset IFS
+    set +f
+    for text; do
+        room=$((room - ${#text} - 1))
+        [ "$room" -ge 0 ] || break
+        # Characters, of up to four bytes.
+        if [ -n "$part" ] && [ "$((${#part} + ${#text}))" -ge 1000 ]; then
+            printf '%s+\0%.1000s\0' "$tag" "$part"
+            part=
+        fi
+        part="${part:+$part$rs}$text"
+    done
+    printf '%s\0%.1000s\0' "$tag" "$part"
 }
 
 # Ends a program that does not end by itself: a driver that hangs, a file server that is gone.
@@ -72,14 +93,15 @@ processes() {
             # shellcheck disable=SC2086
             set -- ${line##*') '}
             set +f
-            stats="$stats$pid $2 ${20} "
+            stats="$stats$pid $2 ${20}
+"
             pid=$2
             depth=$((depth + 1))
         done
     done
     say stats "$stats"
     list=$(printf '%s' "${seen# }" | tr ' ' ',')
-    [ -z "$list" ] || say processes "$(ps -ww -o pid= -o user= -o args= -p "$list" | cut -c 1-1024)"
+    [ -z "$list" ] || say processes "$(ps -ww -o pid= -o user= -o args= -p "$list" | cut -c 1-960)"
 }
 
 nvidia() {
@@ -121,7 +143,8 @@ amd() {
     nodes=
     for node in "$sys"/class/kfd/kfd/topology/nodes/*; do
         read -r id <"$node/gpu_id" && while read -r name value; do
-            [ "$name" = drm_render_minor ] && nodes="$nodes$id $value " && break
+            [ "$name" = drm_render_minor ] && nodes="$nodes$id $value
+" && break
         done <"$node/properties"
     done
     say amd_nodes "$nodes"
@@ -129,7 +152,8 @@ amd() {
     for app in "$sys"/class/kfd/kfd/proc/[1-9]*; do
         for file in "$app"/vram_*; do
             read -r value <"$file" && [ "$value" != 0 ] || continue
-            apps="$apps${app##*/} ${file##*/vram_} $value "
+            apps="$apps${app##*/} ${file##*/vram_} $value
+"
             pids="$pids ${app##*/}"
         done
     done
@@ -176,7 +200,7 @@ listen() {
     kill -TERM $$
 }
 
-end() {
+finish() {
     trap '' TERM
     kill "$listener" "$accelerators" "$disks"
     exit 0
@@ -184,9 +208,10 @@ end() {
 
 main() {
     exec 3<&0 </dev/null
+    rs=$(printf '\036')
     left=$lease
     trap 'left=$lease' USR1
-    trap end TERM HUP PIPE
+    trap finish TERM HUP PIPE
     listen <&3 &
     listener=$!
     exec 3<&-
@@ -204,6 +229,6 @@ main() {
         sleep "$period" &
         wait $!
     done
-    end
+    finish
 } 2>/dev/null
 main

@@ -20,6 +20,9 @@ _OF_MACHINE = {"facts", "cpu", "load", "memory", "disk", "stats", "processes", "
 _OF_ACCELERATORS = {"nvidia", "nvidia_use", "nvidia_apps", "amd", "amd_nodes", "amd_apps", "ascend"}
 _TAGS = _OF_MACHINE | _OF_ACCELERATORS
 """What ``machine.sh`` says: ``looked`` ends a round, of the machine or of its accelerators."""
+_LONG = {f"{tag}+" for tag in _TAGS - {"looked"}}
+"""A part of a text; the rest follows by the same tag."""
+_MAX_PARTS = 256
 _LAUNCHER = re.compile(r"torchrun|torch\.distributed|accelerate|deepspeed|mpirun|mpiexec|srun|horovodrun")
 _SECRET = re.compile(
     r"(?i)((?:^|[\s-])(?:[\w-]{0,64}(?:token|passw(?:or)?d|passwd|secret|api[-_]?key|access[-_]?key|credential)"
@@ -76,6 +79,7 @@ class MachineTexts:
         self._buffer = bytearray()
         self._searched = 0
         self._tag: str | None = None
+        self._parts: dict[str, list[str]] = {}
 
     def feed(self, data: bytes) -> list[str]:
         """Take what came.
@@ -110,21 +114,27 @@ class MachineTexts:
     def _take(self, piece: bytes, complete: list[str]) -> None:
         if len(piece) > MAX_TEXT_BYTES:
             raise OddMachine("a text that is too long")
-        text = piece.decode("utf-8", "replace")
+        text = piece.decode("utf-8", "replace").replace("\x1e", "\n")
         if self._tag is None:
-            if text not in _TAGS:
+            if text not in _TAGS and text not in _LONG:
                 raise OddMachine("an unknown record")
             self._tag = text
             return
-        if self._tag == "looked":
+        tag, self._tag = self._tag, None
+        if tag in _LONG:
+            parts = self._parts.setdefault(tag, [])
+            parts.append(text)
+            if len(parts) > _MAX_PARTS or sum(map(len, parts)) > MAX_TEXT_BYTES:
+                raise OddMachine("a text that is too long")
+            return
+        if tag == "looked":
             if text not in ("machine", "accelerators"):
                 raise OddMachine("an unknown round")
             self.looked.add(text)
             self.news.add(text)
         else:
-            self.texts[self._tag] = text
-        complete.append(self._tag)
-        self._tag = None
+            self.texts[tag] = "\n".join([*self._parts.pop(f"{tag}+", ()), text])
+        complete.append(tag)
 
 
 class Talk(Protocol):

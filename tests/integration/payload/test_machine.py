@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
 import signal
@@ -23,7 +24,7 @@ from tests.world.connections import Connect
 from tests.world.gpus import nvidia_smi
 from tests.world.sshd import Sshd
 
-SHELLS = ["dash", "bash", "busybox sh", "mksh", "ksh93", "yash"]
+SHELLS = ["dash", "bash", "busybox sh", "mksh", "ksh93", "yash", "zsh --emulate sh"]
 
 
 @contextmanager
@@ -100,6 +101,66 @@ def test_a_machine_in_each_shell_and_nothing_is_left(shell: str, tmp_path: Path)
         process.wait(30)
         psutil.wait_procs(rest(process), timeout=30)
         assert rest(process) == []
+
+
+LONG_APPS = """#!/bin/sh
+case $* in
+*index,uuid*) echo "0, GPU-a, A100, 81920" ;;
+*utilization*) echo "0, 5, 1000, 45, 250.12" ;;
+*) seq 1000000 1000999 | sed "s/$/, of 10 GB, $(date +%N)/; s/^/GPU-a, /" ;;
+esac
+"""
+LONG_DF = """#!/bin/sh
+echo "Filesystem 1024-blocks Used Available Capacity Mounted on"
+seq 200 | sed "s|$| $(date +%N) a name as long as those that automount makes on a cluster with many users|"
+"""
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_long_text_stays_whole_whoever_writes_beside_it(shell: str, tmp_path: Path) -> None:
+    if shutil.which(shell.split(maxsplit=1)[0]) is None:
+        pytest.skip(f"no {shell} on this machine")
+    nvidia_smi(tmp_path, 0, LONG_APPS)
+    (tmp_path / "df").write_text(LONG_DF)
+    (tmp_path / "df").chmod(0o755)
+    with looking(shell, tmp_path, period="0.01", lease="100000") as process:
+        assert process.stdout is not None
+        # As full as it can be: what does not fit in at once is where another's may come between.
+        fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, 4096)
+        texts, lines = MachineTexts(), {"disk": 201, "nvidia_apps": 1000}
+        left = dict.fromkeys(lines, 8)
+        while any(count > 0 for count in left.values()):
+            for tag in texts.feed(os.read(process.stdout.fileno(), 4096)):
+                if tag in lines:
+                    left[tag] -= 1
+                    assert len(texts.texts[tag].splitlines()) == lines[tag]
+
+
+def test_more_processes_than_can_be_told(tmp_path: Path) -> None:
+    """Each has a command line as long as can be: what does not fit is not known, and nothing is half told."""
+    filler = "x" * 2000
+    commands = [
+        subprocess.Popen(["sh", "-c", "read line; :", str(number), filler], stdin=subprocess.PIPE)
+        for number in range(80)
+    ]
+    try:
+        apps = "\n".join(f"GPU-a, {each.pid}, 10" for each in commands)
+        nvidia_smi(
+            tmp_path,
+            0,
+            "#!/bin/sh\ncase $* in *index,uuid*) echo '0, GPU-a, A100, 81920' ;;"
+            f" *utilization*) echo '0, 5, 1000, 45, 1' ;; *) echo '{apps}' ;; esac\n",
+        )
+        with looking("sh", tmp_path) as process:
+            texts = told(process).texts
+        assert len(texts["processes"]) > 50_000
+        (gpu,) = describe_parts(texts, [])[3]
+        assert {each.pid for each in gpu.processes} == {each.pid for each in commands}
+        assert 40 < sum(each.command is not None for each in gpu.processes) < 80
+        assert {each.command[:14] for each in gpu.processes if each.command} == {"sh -c read lin"}
+    finally:
+        for each in commands:
+            each.communicate()
 
 
 def test_it_ends_by_itself_where_nobody_prolongs_it(tmp_path: Path) -> None:

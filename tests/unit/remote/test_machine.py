@@ -32,10 +32,23 @@ def test_records_however_they_are_split() -> None:
         assert (texts.texts, texts.looked) == ({"cpu": "5", "load": "0.10"}, {"machine"})
 
 
+def test_a_text_in_parts_with_other_records_between() -> None:
+    data = b"disk+\0a\x1ea\0cpu\x005\0disk+\0b\0nvidia+\0x\0disk\0c\0nvidia\0y\0disk\0d\0"
+    for cut in range(len(data) + 1):
+        texts = MachineTexts()
+        complete = texts.feed(data[:cut])
+        assert texts.texts.get("disk") == {0: None, 1: "a\na\nb\nc", 2: "d"}[complete.count("disk")]
+        assert [*complete, *texts.feed(data[cut:])] == ["cpu", "disk", "nvidia", "disk"]
+        assert texts.texts == {"cpu": "5", "disk": "d", "nvidia": "x\ny"}
+
+
 @pytest.mark.parametrize(
     "data",
     [
         b"what\0is\0",
+        b"looked+\0machine\0",
+        b"disk+\0\0" * 257,
+        (b"disk+\0" + b"x" * 40_000 + b"\0") * 2,
         b"looked\0elsewhere\0",
         b"x" * (MAX_TEXT_BYTES + 1),
         b"cpu\0" + b"1" * (MAX_TEXT_BYTES + 1) + b"\0",
