@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,17 @@ TRIES = 84
 TRIES_OF_A_FRAME = 9
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def hostile(
     lab_world: LabWorld,
     runicorn_env: Callable[..., Path],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    """The home of the remote, which has an environment that attacks."""
+) -> Iterator[Path]:
+    """The home of the remote, which has an environment that attacks, until the module's tests end."""
     prefix = hostile_env(tmp_path_factory.mktemp("hostile-lab") / "env", runicorn_env(), ATTACK)
     add_environments(lab_world.sshd.home, hostile=prefix)
-    return lab_world.sshd.home
+    yield lab_world.sshd.home
+    (lab_world.sshd.home / ".virtualenvs" / "hostile").unlink()
 
 
 def state(world: LabWorld) -> dict[str, Any]:
