@@ -2,6 +2,7 @@
 
 import React from 'react';
 
+import { formatNumber } from '../ui/numbers.js';
 import { useCurvesHost } from './host.js';
 import type { Axis } from './curve.js';
 import { CurvePlot, type IDrawnLine, type Zoom } from './plot.js';
@@ -121,7 +122,7 @@ function useWords(
     const value = data[index + 1]?.[at];
     const isMeant = props.raised === null ? props.lines.length <= 4 : line.name === props.raised;
     return isMeant && !line.isHidden && typeof value === 'number'
-      ? [`${line.name}: ${Number(value.toPrecision(6))}`]
+      ? [`${line.name}: ${formatNumber(value)}`]
       : [];
   });
   return [props.formatX(x), ...values].join(' · ');

@@ -5,6 +5,7 @@ import React from 'react';
 
 import { IconButton } from '../ui/fields.js';
 import { runsProblemMessage, runStatusLabel } from '../ui/messages.js';
+import { formatNumber, WRITTEN_DIGITS } from '../ui/numbers.js';
 import { Chart } from './Chart.js';
 import { Controls, FIRST_LOOK, type ILook } from './Controls.js';
 import { lineOf, positive, smoothed, type ICurve } from './curve.js';
@@ -178,7 +179,7 @@ function MetricChart(props: {
   const curves = named.flatMap(({ name, curve }) => (curve ? [{ name, curve }] : []));
   const formatX = (value: number): string =>
     axis === 'step'
-      ? String(Number(value.toPrecision(12)))
+      ? formatNumber(value, WRITTEN_DIGITS)
       : axis === 'time'
         ? dates.begin(new Date(1000 * value).toISOString())
         : durationOf(value);

@@ -2,6 +2,7 @@
 
 import React from 'react';
 
+import { formatNumber } from '../ui/numbers.js';
 import { useCurvesHost } from './host.js';
 import { csvOf, type ICurve } from './curve.js';
 
@@ -47,7 +48,9 @@ export function ValuesTable(props: {
                 <tr key={name}>
                   <th scope="row">{name}</th>
                   {cellsOf(curve, metric).map((cell, at) => (
-                    <td key={at}>{cell}</td>
+                    <td key={at} title={String(cell)}>
+                      {formatNumber(cell)}
+                    </td>
                   ))}
                 </tr>
               ))}
@@ -59,7 +62,7 @@ export function ValuesTable(props: {
   );
 }
 
-function cellsOf(curve: ICurve, metric: string): string[] {
+function cellsOf(curve: ICurve, metric: string): Array<number | ''> {
   const points = curve.steps.flatMap((step, at) => {
     const value = curve.metrics[metric]?.[at];
     return typeof value === 'number' ? [{ step, value }] : [];
@@ -67,16 +70,15 @@ function cellsOf(curve: ICurve, metric: string): string[] {
   const bad = curve.notFinite[metric]?.length ?? 0;
   const last = points.at(-1);
   if (!last) {
-    return ['0', '', '', '', '', String(bad)];
+    return [0, '', '', '', '', bad];
   }
   const values = points.map(point => point.value);
-  const written = (value: number): string => String(Number(value.toPrecision(6)));
   return [
-    String(points.length),
-    String(last.step),
-    written(last.value),
-    written(values.reduce((a, b) => Math.min(a, b))),
-    written(values.reduce((a, b) => Math.max(a, b))),
-    String(bad)
+    points.length,
+    last.step,
+    last.value,
+    values.reduce((a, b) => Math.min(a, b)),
+    values.reduce((a, b) => Math.max(a, b)),
+    bad
   ];
 }

@@ -4,6 +4,7 @@ import React from 'react';
 
 import type { MetricComparison, MetricFigures, ParamDifference, Run } from '../api/client.js';
 import { keyOfRun } from '../state/runs.js';
+import { formatNumber } from '../ui/numbers.js';
 import { ErrorNote, useRunicorn } from '../ui/shared.js';
 import { useSame } from '../ui/useSame.js';
 import { namesOf } from '../curves/style.js';
@@ -19,7 +20,7 @@ import {
   type IFoundDifferences,
   type Mode
 } from './differences.js';
-import { formatMetric, serverOf } from './table.js';
+import { serverOf } from './table.js';
 
 /** Read what differs whenever a run is another. */
 function useDifferences(runs: readonly Run[]): {
@@ -176,7 +177,7 @@ function ParamRow(props: { param: ParamDifference; runs: readonly Run[] }): JSX.
         return (
           <td
             key={keyOfRun(props.runs[place]!)}
-            title={text}
+            title={isMissing(place) ? text : String(value)}
             data-differs={isOther || undefined}
             className={isMissing(place) ? 'rj-Quiet' : undefined}
           >
@@ -241,10 +242,14 @@ function Figures(props: { figures: MetricFigures; mode: Mode }): JSX.Element {
         const percent = formatPercent(percents[place] ?? null);
         const verdict = verdictOf(difference, props.mode);
         return (
-          <td key={place} className="rj-mod-number">
-            {formatMetric(value ?? undefined)}
+          <td key={place} className="rj-mod-number" title={String(value ?? '')}>
+            {formatNumber(value)}
             {formatDifference(difference) && (
-              <span className="rj-Runs-difference" data-verdict={verdict ?? undefined}>
+              <span
+                className="rj-Runs-difference"
+                title={String(difference)}
+                data-verdict={verdict ?? undefined}
+              >
                 {' '}
                 {formatDifference(difference)}
                 {percent && ` (${percent})`}
@@ -275,7 +280,7 @@ function Equal(props: { found: IFoundDifferences }): JSX.Element | null {
         {equalParams(props.found).map(([name, value]) => (
           <React.Fragment key={name}>
             <dt>{name}</dt>
-            <dd>{formatParam(value)}</dd>
+            <dd title={String(value)}>{formatParam(value)}</dd>
           </React.Fragment>
         ))}
       </dl>

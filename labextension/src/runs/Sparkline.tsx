@@ -6,7 +6,7 @@ import React from 'react';
 import type { Run } from '../api/client.js';
 import { lineOf, type ICurve } from '../curves/curve.js';
 import type { CurveReader } from '../curves/reader.js';
-import { formatMetric } from './table.js';
+import { formatNumber } from '../ui/numbers.js';
 
 const WIDTH = 96;
 const HEIGHT = 20;
@@ -48,7 +48,7 @@ const Drawn = React.memo(function Drawn(props: {
   const label = trans.__(
     '%1: last %2, least %3, greatest %4',
     props.metric,
-    ...[values.at(-1)!, least, greatest].map(formatMetric)
+    ...[values.at(-1)!, least, greatest].map(value => formatNumber(value))
   );
   return (
     <svg className="rj-Spark" role="img" aria-label={label} width={WIDTH} height={HEIGHT}>

@@ -93,7 +93,7 @@ export const TableRow = React.memo(function TableRow(props: ITableRowProps): JSX
             key={track.column.id}
             {...placeOf(track, all.indexOf(track))}
             role="gridcell"
-            title={text}
+            title={isGroup(item) ? text : (track.column.exact?.(item) ?? text)}
           >
             {content}
           </div>

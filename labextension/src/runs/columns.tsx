@@ -6,9 +6,10 @@ import React from 'react';
 import type { ParamValue, Run } from '../api/client.js';
 import type { Dates } from '../ui/dates.js';
 import { runStatusLabel } from '../ui/messages.js';
+import { formatNumber } from '../ui/numbers.js';
 import { NO_PLACES, type GpuPlaces } from './gpuPlaces.js';
 import { primaryOf, Sparkline } from './Sparkline.js';
-import { formatDuration, formatMetric, nameOf, secondsOf, serverOf } from './table.js';
+import { formatDuration, nameOf, secondsOf, serverOf } from './table.js';
 
 /** What the cells need beside their run. */
 export interface ICellContext {
@@ -38,6 +39,8 @@ export interface IColumn {
   isPicture?: boolean;
   /** Return a cell's text, and what is drawn if that is more than the text. */
   render: (run: Run, context: ICellContext) => [text: string, content?: React.ReactNode];
+  /** Return a cell's value in full, where its text may be shorter. */
+  exact?: (run: Run) => string;
   /** Return the text of a number that is none of a run's own: a mean, a standard deviation. */
   format?: (value: number) => string;
 }
@@ -147,8 +150,8 @@ export const FACTS: readonly IColumn[] = [
     isNumber: true,
     where: 'step',
     value: run => run.step ?? undefined,
-    render: run => [formatMetric(run.step ?? undefined)],
-    format: formatMetric
+    render: run => [formatNumber(run.step)],
+    format: value => formatNumber(value)
   },
   {
     id: 'project',
@@ -237,8 +240,9 @@ function namedColumn(kind: Kind, name: string): IColumn {
       isNumber: true,
       where: id,
       value: run => valueOf(KINDS[kind](run, name)),
-      render: run => [formatValue(KINDS[kind](run, name))],
-      format: formatMetric
+      render: run => [formatNumber(KINDS[kind](run, name))],
+      exact: run => String(KINDS[kind](run, name) ?? ''),
+      format: value => formatNumber(value)
     };
     named.set(id, column);
   }
@@ -251,14 +255,6 @@ const NUMBER_WORDS = new Set<unknown>(['NaN', 'Infinity', '-Infinity']);
 function valueOf(value: ParamValue | undefined): CellValue {
   const read = NUMBER_WORDS.has(value) ? Number(value) : value;
   return read === null || Number.isNaN(read) ? undefined : read;
-}
-
-function formatValue(value: ParamValue | undefined): string {
-  return typeof value === 'number'
-    ? formatMetric(value)
-    : NUMBER_WORDS.has(value)
-      ? formatMetric(value as 'NaN')
-      : String(value ?? '');
 }
 
 const collator = new Intl.Collator();

@@ -9,7 +9,7 @@ import type {
 } from '../api/client.js';
 import { CoalescedTask } from '../state/coalesce.js';
 import { keyOfRun } from '../state/runs.js';
-import { formatMetric } from './table.js';
+import { formatNumber, WRITTEN_DIGITS } from '../ui/numbers.js';
 
 /** How many runs the server compares at once. */
 export const MOST_COMPARED = 200;
@@ -78,21 +78,21 @@ export function equalParams({ runs, answer }: IFoundDifferences): Array<[string,
   return Object.entries(runs[0]!.params).filter(([name]) => !differing.has(name));
 }
 
-/** The value of a parameter in full; texts are told from other values by nothing but themselves. */
+/** The value of a parameter as it was written; texts are told from other values by nothing but themselves. */
 export function formatParam(value: ParamValue | undefined): string {
-  return value === undefined ? '' : String(value);
+  return value === null ? 'null' : formatNumber(value, WRITTEN_DIGITS);
 }
 
 /** A difference with its sign; '' where there is none. */
 export function formatDifference(difference: number | null): string {
-  return difference === null || difference === 0 ? '' : signed(difference, formatMetric);
+  return difference === null || difference === 0 ? '' : signed(difference, formatNumber);
 }
 
 /** A percentage with its sign, in three digits; '' where there is none. */
 export function formatPercent(percent: number | null): string {
   return percent === null || percent === 0
     ? ''
-    : `${signed(percent, value => String(Number(value.toPrecision(3))))} %`;
+    : `${signed(percent, value => formatNumber(value, 3))} %`;
 }
 
 function signed(value: number, format: (value: number) => string): string {

@@ -1,6 +1,6 @@
 /** What the table of runs shows, as text and numbers: pure functions. */
 
-import type { Run, MetricValue } from '../api/client.js';
+import type { Run } from '../api/client.js';
 
 /** Where a run is, in words. */
 export function serverOf(run: Pick<Run, 'host' | 'env_name'>): string {
@@ -45,16 +45,6 @@ export function matching(runs: readonly Run[], typed: string): readonly Run[] {
   return words.length === 0
     ? runs
     : runs.filter(run => words.every(word => haystackOf(run).includes(word)));
-}
-
-/** A value of a metric with as many digits as tell runs apart. */
-export function formatMetric(value: MetricValue | undefined): string {
-  if (typeof value !== 'number') {
-    return (value ?? '').replace('Infinity', '∞').replace('-', '−');
-  }
-  return Number.isInteger(value) && Math.abs(value) < 1e9
-    ? String(value)
-    : String(Number(value.toPrecision(5)));
 }
 
 /** A duration as people read one off a table: hours, minutes, seconds. */

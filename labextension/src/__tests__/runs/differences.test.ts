@@ -39,7 +39,9 @@ test('differences have their sign, and what is zero or unknown is not said', () 
   assert.equal(formatPercent(-19.99), '−20 %');
   assert.equal(formatPercent(0.012345), '+0.0123 %');
   assert.equal(formatPercent(null), '');
-  assert.equal(formatParam(0.30000000000000004), '0.30000000000000004');
+  assert.equal(formatParam(0.11000000000000001), '0.11');
+  assert.equal(formatParam(0.123456789), '0.123456789');
+  assert.equal(formatParam(true), 'true');
   assert.equal(formatParam(null), 'null');
   assert.equal(formatParam(undefined), '');
 });

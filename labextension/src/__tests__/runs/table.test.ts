@@ -61,6 +61,8 @@ test('columns of names have the value that the server sorts by', () => {
   const context = { trans, dates: null! };
   assert.deepEqual(column('param.opt').render(one, context), ['adam']);
   assert.deepEqual(column('summary.best').render(one, context), ['0.12346']);
+  assert.equal(column('summary.best').exact!(one), '0.123456789');
+  assert.equal(column('summary.gone').exact!(one), '');
   assert.equal(columnOf('metric', ''), null);
   assert.equal(columnOf('metric', 'acc')!.label(trans), 'acc');
   assert.equal(columnOf('nothing', ''), null);
