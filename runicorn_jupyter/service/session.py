@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runicorn_jupyter import models as m
@@ -21,6 +22,7 @@ from runicorn_jupyter.remote import environments
 from runicorn_jupyter.remote.clock import Clock, SystemClock
 from runicorn_jupyter.remote.probe import PROBE_SECONDS, Probe
 from runicorn_jupyter.remote.supervisor import ViewerSupervisor
+from runicorn_jupyter.service.environment_problems import EnvironmentProblems
 from runicorn_jupyter.service.machine_watcher import MachineWatcher
 from runicorn_jupyter.service.run_watcher import RunWatcher
 
@@ -97,6 +99,7 @@ class Session:
         self._probe: Probe | None = None
         self._probed_at = 0.0
         self._probing = asyncio.Lock()
+        self._problems = EnvironmentProblems()
         self._supervisor: ViewerSupervisor | None = None
         self._failed_log: list[str] | None = None
         self._capability: str | None = None
@@ -140,10 +143,12 @@ class Session:
             if self._probe is None or self._clock.monotonic() - self._probed_at > older_than:
                 self._probe = await self.remote.probe(seconds, ask_shell=ask_shell, wanted=wanted)
                 self._probed_at = self._clock.monotonic()
+                if ask_shell:
+                    self._problems.clear()  # what the shell sets may be what was missing
                 if self._probe.notes:
                     log.info("probe of %s: %s", self.connection_id, " ".join(self._probe.notes))
                 self._emit("environments", connection_id=self.connection_id)
-            return self._probe
+            return replace(self._probe, environments=self._problems.mark(self._probe.environments))
 
     async def environment(self, env_name: str) -> m.Environment:
         """Find an environment by name, prefix or interpreter.
@@ -261,13 +266,9 @@ class Session:
         return self.describe_viewer(caller)
 
     def _note_problem(self, environment: m.Environment, problem: str) -> None:
-        """Add why an environment cannot run to the list, until the next probe makes another."""
-        if self._probe is not None:
-            self._probe.environments = [
-                each.model_copy(update={"problem": problem}) if each.prefix == environment.prefix else each
-                for each in self._probe.environments
-            ]
-            self._emit("environments", connection_id=self.connection_id)
+        """Add why an environment cannot run to the list, until the login shell is asked anew."""
+        self._problems.note(environment, problem)
+        self._emit("environments", connection_id=self.connection_id)
 
     def _new_supervisor(self, environment: m.Environment, root: str | None) -> ViewerSupervisor:
         return ViewerSupervisor(
@@ -311,6 +312,8 @@ class Session:
         if self._supervisor is not supervisor or supervisor.state == "stopped":
             raise ViewerStartFailed("The viewer was stopped before it had started.")
         self._failed_log = None
+        if self._problems.forget(supervisor.environment):
+            self._emit("environments", connection_id=self.connection_id)
         title = f"{self.host} · {supervisor.environment.name}"
         if self._capability is None:
             self._capability = self._capabilities.issue(Endpoint.of(supervisor, title=title, storage=storage))

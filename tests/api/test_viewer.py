@@ -182,8 +182,19 @@ def test_why_an_environment_cannot_run_is_in_the_list(
         assert before["rc072"] is None
         answer = world.jupyter.post("viewer/start", connection_id=connection_id, env_name="needs_module")
         assert "load the module first" in answer.json()["message"]
-        assert problems() == {**before, "needs_module": "load the module first"}
+        seen = {**before, "needs_module": "load the module first"}
+        assert problems() == seen
+        # Looked at again, and the login shell not asked again: it is as it was.
+        unknown = world.jupyter.post("viewer/start", connection_id=connection_id, env_name="no such")
+        assert unknown.json()["error"] == "environment_not_found"
+        assert problems() == seen
         world.jupyter.post("environments/detect", connection_id=connection_id, force_refresh=True)
+        assert problems() == before
+        # A start that works takes it back.
+        world.jupyter.post("viewer/start", connection_id=connection_id, env_name="needs_module")
+        assert problems() == seen
+        python.write_text(f'#!/bin/sh\nexec {runicorn_env()}/bin/python "$@"\n')
+        world.start(connection_id, "needs_module")
         assert problems() == before
     finally:
         shutil.rmtree(folder / "needs_module")
