@@ -97,6 +97,29 @@ function storageSender(url, nativeFetch) {
   };
 }
 
+/** Reads what this tab's page kept before it was loaded again; the history's state is again the page's alone. */
+function readSession() {
+  const named = readName().runicorn;
+  const { runicornSession: kept, ...state } = Object(history.state);
+  if (kept === undefined) {
+    return named || {};
+  }
+  history.replaceState(Object.keys(state).length ? state : null, '');
+  return named || Object(kept);
+}
+
+/**
+ * Keeps the session's storage over a reload in a tab of its own: in an opaque origin Firefox loses the window's name
+ * then and keeps the history's state, Chromium the other way round.
+ */
+function keepInHistory(items) {
+  const { state } = history;
+  const isPlain = state === null || Object.getPrototypeOf(state) === Object.prototype;
+  if (items.size && isPlain && window.parent === window) {
+    history.replaceState({ ...state, runicornSession: Object.fromEntries(items) }, '');
+  }
+}
+
 /** Gives the page a localStorage that the proxy keeps, and a sessionStorage that lives as long as the tab. */
 function virtualStorage(settings, nativeFetch) {
   const send = storageSender(`${settings.prefix}/__runicorn_jupyter__/storage`, nativeFetch);
@@ -104,11 +127,11 @@ function virtualStorage(settings, nativeFetch) {
     send(name, value);
     window.dispatchEvent(new Event('runicorn:stored'));
   });
-  const saved = Object.entries(readName().runicorn || {});
-  const items = new Map(saved.map(([name, value]) => [name, String(value)]));
+  const items = new Map(Object.entries(readSession()).map(([name, value]) => [name, String(value)]));
   const session = makeStorage(items, settings, () => {
     writeName({ runicorn: Object.fromEntries(items) });
   });
+  window.addEventListener('beforeunload', () => keepInHistory(items));
   redefine(window, 'localStorage', { get: () => local });
   redefine(window, 'sessionStorage', { get: () => session });
   redefine(document, 'cookie', { get: () => '', set: () => undefined });
