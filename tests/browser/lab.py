@@ -249,7 +249,7 @@ class LabPage:
 
 
 async def findings(page: Page, *selectors: str) -> list[str]:
-    """What axe-core finds serious or critical in these parts of a page."""
+    """What axe-core finds in these parts of a page, but for what is minor."""
     await page.evaluate(AXE.read_text())
     found: list[dict[str, Any]] = await page.evaluate(
         """async selectors => (await axe.run({include: selectors.map(selector => [selector])})).violations""",
@@ -258,7 +258,7 @@ async def findings(page: Page, *selectors: str) -> list[str]:
     return [
         f"{each['id']}: {node['html']} {node.get('failureSummary')}"
         for each in found
-        if each["impact"] in ("serious", "critical")
+        if each["impact"] != "minor"
         for node in each["nodes"]
     ]
 

@@ -20,7 +20,7 @@ SCRIPT_KB = 150
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
-async def test_axe_finds_nothing_serious(lab_tab: LabPage, lab: LabWorld, theme: str) -> None:
+async def test_axe_finds_nothing(lab_tab: LabPage, lab: LabWorld, theme: str) -> None:
     """In the form with an error, in a connection with all of its parts, in an overlay; light and dark."""
     lab.settings(apputils_extension__themes={"theme": theme})
     lab_page = await lab_tab.open()

@@ -127,7 +127,7 @@ function PanelHeader(props: {
     void store.readSuggestions();
   };
   return (
-    <header className="rj-Header">
+    <div className="rj-Header">
       <h2>{trans.__('Runicorn')}</h2>
       {showRuns && (
         <IconButton label={trans.__('Runs of all servers')} icon={listIcon} onPress={showRuns} />
@@ -146,7 +146,7 @@ function PanelHeader(props: {
         onPress={props.onToggleForm}
       />
       <IconButton label={trans.__('Refresh')} icon={refreshIcon} onPress={refresh} />
-    </header>
+    </div>
   );
 }
 

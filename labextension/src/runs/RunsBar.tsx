@@ -38,7 +38,7 @@ export function RunsBar(props: IRunsBarProps): JSX.Element {
       ? trans._n('%1 run', '%1 runs', length)
       : trans.__('%1 of %2 runs', count, length);
   return (
-    <header className="rj-Runs-bar">
+    <div className="rj-Runs-bar">
       <FilterField
         typed={props.typed}
         runs={store.runs}
@@ -74,7 +74,7 @@ export function RunsBar(props: IRunsBarProps): JSX.Element {
         {trans.__('Compare %1', compared)}
       </button>
       <Tools {...props} />
-    </header>
+    </div>
   );
 }
 
