@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from datetime import UTC, datetime
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from runicorn_jupyter import models as m
@@ -31,6 +32,8 @@ SILENT_SECONDS = 15.0
 """Longer than a round takes whose program is ended after ten seconds."""
 PAUSE_SECONDS = 0.1
 """Between two reads: whatever is told, however fast, keeps neither this process nor a front end busy."""
+FIRST_PAUSE_SECONDS, FIRST_READS = 0.01, 20
+"""After each of the first: they are pieces of what somebody waits for."""
 RETRY_SECONDS, MAX_RETRY_SECONDS = 2.0, 60.0
 LOOP_CHARACTERS = 65536
 """More than this is read by a thread."""
@@ -138,11 +141,13 @@ class MachineWatcher:
         self._heard = dict.fromkeys(self._heard, self._clock.monotonic())
         try:
             with self._memory.share() as share:
-                while await said.read():
+                for pause in chain(repeat(FIRST_PAUSE_SECONDS, FIRST_READS), repeat(PAUSE_SECONDS)):
+                    if not await said.read():
+                        return
                     share.add(said.texts.size - share.used)
                     if said.texts.news:
                         await self._take(said.texts)
-                    await self._clock.sleep(PAUSE_SECONDS)
+                    await self._clock.sleep(pause)
         finally:
             beating.cancel()
             await asyncio.wait([beating])

@@ -11,7 +11,13 @@ import pytest_asyncio
 
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import SshUnavailable
-from runicorn_jupyter.service.machine_watcher import BEAT_SECONDS, PAUSE_SECONDS, SILENT_SECONDS
+from runicorn_jupyter.service.machine_watcher import (
+    BEAT_SECONDS,
+    FIRST_PAUSE_SECONDS,
+    FIRST_READS,
+    PAUSE_SECONDS,
+    SILENT_SECONDS,
+)
 from runicorn_jupyter.service.machines import FIRST_SECONDS, IDLE_SECONDS
 from tests.unit.service.world import ADA, World
 
@@ -60,6 +66,35 @@ async def test_what_a_machine_says(world: World) -> None:
     assert (machine.cpu.count, machine.cpu.used_percent, machine.memory.used) == (8, 5, 50 * 1024)
     assert machine.as_of is not None
     assert machine.error is None
+
+
+@pytest.mark.asyncio
+async def test_what_comes_in_pieces_at_first_is_not_waited_for_between_them(world: World) -> None:
+    asking = await ask(world)
+    pieces = FIRST.split(b"\0")[:-1]
+    for piece in pieces[:-1]:
+        world.hosts[0].machines[-1].feed(piece + b"\0")
+        await world.clock.advance(FIRST_PAUSE_SECONDS)
+    assert not asking.done()
+    world.hosts[0].machines[-1].feed(pieces[-1] + b"\0")
+    await world.clock.advance(0)
+    assert len((await asking).machines) == 1
+
+
+@pytest.mark.asyncio
+async def test_what_is_told_without_end_is_read_at_intervals(world: World) -> None:
+    answer = await looked_at(world)
+    machine = world.hosts[0].machines[-1]
+    for _ in range(FIRST_READS):
+        machine.feed(b"cpu\0006\0looked\0machine\0")
+        await world.clock.advance(FIRST_PAUSE_SECONDS)
+    later = await (await ask(world, answer.version, 30))
+    machine.feed(b"cpu\0007\0looked\0machine\0")
+    asking = await ask(world, later.version, 30)
+    await world.clock.advance(PAUSE_SECONDS - FIRST_PAUSE_SECONDS)
+    assert not asking.done()
+    await world.clock.advance(FIRST_PAUSE_SECONDS)
+    assert [each.cpu.used_percent for each in (await asking).machines] == [7]
 
 
 @pytest.mark.asyncio
