@@ -291,6 +291,8 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="only rows whose name has one of these")
     words = parser.parse_args().words
     rows = [row for row in ROWS if not words or any(word in row.name for word in words)]
+    if not rows:
+        parser.error(f"no row has one of these in its name: {', '.join(row.name for row in ROWS)}")
     results = []
     for row in rows:
         results.append(try_row(row))
