@@ -127,6 +127,16 @@ def lab(lab_world: LabWorld) -> Iterator[LabWorld]:
     lab_world.clean()
 
 
+@pytest.fixture
+def environment(each_runicorn: tuple[str, Path], lab: LabWorld) -> Iterator[str]:
+    """The name of an environment with this runicorn on the session's remote, as long as the test goes on."""
+    version, prefix = each_runicorn
+    name = f"rc{version.replace('.', '')}"
+    add_environments(lab.sshd.home, **{name: prefix})
+    yield name
+    (lab.sshd.home / ".virtualenvs" / name).unlink()
+
+
 class LabPage:
     """A page with JupyterLab, by the names that a person sees."""
 

@@ -49,9 +49,9 @@ class Drawn:
 
 
 def logged(root: Path) -> list[tuple[int, float | None]]:
-    """Step and loss of all that the run's file has."""
-    (file,) = root.rglob("events.jsonl")
-    events = [json.loads(line) for line in file.read_text().splitlines()]
+    """Step and loss of all that the runs' files have."""
+    files = sorted(root.rglob("events.jsonl"))
+    events = [json.loads(line) for file in files for line in file.read_text().splitlines()]
     rows = [event["data"] for event in events if event["type"] == "metrics" and "loss" in event["data"]]
     return [(row["global_step"], row["loss"] if math.isfinite(row["loss"]) else None) for row in rows]
 

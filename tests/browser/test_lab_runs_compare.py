@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from playwright.async_api import Page, expect
 
 from tests.browser.lab import LabPage, LabWorld, findings
 from tests.world.environments import Trainer
-from tests.world.layouts import add_environments
 
 pytestmark = pytest.mark.timeout(300)  # a walk is many waits of up to PATIENCE_SECONDS, beside other tests
 
@@ -28,16 +26,6 @@ async def count_clicks(page: Page) -> None:
     await page.evaluate(
         "() => { window.clicks = 0; addEventListener('pointerdown', () => { window.clicks += 1; }, true); }"
     )
-
-
-@pytest.fixture
-def environment(each_runicorn: tuple[str, Path], lab: LabWorld) -> Iterator[str]:
-    """The name of an environment with this runicorn on the session's remote, as long as the test goes on."""
-    version, prefix = each_runicorn
-    name = f"rc{version.replace('.', '')}"
-    add_environments(lab.sshd.home, **{name: prefix})
-    yield name
-    (lab.sshd.home / ".virtualenvs" / name).unlink()
 
 
 async def test_three_clicks_to_what_differs(

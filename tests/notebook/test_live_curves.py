@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,10 @@ CELLS = (
     "plot.widget",
     "print('\\n' * 120 + 'the end')",
 )
+OF_TWO = (
+    "%load_ext runicorn_jupyter\nplot = %runicorn_runs --compare run-0 run-1 --metrics loss --live\nplot",
+    "runs = %runicorn_runs\nruns.plot('loss', live=True).widget",
+)
 READ = re.compile(rb'"kind": ?"read"')
 STILL_BYTES = 200_000
 
@@ -33,9 +38,9 @@ STILL_BYTES = 200_000
 class Drawn:
     """Curves in an output."""
 
-    def __init__(self, root: Locator) -> None:
+    def __init__(self, root: Locator, run: str = "run-0") -> None:
         self.root = root
-        self.steps = root.locator(".rj-Curves-values tbody td").nth(0)
+        self.steps = root.locator(".rj-Curves-values tbody tr").filter(has_text=run).locator("td").nth(0)
 
     async def unfold(self) -> None:
         """Show the values as a table."""
@@ -78,10 +83,10 @@ class Asked:
         self.kernel_count += len(READ.findall(frame.encode() if isinstance(frame, str) else frame))
 
 
-def viewer_of(lab: LabWorld, root: Path) -> str:
+def viewer_of(lab: LabWorld, root: Path, environment: str = "torch") -> str:
     """Open the viewer of a root over the line that can be cut; return its address."""
     connection = lab.jupyter.post("connect", host="line").json()["connection_id"]
-    at = {"connection_id": connection, "env_name": "torch", "remote_root": str(root), "auto_open": False}
+    at = {"connection_id": connection, "env_name": environment, "remote_root": str(root), "auto_open": False}
     started = lab.jupyter.post("viewer/start", **at)
     assert started.ok, started.text
     return str(started.json()["viewer"]["url"])
@@ -206,23 +211,29 @@ async def test_curves_of_notebook_7_grow(
     lab_tab: LabPage,
     lab: LabWorld,
     trainer: Trainer,
-    runicorn_env: Callable[..., Path],
+    each_runicorn: tuple[str, Path],
+    *,
+    environment: str,
     tmp_path: Path,
 ) -> None:
-    """In Notebook 7: the page's own, and the widget."""
+    """In Notebook 7, with each runicorn: what the page draws itself of two runs, and a table's widget."""
     root = tmp_path / "root"
-    training = trainer.live(runicorn_env(), root, count=1, steps=5)
-    viewer_of(lab, root)
-    path = write_notebook(lab, "live-7.ipynb", *CELLS[:2])
+    training = trainer.live(each_runicorn[1], root, count=2, steps=5)
+    viewer_of(lab, root, environment)
+    path = write_notebook(lab, "live-7.ipynb", *OF_TWO)
     page = await open_notebook(lab_tab, "notebook", path.name)
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     for number, place in enumerate((".rj-CurvesOutput", ".rj-Widget")):
-        drawn = Drawn(page.locator(place))
+        drawn = Drawn(page.locator(place), "run-1")
         await run_cell(page, number)
         await drawn.unfold()
         await expect(drawn.steps).to_have_text(str(5 + number))
         before = await drawn.pixels()
-        await log(training, 3 + number)
-        await expect(drawn.steps).to_have_text(str(6 + number))
+        await log(training, float("nan"), 3 + number)
+        await expect(drawn.steps).to_have_text(str(6 + number))  # with a value
         assert await drawn.pixels() != before
-        assert await drawn.values() == logged(root)
+        assert Counter(await drawn.values()) == Counter(logged(root))
+    await asyncio.to_thread(training.finish)
+    await expect(drawn.root.get_by_role("list", name="Compared runs").get_by_text("Finished")).to_have_count(
+        2
+    )
