@@ -34,6 +34,7 @@ from runicorn_jupyter.ssh.reconnect import Reconnector
 from runicorn_jupyter.ssh.relay.client import LazyRelay
 from runicorn_jupyter.ssh.server_message import ServerMessage
 from runicorn_jupyter.ssh.settings import SshSettings
+from runicorn_jupyter.ssh.stages import Passed, tell_nobody
 from runicorn_jupyter.ssh.transport.channel import CONNECT_FAILED, PROHIBITED, UNKNOWN_TYPE
 from runicorn_jupyter.ssh.transport.link import UNTOLD, ChannelRefused, ConnectionStats
 from runicorn_jupyter.ssh.watchdog import watch
@@ -114,6 +115,7 @@ class Connection:
         ask: Ask | None = None,
         on_step: Step | None = None,
         message: ServerMessage | None = None,
+        passed: Passed = tell_nobody,
         connection_id: str,
     ) -> Connection:
         """Connect, check the host's key and authenticate.
@@ -134,6 +136,8 @@ class Connection:
             Called on the loop with the name of each step.
         message
             Collects what the servers on the way say to the person; when reconnecting, too.
+        passed
+            Called on the loop at the end of each stage that went well.
         connection_id
             Name of the connection.
 
@@ -157,6 +161,7 @@ class Connection:
             Keepalive.of(target, settings.keepalive_seconds),
             allowed=settings.allowed_hosts,
             message=message or ServerMessage(),
+            passed=passed,
         )
         deadline = timeout if isinstance(timeout, Deadline) else Deadline(timeout)
         dialled = await dialler.dial(deadline, on_step)

@@ -23,6 +23,7 @@ from runicorn_jupyter.ssh.keepalive import Keepalive
 from runicorn_jupyter.ssh.mux.master import Master
 from runicorn_jupyter.ssh.mux.reuse import find_master, master_place
 from runicorn_jupyter.ssh.server_message import ServerMessage
+from runicorn_jupyter.ssh.stages import Passed, tell_nobody
 from runicorn_jupyter.ssh.threads import run_in_thread
 from runicorn_jupyter.ssh.transport import tcp
 from runicorn_jupyter.ssh.transport.byte_transport import ByteTransport, SocketTransport
@@ -88,6 +89,8 @@ class Dialler:
         Which hosts may be connected to; heeded by each attempt anew, since names move.
     message
         Collects what servers and a ``ProxyCommand`` say to the person, for each attempt anew.
+    passed
+        Called on the loop at the end of each stage that went well.
     """
 
     target: Target
@@ -98,6 +101,7 @@ class Dialler:
     tcp_seconds: float | None = None
     allowed: AllowedHosts = ANY_HOST
     message: ServerMessage = field(default_factory=ServerMessage, compare=False)
+    passed: Passed = field(default=tell_nobody, compare=False)
 
     async def dial(self, deadline: Deadline, on_step: Step | None = None) -> Dialled:
         """Connect, check the host keys, authenticate.
@@ -188,6 +192,7 @@ class Dialler:
         for at in reversed(range(len(hops))):
             master = await find_master(hops[at], deadline.left / 2)
             if master is not None:
+                self.passed(hops[at], "master", "")
                 return master, hops[at + 1 :]
         return None, hops
 
@@ -207,7 +212,11 @@ class Dialler:
         address = bridge.byte_transport.address
         command, name = hop.known_hosts_command, hop.known_hosts_name
         extra_entries = await command.ask(name, "ORDER") if command else ()
-        key = await run_in_thread(_exchange_keys, bridge, hop, extra_entries, self.message)
+        try:
+            key = await run_in_thread(_exchange_keys, bridge, hop, extra_entries, self.message)
+        finally:
+            if bridge.transport.remote_version:
+                self.passed(hop, "banner", bridge.transport.remote_version)
         if command:
             offered = verifier.wire_form(key)
             extra_entries = await command.ask(name, "HOSTNAME", offered)
@@ -217,8 +226,10 @@ class Dialler:
         await run_in_thread(
             verifier.verify, hop, key, self.policy, address=address, extra_entries=extra_entries
         )
+        self.passed(hop, "host_key", f"{key.get_name()} {verifier.fingerprint(key.asbytes())}")
         on_step("authenticating")
         await run_in_thread(_authenticate, bridge, hop, credentials, ask, self.message)
+        self.passed(hop, "authentication", hop.username)
         if hop.update_host_keys and verifier.wire_form(key) == key.asbytes():
             HostKeyUpdate(hop, key.asbytes(), bridge.transport).listen()
         return bridge, key
@@ -229,13 +240,19 @@ class Dialler:
         if below is None:
             if hop.proxy_command is not None:
                 return await CommandTransport.start(hop.proxy_command, self.message)
-            sock = await tcp.connect(hop, self.keepalive, self.tcp_seconds, addresses)
-            return SocketTransport(sock)
+            if addresses is None:
+                addresses = await tcp.resolve(hop.hostname, hop.port, hop.address_family)
+            self.passed(hop, "name", ", ".join(dict.fromkeys(each[4][0] for each in addresses)))
+            transport = SocketTransport(await tcp.connect(hop, self.keepalive, addresses, self.tcp_seconds))
+            self.passed(hop, "tcp", transport.address or "")
+            return transport
         where = f"{hop.hostname} port {hop.port}"
         try:
-            return await below.open_byte_transport(
+            opened = await below.open_byte_transport(
                 addresses[0][4][0] if addresses else hop.hostname, hop.port
             )
+            self.passed(hop, "tcp", "")
+            return opened
         except ChannelRefused as refused:
             if refused.reason == PROHIBITED:
                 raise SshUnavailable(f"The jump host does not allow forwarding to {where}.") from refused

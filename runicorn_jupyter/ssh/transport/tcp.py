@@ -36,8 +36,8 @@ AddrInfo = tuple[int, int, int, str, tuple[str, int]]
 async def connect(
     target: Target,
     keepalive: Keepalive,
+    addresses: Sequence[AddrInfo],
     limit_seconds: float | None = None,
-    addresses: Sequence[AddrInfo] | None = None,
 ) -> socket.socket:
     """Open a TCP connection to a target.
 
@@ -47,10 +47,10 @@ async def connect(
         The first hop.
     keepalive
         The kernel's own probes begin after its interval, and give up half as late again as the watchdog.
+    addresses
+        Connect to one of these and to no other, as `resolve` gave them.
     limit_seconds
         Give up after this long; None leaves it to the system, ``ConnectTimeout`` and the caller.
-    addresses
-        Connect to one of these and to no other, without asking for the name again.
 
     Returns
     -------
@@ -60,12 +60,10 @@ async def connect(
     Raises
     ------
     SshUnavailable
-        If the name cannot be resolved, or no address answers.
+        If the ssh config's ``BindAddress`` cannot be resolved, or no address answers.
     ConnectionTimeout
         If the system, or ``ConnectTimeout`` of the ssh config, gives up.
     """
-    if addresses is None:
-        addresses = await resolve(target.hostname, target.port, target.address_family)
     local = None
     if target.bind_address:
         local = await resolve(target.bind_address, 0, target.address_family)
