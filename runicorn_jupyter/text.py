@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["plain_text"]
+__all__ = ["mask_secrets", "plain_text"]
 
 # Escape sequences of terminals (ECMA-48: CSI, OSC and the like). The repeated classes exclude what may follow
 # them, so matching takes time in proportion to the text.
@@ -17,6 +17,13 @@ _UNPRINTED = re.compile(
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
 )
 _BREAKS = re.compile("\r\n|[\r\u2028\u2029]")
+_NAMED_VALUE = (
+    r"(?i)((?:^|[\s-])(?:[\w-]{0,64}(?:token|passw(?:or)?d|passwd|secret|api[-_]?key|access[-_]?key|credential)"
+    r"[\w-]{0,64}))(%s)(?:\"[^\"]*\"|'[^']*'|\S+)"
+)
+_SECRET_OPTION = re.compile(_NAMED_VALUE % r"[=\s]\s?")
+_SECRET_SET = re.compile(_NAMED_VALUE % "=")
+_URL_PASSWORD = re.compile(r"(://[^\s:/@]{0,256}:)[^\s@/]{1,256}@")
 
 
 def plain_text(
@@ -48,3 +55,22 @@ def plain_text(
     if not line_breaks:
         text = text.replace("\n", substitute)
     return text[:limit]
+
+
+def mask_secrets(text: str, *, is_command: bool = True) -> str:
+    """Hide what looks like a secret on a command line, in a setting or in a URL.
+
+    Parameters
+    ----------
+    text
+        One line.
+    is_command
+        Whether ``--token`` hides the word behind it, too; in a sentence only ``token=…`` does.
+
+    Returns
+    -------
+    str
+        With ``***`` in place of what a name such as ``token`` stands before, and of a URL's password.
+    """
+    secret = _SECRET_OPTION if is_command else _SECRET_SET
+    return _URL_PASSWORD.sub(r"\1***@", secret.sub(r"\1\2***", text))

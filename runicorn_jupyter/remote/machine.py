@@ -10,7 +10,7 @@ from typing import Protocol
 from runicorn_jupyter import models as m
 from runicorn_jupyter.remote.accelerators import Use, read_accelerators
 from runicorn_jupyter.streams import END, End
-from runicorn_jupyter.text import plain_text
+from runicorn_jupyter.text import mask_secrets, plain_text
 
 __all__ = ["MAX_TEXT_BYTES", "MachineStream", "MachineTexts", "OddMachine", "RunProcess", "describe_parts"]
 
@@ -24,11 +24,6 @@ _LONG = {f"{tag}+" for tag in _TAGS - {"looked"}}
 """A part of a text; the rest follows by the same tag."""
 _MAX_PARTS = 256
 _LAUNCHER = re.compile(r"torchrun|torch\.distributed|accelerate|deepspeed|mpirun|mpiexec|srun|horovodrun")
-_SECRET = re.compile(
-    r"(?i)((?:^|[\s-])(?:[\w-]{0,64}(?:token|passw(?:or)?d|passwd|secret|api[-_]?key|access[-_]?key|credential)"
-    r"[\w-]{0,64}))([=\s]\s?)(?:\"[^\"]*\"|'[^']*'|\S+)"
-)
-_URL_PASSWORD = re.compile(r"(://[^\s:/@]{0,256}:)[^\s@/]{1,256}@")
 _COMMAND = 512
 _MAX_PROCESSES = 1024
 _MAX_DEPTH = 16
@@ -258,14 +253,8 @@ def _processes(texts: Mapping[str, str]) -> dict[int, _Process]:
         process = found.get(_integer(parts[0]) or 0) if parts else None
         if process is not None and len(parts) == 3:
             process.user = plain_text(parts[1], limit=64)
-            process.command = _masked(plain_text(parts[2]))
+            process.command = mask_secrets(plain_text(parts[2], limit=2 * _COMMAND))[:_COMMAND]
     return found
-
-
-def _masked(command: str) -> str:
-    """Hide what looks like a secret on a command line."""
-    hidden = _URL_PASSWORD.sub(r"\1***@", _SECRET.sub(r"\1\2***", command[: 2 * _COMMAND]))
-    return hidden[:_COMMAND]
 
 
 def _above(pid: int, processes: Mapping[int, _Process]) -> list[int]:

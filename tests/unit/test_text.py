@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from runicorn_jupyter.notebook.results import plain
 from runicorn_jupyter.ssh.auth.interactive import _clean
-from runicorn_jupyter.text import plain_text
+from runicorn_jupyter.text import mask_secrets, plain_text
 
 # Ends what it stands in, moves, reorders or hides: found from Unicode itself, not from our own list.
 BAD = "".join(
@@ -70,3 +70,18 @@ def test_lines_stay_lines_where_they_may() -> None:
 def test_what_is_taken_away_can_leave_a_mark_and_the_length_a_bound() -> None:
     assert plain_text("a\x1b[2J\nb\u202e", substitute=" ") == "a  b "
     assert plain_text("\x07" * 10 + "x" * 10, limit=3) == "xxx"
+
+
+@pytest.mark.parametrize(
+    ("text", "in_command", "in_sentence"),
+    [
+        ("x --api-key s3 -v", "x --api-key *** -v", "x --api-key s3 -v"),
+        ("x DB_PASSWORD='s 3' y", "x DB_PASSWORD=*** y", "x DB_PASSWORD=*** y"),
+        ("x https://me:s3@host/", "x https://me:***@host/", "x https://me:***@host/"),
+        ("the password of alice", "the password *** alice", "the password of alice"),
+        ("ssh me@host", "ssh me@host", "ssh me@host"),
+    ],
+)
+def test_what_looks_like_a_secret_is_masked(text: str, in_command: str, in_sentence: str) -> None:
+    assert mask_secrets(text) == in_command
+    assert mask_secrets(text, is_command=False) == in_sentence
