@@ -21,6 +21,7 @@ jupyter runicorn --no-browser           # open nothing, print the URL
 jupyter runicorn ~/notebooks            # begin in this folder
 jupyter runicorn --allowed-hosts='*.cluster.example' --host-key-policy=strict
 jupyter runicorn list                   # the running Jupyter servers
+jupyter runicorn doctor gpu1            # what is there, and what hinders connecting to gpu1
 """
 
 ALIASES: dict[Any, Any] = {
@@ -41,6 +42,10 @@ FLAGS: dict[Any, Any] = {
 }
 
 SUBCOMMANDS: dict[str, Any] = {
+    "doctor": (
+        "runicorn_jupyter.doctor.app.DoctorApp",  # imported where it is asked for
+        "Say what is there, and what hinders connecting to a host.",
+    ),
     "list": (JupyterServerListApp, "List the running Jupyter servers."),
     "stop": (JupyterServerStopApp, "Stop the Jupyter server on a port."),
 }

@@ -236,6 +236,15 @@ class RunicornJupyter(StrictApp):
             wrong["the configuration"] = "could not be read; the lines above say why"
         return wrong
 
+    def ssh_settings(self) -> SshSettings:
+        """Return what of the settings is about SSH connections."""
+        return SshSettings(
+            keepalive_seconds=self.keepalive_seconds,
+            reconnect_for_seconds=self.reconnect_for_seconds,
+            host_key_policy=self.host_key_policy,
+            allowed_hosts=AllowedHosts(self.allowed_hosts),
+        )
+
     def _open(self, server: ServerApp, events: EventSink) -> None:
         """Make the service and the routes."""
         self.capabilities = Capabilities(
@@ -244,12 +253,7 @@ class RunicornJupyter(StrictApp):
         self._end_masking = mask_log_records(self.capabilities.is_known)
         self.service = RemoteService(
             ServiceSettings(
-                connection=SshSettings(
-                    keepalive_seconds=self.keepalive_seconds,
-                    reconnect_for_seconds=self.reconnect_for_seconds,
-                    host_key_policy=self.host_key_policy,
-                    allowed_hosts=AllowedHosts(self.allowed_hosts),
-                ),
+                connection=self.ssh_settings(),
                 viewer_lease_seconds=self.viewer_lease_seconds,
                 max_connections=self.max_connections,
                 config_commands=self.config_commands,

@@ -37,6 +37,7 @@ LAYERS: dict[str, set[str]] = {
     "commandline": set(),
     "extension": {"strict", "commandline", "api", "service", "remote", "proxy", "ssh", *CONTRACT},
     "client": {"credential_file", *UNTRUSTED},
+    "doctor": {"extension", "strict", "client", "remote", "ssh", *CONTRACT},
     "notebook": {"client", *UNTRUSTED},
     "demo": {"client", "service"},
     # Jupyter and IPython ask the package itself for its entry points: inside functions, so that nothing is

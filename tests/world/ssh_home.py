@@ -30,9 +30,9 @@ class SshHome:
         with self.known_hosts.open("a") as file:
             file.write(sshd.known_hosts_line)
 
-    def host(self, alias: str, sshd: Sshd | None = None, **options: str | int) -> None:
+    def host(self, alias: str, sshd: Sshd | None = None, **options: str | int | Path) -> None:
         """Add a ``Host`` block to the config; ``sshd`` gives where it leads and its key."""
-        values: dict[str, str | int] = {}
+        values: dict[str, str | int | Path] = {}
         if sshd is not None:
             values = {
                 "HostName": sshd.host,
