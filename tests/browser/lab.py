@@ -80,6 +80,12 @@ class LabWorld:
         connections: list[dict[str, Any]] = self.jupyter.get("connections").json()["connections"]
         return connections
 
+    def wait_step(self, step: int) -> None:
+        """Return as soon as the server knows that a run has come so far."""
+        answer = self.jupyter.get("runs").json()
+        while max((run["step"] or 0 for run in answer["runs"]), default=0) < step:
+            answer = self.jupyter.get("runs", changed_since=answer["version"], wait=30).json()
+
     def clean(self) -> None:
         """Close all connections, forget what was saved, and end the kernels, which each Lab's start asks."""
         for each in self.connections():

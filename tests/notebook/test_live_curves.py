@@ -92,14 +92,6 @@ def viewer_of(lab: LabWorld, root: Path, environment: str = "torch") -> str:
     return str(started.json()["viewer"]["url"])
 
 
-def wait_step(lab: LabWorld, step: int) -> None:
-    """Return as soon as the server knows that the run has come so far."""
-    answer = lab.jupyter.get("runs").json()
-    while not answer["runs"] or answer["runs"][0]["step"] < step:
-        found = lab.jupyter.get("runs", changed_since=answer["version"], wait=30).json()
-        answer = {**found, "runs": found["runs"] or answer["runs"]}
-
-
 async def log(training: Training, *losses: float) -> None:
     """Log some steps of the real run."""
     for loss in losses:
@@ -134,7 +126,7 @@ async def out_of_sight(lab: LabWorld, training: Training, direct: Drawn, widget:
     await expect(direct.root.locator("canvas")).not_to_be_in_viewport()
     counts = asked.counts
     await log(training, 1.5, 1.25)
-    await asyncio.to_thread(wait_step, lab, 11)
+    await asyncio.to_thread(lab.wait_step, 11)
     assert asked.counts == counts
     await widget.root.scroll_into_view_if_needed()
     await expect(widget.steps).to_have_text("10")

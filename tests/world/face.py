@@ -111,18 +111,17 @@ def _environments() -> list[m.Environment]:
 
 
 def _curves(keys: list[dict[str, Any]], names: list[str]) -> m.RunsCurvesResponse:
-    steps = list(range(0, 100, 2))
-    return m.RunsCurvesResponse(
-        runs=[
-            m.RunCurves(
-                connection_id=key["connection_id"], run_id=key["run_id"], steps=steps,
-                times=[float(step) for step in steps], not_finite={}, total=len(steps), version=_VERSION,
-                reset=False, error=None,
-                metrics={name: [math.exp(-step / (15 + 8 * at)) for step in steps] for name in names},
-            )
-            for at, key in enumerate(keys)
-        ]
-    )  # fmt: skip
+    def made(at: int, key: dict[str, Any]) -> m.RunCurves:
+        # Nothing is new.
+        steps = list(range(0, 100, 2)) if key.get("since_step") is None else []
+        return m.RunCurves(
+            connection_id=key["connection_id"], run_id=key["run_id"], steps=steps,
+            times=[float(step) for step in steps], not_finite={}, total=len(steps), version=_VERSION,
+            reset=False, error=None,
+            metrics={name: [math.exp(-step / (15 + 8 * at)) for step in steps] for name in names},
+        )  # fmt: skip
+
+    return m.RunsCurvesResponse(runs=[made(at, key) for at, key in enumerate(keys)])
 
 
 def _comparison(keys: list[dict[str, Any]]) -> m.RunsCompareResponse:
@@ -150,20 +149,22 @@ def _comparison(keys: list[dict[str, Any]]) -> m.RunsCompareResponse:
     )
 
 
-def answers(*, connected: bool) -> dict[str, m.Model]:
+def answers(*, connected: bool, only_running: bool = False) -> dict[str, m.Model]:
     """Return what is answered to a GET of each path below ``api/remote/``.
 
     Parameters
     ----------
     connected
         Whether there are connections, and all that comes of them; else there is nothing.
+    only_running
+        Whether of the runs only those are wanted that go on.
     """
     connections = [_connection(1, _NAMES[0], _viewer()), _connection(2, _NAMES[1], None)]
     server = m.RunsServer(
         connection_id="conn_00000001", host="gpu1", env_name="torch", remote_root="/home/ada/.runicorn",
         runicorn_version="0.7.2", total=len(_runs()), complete=True, as_of=NOW, age_seconds=0, error=None,
     )  # fmt: skip
-    runs = _runs() if connected else []
+    runs = [run for run in _runs() if run.status == "running" or not only_running] if connected else []
     return {
         "connections": m.ConnectionsResponse(
             connections=connections if connected else [], total=len(connections) if connected else 0
@@ -205,6 +206,8 @@ async def answer_always_the_same(page: Page, *, connected: bool) -> list[str]:
             body = _curves(asked["runs"], asked["names"]).model_dump_json()
         elif path == "runs/compare":
             body = _comparison(request.post_data_json["runs"]).model_dump_json()
+        elif path == "runs" and "status=running" in request.url:
+            body = answers(connected=connected, only_running=True)[path].model_dump_json()
         elif path in known:
             body = known[path].model_dump_json()
         else:

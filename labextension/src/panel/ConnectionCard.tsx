@@ -16,6 +16,7 @@ import type { IPanelActions } from './actions.js';
 import type { IConnected } from './ConnectForm.js';
 import { EnvironmentField, StorageField, usableOf, WithoutRunicorn } from './EnvironmentField.js';
 import { GpuStrip } from './GpuStrip.js';
+import { LiveLines } from './LiveRuns.js';
 import { OnThisServer } from './OnThisServer.js';
 import { LogView } from '../ui/LogView.js';
 import { ServerWords } from '../ui/ServerWords.js';
@@ -52,6 +53,11 @@ export function ConnectionCard(props: ICardProps): JSX.Element {
         {word}
       </div>
       <GpuStrip connectionId={connection.connection_id} openRun={props.actions.openRun} />
+      <LiveLines
+        connectionId={connection.connection_id}
+        isConnected={connection.status === 'connected'}
+        actions={props.actions}
+      />
       {expanded && (
         <div id={bodyId} className="rj-Card-body">
           <CardBody {...props} />

@@ -5,6 +5,7 @@ import { addIcon, listIcon, refreshIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
 import type { IAttempt } from '../state/connectFlow.js';
+import { RunsStore } from '../state/runs.js';
 import { machinesIcon, runicornIcon } from '../ui/icons.js';
 import type { Runicorn } from '../ui/context.js';
 import { PANEL_ID } from '../ids.js';
@@ -13,12 +14,18 @@ import type { IPanelActions } from './actions.js';
 import { ConnectForm, type IConnected } from './ConnectForm.js';
 import { ConnectionCard } from './ConnectionCard.js';
 import { IconButton } from '../ui/fields.js';
+import { LiveRuns } from './LiveRuns.js';
 import { Saved } from './Saved.js';
 import { ServerWords } from '../ui/ServerWords.js';
 import { ErrorNote, useRunicorn, ViewRoot } from '../ui/shared.js';
 import { whileVisible } from '../ui/visibility.js';
 
-/** The panel as a widget; the machines are looked at while it can be seen and a strip has something to show. */
+/**
+ * The panel as a widget.
+ *
+ * While it can be seen, the runs that go on are followed, and the machines are looked at where a strip has
+ * something to show.
+ */
 export class RunicornPanel extends ReactWidget {
   constructor(runicorn: Runicorn, actions: IPanelActions) {
     super();
@@ -31,21 +38,26 @@ export class RunicornPanel extends ReactWidget {
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', runicorn.trans.__('Runicorn'));
     whileVisible(this, () => runicorn.machines.followUsed());
+    const { client, store } = runicorn;
+    this._live = new RunsStore(client, store, { status: 'running' });
+    this.disposed.connect(() => this._live.dispose());
+    whileVisible(this, () => this._live.follow());
   }
 
   override render(): JSX.Element {
     return (
       <ViewRoot runicorn={this._runicorn}>
-        <PanelBody {...this._actions} />
+        <PanelBody actions={this._actions} live={this._live} />
       </ViewRoot>
     );
   }
 
   private readonly _runicorn: Runicorn;
+  private readonly _live: RunsStore;
   private readonly _actions: IPanelActions;
 }
 
-function PanelBody(props: IPanelActions): JSX.Element {
+function PanelBody(props: { actions: IPanelActions; live: RunsStore }): JSX.Element {
   const runicorn = useRunicorn();
   const { trans, store, flow } = runicorn;
   const [formOpen, setFormOpen] = React.useState(false);
@@ -72,7 +84,7 @@ function PanelBody(props: IPanelActions): JSX.Element {
       <PanelHeader
         formOpen={showForm}
         onToggleForm={() => setFormOpen(!formOpen)}
-        actions={props}
+        actions={props.actions}
       />
       <StoreError />
       {flow.attempts.map(attempt => (
@@ -83,7 +95,8 @@ function PanelBody(props: IPanelActions): JSX.Element {
         wanted={wanted}
         onExpand={setExpanded}
         onConnected={onConnected}
-        actions={props}
+        actions={props.actions}
+        live={props.live}
       />
       {showForm && (
         <section className="rj-Section">
@@ -157,31 +170,35 @@ function Cards(props: {
   onExpand: (connectionId: string) => void;
   onConnected: (what: IConnected) => void;
   actions: IPanelActions;
+  live: RunsStore;
 }): JSX.Element | null {
   const { trans, store } = useRunicorn();
   const { connections } = store;
+  const ref = React.useRef<HTMLUListElement>(null);
   if (connections.length === 0) {
     return null;
   }
   const only = connections.length === 1 ? connections[0]!.connection_id : '';
   const expandedId = props.expanded ?? only;
   return (
-    <ul className="rj-Cards" aria-label={trans.__('Connections')}>
-      {connections.map(connection => {
-        const id = connection.connection_id;
-        return (
-          <ConnectionCard
-            key={id}
-            connection={connection}
-            expanded={id === expandedId}
-            wanted={props.wanted?.connectionId === id ? props.wanted : null}
-            onToggle={() => props.onExpand(id === expandedId ? '' : id)}
-            onConnected={props.onConnected}
-            actions={props.actions}
-          />
-        );
-      })}
-    </ul>
+    <LiveRuns store={props.live} node={ref}>
+      <ul ref={ref} className="rj-Cards" aria-label={trans.__('Connections')}>
+        {connections.map(connection => {
+          const id = connection.connection_id;
+          return (
+            <ConnectionCard
+              key={id}
+              connection={connection}
+              expanded={id === expandedId}
+              wanted={props.wanted?.connectionId === id ? props.wanted : null}
+              onToggle={() => props.onExpand(id === expandedId ? '' : id)}
+              onConnected={props.onConnected}
+              actions={props.actions}
+            />
+          );
+        })}
+      </ul>
+    </LiveRuns>
   );
 }
 

@@ -5,12 +5,14 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import type { Run } from '../api/client.js';
+import { primaryOf } from '../curves/Sparkline.js';
+import { Sparks } from '../curves/Sparks.js';
 import type { Dates } from '../ui/dates.js';
 import { keyOfRun } from '../state/runs.js';
+import { useRunicorn } from '../ui/shared.js';
 import { useSame } from '../ui/useSame.js';
 import { CURVE } from './columns.js';
 import type { ILayout } from './layout.js';
-import { Sparks } from './Sparks.js';
 import { TableHead } from './TableHead.js';
 import { CHECK_WIDTH, ROW_HEIGHT, TableRow } from './TableRow.js';
 import { isGroup, keyOf, type IRunsModel, type Item, type ITrack } from './tableModel.js';
@@ -45,12 +47,18 @@ export interface IRunsTableProps {
 export function RunsTable(props: IRunsTableProps): JSX.Element {
   const { model, trans, layout } = props;
   const { items, tracks } = model;
+  const { runs } = useRunicorn();
   const id = React.useId();
   const ref = React.useRef<HTMLDivElement>(null);
   const keys = useKeys(props, ref);
   const { rows, drawn, pinned, width } = useWindow(ref, items.length, tracks);
   const seen = useSame(runsOf(items, rows));
   const isShown = drawn.some(track => track.column.id === CURVE);
+  const metric = isShown ? props.metric : '';
+  const metricOf = React.useCallback(
+    (run: Run) => (metric === '' ? '' : primaryOf(run, metric)),
+    [metric]
+  );
   const sizes = {
     '--rj-runs-width': `${width}px`,
     '--rj-runs-pinned': `${CHECK_WIDTH + pinned}px`
@@ -71,7 +79,7 @@ export function RunsTable(props: IRunsTableProps): JSX.Element {
       {...mouseOf(props, keys)}
     >
       <TableHead {...{ model, layout, trans }} tracks={drawn} onLayout={props.onLayout} />
-      <Sparks table={ref} runs={seen} metric={isShown ? props.metric : ''}>
+      <Sparks node={ref} store={runs} runs={seen} metricOf={metricOf}>
         <Body {...props} {...{ id, rows, drawn }} active={keys.active} />
       </Sparks>
     </div>

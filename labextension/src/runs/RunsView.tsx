@@ -6,6 +6,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import type { Run } from '../api/client.js';
+import { foremostOf } from '../curves/Sparkline.js';
 import { runicornIcon } from '../ui/icons.js';
 import type { Runicorn } from '../ui/context.js';
 import { ErrorNote, ViewRoot } from '../ui/shared.js';
@@ -98,7 +99,7 @@ function useChoice(runs: readonly Run[]): IRunsChoice {
   // Typing goes first; the table follows as soon as it can.
   const filtered = useFilter(runs, React.useDeferredValue(typed));
   const metrics = React.useMemo(() => metricsOf(runs), [runs]);
-  const metric = metrics.includes(chosen) ? chosen : (metrics.find(isLoss) ?? metrics[0] ?? '');
+  const metric = metrics.includes(chosen) ? chosen : foremostOf(metrics);
   const compared = React.useMemo(
     () => runs.filter(run => selected.has(keyOfRun(run))),
     [runs, selected]
@@ -191,10 +192,6 @@ function saveText(name: string, text: string): void {
   link.download = name;
   link.click();
   URL.revokeObjectURL(url);
-}
-
-function isLoss(name: string): boolean {
-  return /loss/i.test(name);
 }
 
 /** What to do where there are no runs. */

@@ -4,11 +4,11 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import type { ParamValue, Run } from '../api/client.js';
+import { primaryOf, Sparkline } from '../curves/Sparkline.js';
 import type { Dates } from '../ui/dates.js';
 import { runStatusLabel } from '../ui/messages.js';
 import { formatNumber } from '../ui/numbers.js';
 import { NO_PLACES, type GpuPlaces } from './gpuPlaces.js';
-import { primaryOf, Sparkline } from './Sparkline.js';
 import { formatDuration, nameOf, secondsOf, serverOf } from './table.js';
 
 /** What the cells need beside their run. */

@@ -1,19 +1,24 @@
-/** A small curve in a row of the table of runs. */
+/** A small curve of a run: in a row of the table, and in the card of its connection. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import type { Run } from '../api/client.js';
-import { lineOf, type ICurve } from '../curves/curve.js';
-import type { CurveReader } from '../curves/reader.js';
 import { formatNumber } from '../ui/numbers.js';
+import { lineOf, type ICurve } from './curve.js';
+import type { CurveReader } from './reader.js';
 
 const WIDTH = 96;
 const HEIGHT = 20;
 const MARGIN = 2;
 
-/** Gives the rows what was read; another object whenever something came. */
+/** Gives the runs what was read; another object whenever something came. */
 export const SparksContext = React.createContext<{ reader: CurveReader } | null>(null);
+
+/** Return which of these metrics is drawn where nobody has chosen: a loss, if there is one; '' for none. */
+export function foremostOf(metrics: readonly string[]): string {
+  return metrics.find(name => /loss/i.test(name)) ?? metrics[0] ?? '';
+}
 
 /** Return the metric whose curve stands for a run: its primary one, where it says so; else the chosen one. */
 export function primaryOf(run: Run, chosen: string): string {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import type { CurveKey, RunCurves } from '../../api/client.js';
 import { CurveReader } from '../../curves/reader.js';
-import { pathOf, primaryOf } from '../../runs/Sparkline.js';
+import { pathOf, primaryOf } from '../../curves/Sparkline.js';
 import { run } from '../support/runs.js';
 
 test('a run is shown by its primary metric, if it has logged it; else by the chosen one', () => {
