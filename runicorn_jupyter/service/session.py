@@ -23,6 +23,7 @@ from runicorn_jupyter.remote.clock import Clock, SystemClock
 from runicorn_jupyter.remote.probe import PROBE_SECONDS, Probe
 from runicorn_jupyter.remote.supervisor import ViewerSupervisor
 from runicorn_jupyter.service.environment_problems import EnvironmentProblems
+from runicorn_jupyter.service.health import check_health
 from runicorn_jupyter.service.machine_watcher import MachineWatcher
 from runicorn_jupyter.service.run_watcher import RunWatcher
 
@@ -399,36 +400,7 @@ class Session:
 
     async def health(self) -> m.HealthResponse:
         """Check connection, process and tunnel; from memory while the connection is down."""
-        supervisor = (
-            self._supervisor if self._supervisor is not None and self._supervisor.state != "stopped" else None
-        )
-        checks = await self._checks(supervisor)
-        if checks.ssh_connection == "fail":
-            health: m.Health = "unhealthy"
-        elif "fail" in (checks.viewer_process, checks.tunnel_active):
-            health = "degraded"
-        else:
-            health = "healthy"
-        return m.HealthResponse(health=health, checks=checks)
-
-    async def _checks(self, supervisor: ViewerSupervisor | None) -> m.HealthChecks:
-        process: m.CheckResult = "skip" if supervisor is None else "fail"
-        tunnel = process
-        try:
-            self._require_connected()
-            await self.connection.ping()
-        except RemoteError:
-            if supervisor is not None and supervisor.state != "crashed":
-                process = "pass"
-            return m.HealthChecks(ssh_connection="fail", viewer_process=process, tunnel_active=tunnel)
-        if supervisor is not None and supervisor.state in ("running", "reconnecting"):
-            try:
-                state = await supervisor.check()
-            except (RemoteError, OSError):
-                state = "hung"
-            process = "fail" if state == "crashed" else "pass"
-            tunnel = "pass" if state == "running" else "fail"
-        return m.HealthChecks(ssh_connection="pass", viewer_process=process, tunnel_active=tunnel)
+        return await check_health(self.connection, self._supervisor)
 
     # -- the end
 
