@@ -16,6 +16,7 @@ from traitlets import Bool, CaselessStrEnum, Unicode, validate
 from runicorn_jupyter._version import __version__
 from runicorn_jupyter.api.client_js import client_handlers
 from runicorn_jupyter.api.events import EventSink
+from runicorn_jupyter.api.handlers import COUNT_FAILURE
 from runicorn_jupyter.api.misconfigured import misconfigured_handlers
 from runicorn_jupyter.api.own_user import SETTING as OWN_CREDENTIAL
 from runicorn_jupyter.api.own_user import OwnCredential
@@ -178,6 +179,12 @@ class RunicornJupyter(StrictApp):
         help="The same, of all connections together.",
     )
 
+    metrics_by_host = Bool(
+        False,
+        config=True,
+        help="""Whether Jupyter's `/metrics` tells connections, reconnects, bytes and viewers apart by the
+        names of hosts, as people wrote them. Off: no name of a host is in it.""",
+    )
     private_server_port = Count(
         0,
         min=0,
@@ -262,11 +269,13 @@ class RunicornJupyter(StrictApp):
                 base_url=server.base_url,
                 connection_memory_bytes=int(self.connection_memory_mb * 2**20),
                 memory_bytes=int(self.memory_mb * 2**20),
+                metrics_by_host=self.metrics_by_host,
             ),
             self.capabilities,
             events,
             self._open_screen(server),
         )
+        self.settings[COUNT_FAILURE] = self.service.metrics.failed
         self.settings["runicorn_viewer_origin"] = self.viewer_origin
         self.handlers.extend(remote_handlers(self.service))
         self.handlers.extend(

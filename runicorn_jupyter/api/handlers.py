@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 AUTH_RESOURCE = "runicorn"
 REQUEST_ID_HEADER = "X-Request-Id"
+COUNT_FAILURE = "runicorn_count_failure"
+"""The application's setting that has a function of an error's code, for the metrics."""
 METHOD_NOT_ALLOWED = 405
 NEEDS_LOGIN = "Log in to Jupyter first, or send its token."
 NEEDS_XSRF = "Send Jupyter's _xsrf cookie as the header X-XSRFToken too, from a page of Jupyter's own."
@@ -66,6 +68,7 @@ class EnvelopeHandler(AcceptsOwnUser, APIHandler):
         """Write the envelope; the only place that maps exceptions to HTTP."""
         exc = kwargs.get("exc_info", (None, None, None))[1]
         error = exc if isinstance(exc, RemoteError) else _from_http(status_code, exc)
+        self.settings.get(COUNT_FAILURE, _count_nothing)(error.code)
         self.set_status(error.status if isinstance(exc, RemoteError) else status_code)
         if status_code == METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(self.allowed_methods()))
@@ -82,6 +85,10 @@ class EnvelopeHandler(AcceptsOwnUser, APIHandler):
             self.log.info("%s %s: %s (%s)", self.request.method, self.request.path, value.code, value.message)
             return
         super().log_exception(typ, value, tb)
+
+
+def _count_nothing(_code: str) -> None:
+    """Do nothing: where the extension is misconfigured there are no metrics."""
 
 
 def _from_http(status_code: int, exc: BaseException | None) -> RemoteError:

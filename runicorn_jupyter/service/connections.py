@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.remote.clock import Clock
     from runicorn_jupyter.remote.host_client import HostClient
     from runicorn_jupyter.service.caller import Caller, Emit
+    from runicorn_jupyter.service.metrics import Metrics
     from runicorn_jupyter.service.opener import Opened, Opener
     from runicorn_jupyter.service.prewarm import ViewerPrewarmer
     from runicorn_jupyter.service.run_index import RunIndex
@@ -59,6 +60,8 @@ class ConnectionService:
         Starts viewers before they are asked for.
     remote_of
         Makes the client of the host at the other end of a connection.
+    metrics
+        Counts what is opened.
     clock
         Times and timeouts.
     """
@@ -74,6 +77,7 @@ class ConnectionService:
         index: RunIndex,
         prewarmer: ViewerPrewarmer,
         remote_of: Callable[[Connection], HostClient],
+        metrics: Metrics,
         clock: Clock,
     ) -> None:
         self._settings = settings
@@ -84,6 +88,7 @@ class ConnectionService:
         self._index = index
         self._prewarmer = prewarmer
         self._remote_of = remote_of
+        self._metrics = metrics
         self._clock = clock
         self._closed = False
         self._memory = MemoryBudget(
@@ -92,6 +97,7 @@ class ConnectionService:
 
     async def connect(self, caller: Caller, request: m.ConnectRequest) -> m.ConnectResponse:
         """Open a connection; each call makes a new one, under a new id."""
+        self._metrics.register()
         about = {
             "connection_id": f"conn_{secrets.token_hex(4)}",
             "request_id": caller.request_id,
@@ -104,6 +110,8 @@ class ConnectionService:
             with self._opener.room(len(self._sessions)):
                 try:
                     opened = await self._opener.open(request, about, ask, message)
+                    seconds = opened.deadline.seconds - opened.deadline.left
+                    self._metrics.connected(opened.connection, opened.host, seconds)
                     session, answer = await self._admit(opened)
                 except RemoteError as error:
                     message.attach(error)

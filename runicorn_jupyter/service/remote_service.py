@@ -11,6 +11,7 @@ from runicorn_jupyter.service.environments import EnvironmentService
 from runicorn_jupyter.service.event_budget import EventBudget
 from runicorn_jupyter.service.hosts import HostService
 from runicorn_jupyter.service.machines import MachineService
+from runicorn_jupyter.service.metrics import Metrics
 from runicorn_jupyter.service.opener import Opener
 from runicorn_jupyter.service.prewarm import ViewerPrewarmer
 from runicorn_jupyter.service.profile_store import Profiles
@@ -63,6 +64,8 @@ class RemoteService:
     ----------
     connections, environments, viewers, runs, machines, hosts, profiles
         The operations on each resource.
+    metrics
+        What is counted for Jupyter's ``/metrics``.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class RemoteService:
         self._index = RunIndex(lambda: emit("runs"))
         opener = make_opener(settings, emit)
         sessions = Sessions()
+        self.metrics = Metrics(sessions, by_host=settings.metrics_by_host)
         self.connections = ConnectionService(
             settings,
             sessions,
@@ -93,6 +97,7 @@ class RemoteService:
             index=self._index,
             prewarmer=self._prewarmer,
             remote_of=remote_of,
+            metrics=self.metrics,
             clock=clock,
         )
         self._setup = EnvironmentSetup(emit)
@@ -105,6 +110,7 @@ class RemoteService:
 
     async def close(self) -> None:
         """End all viewers and connections, and send the events that were held back."""
+        self.metrics.close()
         self._prewarmer.close()
         self._index.close()
         self._setup.close()

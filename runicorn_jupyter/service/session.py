@@ -111,6 +111,11 @@ class Session:
         """The connection's id."""
         return self.connection.connection_id
 
+    @property
+    def viewer_status(self) -> m.ViewerState:
+        """The status of the viewer; ``stopped`` where there is none."""
+        return "stopped" if self._supervisor is None else self._supervisor.state
+
     def announce(self) -> None:
         """Tell the front ends the connection's status."""
         self._emit(
@@ -462,7 +467,7 @@ class Session:
             "viewer",
             connection_id=self.connection_id,
             host=self.host,
-            status=supervisor.state if supervisor else "stopped",
+            status=self.viewer_status,
             health=supervisor.health if supervisor and supervisor.state != "stopped" else None,
             env_name=supervisor.environment.name if supervisor else None,
         )

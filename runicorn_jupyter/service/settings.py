@@ -30,6 +30,8 @@ class ServiceSettings:
         The Jupyter server's, with slashes at both ends.
     connection_memory_bytes, memory_bytes
         How much may be kept of what remotes say: of one connection, and of all together.
+    metrics_by_host
+        Whether Jupyter's ``/metrics`` tells the names of hosts.
     """
 
     connection: SshSettings = field(default_factory=SshSettings)
@@ -41,3 +43,4 @@ class ServiceSettings:
     base_url: str = "/"
     connection_memory_bytes: int = 128 * 2**20
     memory_bytes: int = 512 * 2**20
+    metrics_by_host: bool = False

@@ -95,6 +95,7 @@ class Connection:
         self._timeout = 30.0
         self._link = dialled.link
         self._relay = LazyRelay(SessionPool(dialled.link, self.target.environment))
+        self._earlier_traffic = (0, 0)
         self._forwarding = True
         self._relays_all = False
         self._subscribers: list[Callable[[Connection], None]] = []
@@ -173,6 +174,13 @@ class Connection:
     def stats(self) -> ConnectionStats:
         """Load and health at this moment; of the last transport while it is down."""
         return self._link.stats
+
+    @property
+    def traffic(self) -> tuple[int, int]:
+        """Bytes that came and that went, encrypted, since it was opened; those over a master do not count."""
+        received, sent = self._earlier_traffic
+        stats = self._link.stats
+        return received + stats.received_bytes, sent + stats.sent_bytes
 
     # -- using it -------------------------------------------------------------------------------
 
@@ -454,6 +462,7 @@ class Connection:
             ) from error
 
     def _take(self, dialled: Dialled) -> None:
+        self._earlier_traffic = self.traffic
         self._link = dialled.link
         self._relay = LazyRelay(SessionPool(dialled.link, self.target.environment))
         self._forwarding = not self._relays_all

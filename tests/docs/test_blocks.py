@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from traitlets.config import PyFileConfigLoader
+import yaml
+from traitlets.config import Config, PyFileConfigLoader
 
 from runicorn_jupyter.extension import RunicornJupyter
 from tests.api.conftest import World
@@ -26,7 +27,7 @@ PAGES = sorted(
     key=lambda page: page.relative_to(ROOT).as_posix(),
 )
 FENCE = re.compile(r"^```(\{?[\w-]*\}?)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-CHECKED = {"python", "ipython", "javascript", "json", "sh", "sshconfig"}
+CHECKED = {"python", "ipython", "javascript", "json", "sh", "sshconfig", "yaml"}
 SHOWN = {"text", "", "{toctree}", "{include}"}  # pictures made of letters, excerpts, and what Sphinx reads
 SECONDS = 120
 
@@ -111,6 +112,14 @@ def test_json_is_json(block: Block) -> None:
     json.loads(block.text)
 
 
+@pytest.mark.parametrize("block", blocks("yaml"), ids=Block.name.fget)
+def test_yaml_is_yaml(block: Block) -> None:
+    values = yaml.safe_load(block.text)
+    files = values["singleuser"].get("extraFiles", {}).values()
+    for settings in (file["data"]["RunicornJupyter"] for file in files if "data" in file):
+        _takes(Config(RunicornJupyter=settings))
+
+
 @pytest.mark.parametrize("block", blocks("sshconfig"), ids=Block.name.fget)
 def test_ssh_takes_the_config(block: Block, tmp_path: Path) -> None:
     config = tmp_path / "config"
@@ -134,7 +143,15 @@ def test_the_server_takes_the_configuration(block: Block, tmp_path: Path) -> Non
     file = tmp_path / "jupyter_server_config.py"
     file.write_text(f"c = get_config()\n{block.text}")
     config = PyFileConfigLoader(file.name, str(tmp_path)).load_config()
+    if "JupyterHub" in config:  # the hub's own, which has nothing of ours
+        assert set(config) <= {"JupyterHub", "Spawner", "DockerSpawner", "SlurmSpawner"}
+        return
     assert set(config) == {"RunicornJupyter"}
+    _takes(config)
+
+
+def _takes(config: Config) -> None:
+    """Fail where the extension does not have a setting, or not with that value."""
     known = RunicornJupyter.class_traits(config=True)
     app = RunicornJupyter(config=config)
     for name, value in config.RunicornJupyter.items():

@@ -51,6 +51,7 @@ WRONG_WORDS = {
     "asset_cache_mb": "nan",
     "connection_memory_mb": "0",
     "memory_mb": "much",
+    "metrics_by_host": "3",
 }
 LISTS = ("allowed_hosts", "private_server_origins")
 

@@ -51,6 +51,8 @@ from pytest_jupyter.pytest_tornasync import (
 from tornado.httpclient import HTTPResponse
 from traitlets.config import Config
 
+from runicorn_jupyter.service.metrics import _shown
+
 __all__ = [
     "Inside",
     "echo_kernel_spec",
@@ -81,6 +83,7 @@ __all__ = [
     "jp_system_config_path",
     "jp_system_jupyter_path",
     "jp_web_app",
+    "no_metrics",
 ]
 
 REQUEST_SECONDS = 60
@@ -101,6 +104,13 @@ def jp_server_config() -> Config:
     """A server that loads this extension and no other."""
     extensions = {"runicorn_jupyter": True, "jupyter_server_terminals": False}
     return Config({"ServerApp": {"jpserver_extensions": extensions}})
+
+
+@pytest.fixture
+def no_metrics() -> None:
+    """Metrics of no service: one that a test of this process has not closed shows its own no more."""
+    for metrics in list(_shown):
+        metrics.close()
 
 
 @dataclass

@@ -57,6 +57,8 @@ class FakeConnection:
 
     Attributes
     ----------
+    traffic
+        Bytes that came and that went.
     calls
         The steps that were taken.
     failures
@@ -73,6 +75,7 @@ class FakeConnection:
         self.status: ConnectionStatus = "connected"
         self.created_at = self.connected_since = EPOCH
         self.reconnects = 0
+        self.traffic = (0, 0)
         self.is_multiplexed = False
         self.relay_python = "python3"
         self.reconnect_delay_max = 30.0

@@ -47,6 +47,8 @@ class ByteTransport(ABC):
     progress_at
         ``time.monotonic()`` of the last sign that the other side lives: something came, or something
         that had to wait went out.
+    received_bytes, sent_bytes
+        How many bytes the layer below gave and took so far.
     on_writable
         Called from any thread when the backlog has fallen to ``LOW_WATER`` bytes.
     on_drained
@@ -56,6 +58,7 @@ class ByteTransport(ABC):
     def __init__(self, name: str = "ssh") -> None:
         self.backlog_bytes = 0
         self.progress_at = time.monotonic()
+        self.received_bytes = self.sent_bytes = 0
         self.on_writable: Callable[[], None] = _nothing
         self.on_drained: Callable[[], None] = _nothing
         self._name = name
@@ -72,8 +75,7 @@ class ByteTransport(ABC):
     def recv(self, size: int) -> bytes:
         """Wait for bytes and return at most ``size`` of them; ``b""`` at the end."""
         if self._offset >= len(self._buffer):
-            self.on_drained()
-            self._buffer, self._offset = self._receive(max(size, READ_BYTES)), 0
+            self._fill(max(size, READ_BYTES))
         data = self._buffer[self._offset : self._offset + size]
         self._offset += len(data)
         return data
@@ -94,8 +96,7 @@ class ByteTransport(ABC):
         parts: list[bytes | memoryview] = []
         while size:
             if self._offset >= len(self._buffer):
-                self.on_drained()
-                self._buffer, self._offset = self._receive(READ_BYTES), 0
+                self._fill(READ_BYTES)
                 if not self._buffer:
                     raise EOFError
             part = memoryview(self._buffer)[self._offset : self._offset + size]
@@ -103,6 +104,12 @@ class ByteTransport(ABC):
             self._offset += len(part)
             size -= len(part)
         return b"".join(parts)
+
+    def _fill(self, size: int) -> None:
+        """Read into the buffer, of which nothing is left; nothing is in it after the end."""
+        self.on_drained()
+        self._buffer, self._offset = self._receive(size), 0
+        self.received_bytes += len(self._buffer)
 
     @property
     def address(self) -> str | None:
@@ -165,6 +172,7 @@ class ByteTransport(ABC):
                 raise EOFError from error
             if not sent:
                 break
+            self.sent_bytes += sent
             rest = rest[sent:]
         return rest
 

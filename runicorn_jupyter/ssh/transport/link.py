@@ -30,11 +30,15 @@ class ConnectionStats:
         Bytes that were written and that the socket has not taken yet.
     progress_at
         ``time.monotonic()`` of the last sign of life from the server, in seconds.
+    received_bytes, sent_bytes
+        What went over it, encrypted; 0 over a master, which does not tell.
     """
 
     open_channels: int
     backlog_bytes: int
     progress_at: float
+    received_bytes: int = 0
+    sent_bytes: int = 0
 
 
 class ChannelRefused(Exception):

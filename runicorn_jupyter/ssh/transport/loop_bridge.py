@@ -64,8 +64,13 @@ class LoopBridge(Waker):
     @property
     def stats(self) -> ConnectionStats:
         """Load and health at this moment."""
+        below = self.byte_transport
         return ConnectionStats(
-            self.transport.open_channels, self.byte_transport.backlog_bytes, self.byte_transport.progress_at
+            self.transport.open_channels,
+            below.backlog_bytes,
+            below.progress_at,
+            below.received_bytes,
+            below.sent_bytes,
         )
 
     @property
