@@ -29,6 +29,7 @@ WRONG = {
     "asset_cache_mb": "256 MB",
     "connection_memory_mb": "0",
     "memory_mb": "much",
+    "metrics_by_host": "by name",
     "private_server_port": "-1",
     "private_server_origins": "code.example.org",
 }
