@@ -23,7 +23,11 @@ WANTED = os.environ.get("RUNICORN_BROWSERS", "").split()
 if not WANTED:
     pytest.skip("`make matrix` tries each browser", allow_module_level=True)
 
-from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
+from selenium.common.exceptions import (  # noqa: E402
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.remote.webelement import WebElement  # noqa: E402
@@ -32,6 +36,8 @@ from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
 from tests.world.drivers import BROWSERS, SIZE, Driven  # noqa: E402
 
 PATIENCE_SECONDS = 90
+NOT_YET = (ElementClickInterceptedException, ElementNotInteractableException)
+"""What is pressed moves still, or has something above it."""
 RESULTS = Path(__file__).parents[2] / "test-results"
 
 
@@ -82,7 +88,7 @@ class Person:
 
     def until(self, what: Callable[[], Any]) -> Any:
         """Wait until this gives something that counts as true; return it."""
-        ignored = (StaleElementReferenceException,)
+        ignored = (StaleElementReferenceException, *NOT_YET)
         waiting = WebDriverWait(self.driver, PATIENCE_SECONDS, 0.2, ignored)
         return waiting.until(lambda _: what(), f"{what.__doc__ or what} {self.driven.errors()}")
 

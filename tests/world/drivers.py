@@ -1,7 +1,7 @@
-"""Chromium and Firefox under one driver, selenium, for ``make matrix``.
+"""Chromium, Firefox and WebKit under one driver, selenium, for ``make matrix``.
 
-Debian has a WebDriver for Chromium. It has none for Firefox: the protocol that Mozilla's
-translates to, Marionette, is spoken here.
+Debian has a WebDriver for Chromium and for WebKitGTK. It has none for Firefox: the protocol that
+Mozilla's translates to, Marionette, is spoken here.
 """
 
 from __future__ import annotations
@@ -213,6 +213,47 @@ def firefox(folder: Path) -> Iterator[Driven]:
         yield Driven("firefox", driver, folder, lambda: errors)
 
 
+@contextmanager
+def webkit(folder: Path) -> Iterator[Driven]:
+    """Run WebKitGTK in its MiniBrowser, on an X server of its own; its console is on its standard output."""
+    (program,) = Path("/usr/lib").glob("*/webkit2gtk-4.1/MiniBrowser")
+    log = folder / "console.log"
+    reading, writing = os.pipe()
+    with ExitStack() as stack:
+        screen = subprocess.Popen(
+            ["Xvfb", "-displayfd", str(writing), "-screen", "0", "{}x{}x24".format(*SIZE)],
+            pass_fds=[writing], stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        stack.callback(screen.wait)
+        stack.callback(screen.terminate)
+        os.close(writing)
+        with open(reading) as announced:
+            display = f":{announced.readline().strip()}"
+        options = webdriver.WebKitGTKOptions()
+        options.binary_location = str(program)
+        for argument in ("--automation", "--enable-write-console-messages-to-stdout=true"):
+            options.add_argument(argument)
+        # With the locale C a page's language is C, which is none.
+        environment = {
+            **os.environ, "DISPLAY": display, "GDK_BACKEND": "x11", "HOME": str(folder), "LC_ALL": "en_US.UTF-8",
+            "XDG_DOWNLOAD_DIR": str(folder), "WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1",
+        }  # fmt: skip
+        service = webdriver.WebKitGTKService(
+            shutil.which("WebKitWebDriver"), log_output=str(log), env=environment
+        )
+        stack.callback(service.stop)
+        service.start()
+        connection = RemoteConnection(client_config=ClientConfig(remote_server_addr=service.service_url))
+        driver = WebDriver(connection, options=options)
+        stack.callback(driver.quit)
+        yield Driven("webkit", driver, folder, lambda: _errors_in(log))
+
+
+def _errors_in(log: Path) -> list[str]:
+    """Read what a page's console had at the level of errors, as WebKit writes it."""
+    return [line for line in log.read_text(errors="replace").splitlines() if " ERROR " in line]
+
+
 def _announced(process: subprocess.Popen[str], pattern: str) -> tuple[int, threading.Thread]:
     """Wait for the port that a program prints; return it, and the thread that drops what else is printed."""
     output = process.stdout
@@ -230,4 +271,4 @@ def _announced(process: subprocess.Popen[str], pattern: str) -> tuple[int, threa
     raise RuntimeError(f"{process.args} ended with {process.wait()}")
 
 
-BROWSERS = {"chromium": chromium, "firefox": firefox}
+BROWSERS = {"chromium": chromium, "firefox": firefox, "webkit": webkit}

@@ -8,6 +8,7 @@ import { Curves } from '../curves/Curves.js';
 import { CurvesHost, type CurveRun, type ICurvesHost } from '../curves/host.js';
 import type { IProblem } from '../curves/reader.js';
 import { keyOfRun } from '../state/runs.js';
+import { copyText } from '../ui/clipboard.js';
 import { Dates } from '../ui/dates.js';
 import { idOf, KernelClient, type IModel } from './kernelClient.js';
 import { adapt, watchTheme } from './theme.js';
@@ -90,7 +91,7 @@ function render({ model, el }: { model: IModel; el: HTMLElement }): () => void {
     ...{ client, retried, repainted },
     trans: wordsOf(language),
     dates: new Dates(language, navigator.languages),
-    copy
+    copy: copyText
   };
   const retry = (): void => retried.emit();
   model.on('change:problems', retry);
@@ -112,21 +113,6 @@ function render({ model, el }: { model: IModel; el: HTMLElement }): () => void {
     client.dispose();
     node.remove();
   };
-}
-
-/** Copy a text; pages without `https:` have only the older way. */
-async function copy(text: string): Promise<void> {
-  const clipboard = navigator.clipboard as Clipboard | undefined;
-  if (clipboard) {
-    return clipboard.writeText(text);
-  }
-  const listener = (event: ClipboardEvent): void => {
-    event.clipboardData?.setData('text/plain', text);
-    event.preventDefault();
-  };
-  document.addEventListener('copy', listener);
-  document.execCommand('copy');
-  document.removeEventListener('copy', listener);
 }
 
 export default { render };
