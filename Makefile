@@ -10,6 +10,7 @@
 #   make bench   us and our peers, side by side
 #   make pictures   renew what the tests compare the front ends' looks with
 #   make docs    the pages in docs/, as a site in dist/docs
+#   make dist-check   what a registry will show: description, links, addresses; part of make lint
 #   make dist    sdist and wheel in dist/, tried in a clean environment
 #   make matrix  other versions of Python, Jupyter and the libraries; ARGS='floor' picks rows
 #   make clean   remove everything that these made
@@ -21,7 +22,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz soak audit lint format bench docs dist matrix clean dev lab lint-python lint-ruff lint-types lint-js \
+.PHONY: help demo test fuzz soak audit lint format bench docs dist dist-check matrix clean dev lab lint-python lint-ruff lint-types lint-js \
 	lint-packages lint-js-packages lint-api-types api-types pictures
 help:
 	@sed -n 's/^#   \{0,1\}//p' Makefile
@@ -127,7 +128,7 @@ matrix: dev $(MATRIX_VENV)
 	@scripts/system-packages.sh ssh sshd chromium chromedriver firefox-esr
 	@nice -n 10 $(BIN)/python scripts/matrix.py $(ARGS)
 
-lint: lint-python lint-js
+lint: lint-python lint-js dist-check
 
 lint-packages: $(DEV_VENV)
 
@@ -144,6 +145,9 @@ lint-types: $(DEV_VENV)
 	@$(BIN)/mypy
 	@$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
 	@$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 --exclude 'runicorn_jupyter/(payload|demo)/'
+
+dist-check: $(DEV_VENV)
+	@$(BIN)/python scripts/dist_check.py $(ARGS)
 
 lint-js: lint-api-types $(NPM_STAMP)
 	@cd labextension && npm run --silent lint

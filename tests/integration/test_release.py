@@ -11,9 +11,11 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 from runicorn_jupyter import __version__
+from scripts.dist_check import addresses, build_sdist, check, read_metadata, wrong_links, wrong_tag
 
 ROOT = Path(__file__).parents[2]
 
@@ -119,3 +121,36 @@ def test_what_make_runs_takes_a_path_with_a_space() -> None:
 def test_dist_runs_on_the_oldest_python_that_we_take() -> None:
     """Debian 12 has 3.11.2: no ``filter`` of tarfile and shutil yet, which 3.11.4 brought."""
     assert "filter=" not in (ROOT / "scripts" / "dist.py").read_text()
+
+
+HOME = "https://github.com/o/r"
+RAW = "https://raw.githubusercontent.com/o/r"
+
+
+@pytest.mark.parametrize(
+    ("link", "wrong"),
+    [
+        ("docs/ssh.md", True),
+        (f"{HOME}/blob/v1.0/docs/ssh.md#algorithms", False),
+        (f"{RAW}/v1.0/docs/images/jupyterlab.png", False),
+        (f"{RAW}/v1.0/docs/images/nothing.png", True),
+        ("https://github.com/other/runicorn-jupyter/blob/v1.0/README.md", True),
+        ("https://example.org/", False),
+    ],
+)
+def test_links_of_the_description_are_whole_and_lead_to_files(link: str, wrong: bool) -> None:
+    assert bool(wrong_links(f"text ![picture]({link}) text", HOME, "1.0")) is wrong
+
+
+def test_the_description_is_for_a_registrys_page(tmp_path: Path) -> None:
+    metadata = read_metadata(build_sdist(tmp_path))
+    home = addresses(metadata)["Repository"]
+    assert check(metadata, None, home) == []
+    assert check(metadata, None, "https://github.com/else/where") != []
+    assert metadata["Author"]
+    assert f"/v{__version__}/docs/images/jupyterlab.png)" in str(metadata.get_payload())
+
+
+def test_only_what_the_changelog_names_is_released() -> None:
+    assert any("CHANGELOG" in each for each in wrong_tag("v0.0.0", "0.0.0"))
+    assert any("tag is" in each for each in wrong_tag("v9", __version__))
