@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import random
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -134,6 +136,29 @@ def test_thinned_out_a_peak_stays_a_peak() -> None:
     assert _thin([losses], range(5000), 2) == [0, 4999]
     assert _thin([losses], range(3), 3) == [0, 1, 2]
     assert _thin([], range(5000), 50)[0] == 0
+
+
+class Column(array):  # type: ignore[type-arg]  # Python 3.11's arrays have no parameter when the program runs
+    """Values that count how often one of them is looked at by itself."""
+
+    looks = 0
+
+    def __getitem__(self, at: Any) -> Any:
+        self.looks += isinstance(at, int)
+        return super().__getitem__(at)
+
+
+def test_a_long_run_without_gaps_is_thinned_out_without_a_look_at_each_value() -> None:
+    chance = random.Random(1)
+    values = Column("d", [chance.random() for _ in range(20_000)])
+    fast = _thin([values], range(len(values)), 100)
+    assert values.looks == 0
+    assert fast == _thin([values], array("q", range(len(values))), 100)
+    assert values.looks > len(values)
+    values[7] = math.inf
+    assert 7 in _thin([values], range(len(values)), 100)
+    values[7] = math.nan
+    assert 7 not in _thin([values], range(len(values)), 100)
 
 
 def test_an_answer_has_so_many_values(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
