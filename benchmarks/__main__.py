@@ -30,6 +30,7 @@ QUESTIONS = [
     "what_changed",
     "setup",
     "machines",
+    "curves",
     "lab_start",
     "load_ext",
 ]

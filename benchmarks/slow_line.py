@@ -18,25 +18,11 @@ from benchmarks.connecting import BY_HAND
 from benchmarks.harness import OURS, Answer, Samples, interleave, stopwatch, until
 from benchmarks.world import ALIAS, BARE, World, answers
 from tests.world.browser import start_chromium
-from tests.world.relay import Relay
 
 RTT_MS = 50
 MBIT_S = 20
 SLOW_ALIAS = "gpu-far-away"
 RUN_IN_LIST = "table tbody tr:has-text('run-')"
-
-
-@contextmanager
-def _line(world: World) -> Iterator[None]:
-    """Put the line before the sshd, under a host name of its own."""
-    relay = Relay("127.0.0.1", world.sshd.port, delay_ms=RTT_MS / 2, rate_mbit=MBIT_S)
-    try:
-        with world.home.known_hosts.open("a") as file:
-            file.write(f"[127.0.0.1]:{relay.port} {world.sshd.host_key}\n")
-        world.home.host(SLOW_ALIAS, world.sshd, Port=relay.port)
-        yield
-    finally:
-        relay.close()
 
 
 @contextmanager
@@ -97,7 +83,7 @@ def run(world: World, rounds: int = 2) -> list[Answer]:
     """Answer the questions of this module."""
     _by_hand(world, ALIAS)  # Chromium is read from the disk once
     fast = _visits(world, ALIAS, rounds + 1)  # short, and mostly the page's own scripts: the spread counts
-    with _line(world):
+    with world.far_away(SLOW_ALIAS, RTT_MS, MBIT_S):
         first, second = _visits(world, SLOW_ALIAS, rounds)
     line = f"{RTT_MS} ms, {MBIT_S} Mbit/s"
     against_first = {

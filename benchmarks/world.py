@@ -25,6 +25,7 @@ from benchmarks.harness import OURS, until
 from runicorn_jupyter.payload.guard import Ticket
 from tests.world.environments import Trainer, build
 from tests.world.jupyter import JupyterServer, server_environment, start_jupyter
+from tests.world.relay import Relay
 from tests.world.sshd import Sshd, SshHome
 
 RUNICORN = "0.7.2"
@@ -150,9 +151,9 @@ class World:
         """A Jupyter server with us in it."""
         return self.start_jupyter()
 
-    def start_jupyter(self, *options: str) -> JupyterServer:
+    def start_jupyter(self, *options: str, command: str = "server") -> JupyterServer:
         """Start another one, which remembers nothing."""
-        server = start_jupyter(self.home.path, *options)
+        server = start_jupyter(self.home.path, *options, command=command)
         self._stack.callback(server.stop)
         return server
 
@@ -218,6 +219,18 @@ class World:
     ) -> None:
         """End a connection, and its viewer."""
         self.api("DELETE", f"connections/{connection_id}", server, cleanup_viewer=str(cleanup_viewer).lower())
+
+    @contextmanager
+    def far_away(self, alias: str, rtt_ms: float, mbit_s: float = 0) -> Iterator[None]:
+        """Let the sshd be reached over a long line too, by a host name of its own; 0 Mbit/s: no limit."""
+        relay = Relay("127.0.0.1", self.sshd.port, delay_ms=rtt_ms / 2, rate_mbit=mbit_s)
+        try:
+            with self.home.known_hosts.open("a") as file:
+                file.write(f"[127.0.0.1]:{relay.port} {self.sshd.host_key}\n")
+            self.home.host(alias, self.sshd, Port=relay.port)
+            yield
+        finally:
+            relay.close()
 
     # ---- by hand ----
     def ssh(self, *options: str, host: str = ALIAS, command: str | None = None) -> list[str]:
