@@ -227,7 +227,7 @@ def webkit(folder: Path) -> Iterator[Driven]:
         stack.callback(screen.wait)
         stack.callback(screen.terminate)
         os.close(writing)
-        with open(reading) as announced:
+        with os.fdopen(reading) as announced:
             display = f":{announced.readline().strip()}"
         options = webdriver.WebKitGTKOptions()
         options.binary_location = str(program)
@@ -235,8 +235,9 @@ def webkit(folder: Path) -> Iterator[Driven]:
             options.add_argument(argument)
         # With the locale C a page's language is C, which is none.
         environment = {
-            **os.environ, "DISPLAY": display, "GDK_BACKEND": "x11", "HOME": str(folder), "LC_ALL": "en_US.UTF-8",
-            "XDG_DOWNLOAD_DIR": str(folder), "WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1",
+            **os.environ, "DISPLAY": display, "GDK_BACKEND": "x11", "HOME": str(folder),
+            "LC_ALL": "en_US.UTF-8", "XDG_DOWNLOAD_DIR": str(folder),
+            "WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1",
         }  # fmt: skip
         service = webdriver.WebKitGTKService(
             shutil.which("WebKitWebDriver"), log_output=str(log), env=environment
