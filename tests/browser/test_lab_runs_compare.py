@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from tests.browser.lab import LabPage, LabWorld, findings
 from tests.world.environments import Trainer
@@ -19,6 +19,22 @@ IN_SIGHT = """node => {
   return node.contains(found);
 }"""
 """Whether the middle of an element is there to be seen: neither scrolled away nor covered."""
+
+
+SCROLLS = "node => node.scrollWidth > node.clientWidth"
+"""Whether an element scrolls sideways."""
+
+
+async def only_the_table_scrolls(page: Page, differing: Locator) -> None:
+    """Look at what differs in a narrow tab: it scrolls by itself, and its first column stays."""
+    await page.set_viewport_size({"width": 680, "height": 900})
+    await page.wait_for_function(SCROLLS, arg=await differing.element_handle())
+    assert not await page.locator(".rj-Runs").evaluate(SCROLLS)
+    name = differing.get_by_role("rowheader").last
+    before = await name.bounding_box()
+    await differing.evaluate("node => { node.scrollLeft = node.scrollWidth; }")
+    await expect(differing.get_by_role("columnheader").last).to_be_in_viewport(ratio=1)
+    assert await name.bounding_box() == before
 
 
 async def count_clicks(page: Page) -> None:
@@ -83,4 +99,6 @@ async def test_three_clicks_to_what_differs(
     await expect(heads).to_have_text(["run-0baseline", "run-1"])
     await expect(figure).to_have_attribute("data-verdict", "worse")
     await expect(figure).to_contain_text("+0.36466 (+269 %)")
+    await expect(figure).to_have_attribute("title", re.compile(r"^0\.36466\d{10,}$"))
     assert await findings(page, ".rj-Runs") == []
+    await only_the_table_scrolls(page, differing)
