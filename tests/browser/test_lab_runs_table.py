@@ -93,7 +93,7 @@ async def test_columns_are_chosen_moved_and_kept(lab_page: LabPage, table: Locat
     trouble.watch(page)
     await page.set_viewport_size({"width": 1600, "height": 900})
     await choose(page, "seed", "accuracy", "best_accuracy")
-    names = ["Status", "Run", "Server", "Started", "Duration", "loss", "Curve"]
+    names = ["Status", "Run", "loss", "Curve", "Server", "Started", "Duration"]
     await expect(heads(table)).to_have_text([*names, "seed", "accuracy", "best_accuracy"])
     curves = table.get_by_role("img", name="last")
     await expect(curves).to_have_count(3)
@@ -119,7 +119,7 @@ async def test_columns_are_chosen_moved_and_kept(lab_page: LabPage, table: Locat
     assert await column(table, "seed") == ["2", "1", "0"]
 
     width = await moved_and_widened(page, table)
-    order = ["Run", "seed", "Status", "Server", "Started", "loss", "Curve", "accuracy", "best_accuracy"]
+    order = ["Run", "seed", "Status", "loss", "Curve", "Server", "Started", "accuracy", "best_accuracy"]
     plain = await heads(table).all_inner_texts()
     assert [text.split("\n")[0].strip("12 ") for text in plain] == order
 

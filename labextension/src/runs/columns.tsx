@@ -84,7 +84,7 @@ export const FACTS: readonly IColumn[] = [
   {
     id: 'status',
     label: trans => trans.__('Status'),
-    width: 110,
+    width: 105,
     where: 'status',
     value: run => run.status,
     render: (run, { trans }) => {
@@ -101,7 +101,7 @@ export const FACTS: readonly IColumn[] = [
   {
     id: 'name',
     label: trans => trans.__('Run'),
-    width: 210,
+    width: 200,
     where: 'name',
     value: run => run.name ?? run.run_id,
     render: run => {
@@ -118,7 +118,7 @@ export const FACTS: readonly IColumn[] = [
   {
     id: 'server',
     label: trans => trans.__('Server'),
-    width: 160,
+    width: 140,
     where: 'host',
     value: run => serverOf(run),
     render: run => [serverOf(run)]
@@ -127,7 +127,7 @@ export const FACTS: readonly IColumn[] = [
   {
     id: 'created',
     label: trans => trans.__('Started'),
-    width: 175,
+    width: 160,
     isDescending: true,
     where: 'created',
     value: run => (run.created_at ? Date.parse(run.created_at) : undefined),
@@ -136,7 +136,7 @@ export const FACTS: readonly IColumn[] = [
   {
     id: 'duration',
     label: trans => trans.__('Duration'),
-    width: 100,
+    width: 90,
     isNumber: true,
     where: 'duration',
     value: run => secondsOf(run, new Date()) ?? undefined,

@@ -33,9 +33,12 @@ const LONGEST_ID = 256;
 export const MIN_WIDTH = 40;
 export const MAX_WIDTH = 1200;
 
-/** What a table starts with: the newest first, as the server has them. */
+/**
+ * What a table starts with: the newest first, as the server has them; what a run comes to is in sight
+ * before what it is.
+ */
 export const DEFAULT_LAYOUT: ILayout = {
-  columns: ['status', 'name', 'server', 'gpu', 'created', 'duration', 'metric', 'curve'].map(
+  columns: ['status', 'name', 'metric', 'curve', 'server', 'created', 'duration', 'gpu'].map(
     id => ({ id })
   ),
   sort: [{ id: 'created', desc: true }],

@@ -81,9 +81,17 @@ test('each fact has a head and a cell', () => {
   }
 });
 
+test('which run, how it is and what it comes to is in sight beside the open panel', () => {
+  const ids = ['status', 'name', 'metric', 'curve', 'server'];
+  assert.deepEqual(idsOf(DEFAULT_LAYOUT).slice(0, ids.length), ids);
+  const width = ids.reduce((sum, id) => sum + column(id).width, 0);
+  // What the panel, two scroll bars and the check boxes leave of 1280 pixels.
+  assert.ok(width <= 860, String(width));
+});
+
 test('columns are shown, hidden, moved, widened and pinned', () => {
   const shown = toggleColumn(DEFAULT_LAYOUT, 'param.lr');
-  assert.deepEqual(idsOf(shown).slice(-2), ['curve', 'param.lr']);
+  assert.deepEqual(idsOf(shown).slice(-2), ['gpu', 'param.lr']);
   assert.deepEqual(idsOf(toggleColumn(shown, 'param.lr')), idsOf(DEFAULT_LAYOUT));
   const single = { ...DEFAULT_LAYOUT, columns: [{ id: 'name' }] };
   assert.equal(toggleColumn(single, 'name'), single);
@@ -95,7 +103,7 @@ test('columns are shown, hidden, moved, widened and pinned', () => {
   assert.deepEqual(idsOf(moveColumn(moved, 'elsewhere', 'name')), idsOf(moved));
   const pinned = changeColumn(moved, 'name', { isPinned: true, width: 5 });
   assert.deepEqual(pinned.columns[2], { id: 'name', isPinned: true, width: 40 });
-  assert.equal(neighbourOf(pinned, 'status', 1), 'server');
+  assert.equal(neighbourOf(pinned, 'status', 1), 'metric');
   assert.equal(neighbourOf(pinned, 'name', 1), null);
   assert.deepEqual(toggleGroup(toggleGroup(shown, 'param.lr'), 'status').groupBy, [
     ...['param.lr', 'status']
