@@ -4,3 +4,4 @@ import './base.css';
 import './runs.css';
 import './machines.css';
 import './curves.css';
+import './plots.css';

@@ -142,6 +142,13 @@ async def test_with_connections(still: LabPage) -> None:
     await looks_as_before(runs, "comparison")
     await runs.get_by_role("button", name="Columns").click()
     await looks_as_before(runs.locator(".rj-Runs-chooser"), "columns")
+    await runs.get_by_role("button", name="Plot", exact=True).click()
+    plot = runs.locator(".rj-Plot")
+    await expect(plot.locator("canvas")).to_be_visible()
+    await looks_as_before(plot, "scatter")
+    await plot.get_by_label("Kind").select_option("Parallel coordinates")
+    await expect(plot.locator(".rj-Plot-parallel")).to_be_visible()
+    await looks_as_before(plot, "parallel")
 
     await still.button("Machines of all servers").click()
     machines = page.locator(".rj-Machines")

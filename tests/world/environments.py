@@ -17,7 +17,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,10 +188,19 @@ class Trainer:
         self._running: list[Training] = []
 
     def runs(
-        self, prefix: Path, root: Path, *, count: int = 2, steps: int = 20, project: str = "vision"
+        self,
+        prefix: Path,
+        root: Path,
+        *,
+        count: int = 2,
+        steps: int = 20,
+        project: str = "vision",
+        params: Sequence[dict[str, object]] = (),
     ) -> list[str]:
-        """Write ``count`` finished runs below ``root`` and return their ids."""
-        process = self._start(prefix, root, count=count, steps=steps, project=project, live=False)
+        """Write ``count`` finished runs, with parameters of their own, and return their ids."""
+        process = self._start(
+            prefix, root, count=count, steps=steps, project=project, live=False, params=params
+        )
         out, _ = process.communicate(timeout=120)
         assert process.returncode == 0, out
         found: list[str] = json.loads(out)
@@ -213,9 +222,24 @@ class Trainer:
         return training
 
     def _start(
-        self, prefix: Path, root: Path, *, count: int, steps: int, project: str, live: bool
+        self,
+        prefix: Path,
+        root: Path,
+        *,
+        count: int,
+        steps: int,
+        project: str,
+        live: bool,
+        params: Sequence[dict[str, object]] = (),
     ) -> subprocess.Popen[str]:
-        options = {"root": str(root), "count": count, "steps": steps, "project": project, "live": live}
+        options = {
+            "root": str(root),
+            "count": count,
+            "steps": steps,
+            "project": project,
+            "live": live,
+            "params": list(params),
+        }
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "RUNICORN", "XDG"))}
         return subprocess.Popen(
             [str(prefix / "bin" / "python"), "-I", str(TRAINING), json.dumps(options)],

@@ -1,8 +1,9 @@
 """A training script as people write them, for any runicorn from 0.5 on; run by the tests, not imported.
 
-Its one argument is JSON: ``root``, ``count``, ``steps``, ``project``, ``live``. It prints the ids of its runs
-as JSON. With ``live`` the last run stays running: each line on stdin is a wish (``{"text": …}``,
-``{"step": true}`` or ``{"log": {NAME: VALUE}}``), answered by ``ok``, and the end of stdin ends the run.
+Its one argument is JSON: ``root``, ``count``, ``steps``, ``project``, ``live``, ``params`` (what each
+run has beside the others; may be empty). It prints the ids of its runs as JSON. With ``live`` the last
+run stays running: each line on stdin is a wish (``{"text": …}``, ``{"step": true}`` or
+``{"log": {NAME: VALUE}}``), answered by ``ok``, and the end of stdin ends the run.
 """
 
 import inspect
@@ -39,7 +40,8 @@ def main():
         run.set_primary_metric("accuracy", "max")
         if hasattr(run, "log_config"):  # 0.6 and later
             args = {"lr": 0.001, "model": {"depth": 3}, "layers": [64, 64]}
-            run.log_config(args=args, extra={"seed": number})
+            own = options["params"][number] if options["params"] else {}
+            run.log_config(args=args, extra={"seed": number, **own})
         for step in range(1, options["steps"] + 1):
             log_step(run, step)
         run.log_text(f"trained {options['steps']} steps")

@@ -4,6 +4,7 @@ import uPlot from 'uplot';
 
 import { aligned, type Axis, type ILine } from './curve.js';
 import type { ILineStyle } from './style.js';
+import { axisStyle } from './theme.js';
 
 /** A line with all that is drawn of it. */
 export interface IDrawnLine extends ILine, ILineStyle {
@@ -106,12 +107,7 @@ export class CurvePlot {
 
   private _settings(size: { width: number; height: number }): uPlot.Options {
     const { axis, isLog, sync, formatX, onCursor } = this.options;
-    const axisStyle = {
-      stroke: () => this._color('--jp-ui-font-color1'),
-      grid: { stroke: () => this._color('--jp-border-color2'), width: 1 },
-      ticks: { stroke: () => this._color('--jp-border-color2'), width: 1 },
-      font: `11px ${getComputedStyle(this.node).fontFamily}`
-    };
+    const style = axisStyle(this.node);
     return {
       ...size,
       legend: { show: false },
@@ -121,8 +117,8 @@ export class CurvePlot {
         y: isLog ? { distr: 3 } : {}
       },
       axes: [
-        { ...axisStyle, space: TICKS_APART[axis], values: (_, splits) => splits.map(formatX) },
-        { ...axisStyle, size: 64 }
+        { ...style, space: TICKS_APART[axis], values: (_, splits) => splits.map(formatX) },
+        { ...style, size: 64 }
       ],
       series: [{}, ...this._lines.map(seriesOf)],
       cursor: {
@@ -179,10 +175,6 @@ export class CurvePlot {
       ctx.stroke();
     }
     ctx.restore();
-  }
-
-  private _color(name: string): string {
-    return getComputedStyle(this.node).getPropertyValue(name).trim() || 'gray';
   }
 
   private _lines: readonly IDrawnLine[];

@@ -27,7 +27,7 @@ export interface ILineStyle {
 /** Each has a contrast of at least 3 to the background of Lab's light theme and of its dark one. */
 const COLORS = [
   ...['#1f77b4', '#d1660a', '#2a8f3c', '#d64550', '#8a63c9'],
-  ...['#a0694f', '#cf4f9f', '#7a7f86', '#8c8400', '#0f8f9c']
+  ...['#a0694f', '#cf4f9f', '#8c8400', '#0f8f9c', '#7a7f86']
 ];
 const DASHES: ReadonlyArray<readonly number[]> = [
   [1, 0],

@@ -21,6 +21,8 @@ export interface IRunsBarProps {
   compared: number;
   comparing: boolean;
   setComparing: (comparing: boolean) => void;
+  plotting: boolean;
+  setPlotting: (plotting: boolean) => void;
   choosing: boolean;
   setChoosing: (choosing: boolean) => void;
   onDownload: () => void;
@@ -29,7 +31,7 @@ export interface IRunsBarProps {
 
 /** The bar. */
 export function RunsBar(props: IRunsBarProps): JSX.Element {
-  const { count, metrics, metric, compared, comparing, choosing, isReading } = props;
+  const { count, metrics, metric, compared, comparing, plotting, choosing, isReading } = props;
   const { trans, runs: store } = useRunicorn();
   const { length } = store.runs;
   const words = isReading
@@ -63,6 +65,14 @@ export function RunsBar(props: IRunsBarProps): JSX.Element {
         onClick={() => props.setChoosing(!choosing)}
       >
         {trans.__('Columns')}
+      </button>
+      <button
+        type="button"
+        className="rj-Button"
+        aria-expanded={plotting}
+        onClick={() => props.setPlotting(!plotting)}
+      >
+        {trans.__('Plot')}
       </button>
       <button
         type="button"

@@ -18,6 +18,7 @@ import { Comparison } from './Comparison.js';
 import { Differences } from './Differences.js';
 import { cellOf, csvOfGroups, csvOfRuns } from './exporting.js';
 import { LayoutKeeper } from './LayoutKeeper.js';
+import { Plots } from './plots/Plots.js';
 import { RunsBar } from './RunsBar.js';
 import { RunsTable } from './RunsTable.js';
 import { Sources } from './Sources.js';
@@ -123,13 +124,14 @@ function RunsBody(props: IRunsViewOptions & { keeper: LayoutKeeper }): JSX.Eleme
   const { metric, selected, compared, filtered } = choice;
   const [layout, setLayout] = useLayout(props.keeper);
   const [choosing, setChoosing] = React.useState(false);
+  const [plotting, setPlotting] = React.useState(false);
   const model = useRunsModel(filtered.runs, layout, metric, useGpuPlaces());
   const refresh = (): void => void store.refresh();
   return (
     <>
       <RunsBar
         {...choice}
-        {...{ choosing, setChoosing }}
+        {...{ choosing, setChoosing, plotting, setPlotting }}
         compared={compared.length}
         count={filtered.runs.length}
         isReading={filtered.isReading}
@@ -156,6 +158,15 @@ function RunsBody(props: IRunsViewOptions & { keeper: LayoutKeeper }): JSX.Eleme
         />
       ) : (
         <Nothing runicorn={props.runicorn} showPanel={props.showPanel} />
+      )}
+      {plotting && (
+        <Plots
+          {...{ metric }}
+          filtered={filtered.runs}
+          selected={compared}
+          onOpen={props.openRun}
+          onClose={() => setPlotting(false)}
+        />
       )}
       {choice.comparing && compared.length > 0 && <Differences runs={compared} />}
       {choice.comparing && compared.length > 0 && metric && (

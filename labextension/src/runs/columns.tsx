@@ -127,7 +127,7 @@ export const FACTS: readonly IColumn[] = [
   {
     id: 'created',
     label: trans => trans.__('Started'),
-    width: 160,
+    width: 170,
     isDescending: true,
     where: 'created',
     value: run => (run.created_at ? Date.parse(run.created_at) : undefined),
@@ -171,11 +171,12 @@ export const FACTS: readonly IColumn[] = [
   }
 ];
 
-/** What runs have by names of their own: the kind before the dot is the one of `where`. */
+/** What runs have by names of their own: the kind before the dot is the one of `where`, but for `best`. */
 const KINDS = {
   metric: (run: Run, name: string) => run.metrics[name],
   param: (run: Run, name: string) => run.params[name],
-  summary: (run: Run, name: string) => run.summary[name]
+  summary: (run: Run, name: string) => run.summary[name],
+  best: (run: Run, name: string) => (run.best?.metric === name ? run.best.value : undefined)
 } as const;
 
 /** A kind of names. */
@@ -235,10 +236,10 @@ function namedColumn(kind: Kind, name: string): IColumn {
   if (!column) {
     column = {
       id,
-      label: () => name,
+      label: trans => (kind === 'best' ? trans.__('%1, at its best', name) : name),
       width: 120,
       isNumber: true,
-      where: id,
+      ...(kind !== 'best' && { where: id }),
       value: run => valueOf(KINDS[kind](run, name)),
       render: run => [formatNumber(KINDS[kind](run, name))],
       exact: run => String(KINDS[kind](run, name) ?? ''),

@@ -26,16 +26,25 @@ const MOST_READ = 2000;
 /** The names that the runs have of their own, sorted. */
 export type Names = Readonly<Record<Kind, readonly string[]>>;
 
-/** Return all names of metrics, parameters and summaries. */
+/** Return all names of metrics, parameters and summaries, and of metrics that have a best value. */
 export function namesIn(runs: readonly Run[]): Names {
   const [metric, param, summary] = [new Set<string>(), new Set<string>(), new Set<string>()];
+  const best = new Set<string>();
   for (const run of runs) {
     Object.keys(run.metrics).forEach(name => metric.add(name));
     Object.keys(run.params).forEach(name => param.add(name));
     Object.keys(run.summary).forEach(name => summary.add(name));
+    if (run.best) {
+      best.add(run.best.metric);
+    }
   }
   const sorted = (names: Set<string>): string[] => [...names].sort((a, b) => a.localeCompare(b));
-  return { metric: sorted(metric), param: sorted(param), summary: sorted(summary) };
+  return {
+    metric: sorted(metric),
+    param: sorted(param),
+    summary: sorted(summary),
+    best: sorted(best)
+  };
 }
 
 /** Whether a text is more than words: the server reads it then. */
