@@ -54,6 +54,8 @@ html_context = {"chinese": CHINESE, "counterparts": sorted(page.stem for page in
 
 # A line's end is a space in HTML, of which Chinese has none.
 _CHINESE_BREAK = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n *(?=[\u3000-\u9fff\uff00-\uffef])")
+# Links of Chinese pages to English ones, which are another site for Sphinx.
+_ENGLISH = re.compile(r"\[([^\]]+)\]\(\.\./([\w-]+)\.md(#[\w-]+)?\)")
 _MARK = re.compile(r"^<!-- generated: (.+?) -->$", re.MULTILINE)
 # What a browser would fetch from elsewhere: these pages are read behind firewalls too.
 _FETCHED = re.compile(
@@ -63,7 +65,9 @@ _FETCHED = re.compile(
 
 def _fill(app: Sphinx, page: str, source: list[str]) -> None:
     """Put the parts that are made from the program where their marks are."""
-    text = _CHINESE_BREAK.sub("", source[0]) if CHINESE else source[0]
+    text = source[0]
+    if CHINESE:
+        text = _ENGLISH.sub(r'<a href="../\2.html\3">\1</a>', _CHINESE_BREAK.sub("", text))
     source[0] = _MARK.sub(lambda mark: PARTS[mark[1]]("zh" if CHINESE else "en", Path(app.srcdir)), text)
 
 
