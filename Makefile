@@ -11,6 +11,7 @@
 #   make pictures   renew what the tests compare the front ends' looks with
 #   make docs    the pages in docs/, as a site in dist/docs
 #   make dist-check   what a registry will show: description, links, addresses; part of make lint
+#   make portable   the wheel of make dist in use, and the unit tests, as on every system and Python
 #   make dist    sdist and wheel in dist/, tried in a clean environment
 #   make matrix  other versions of Python, Jupyter and the libraries; ARGS='floor' picks rows
 #   make clean   remove everything that these made
@@ -22,7 +23,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz soak audit lint format bench docs dist dist-check matrix clean dev lab lint-python lint-ruff lint-types lint-js \
+.PHONY: help demo test fuzz soak audit lint format bench docs dist dist-check portable lint-workflows matrix clean dev lab lint-python lint-ruff lint-types lint-js \
 	lint-packages lint-js-packages lint-api-types api-types pictures
 help:
 	@sed -n 's/^#   \{0,1\}//p' Makefile
@@ -120,6 +121,9 @@ docs: $(DOCS_VENV)
 	@$(BIN)/python -m sphinx -W --keep-going -q -E -b html -c docs -t zh docs/zh dist/docs/zh
 	@echo 'The pages are in dist/docs: open dist/docs/index.html.' >&2
 
+portable:
+	@"$(PYTHON)" scripts/portable.py dist $(ARGS)
+
 dist: $(RELEASE_VENV)
 	@scripts/system-packages.sh npm
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/dist.py $(ARGS)
@@ -128,7 +132,7 @@ matrix: dev $(MATRIX_VENV)
 	@scripts/system-packages.sh ssh sshd chromium chromedriver firefox-esr
 	@nice -n 10 $(BIN)/python scripts/matrix.py $(ARGS)
 
-lint: lint-python lint-js dist-check
+lint: lint-python lint-js lint-workflows dist-check
 
 lint-packages: $(DEV_VENV)
 
@@ -145,6 +149,11 @@ lint-types: $(DEV_VENV)
 	@$(BIN)/mypy
 	@$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
 	@$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 --exclude 'runicorn_jupyter/(payload|demo)/'
+
+lint-workflows: $(DEV_VENV)
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/idea.yml
+	@said=$$($(BIN)/zizmor --offline --no-progress -q .github/workflows) || { echo "$$said" >&2; exit 1; }
 
 dist-check: $(DEV_VENV)
 	@$(BIN)/python scripts/dist_check.py $(ARGS)

@@ -123,6 +123,35 @@ def test_dist_runs_on_the_oldest_python_that_we_take() -> None:
     assert "filter=" not in (ROOT / "scripts" / "dist.py").read_text()
 
 
+def workflows() -> dict[str, list[dict[str, str]]]:
+    """Give the steps of each workflow of the forge."""
+    files = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    documents = {file.name: yaml.safe_load(file.read_text(encoding="utf-8")) for file in files}
+    return {
+        name: [step for job in document["jobs"].values() for step in job.get("steps", [])]
+        for name, document in documents.items()
+    }
+
+
+def test_each_step_of_a_workflow_runs_here_too() -> None:
+    """A make target or a script; so nothing is found out on the forge alone."""
+    makefile = (ROOT / "Makefile").read_text()
+    commands = [step["run"] for steps in workflows().values() for step in steps if "run" in step]
+    assert len(commands) > 3
+    for command in commands:
+        program, what, *_ = command.split()
+        if program == "make":
+            assert re.search(rf"^{re.escape(what)}:", makefile, re.MULTILINE), command
+        else:
+            assert (program, (ROOT / what).is_file()) == ("python", True), command
+
+
+def test_actions_are_pinned_to_a_commit() -> None:
+    used = [step["uses"] for steps in workflows().values() for step in steps if "uses" in step]
+    assert used
+    assert [each for each in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", each)] == []
+
+
 HOME = "https://github.com/o/r"
 RAW = "https://raw.githubusercontent.com/o/r"
 

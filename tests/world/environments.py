@@ -9,7 +9,6 @@ that wants to change one copies or links it (see ``tests.world.layouts``).
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import hashlib
 import json
@@ -53,6 +52,8 @@ def cache_folder() -> Path:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
+    import fcntl  # not on Windows, where the unit tests run, too
+
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
