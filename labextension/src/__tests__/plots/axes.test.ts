@@ -35,7 +35,8 @@ test('a place and its number lead to each other', () => {
   }
   const [from, to] = rangeOf(axis(1, 10_000));
   assert.ok(from > 0 && from < 1 && to > 10_000);
-  assert.deepEqual(rangeOf(axis(7)), [6.5, 7.5]);
+  assert.deepEqual(rangeOf(axis(10)), [9, 11]);
+  assert.deepEqual(rangeOf(axis(0)), [-0.5, 0.5]);
 });
 
 test('words are categories, and so is all of a parameter that has some', () => {

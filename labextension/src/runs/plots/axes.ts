@@ -82,7 +82,8 @@ export function numberAt(axis: IAxis, place: number): number {
 export function rangeOf(axis: IAxis): [from: number, to: number] {
   const { least, greatest } = axis;
   if (axis.words || least === greatest) {
-    return [least - 0.5, greatest + 0.5];
+    const room = axis.words ? 0.5 : Math.abs(least) / 10 || 0.5;
+    return [least - room, greatest + room];
   }
   return [numberAt(axis, -PADDING), numberAt(axis, 1 + PADDING)];
 }
