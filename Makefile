@@ -129,7 +129,7 @@ dist: $(RELEASE_VENV)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/dist.py $(ARGS)
 
 matrix: dev $(MATRIX_VENV)
-	@scripts/system-packages.sh ssh sshd chromium chromedriver firefox-esr
+	@scripts/system-packages.sh ssh sshd chromium chromedriver firefox-esr WebKitWebDriver Xvfb
 	@nice -n 10 $(BIN)/python scripts/matrix.py $(ARGS)
 
 lint: lint-python lint-js lint-workflows dist-check

@@ -59,6 +59,7 @@ EACH_BROWSER = "tests/browser/test_each_browser.py"
 VERSION_OF = {
     "chromium": ("chromium", "--version"),
     "firefox": ("firefox-esr", "--version"),
+    "webkit": ("dpkg-query", "--show", "webkit2gtk-driver"),
 }
 """What says which browser it is."""
 
@@ -82,7 +83,7 @@ class Row:
     browser
         The panel in Chromium too.
     driven
-        Only the main job, in this browser: ``chromium`` or ``firefox``.
+        Only the main job, in this browser: ``chromium``, ``firefox`` or ``webkit``.
     """
 
     name: str
@@ -104,6 +105,7 @@ ROWS = (
     Row("JupyterLab 4.2 and Notebook 7.2", pins=("jupyterlab==4.2.*", "notebook==7.2.*"), browser=True),
     Row("the main job in Chromium", driven="chromium"),
     Row("the main job in Firefox", driven="firefox"),
+    Row("the main job in WebKit", driven="webkit"),
 )
 
 
@@ -262,7 +264,7 @@ viewers of runicorn 0.5.0, 0.6.0 and 0.7.2 on the remote, the magics) and writes
 the oldest version of everything that `pyproject.toml` lets pip install. The whole suite runs on the
 newest versions, and the SSH part of it on paramiko 3.4.0 too, each time that CI runs. *The main job* is
 connecting, the list of runs, charts, a live log, settings over a reload, a deep link, back, a download and
-copying, the last also on a page without HTTPS.
+copying, the last also on a page without HTTPS; all but copying and a look at the console in WebKit.
 
 """
 

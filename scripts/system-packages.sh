@@ -23,6 +23,8 @@ packages() { # PROGRAM: the Debian packages that bring it
         ssh) echo openssh-client ;;
         chromium) echo chromium fonts-liberation ;; # without a font a page's text has no size
         chromedriver) echo chromium-driver ;;
+        WebKitWebDriver) echo webkit2gtk-driver ;;
+        Xvfb) echo xvfb ;;
         nft) echo nftables ;;
         ip | tc) echo iproute2 ;;
         venv) echo python3-venv ;;
