@@ -46,8 +46,9 @@ class DoctorApp(JupyterApp):
     version = __version__
     description = """Say what is there, and with a host try step by step what connecting to it does.
 
-    Nothing is changed and nobody is asked for a password. The report holds no secret: no token, key,
-    passphrase or home folder; names of hosts and users are in it. Exit status 1 says that there is a problem.
+    Nobody is asked for a password, and nothing is changed but that accept-new takes an unknown host key,
+    where it is set. The report holds no secret: no token, key, passphrase or home folder; names of hosts and
+    users are in it. Exit status 1 says that there is a problem.
     """
     examples = """
 jupyter runicorn doctor                 # this machine: Jupyter, ssh, agent, proxies, folders

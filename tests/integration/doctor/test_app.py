@@ -93,6 +93,19 @@ def test_a_jump_host_is_a_step_of_its_own(make_sshd: Callable[..., Sshd], ssh_ho
     assert found.checks("ssh config for gpu1")["ProxyJump"]["text"].startswith("gate (")
 
 
+def test_no_further_host_keys_are_learned(
+    make_sshd: Callable[..., Sshd], ssh_home: SshHome, tmp_path: Path
+) -> None:
+    second = make_key(tmp_path / "second", kind="rsa")
+    server = make_sshd()
+    server.restart(HostKey=[str(server.host_key_path), str(second)])
+    ssh_home.host("gpu1", server, UpdateHostKeys="yes")
+    ssh_home.trust(server)
+    before = ssh_home.known_hosts.read_text()
+    assert set(doctor(ssh_home, "gpu1").statuses("Connecting").values()) == {"ok"}
+    assert ssh_home.known_hosts.read_text() == before
+
+
 def test_an_unknown_key(sshd: Sshd, ssh_home: SshHome) -> None:
     ssh_home.host("gpu1", sshd)
     found = doctor(ssh_home, "gpu1")
