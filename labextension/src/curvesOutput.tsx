@@ -5,7 +5,6 @@ import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import React from 'react';
 
 import type { Run } from './api/client.js';
-import { Curves } from './curves/Curves.js';
 import { CurvesHost } from './curves/host.js';
 import type { IProblem } from './curves/reader.js';
 import { MOST_LINES } from './curves/style.js';
@@ -16,6 +15,12 @@ import { metricsOf } from './runs/table.js';
 import { useRuns } from './runs/useRuns.js';
 import type { Runicorn } from './ui/context.js';
 import { ViewRoot } from './ui/shared.js';
+
+// What draws comes when somebody wants a drawing.
+const Curves = React.lazy(async () => {
+  const { Curves } = await import('./curves/Curves.js');
+  return { default: Curves };
+});
 
 const MOST_METRICS = 64;
 const LONGEST = 256;
@@ -100,12 +105,14 @@ function OutputCurves(props: { saved: ISavedCurves; picture: string | null }): J
     <div ref={ref}>
       {runs.length > 0 ? (
         <CurvesHost.Provider value={host}>
-          <Curves
-            {...{ runs, problems }}
-            metrics={saved.metrics}
-            offered={metricsOf(runs)}
-            isTitled
-          />
+          <React.Suspense fallback={null}>
+            <Curves
+              {...{ runs, problems }}
+              metrics={saved.metrics}
+              offered={metricsOf(runs)}
+              isTitled
+            />
+          </React.Suspense>
         </CurvesHost.Provider>
       ) : (
         <>

@@ -14,11 +14,9 @@ import { whileVisible } from '../ui/visibility.js';
 import { RUNS_ID } from '../ids.js';
 import { GPU, type IColumn } from './columns.js';
 import { ColumnChooser } from './ColumnChooser.js';
-import { Comparison } from './Comparison.js';
 import { Differences } from './Differences.js';
 import { cellOf, csvOfGroups, csvOfRuns } from './exporting.js';
 import { LayoutKeeper } from './LayoutKeeper.js';
-import { Plots } from './plots/Plots.js';
 import { RunsBar } from './RunsBar.js';
 import { RunsTable } from './RunsTable.js';
 import { Sources } from './Sources.js';
@@ -26,6 +24,16 @@ import { keyOfRun } from '../state/runs.js';
 import { isGroup, useRunsModel, type IRunsModel } from './tableModel.js';
 import { metricsOf } from './table.js';
 import { useFilter, useGpuPlaces, useLayout, useRuns, type IFiltered } from './useRuns.js';
+
+// What draws comes when somebody wants a drawing.
+const Comparison = React.lazy(async () => {
+  const { Comparison } = await import('./Comparison.js');
+  return { default: Comparison };
+});
+const Plots = React.lazy(async () => {
+  const { Plots } = await import('./plots/Plots.js');
+  return { default: Plots };
+});
 
 /** What the view needs of the application. */
 export interface IRunsViewOptions {
@@ -159,19 +167,21 @@ function RunsBody(props: IRunsViewOptions & { keeper: LayoutKeeper }): JSX.Eleme
       ) : (
         <Nothing runicorn={props.runicorn} showPanel={props.showPanel} />
       )}
-      {plotting && (
-        <Plots
-          {...{ metric }}
-          filtered={filtered.runs}
-          selected={compared}
-          onOpen={props.openRun}
-          onClose={() => setPlotting(false)}
-        />
-      )}
-      {choice.comparing && compared.length > 0 && <Differences runs={compared} />}
-      {choice.comparing && compared.length > 0 && metric && (
-        <Comparison runs={compared} metric={metric} onClose={() => choice.setComparing(false)} />
-      )}
+      <React.Suspense fallback={null}>
+        {plotting && (
+          <Plots
+            {...{ metric }}
+            filtered={filtered.runs}
+            selected={compared}
+            onOpen={props.openRun}
+            onClose={() => setPlotting(false)}
+          />
+        )}
+        {choice.comparing && compared.length > 0 && <Differences runs={compared} />}
+        {choice.comparing && compared.length > 0 && metric && (
+          <Comparison runs={compared} metric={metric} onClose={() => choice.setComparing(false)} />
+        )}
+      </React.Suspense>
     </>
   );
 }
