@@ -49,6 +49,16 @@ window.set = (name, value) => { traits[name] = value; window.tell(`change:${name
 window.end = widget.render({ model: window.model, el: document.getElementById('main') });
 </script></body></html>"""
 
+COUNT_DRAWINGS = """() => {
+  window.drawings = 0;
+  const { clearRect } = CanvasRenderingContext2D.prototype;
+  CanvasRenderingContext2D.prototype.clearRect = function (...area) {
+    window.drawings += 1;
+    clearRect.apply(this, area);
+  };
+}"""
+"""Each drawing begins with an empty canvas."""
+
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def widget_page(page: Page) -> Page:
@@ -82,8 +92,10 @@ async def test_it_draws_in_any_page_and_only_while_it_is_seen(widget_page: Page)
     await expect(steps).to_have_text("3")  # with a value, of 4
     assert [each["seen"] for each in await sent(page, "look")] == [True]
     before = await page.locator("canvas").evaluate("canvas => canvas.toDataURL()")
+    await page.evaluate(COUNT_DRAWINGS)
     await page.evaluate("run => window.set('runs', [{ ...run, change: 1 }])", RUN)
     await expect(steps).to_have_text("7")
+    assert await page.evaluate("() => window.drawings") == 1
     assert (await sent(page, "read"))[1]["runs"][0]["since_step"] == 4
     assert await page.locator("canvas").evaluate("canvas => canvas.toDataURL()") != before
     assert await findings(page, ".rj-Widget") == []

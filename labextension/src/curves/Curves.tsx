@@ -6,6 +6,7 @@ import React from 'react';
 import { IconButton } from '../ui/fields.js';
 import { runsProblemMessage, runStatusLabel } from '../ui/messages.js';
 import { formatNumber, WRITTEN_DIGITS } from '../ui/numbers.js';
+import { useSame } from '../ui/useSame.js';
 import { Chart } from './Chart.js';
 import { Controls, FIRST_LOOK, type ILook } from './Controls.js';
 import { lineOf, positive, smoothed, type ICurve } from './curve.js';
@@ -162,19 +163,24 @@ function MetricChart(props: {
   const { metric, named, look, hidden, raised, sync } = props;
   const { axis, isLog, smoothing, zoom } = look;
   const { dates } = useCurvesHost();
+  // A run may have changed in what is not drawn, and nothing is drawn again then.
+  const drawn = useSame(named.map(item => item.curve));
+  const names = useSame(named.map(item => item.name));
   const lines = React.useMemo(
     () =>
-      named.map(({ curve, name, color, dash }): IDrawnLine => {
+      drawn.map((curve, index): IDrawnLine => {
+        const name = names[index]!;
         const logged = curve ? lineOf(curve, metric, axis) : { x: [], y: [] };
         const line = smoothed(logged, smoothing);
         return {
           ...(isLog ? positive(line) : line),
           bad: logged.x.filter((_, at) => logged.y[at] === null),
           isHidden: hidden.has(name),
-          ...{ name, color, dash }
+          name,
+          ...styleOf(index)
         };
       }),
-    [named, metric, axis, smoothing, isLog, hidden]
+    [drawn, names, metric, axis, smoothing, isLog, hidden]
   );
   const curves = named.flatMap(({ name, curve }) => (curve ? [{ name, curve }] : []));
   const formatX = (value: number): string =>
