@@ -121,9 +121,10 @@ class DemoSshServer:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
             raise
-        await process.stdout.drain()
-        await process.stderr.drain()
-        process.exit(status if status >= 0 else 128 - status)  # as a shell tells of a signal
+        with contextlib.suppress(asyncssh.ConnectionLost):  # who asked has gone
+            await process.stdout.drain()
+            await process.stderr.drain()
+            process.exit(status if status >= 0 else 128 - status)  # as a shell tells of a signal
         await process.wait_closed()
 
     async def stop(self) -> None:

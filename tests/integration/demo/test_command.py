@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import getpass
 import os
 import re
@@ -119,6 +120,24 @@ async def test_passes_bytes_on_as_they_are(server: DemoSshServer, folders: Folde
     status, out, _ = await _ssh(folders, ALIAS, "cat", stdin=data)
     assert status == 0
     assert out == data
+
+
+async def test_a_client_that_goes_is_no_error(server: DemoSshServer, folders: Folders) -> None:
+    failed: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
+    command = _command(folders, ALIAS, "echo begun; cat; touch ended")
+    process = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"begun\n"
+    process.kill()
+    await process.communicate()
+    async with asyncio.timeout(30):
+        while not (folders.remote_home / "ended").exists():
+            await asyncio.sleep(0.01)
+    assert (await _ssh(folders, ALIAS, "echo again"))[1] == b"again\n"
+    await server.stop()
+    gc.collect()
+    assert failed == []
 
 
 async def test_tells_of_a_signal_as_a_shell_does(server: DemoSshServer, folders: Folders) -> None:
