@@ -5,7 +5,6 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import type { Run } from '../api/client.js';
-import { primaryOf } from '../curves/Sparkline.js';
 import { Sparks } from '../curves/Sparks.js';
 import type { Dates } from '../ui/dates.js';
 import { keyOfRun } from '../state/runs.js';
@@ -55,10 +54,7 @@ export function RunsTable(props: IRunsTableProps): JSX.Element {
   const seen = useSame(runsOf(items, rows));
   const isShown = drawn.some(track => track.column.id === CURVE);
   const metric = isShown ? props.metric : '';
-  const metricOf = React.useCallback(
-    (run: Run) => (metric === '' ? '' : primaryOf(run, metric)),
-    [metric]
-  );
+  const metricOf = React.useCallback(() => metric, [metric]);
   const sizes = {
     '--rj-runs-width': `${width}px`,
     '--rj-runs-pinned': `${CHECK_WIDTH + pinned}px`

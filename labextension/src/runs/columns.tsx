@@ -4,7 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import type { ParamValue, Run } from '../api/client.js';
-import { primaryOf, Sparkline } from '../curves/Sparkline.js';
+import { Sparkline } from '../curves/Sparkline.js';
 import type { Dates } from '../ui/dates.js';
 import { runStatusLabel } from '../ui/messages.js';
 import { formatNumber } from '../ui/numbers.js';
@@ -223,7 +223,7 @@ function curveColumn(metric: string): IColumn {
     value: () => undefined,
     render: (run, { trans }) => [
       '',
-      <Sparkline key={CURVE} {...{ run, trans }} metric={primaryOf(run, metric)} />
+      <Sparkline key={CURVE} {...{ run, trans, metric }} />
     ]
   };
 }
