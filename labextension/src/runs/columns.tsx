@@ -221,10 +221,7 @@ function curveColumn(metric: string): IColumn {
     width: 112,
     isPicture: true,
     value: () => undefined,
-    render: (run, { trans }) => [
-      '',
-      <Sparkline key={CURVE} {...{ run, trans, metric }} />
-    ]
+    render: (run, { trans }) => ['', <Sparkline key={CURVE} {...{ run, trans, metric }} />]
   };
 }
 
