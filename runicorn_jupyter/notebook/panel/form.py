@@ -37,6 +37,9 @@ def field(kind: type[widgets.Widget], label: str, **options: Any) -> widgets.Wid
     """
     # Each field has a layout of its own: hiding one must not hide those that share it.
     layout = widgets.Layout(width="min(100%, 36em)")
+    if issubclass(kind, widgets.Text):
+        # As a whole, when it is left: keys sent one by one can come after the button that is pressed next.
+        options = {"continuous_update": False, **options}
     return kind(description=label, style={"description_width": "11em"}, layout=layout, **options)
 
 
