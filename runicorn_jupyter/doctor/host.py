@@ -105,6 +105,7 @@ async def examine_host(target: Target, settings: SshSettings, seconds: float, te
             connection_id="doctor",
         )
     except (RemoteError, OSError) as error:
+        _raise_if_cancelled(error)
         stages.fail(error)
         for name in _AFTERWARDS:
             tell(Check(f"On {target.asked}", name, "not tried", ""))
@@ -180,12 +181,20 @@ async def _examine_remote(connection: Connection, section: str, tell: Tell) -> N
             tell(Check(section, name, "not tried", ""))
 
 
+def _raise_if_cancelled(error: Exception) -> None:
+    """Raise CancelledError where this task was cancelled: what fails by that is no finding."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from error
+
+
 @contextlib.contextmanager
 def _told(section: str, left: list[str], tell: Tell) -> Iterator[None]:
     """Tell a failure as a problem of the first step that is left, and go on."""
     try:
         yield
     except (RemoteError, OddMachine, OSError, TimeoutError) as error:
+        _raise_if_cancelled(error)
         code = error.code if isinstance(error, RemoteError) else ""
         text = str(error) or "no answer in time"
         mend = "`ssh HOST true` has to print nothing and end at once; docs/errors.md says more."

@@ -193,7 +193,7 @@ def test_ctrl_c_ends_it_with_what_was_found(
         if "TCP opens" in line:
             os.kill(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (130, "")
+    assert (process.returncode, errors) == (130, ""), "".join(lines)
     assert "".join(lines).endswith("Interrupted: no problem.\n```\n")
 
 

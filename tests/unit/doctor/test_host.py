@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from typing import NoReturn
 
 import pytest
 
-from runicorn_jupyter.doctor.host import _ask, _PersonAsked, _Stages
+from runicorn_jupyter.doctor.host import _ask, _PersonAsked, _Stages, examine_host
 from runicorn_jupyter.doctor.report import Check
 from runicorn_jupyter.errors import ConnectionTimeout
 from runicorn_jupyter.models import Prompt
 from runicorn_jupyter.ssh.config.target import Target
+from runicorn_jupyter.ssh.connection import Connection
+from runicorn_jupyter.ssh.settings import SshSettings
 
 GATE = Target("gate", "gate.example", 22, "me")
 ALONE = Target("gpu1", "gpu1.example", 22, "me")
@@ -72,3 +76,19 @@ def test_a_question_is_no_problem_and_gets_no_answer() -> None:
     stages, checks = told(ALONE)
     stages.fail(asked.value)
     assert checks[0].status == "not tried"
+
+
+@pytest.mark.asyncio
+async def test_what_fails_because_ctrl_c_came_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def interrupted(*_arguments: object, **_options: object) -> NoReturn:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    monkeypatch.setattr(Connection, "open", interrupted)
+    checks: list[Check] = []
+    task = asyncio.create_task(examine_host(ALONE, SshSettings(), 30.0, checks.append))
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert checks == []
