@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -74,6 +76,7 @@ def show(marimo: Path, lab: LabWorld, tmp_path: Path) -> Iterator[Callable[[str]
         for line in process.stdout:
             said += line
             if "URL" in line:
+                _wait_until_listening(process, port)
                 return f"http://127.0.0.1:{port}/"
         raise AssertionError(f"marimo ended: {said}")
 
@@ -81,6 +84,14 @@ def show(marimo: Path, lab: LabWorld, tmp_path: Path) -> Iterator[Callable[[str]
     for process in started:
         process.terminate()
         process.communicate(timeout=60)
+
+
+def _wait_until_listening(process: subprocess.Popen[str], port: int) -> None:
+    """Wait for marimo, which prints its address before it listens there."""
+    while process.poll() is None:
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("how", ["plot", "mo.ui.anywidget(plot.widget)"])
