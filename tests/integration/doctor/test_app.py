@@ -180,7 +180,8 @@ def test_ctrl_c_ends_it_with_what_was_found(
     relay.hold()
     ssh_home.host("gpu1", HostName=relay.host, Port=relay.port)
     process = subprocess.Popen(
-        command("gpu1", "--seconds=120"),
+        # Where these tests run in the background of a shell, all that they start ignores it.
+        ["env", "--default-signal=INT", *command("gpu1", "--seconds=120")],
         env=server_environment(ssh_home.path),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

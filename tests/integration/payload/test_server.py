@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gzip
 import json
 import os
@@ -268,11 +269,11 @@ async def test_a_viewer_whose_loop_turns_but_which_answers_nobody_ends_itself(
     server = make_sshd(SetEnv=f"PYTHONPATH={tmp_path}")
     connection = await connect(server)
     viewer = await SshViewerClient.start(connection, environment(runicorn_env()), None, lease_seconds=900)
-    line = await viewer.open_lifeline()
-    os.kill(viewer.pid, signal.SIGUSR1)
-    await line.renew()
-    await line.ended()
-    line.close()
+    with contextlib.closing(await viewer.open_lifeline()) as line:
+        await line.renew()  # it is accepted now
+        os.kill(viewer.pid, signal.SIGUSR1)
+        await line.renew()
+        await line.ended()
     assert await viewer.check() == "crashed"
     assert any("answers nothing" in line for line in (await viewer.logs(100))[0])
     await viewer.stop(cleanup=True)
