@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -235,17 +235,11 @@ def _below_home(path: str, found: Probe) -> str:
 
 async def _machine(host: SshHost) -> str:
     """Look at the machine once; raises what `SshHost.watch_machine` does, TimeoutError too."""
-    async with asyncio.timeout(MACHINE_SECONDS), _watched(host) as texts:
-        cpu, memory, _, gpus = describe_parts(texts, ())
-    total = "memory unknown" if memory.total is None else f"{memory.total / 2**30:.0f} GiB"
-    models = ", ".join(sorted({gpu.name or "GPU" for gpu in gpus}))
-    return f"{cpu.count or '?'} CPUs, {total}, {len(gpus)} GPUs" + (f" ({models})" if models else "")
-
-
-@contextlib.asynccontextmanager
-async def _watched(host: SshHost) -> AsyncIterator[dict[str, str]]:
-    async with host.watch_machine("") as said:
+    async with asyncio.timeout(MACHINE_SECONDS), host.watch_machine("") as said:
         while not {"machine", "accelerators"} <= said.texts.looked:
             if not await said.read():
                 raise OddMachine("it ended before it had told all")
-        yield said.texts.texts
+    cpu, memory, _, gpus = describe_parts(said.texts.texts, ())
+    total = "memory unknown" if memory.total is None else f"{memory.total / 2**30:.0f} GiB"
+    models = ", ".join(sorted({gpu.name or "GPU" for gpu in gpus}))
+    return f"{cpu.count or '?'} CPUs, {total}, {len(gpus)} GPUs" + (f" ({models})" if models else "")
