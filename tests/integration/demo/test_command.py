@@ -125,15 +125,15 @@ async def test_passes_bytes_on_as_they_are(server: DemoSshServer, folders: Folde
 async def test_a_client_that_goes_is_no_error(server: DemoSshServer, folders: Folders) -> None:
     failed: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
-    command = _command(folders, ALIAS, "echo begun; cat; touch ended")
+    ended = folders.remote_home / "ended"
+    os.mkfifo(ended)
+    command = _command(folders, ALIAS, "echo begun; cat; echo >ended")
     process = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert await process.stdout.readline() == b"begun\n"
     process.kill()
     await process.communicate()
-    async with asyncio.timeout(30):
-        while not (folders.remote_home / "ended").exists():
-            await asyncio.sleep(0.01)
+    assert await asyncio.to_thread(ended.read_text) == "\n"
     assert (await _ssh(folders, ALIAS, "echo again"))[1] == b"again\n"
     await server.stop()
     gc.collect()
