@@ -91,7 +91,7 @@ class RunDelta(NamedTuple):
     removed
         What is gone.
     not_finite
-        Ids and metrics that became NaN or infinite since this side watches.
+        Runs and metrics that became NaN or infinite since this side watches.
     first
         Whether this is the whole list, not changes.
     more
@@ -278,7 +278,7 @@ class RunReplica:
                 continue
             self._detail_bytes[run.run_id] = of_details
             self.runs[run.run_id] = run
-            if not first:
+            if not first and (before is not None or self.complete):
                 not_finite += [(run, name) for name in sorted(bad - self._bad.get(run.run_id, frozenset()))]
             if bad:
                 self._bad[run.run_id] = bad

@@ -28,12 +28,15 @@ SUMMARY_SECONDS = 5.0
 COUNTED = ("run", "progress")
 """Types of which each event stands for itself: those beyond the budget are counted. All others say that there
 is something to read, and a server's message all that it said so far: of those beyond the budget, the last one
-of each type is sent."""
+of each type is sent. Runs have a budget for each status, so that of those that fail one is told however many
+have begun just before."""
 MESSAGE = "message"
 """The step of a progress event that holds a server's words."""
 WORDS = {"run": "about runs", "progress": "about the work under way"}
 
 Fields = dict[str, "str | int | None"]
+Kind = tuple[str, "str | int | None"]
+"""A type of events, and of runs the status."""
 
 
 class EventBudget:
@@ -73,12 +76,14 @@ class EventBudget:
             return
         connection = self._connection(name)
         kind = MESSAGE if type == "progress" and fields.get("step") == MESSAGE else type
-        if connection.take(kind if kind in (*COUNTED, MESSAGE) else ""):
+        status = fields.get("status") if type == "run" else None
+        if connection.take((kind, status) if kind in (*COUNTED, MESSAGE) else None):
             connection.late.pop(kind, None)  # which this one supersedes
             self._emit(type, **fields)
             return
         if kind in COUNTED:
-            connection.left_out[type] = connection.left_out.get(type, 0) + 1
+            left_out = connection.left_out
+            left_out[type, status] = left_out.get((type, status), 0) + 1
             connection.host = fields.get("host") or connection.host
         else:
             connection.late[kind] = (type, fields)
@@ -124,12 +129,13 @@ class EventBudget:
     def _flush(self, name: str, connection: _Connection) -> None:
         left_out, connection.left_out = connection.left_out, {}
         late, connection.late = connection.late, {}
-        for type_, count in left_out.items():
+        for (type_, status), count in left_out.items():
             self._emit(
                 "more",
                 connection_id=name,
                 host=connection.host,
                 of=type_,
+                status=status,
                 count=count,
                 message=f"… and {count} more messages {WORDS[type_]} on {connection.host}.",
             )
@@ -143,12 +149,12 @@ class _Connection:
 
     clock: Callable[[], float]
     host: str | int = ""
-    left_out: dict[str, int] = field(default_factory=dict)
+    left_out: dict[Kind, int] = field(default_factory=dict)
     late: dict[str, tuple[str, Fields]] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
-    _budgets: dict[str, TokenBucket] = field(default_factory=dict)
+    _budgets: dict[Kind | None, TokenBucket] = field(default_factory=dict)
 
-    def take(self, kind: str) -> bool:
+    def take(self, kind: Kind | None) -> bool:
         """Use the budget of a kind; tell whether there was something left."""
         if kind not in self._budgets:
             self._budgets[kind] = TokenBucket(PER_SECOND, BURST, self.clock)

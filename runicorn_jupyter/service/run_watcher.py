@@ -284,7 +284,7 @@ class RunWatcher:
             read = await asyncio.to_thread(self._replica.read, answer)
         else:
             read = self._replica.read(answer)
-        all_fitted = self._replica.left_out is None
+        all_fitted, was_complete = self._replica.left_out is None, self._replica.complete
         changes = self._replica.apply(read)
         if all_fitted and self._replica.left_out is not None:
             log.warning("runs of %s: %s", self._source.connection_id, self._replica.left_out.message)
@@ -294,7 +294,8 @@ class RunWatcher:
             self._index.touch()
         if not changes.first:
             for run, before in changes.runs:
-                self._report_status(run, before)
+                if before is not None or was_complete:  # the others are taken up only now
+                    self._report_status(run, before)
             for run, metric in changes.not_finite:
                 self._event(run, "nan", f"{metric} of {_name(run)} is not a finite number.", metric)
         return changes.more

@@ -55,8 +55,7 @@ export class RunNews {
   take(event: RemoteEvent): void {
     const host = event.host ?? '';
     const news = this._hosts.get(host) ?? { worst: null, latest: null, count: 0 };
-    if (event.type === 'more' && event.of === 'run' && news.worst) {
-      // Some of these may be of runs that have begun; the sum is of messages.
+    if (event.type === 'more' && event.of === 'run' && news.worst && kindOf(event) !== null) {
       news.count += event.count ?? 0;
     } else if (event.type === 'run' && kindOf(event) !== null) {
       news.latest = { event, rank: KINDS.indexOf(kindOf(event)!) };

@@ -34,8 +34,8 @@ async def emit(clock: FakeClock, sent: list[Event]) -> EventBudget:
     )
 
 
-def run(emit: EventBudget, number: int, connection_id: str = "c1", **fields: Any) -> None:
-    emit("run", connection_id=connection_id, host="gpu1", run_id=f"r{number}", status="started", **fields)
+def run(emit: EventBudget, number: int, connection_id: str = "c1", status: str = "started") -> None:
+    emit("run", connection_id=connection_id, host="gpu1", run_id=f"r{number}", status=status)
 
 
 def types(sent: list[Event]) -> list[str]:
@@ -57,10 +57,24 @@ async def test_a_flood_of_runs_is_a_few_events_and_how_many_more(
             "connection_id": "c1",
             "host": "gpu1",
             "of": "run",
+            "status": "started",
             "count": 19200 - BURST,
             "message": f"… and {19200 - BURST} more messages about runs on gpu1.",
         }
     ]
+
+
+async def test_of_runs_that_fail_one_is_told_however_many_have_begun(
+    emit: EventBudget, clock: FakeClock, sent: list[Event]
+) -> None:
+    for number in range(BURST + 5):
+        run(emit, number)
+    for number in range(BURST + 7):
+        run(emit, number, status="failed")
+    assert [event["status"] for event in sent] == ["started"] * BURST + ["failed"] * BURST
+    sent.clear()
+    await clock.advance(SUMMARY_SECONDS)
+    assert [(event["status"], event["count"]) for event in sent] == [("started", 5), ("failed", 7)]
 
 
 async def test_in_the_long_run_so_many_a_second(

@@ -26,66 +26,7 @@ from runicorn_jupyter.service.run_watcher import (
     WAIT_SECONDS,
     RunWatcher,
 )
-
-Record = dict[str, Any]
-
-
-@dataclass
-class Table:
-    """The remote's table of runs, as ``payload/runs`` answers; what it says can be turned into anything."""
-
-    clock: FakeClock
-    epoch: str = "e1"
-    version: int = 0
-    complete: bool = True
-    records: dict[str, tuple[int, Record | None]] = field(default_factory=dict)
-    asked: list[Record] = field(default_factory=list)
-    lie: Callable[[Record], Any] | None = None
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def put(self, run_id: str, **fields: Any) -> None:
-        """Change a run."""
-        self.version += 1
-        record = {"id": run_id, "status": "running", "created": float(self.version), **fields}
-        self.records.pop(run_id, None)  # the latest change comes last
-        self.records[run_id] = (self.version, record)
-        self.tell()
-
-    def remove(self, run_id: str) -> None:
-        """Remove a run."""
-        self.version += 1
-        self.records.pop(run_id)
-        self.records[run_id] = (self.version, None)
-        self.tell()
-
-    def finish(self) -> None:
-        """Have all runs taken up."""
-        self.version, self.complete = self.version + 1, True
-        self.tell()
-
-    def tell(self) -> None:
-        """Answer those who wait."""
-        changed, self.changed = self.changed, asyncio.Event()
-        changed.set()
-
-    async def __call__(self, body: Record) -> Record:
-        self.asked.append(body)
-        if self.lie is not None:
-            lie: Record = self.lie(body)
-            return lie
-        if body["wait_seconds"] and (body["epoch"], body["version"]) == (self.epoch, self.version):
-            try:
-                async with self.clock.timeout(body["wait_seconds"]):
-                    await self.changed.wait()
-            except TimeoutError:
-                pass
-        reset = body["epoch"] != self.epoch
-        newer = {key: each for key, (at, each) in self.records.items() if reset or at > body["version"]}
-        return {
-            "epoch": self.epoch, "version": self.version, "reset": reset, "more": False, "root": "/data",
-            "complete": self.complete, "runs": [each for each in newer.values() if each is not None],
-            "removed": [key for key, each in newer.items() if each is None],
-        }  # fmt: skip
+from tests.unit.service.run_table import Record, RunTable
 
 
 @dataclass
@@ -94,7 +35,7 @@ class World:
 
     clock: FakeClock
     host: FakeHost
-    table: Table
+    table: RunTable
     index: RunIndex
     budget: MemoryBudget
     supervisor: ViewerSupervisor
@@ -137,7 +78,7 @@ class World:
 async def world() -> World:
     clock = FakeClock()
     host = FakeHost(clock)
-    table = Table(clock)
+    table = RunTable(clock)
     host.answers["runs"] = table
     supervisor = ViewerSupervisor(
         host.connection, host, host.environment(), "/data", lease_seconds=900, changed=int, clock=clock
@@ -169,6 +110,24 @@ async def test_the_first_list_is_no_news_and_changes_are(world: World) -> None:
     await world.after(PERIOD_SECONDS)
     assert world.events == [("new", "started"), ("on", "failed"), ("old", "finished"), ("new", "nan")]
     assert sorted(await world.listed()) == ["long over", "new", "on"]
+
+
+async def test_what_is_taken_up_late_is_no_news_either(world: World) -> None:
+    """Three hundred runs of yesterday have not started now: only the list of them has got longer."""
+    world.table.complete = False
+    world.table.put("first")
+    world.begin()
+    await world.after()
+    world.table.put("late", nan={"loss": 3})
+    world.table.put("first", status="failed")
+    await world.after(PERIOD_SECONDS)
+    world.table.put("last")
+    world.table.finish()
+    await world.after(PERIOD_SECONDS)
+    world.table.put("late", nan={"loss": 3}, status="failed")
+    world.table.put("new")
+    await world.after(PERIOD_SECONDS)
+    assert world.events == [("first", "failed"), ("late", "failed"), ("new", "started")]
 
 
 async def test_it_says_until_when_it_was_right_and_whether_it_is_whole(world: World) -> None:

@@ -208,7 +208,9 @@ test('a flood of events is one request now and one afterwards, and one notificat
   for (let count = 0; count < 19_200; count += 1) {
     news.take(nan(count));
   }
-  news.take({ type: 'more', of: 'run', count: 300, connection_id: 'conn_1', host: 'gpu1' });
+  for (const [status, count] of [['nan', 200], ['failed', 100], ['started', 40]] as const) {
+    news.take({ type: 'more', of: 'run', status, count, connection_id: 'conn_1', host: 'gpu1' });
+  }
   news.take({ type: 'more', of: 'progress', count: 7, connection_id: 'conn_1', host: 'gpu1' });
   news.take({ type: 'run', status: 'started', connection_id: 'conn_1', host: 'gpu1' });
   await go();
@@ -226,7 +228,7 @@ test('a flood of events is one request now and one afterwards, and one notificat
 test('of two pieces of news both are told, of more the worst; each host has its own', async () => {
   const { news, told, go } = makeNews();
   const last = (host: string): ISummary => told.filter(each => each[0] === host).pop()![1];
-  news.take({ type: 'more', of: 'run', count: 300, host: 'gpu1' }); // of runs that have begun
+  news.take({ type: 'more', of: 'run', status: 'started', count: 300, host: 'gpu1' });
   news.take(nan(1));
   news.take({ ...nan(1), status: 'finished' });
   news.take({ ...nan(2, 'gpu2'), status: 'finished' });
