@@ -6,6 +6,7 @@ the hub's. All of it is one file, since a hub is a minute of a test run and each
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from playwright.async_api import BrowserContext, Frame, Page, expect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as open_websocket
 
-from tests.browser.lab import LabPage
+from tests.browser.lab import PATIENCE_SECONDS, LabPage
 from tests.hub.conftest import Alice
 from tests.world.hostile import hostile_env, reports
 from tests.world.hub import Hub, Person
@@ -290,6 +291,24 @@ async def lab_frame(lab: HubLabPage) -> Frame:
     return frame
 
 
+async def click_until_heard(page: Page | Frame, tab: Page, x: float, y: float) -> None:
+    """Click into a tab, again if the browser had nothing to show there yet, until the page hears of it.
+
+    Not by a locator, which would wait for navigations, of which there must be none. The window that the
+    page has opened is in front of it.
+    """
+    await tab.bring_to_front()
+    await page.evaluate(
+        "() => { window.heard = new Promise(yes => document.addEventListener('click', yes, {once: true})); }"
+    )
+    heard = asyncio.ensure_future(page.evaluate("async () => { await window.heard; }"))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not heard.done():
+            await tab.mouse.click(x, y)
+            await asyncio.wait([heard], timeout=2)
+    await heard
+
+
 @pytest.mark.parametrize("how", ["in a tab of JupyterLab", "in a tab of the browser, without our script"])
 async def test_a_hostile_viewer_reaches_nothing_of_the_hubs(
     lab: HubLabPage, alice: Alice, hostile: Path, context: BrowserContext, how: str
@@ -315,7 +334,7 @@ async def test_a_hostile_viewer_reaches_nothing_of_the_hubs(
             click_at, x, y = page, 50.0, 50.0
         for click in ("click 1", "click 2", "click 3", "click 4"):
             await page.wait_for_function("(title) => document.title === title", arg=click, polling=100)
-            await click_at.mouse.click(x, y)  # waits for no navigation, of which there must be none
+            await click_until_heard(page, click_at, x, y)
     answer = await (await sent.value).response()
     assert answer is not None
     assert answer.status == 200
