@@ -1208,8 +1208,8 @@ export interface components {
        */
       text?: string;
       /**
-       * @description The new status of the connection or the viewer; of a run: started, finished, failed,
-       *     interrupted, or nan.
+       * @description The new status of the connection or the viewer; of a run, and of runs that were left out: started,
+       *     finished, failed, interrupted, or nan.
        */
       status?: string;
       /**
