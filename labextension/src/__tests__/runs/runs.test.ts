@@ -208,7 +208,11 @@ test('a flood of events is one request now and one afterwards, and one notificat
   for (let count = 0; count < 19_200; count += 1) {
     news.take(nan(count));
   }
-  for (const [status, count] of [['nan', 200], ['failed', 100], ['started', 40]] as const) {
+  for (const [status, count] of [
+    ['nan', 200],
+    ['failed', 100],
+    ['started', 40]
+  ] as const) {
     news.take({ type: 'more', of: 'run', status, count, connection_id: 'conn_1', host: 'gpu1' });
   }
   news.take({ type: 'more', of: 'progress', count: 7, connection_id: 'conn_1', host: 'gpu1' });
