@@ -367,7 +367,7 @@ def test_a_run_that_is_deleted_by_the_viewers_page_is_gone(
             runicorn_env(version), live.training.root, count=1, steps=1, project="deleted"
         )
         before = runs.get(run_id=run_id)
-        assert before["total"] == 1
+        assert before["total"] == 1, (version, before["servers"])
         deleted = runs.world.jupyter.session.post(
             f"{live.viewer['url']}api/runs/soft-delete", json={"run_ids": [run_id]}, timeout=30
         )

@@ -24,6 +24,8 @@ TICK_SECONDS = 1.0
 LOAD = 20
 """Minimum idle time between scans, as a multiple of the last scan's duration."""
 FRESH_SECONDS = 0.2
+"""Maximum age of a look, from its beginning, that is good enough for who asks for the state of now. If a look
+takes less than half of that, it is twice as long as the look takes: looks take half of the time at most."""
 MAX_ANSWER_BYTES = 100000
 """Of one answer; more is asked for. The other side looks at each run of it, in one go of its event loop."""
 MAX_REMOVED = 10000
@@ -50,7 +52,8 @@ class RunChangelog:
         self._thread = started_threads(1, "runicorn-jupyter-runs")
         self._metrics = Metrics()
         self._looking: Optional["asyncio.Future[None]"] = None
-        self._looked = 0.0
+        self._looked = float("-inf")
+        """When the last look began, which may not have ended."""
         self._took = 0.0
         self._closed: Optional["asyncio.Future[None]"] = None
         self._waiting = 0
@@ -125,12 +128,26 @@ class RunChangelog:
         return not done
 
     async def _refresh(self, patient: bool) -> None:
-        """Look now, or with who looks already; a list that nothing asks for is made for who waits anyway."""
-        if self._looking is None or self._looking.done():
-            if time.monotonic() - self._looked < FRESH_SECONDS and not self.dirty:
+        """Look now, or with who looks already; a list that nothing asks for is made for who waits anyway.
+
+        A look that began before it was asked for may have missed what there was to see then: only who waits
+        for changes anyway is content with it.
+        """
+        asked = time.monotonic()
+        while self._looking is not None and not self._looking.done():
+            is_fresh = self._is_fresh(asked)
+            await asyncio.shield(self._looking)
+            if patient or is_fresh:
                 return
-            self._looking = asyncio.ensure_future(self._look(patient))
+        if self._is_fresh(time.monotonic()) and not self.dirty:
+            return
+        self._looked = time.monotonic()
+        self._looking = asyncio.ensure_future(self._look(patient))
         await asyncio.shield(self._looking)
+
+    def _is_fresh(self, asked: float) -> bool:
+        """Tell whether the last look, ended or not, tells the state of the time when it was asked for."""
+        return asked - self._looked < min(FRESH_SECONDS, 2 * self._took)
 
     async def _look(self, patient: bool) -> None:
         root = self._root()
@@ -139,7 +156,6 @@ class RunChangelog:
             self._scanner = RunScanner(root, self._taking_up)
             self.dirty = True
         dirty, self.dirty = self.dirty, False
-        started = time.monotonic()
         loop = asyncio.get_event_loop()
         try:
             changed, removed = await loop.run_in_executor(
@@ -155,8 +171,7 @@ class RunChangelog:
         if self._scanner.complete != self._complete:
             self._complete = self._scanner.complete
             self._version += 1  # so that whoever waits is told
-        self._looked = time.monotonic()
-        self._took = self._looked - started
+        self._took = time.monotonic() - self._looked
         if sum(record is None for _, record in self._records.values()) > MAX_REMOVED:
             kept = [(run_id, record) for run_id, (_, record) in self._records.items() if record is not None]
             scanner = self._scanner

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,11 +25,14 @@ class Viewer:
         self.root = root
         self.log = RunChangelog(self, lambda: str(root), lambda: False)
         self.epoch, self.version, self.known = "", 0, 0
+        self.on_list: Callable[[], None] = lambda: None
+        """Called when it has looked which runs there are, before it says so; on the thread that asks."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer ``GET /api/runs``."""
         folders = sorted(path for path in self.root.iterdir() if path.is_dir())
         body = [{"id": path.name, "run_dir": str(path), "status": "running"} for path in folders]
+        self.on_list()
         await send({"type": "http.response.start", "status": 200})
         await send({"type": "http.response.body", "body": json.dumps(body).encode()})
 
@@ -48,9 +54,9 @@ class Viewer:
         with (self.root / name / "events.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
 
-    async def page(self) -> dict[str, Any]:
+    async def page(self, *, dirty: bool = True) -> dict[str, Any]:
         """Ask for one answer of what is new."""
-        self.log.dirty = True  # as after a request that changes something: no time is to pass first
+        self.log.dirty |= dirty  # as after a request that changes something: no time is to pass first
         gone: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         answer = await self.log.changes(self.epoch, self.version, self.known, 0, gone)
         self.epoch, self.version = answer["epoch"], answer["version"]
@@ -133,3 +139,45 @@ async def test_who_does_not_say_what_is_known_gets_all_of_what_changed(viewer: V
     viewer.step("a", 2)
     viewer.known = 0
     assert (await viewer.new())["a"]["details"] == {"params": {"lr": 1}}
+
+
+async def test_who_asks_while_another_looks_is_told_what_that_look_missed(
+    viewer: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FRESH_SECONDS", 0)
+    loop, listed, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def hold() -> None:
+        loop.call_soon_threadsafe(listed.set)
+        assert go_on.wait(60)
+
+    viewer.on_list = hold
+    first = asyncio.ensure_future(viewer.page())
+    await listed.wait()
+    viewer.begin("late")
+    second = asyncio.ensure_future(viewer.page(dirty=False))
+    await asyncio.sleep(0)  # it waits for the look that is under way
+    go_on.set()
+    assert (await first)["runs"] == []
+    assert [run["id"] for run in (await second)["runs"]] == ["late"]
+
+
+async def test_a_look_is_as_old_as_its_beginning(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+
+    def take_long() -> None:
+        viewer.on_list = lambda: None
+        clock.now += 1
+        viewer.begin("late")
+
+    viewer.on_list = take_long
+    assert await viewer.new() == {}
+    assert [run["id"] for run in (await viewer.page(dirty=False))["runs"]] == ["late"]
+
+
+async def test_a_look_that_takes_no_time_is_not_kept(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: 1000.0))
+    assert await viewer.new() == {}
+    viewer.begin("late")
+    assert [run["id"] for run in (await viewer.page(dirty=False))["runs"]] == ["late"]
