@@ -11,6 +11,7 @@
 #   make pictures   renew what the tests compare the front ends' looks with
 #   make docs    the pages in docs/, as a site in dist/docs
 #   make dist-check   what a registry will show: description, links, addresses; part of make lint
+#   make recipe   whether conda-forge's recipe renders and says what pyproject.toml says; part of make lint
 #   make portable   the wheel of make dist in use, and the unit tests, as on every system and Python
 #   make dist    sdist and wheel in dist/, tried in a clean environment
 #   make matrix  other versions of Python, Jupyter and the libraries; ARGS='floor' picks rows
@@ -21,10 +22,13 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
+# Where the machine has no Node.js, or an old one, scripts/node.sh puts one here.
+export PATH := $(CURDIR)/.cache/node/programs:$(PATH)
+
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help demo test fuzz soak audit lint format bench docs dist dist-check portable lint-workflows matrix clean dev lab lint-python lint-ruff lint-types lint-js \
-	lint-packages lint-js-packages lint-api-types api-types pictures
+	lint-packages lint-js-packages lint-api-types api-types pictures recipe
 help:
 	@sed -n 's/^#   \{0,1\}//p' Makefile
 
@@ -67,7 +71,7 @@ ifeq ($(wildcard runicorn_jupyter/labextension/package.json),)
 endif
 NPM_STAMP := labextension/node_modules/.made-$(call digest,labextension/package.json labextension/package-lock.json)
 $(NPM_STAMP):
-	@scripts/system-packages.sh npm
+	@PYTHON="$(PYTHON)" scripts/node.sh
 	@cd labextension && ../scripts/patiently.sh 'Installing the packages of the JupyterLab side into labextension/node_modules …' \
 		npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
@@ -125,14 +129,14 @@ portable:
 	@"$(PYTHON)" scripts/portable.py dist $(ARGS)
 
 dist: $(RELEASE_VENV)
-	@scripts/system-packages.sh npm
+	@PYTHON="$(PYTHON)" scripts/node.sh
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/dist.py $(ARGS)
 
 matrix: dev $(MATRIX_VENV)
 	@scripts/system-packages.sh ssh sshd chromium chromedriver firefox-esr WebKitWebDriver Xvfb
 	@nice -n 10 $(BIN)/python scripts/matrix.py $(ARGS)
 
-lint: lint-python lint-js lint-workflows dist-check
+lint: lint-python lint-js lint-workflows dist-check recipe
 
 lint-packages: $(DEV_VENV)
 
@@ -157,6 +161,9 @@ lint-workflows: $(DEV_VENV)
 
 dist-check: $(DEV_VENV)
 	@$(BIN)/python scripts/dist_check.py $(ARGS)
+
+recipe: $(DEV_VENV)
+	@$(BIN)/python -m scripts.recipe $(ARGS)
 
 lint-js: lint-api-types $(NPM_STAMP)
 	@cd labextension && npm run --silent lint

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes sure that the programs named on the command line are there, each by the Debian packages that hold it.
 #
-#   scripts/system-packages.sh sshd chromium nft ip tc npm
+#   scripts/system-packages.sh sshd chromium nft ip tc
 #
 # As root on Debian or a relative it installs what is missing (one `apt-get update`, one install);
 # anywhere else it says in one sentence what is missing, and fails.
@@ -28,7 +28,6 @@ packages() { # PROGRAM: the Debian packages that bring it
         nft) echo nftables ;;
         ip | tc) echo iproute2 ;;
         venv) echo python3-venv ;;
-        npm) echo nodejs npm ;;
         krb5kdc) echo krb5-kdc ;;
         kadmin.local) echo krb5-admin-server ;;
         kinit) echo krb5-user ;;
@@ -60,6 +59,6 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     # shellcheck disable=SC2086  # a list of words on purpose
     apt-get install -y -qq --no-install-recommends $wanted >&2
 else
-    echo "Missing on this machine:$names; install them first (Debian's packages:$wanted)." >&2
+    echo "Missing on this machine:$names; install them first (on Debian: sudo apt-get install$wanted)." >&2
     exit 1
 fi
