@@ -31,6 +31,7 @@ QUESTIONS = [
     "setup",
     "machines",
     "curves",
+    "weight",
     "lab_start",
     "load_ext",
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import signal
 import threading
 import webbrowser
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,26 +16,28 @@ from typing import TYPE_CHECKING, Any
 from traitlets import Bool, CaselessStrEnum, Unicode, validate
 
 from runicorn_jupyter._version import __version__
-from runicorn_jupyter.api.client_js import client_handlers
 from runicorn_jupyter.api.events import EventSink
-from runicorn_jupyter.api.handlers import COUNT_FAILURE
-from runicorn_jupyter.api.misconfigured import misconfigured_handlers
 from runicorn_jupyter.api.own_user import SETTING as OWN_CREDENTIAL
 from runicorn_jupyter.api.own_user import OwnCredential
-from runicorn_jupyter.api.routes import remote_handlers
 from runicorn_jupyter.commandline import ALIASES, DEFAULT_PORT, EXAMPLES, FLAGS, SUBCOMMANDS
-from runicorn_jupyter.proxy import Capabilities, StorageFolder, mask_log_records, viewer_handlers
+from runicorn_jupyter.on_demand import OnDemand
 from runicorn_jupyter.proxy.csp import HOST
-from runicorn_jupyter.service import RemoteService, ServiceSettings
+from runicorn_jupyter.proxy.log_masking import mask_log_records
 from runicorn_jupyter.service.local_browser import Screen
+from runicorn_jupyter.service.settings import ServiceSettings
 from runicorn_jupyter.ssh.config.allowlist import AllowedHosts
-from runicorn_jupyter.ssh.connection import SshSettings
+from runicorn_jupyter.ssh.settings import SshSettings
 from runicorn_jupyter.strict import Amount, Count, SettingError, StrictApp, Texts, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jupyter_server.serverapp import ServerApp
+
+    from runicorn_jupyter.serving import Plan, Serving
+
+SERVING = "runicorn_jupyter.serving"
+"""What brings the service, the proxy and SSH; not loaded where nobody asks for them."""
 
 LAB_EXTENSIONS = frozenset({"jupyterlab", "notebook"})
 """Server extensions whose pages load our panel, which opens viewers itself."""
@@ -87,10 +91,10 @@ class RunicornJupyter(StrictApp):
     flags = FLAGS
     subcommands = SUBCOMMANDS
     load_other_extensions = True
-    service: RemoteService | None = None
     _screen: Screen | None = None
     _own_credential: OwnCredential | None = None
-    capabilities: Capabilities
+    _routes: OnDemand | None = None
+    _serving: Serving | None = None
     extension_url = "/lab" if find_spec("jupyterlab") else "/api/remote/openapi.json"
 
     host_key_policy = CaselessStrEnum(
@@ -216,7 +220,7 @@ class RunicornJupyter(StrictApp):
         return server
 
     def initialize_settings(self) -> None:
-        """Make the service, and tell the handlers where viewers' URLs begin."""
+        """Take the routes' paths; what answers there is made with the first request."""
         server = self.serverapp
         if server is None or server.event_logger is None:
             raise RuntimeError("RunicornJupyter runs inside a Jupyter server")
@@ -226,14 +230,29 @@ class RunicornJupyter(StrictApp):
         self._own_credential = OwnCredential(server)
         self._own_credential.write()
         self.settings[OWN_CREDENTIAL] = self._own_credential.credential
+        self.settings["runicorn_viewer_origin"] = self.viewer_origin
         wrong = self._misconfigured(server)
         if wrong:
             server.log.error(
                 "RunicornJupyter connects to nothing and answers 503: %s", sentence(wrong.items())
             )
-            self.handlers.extend(misconfigured_handlers(list(wrong)))
-            return
-        self._open(server, EventSink(server.event_logger))
+        # Whoever listens to all events before the first request hears of ours too.
+        events = EventSink(server.event_logger)
+        self._end_masking = mask_log_records(self._is_capability)
+
+        async def serve() -> None:
+            serving = await asyncio.to_thread(import_module, SERVING)  # the loop goes on meanwhile
+            if wrong:
+                serving.serve_nothing(server, list(wrong))
+            else:
+                self._serving = serving.Serving(server, self._plan(server, events, serving.Plan))
+
+        base_url = re.escape(server.web_app.settings["base_url"])
+        self._routes = OnDemand(server.web_app, rf"{base_url}(?:api/remote|runicorn)(?:/.*)?", serve)
+
+    def _is_capability(self, text: str) -> bool:
+        """Return whether a text is a capability that this server has given out."""
+        return self._serving is not None and self._serving.capabilities.is_known(text)
 
     def _misconfigured(self, server: ServerApp) -> dict[str, str]:
         """Find what of the configuration could not be read, if anything."""
@@ -252,13 +271,9 @@ class RunicornJupyter(StrictApp):
             allowed_hosts=AllowedHosts(self.allowed_hosts),
         )
 
-    def _open(self, server: ServerApp, events: EventSink) -> None:
-        """Make the service and the routes."""
-        self.capabilities = Capabilities(
-            StorageFolder(Path(server.data_dir) / "runicorn_jupyter" / "storage")
-        )
-        self._end_masking = mask_log_records(self.capabilities.is_known)
-        self.service = RemoteService(
+    def _plan(self, server: ServerApp, events: EventSink, make: type[Plan]) -> Plan:
+        """Return the settings as what serves the routes takes them."""
+        return make(
             ServiceSettings(
                 connection=self.ssh_settings(),
                 viewer_lease_seconds=self.viewer_lease_seconds,
@@ -271,19 +286,10 @@ class RunicornJupyter(StrictApp):
                 memory_bytes=int(self.memory_mb * 2**20),
                 metrics_by_host=self.metrics_by_host,
             ),
-            self.capabilities,
-            events,
-            self._open_screen(server),
-        )
-        self.settings[COUNT_FAILURE] = self.service.metrics.failed
-        self.settings["runicorn_viewer_origin"] = self.viewer_origin
-        self.handlers.extend(remote_handlers(self.service))
-        self.handlers.extend(
-            viewer_handlers(
-                self.capabilities,
-                viewer_origin=self.viewer_origin,
-                asset_cache_bytes=int(self.asset_cache_mb * 1024 * 1024),
-            )
+            viewer_origin=self.viewer_origin,
+            asset_cache_bytes=int(self.asset_cache_mb * 1024 * 1024),
+            emit=events,
+            show=self._open_screen(server),
         )
 
     def _open_screen(self, server: ServerApp) -> Callable[[str], object] | None:
@@ -297,18 +303,15 @@ class RunicornJupyter(StrictApp):
         self._screen = Screen(browser, Path(server.runtime_dir), by_file=server.use_redirect_file)
         return self._screen.show
 
-    def initialize_handlers(self) -> None:
-        """Add the route of the JavaScript client; those that the settings decide on are there already."""
-        self.handlers.extend(client_handlers())
-
     async def stop_extension(self) -> None:
         """End viewers and connections before Jupyter stops."""
         if self._own_credential is not None:
             self._own_credential.remove()
-        if self.service is not None:
-            await self.service.close()
-            await self.capabilities.close()
+        if self._routes is not None:
+            self._routes.close()
             self._end_masking()
+        if self._serving is not None:
+            await self._serving.close()
         if self._screen is not None:
             self._screen.close()
 

@@ -15,7 +15,7 @@ from runicorn_jupyter.api.public_origin import public_origin
 from runicorn_jupyter.api.validation import read_body, read_query
 from runicorn_jupyter.errors import Forbidden, InternalError, InvalidParameters, NotFound, RemoteError
 from runicorn_jupyter.models import ErrorResponse
-from runicorn_jupyter.service import Caller
+from runicorn_jupyter.service.caller import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 import secrets
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from jupyter_server import CallContext
 from jupyter_server.auth.identity import User
 from jupyter_server.base.handlers import JupyterHandler
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SETTING = "runicorn_own_credential"
 """The name of the credential among the web application's settings."""
+
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
 
 OWN_USER = User(username="runicorn-jupyter", display_name="A program of this server's user")
 """The user whom an authorizer sees."""
@@ -62,10 +64,19 @@ def _certificate(certfile: str) -> str | None:
     if not certfile:
         return None
     try:
-        first = x509.load_pem_x509_certificates(Path(certfile).read_bytes())[0]
-    except (OSError, ValueError):  # Jupyter itself says what is wrong with it
+        text = Path(certfile).read_text(encoding="ascii", errors="replace")
+    except OSError:  # Jupyter itself says what is wrong with it
         return None
-    return first.public_bytes(Encoding.PEM).decode()
+    first = _CERTIFICATE.search(text)
+    return first[0] + "\n" if first and _is_certificate(first[0]) else None
+
+
+def _is_certificate(pem: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
 
 
 class AcceptsOwnUser(JupyterHandler):

@@ -15,12 +15,12 @@ from runicorn_jupyter.api.event_stream import EventsHandler
 from runicorn_jupyter.api.handlers import EnvelopeHandler, RemoteHandler, UnknownRouteHandler
 from runicorn_jupyter.api.openapi import openapi_document
 from runicorn_jupyter.api.operation import Operation
-from runicorn_jupyter.service import RemoteService
 from runicorn_jupyter.service.connections import ConnectionService
 from runicorn_jupyter.service.environments import EnvironmentService
 from runicorn_jupyter.service.hosts import HostService
 from runicorn_jupyter.service.machines import MachineService
 from runicorn_jupyter.service.profiles import ProfileService
+from runicorn_jupyter.service.remote_service import RemoteService
 from runicorn_jupyter.service.runs import RunService
 from runicorn_jupyter.service.viewers import ViewerService
 

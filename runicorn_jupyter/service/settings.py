@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from runicorn_jupyter.ssh.connection import SshSettings
+from runicorn_jupyter.ssh.settings import SshSettings
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from runicorn_jupyter.ssh.config.allowlist import ANY_HOST, AllowedHosts
-from runicorn_jupyter.ssh.hostkeys.verifier import Policy
+
+if TYPE_CHECKING:
+    from runicorn_jupyter.ssh.hostkeys.verifier import Policy
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,10 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from runicorn_jupyter.errors import ConnectionLost
-from runicorn_jupyter.proxy import Capabilities, Endpoint, viewer_handlers
+from runicorn_jupyter.proxy.capabilities import Capabilities
 from runicorn_jupyter.proxy.csp import content_security_policy
+from runicorn_jupyter.proxy.endpoint import Endpoint
+from runicorn_jupyter.proxy.handler import viewer_handlers
 from runicorn_jupyter.proxy.timeouts import Timeouts
 from runicorn_jupyter.streams import END, ByteStream, End
 
