@@ -9,6 +9,7 @@
 #   make audit   the known advisories of all that is installed, here and in labextension/
 #   make bench   us and our peers, side by side
 #   make pictures   renew what the tests compare the front ends' looks with
+#   make film    renew the README's moving picture, by what make demo shows
 #   make docs    the pages in docs/, as a site in dist/docs
 #   make dist-check   what a registry will show: description, links, addresses; part of make lint
 #   make recipe   whether conda-forge's recipe renders and says what pyproject.toml says; part of make lint
@@ -28,7 +29,7 @@ export PATH := $(CURDIR)/.cache/node/programs:$(PATH)
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help demo test fuzz soak audit lint format bench docs dist dist-check portable lint-workflows matrix clean dev lab lint-python lint-ruff lint-types lint-js \
-	lint-packages lint-js-packages lint-api-types api-types pictures recipe
+	lint-packages lint-js-packages lint-api-types api-types pictures film recipe
 help:
 	@sed -n 's/^#   \{0,1\}//p' Makefile
 
@@ -118,6 +119,10 @@ bench: dev $(BENCH_VENV)
 pictures: dev
 	@scripts/system-packages.sh ssh sshd chromium
 	@RENEW_PICTURES=1 $(BIN)/python -m pytest -n 0 -q tests/browser/test_face.py
+
+film: dev
+	@scripts/system-packages.sh chromium
+	@$(BIN)/python -m scripts.film $(ARGS)
 
 # Strict: a warning (a dead link, a page that no list names, a code without advice) is an error.
 docs: $(DOCS_VENV)
