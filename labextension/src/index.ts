@@ -18,7 +18,7 @@ import { RunicornRemoteClient } from './api/client.js';
 import { Commands } from './commands.js';
 import { ColorScheme } from './ui/colorScheme.js';
 import { Dates } from './ui/dates.js';
-import { DialogQuestions } from './ui/dialogs.js';
+import { laterQuestions } from './ui/laterQuestions.js';
 import { followEvents } from './state/events.js';
 import { ConnectFlow } from './state/connectFlow.js';
 import { IRunicorn, Runicorn } from './ui/context.js';
@@ -53,7 +53,7 @@ const plugin: JupyterFrontEndPlugin<Runicorn> = {
       token: serverSettings.token
     });
     const store = new RemoteStore(client);
-    const questions = new DialogQuestions(trans);
+    const questions = laterQuestions(trans);
     const flow = new ConnectFlow(client, store, questions);
     const runs = new RunsStore(client, store);
     const machines = new MachinesStore(client, store);

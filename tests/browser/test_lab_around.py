@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Response, expect
@@ -17,6 +18,8 @@ pytestmark = pytest.mark.timeout(300)  # a walk is many waits of up to PATIENCE_
 STATIC = REPOSITORY / "runicorn_jupyter" / "labextension" / "static"
 SCRIPT_KB = 150
 """The most that Lab may have to fetch for us, gzipped."""
+FIRST_KB = 40
+"""The most of it, styles included, that it fetches before anybody uses us."""
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
@@ -171,6 +174,24 @@ def test_the_script_is_small() -> None:
     """All that Lab fetches, together."""
     size = sum(len(gzip.compress(path.read_bytes())) for path in STATIC.glob("*.js"))
     assert size <= SCRIPT_KB * 1024, f"{size / 1024:.0f} kB"
+
+
+async def test_the_views_come_when_they_are_seen(lab_tab: LabPage) -> None:
+    fetched: set[str] = set()
+    lab_tab.page.on("request", lambda request: fetched.add(urlsplit(request.url).path))
+
+    def kilobytes() -> float:
+        names = {path.rpartition("/")[2] for path in fetched if "/runicorn-jupyter/static/" in path}
+        assert any(name.startswith("remoteEntry") for name in names)
+        return sum(len(gzip.compress((STATIC / name).read_bytes())) for name in names) / 1024
+
+    lab_page = await lab_tab.open()
+    await lab_page.page.evaluate("() => window.jupyterapp.restored")
+    first = kilobytes()
+    assert first <= FIRST_KB
+    await lab_page.show_panel()
+    await expect(lab_page.field("Host")).to_be_visible()
+    assert kilobytes() > first
 
 
 def test_the_package_says_how_to_remove_it() -> None:

@@ -9,6 +9,7 @@ import type { Dates } from '../ui/dates.js';
 import { runStatusLabel } from '../ui/messages.js';
 import { formatNumber } from '../ui/numbers.js';
 import { NO_PLACES, type GpuPlaces } from './gpuPlaces.js';
+import { GPU } from './layout.js';
 import { formatDuration, nameOf, secondsOf, serverOf } from './table.js';
 
 /** What the cells need beside their run. */
@@ -44,9 +45,6 @@ export interface IColumn {
   /** Return the text of a number that is none of a run's own: a mean, a standard deviation. */
   format?: (value: number) => string;
 }
-
-/** The id of the column that tells which GPUs a run is on. */
-export const GPU = 'gpu';
 
 const ofPlaces = new WeakMap<GpuPlaces, IColumn>();
 

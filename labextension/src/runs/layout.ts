@@ -24,6 +24,8 @@ export interface ILayout {
   groupBy: readonly string[];
 }
 
+/** The id of the column that tells which GPUs a run is on. */
+export const GPU = 'gpu';
 /** How many columns can be shown. */
 export const MOST_COLUMNS = 256;
 /** How many columns can be sorted or grouped by. */

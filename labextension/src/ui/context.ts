@@ -68,6 +68,11 @@ export class Runicorn {
     this._drafted.emit();
   }
 
+  /** Whether the form is to be filled with something as soon as it appears. */
+  get hasDraft(): boolean {
+    return this._draft !== null;
+  }
+
   /** Take what the form is to be filled with, once. */
   takeDraft(): IConnectDraft | null {
     const draft = this._draft;

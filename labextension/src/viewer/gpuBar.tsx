@@ -3,11 +3,12 @@
 import { ReactWidget } from '@jupyterlab/apputils';
 import React from 'react';
 
-import type { Gpu, Run } from '../api/client.js';
+import type { Run } from '../api/client.js';
 import type { Runicorn } from '../ui/context.js';
-import { formatGib, stateOf } from '../ui/gpus.js';
-import { keyOfRun } from '../state/runs.js';
-import { useRunicorn, ViewRoot } from '../ui/shared.js';
+import { later } from '../ui/later.js';
+import { ViewRoot } from '../ui/shared.js';
+
+const RunGpus = later(async () => (await import('./runGpus.js')).RunGpus);
 
 /** Where the bar is, and what it leads to. */
 export interface IGpuBarOptions {
@@ -29,53 +30,10 @@ export class GpuBar extends ReactWidget {
     const run = this._options.run();
     return (
       <ViewRoot runicorn={this._options.runicorn}>
-        {run && <Gpus run={run} showMachine={this._options.showMachine} />}
+        {run && <RunGpus run={run} showMachine={this._options.showMachine} />}
       </ViewRoot>
     );
   }
 
   private readonly _options: IGpuBarOptions;
-}
-
-function Gpus(props: { run: Run; showMachine: (connectionId: string) => void }): JSX.Element {
-  const { run } = props;
-  const { trans, machines } = useRunicorn();
-  const machine = machines.machine(run.connection_id);
-  const gpus = (machine?.gpus ?? []).filter(gpu =>
-    gpu.processes.some(process => process.run && keyOfRun(process.run) === keyOfRun(run))
-  );
-  return (
-    <>
-      <ul
-        className="rj-Strip"
-        aria-label={trans.__('The GPUs of this run')}
-        data-stale={machine?.error ? true : undefined}
-      >
-        {gpus.map(gpu => (
-          <li key={gpu.uuid ?? gpu.index} data-state={stateOf(gpu)}>
-            <span className="rj-Dot" aria-hidden />
-            <span>{figuresOf(gpu)}</span>
-          </li>
-        ))}
-      </ul>
-      <button
-        type="button"
-        className="rj-Link"
-        onClick={() => props.showMachine(run.connection_id)}
-      >
-        {trans.__('Show the machine')}
-      </button>
-    </>
-  );
-}
-
-/** Its number, how busy it is and how full. */
-function figuresOf(gpu: Gpu): string {
-  return [
-    `GPU ${gpu.index}`,
-    gpu.used_percent !== null && `${Math.round(gpu.used_percent)} %`,
-    gpu.memory_used !== null && formatGib(gpu.memory_used)
-  ]
-    .filter(Boolean)
-    .join(' · ');
 }

@@ -5,7 +5,7 @@ import React from 'react';
 
 import type { ConnectionInfo } from '../api/client.js';
 import { runicornIcon } from '../ui/icons.js';
-import { LogView } from '../ui/LogView.js';
+import { LaterLogView } from '../ui/laterLog.js';
 import { ViewRoot } from '../ui/shared.js';
 import type { Runicorn } from '../ui/context.js';
 
@@ -27,7 +27,7 @@ export class LogTab extends ReactWidget {
   override render(): JSX.Element {
     return (
       <ViewRoot runicorn={this._runicorn}>
-        <LogView connectionId={this.connectionId} />
+        <LaterLogView connectionId={this.connectionId} />
       </ViewRoot>
     );
   }

@@ -5,7 +5,7 @@ import type { ISignal } from '@lumino/signaling';
 import React from 'react';
 
 import { Declined } from '../state/connectFlow.js';
-import { LogView } from '../ui/LogView.js';
+import { LaterLogView } from '../ui/laterLog.js';
 import { ErrorNote, useRunicorn, ViewRoot } from '../ui/shared.js';
 import { stepLabel } from '../ui/messages.js';
 import type { ViewerLocation } from '../state/viewerLocation.js';
@@ -121,7 +121,7 @@ function OverlayBody(props: { frame: IOverlaidFrame }): JSX.Element | null {
         <div className="rj-Actions">
           <OverlayActions overlay={overlay} />
         </div>
-        {overlay.showLogs && connectionId && <LogView connectionId={connectionId} />}
+        {overlay.showLogs && connectionId && <LaterLogView connectionId={connectionId} />}
       </div>
     </div>
   );
