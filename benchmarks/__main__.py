@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import picture
-from benchmarks.harness import Answer, table, write_results
+from benchmarks.harness import Answer, missed, table, write_results
 from benchmarks.world import World
 
 QUESTIONS = [
@@ -38,7 +38,7 @@ QUESTIONS = [
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status: 0 even where a target is missed, for that is an answer."""
+    """Run the command; return its exit status: 1 where a target was missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("questions", nargs="*", metavar="QUESTION", help=f"of {', '.join(QUESTIONS)}")
     options = parser.parse_args(arguments)
@@ -58,7 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"\n{table(answers)}\n")
     if not options.questions:
         picture.main()
-    return 0
+    short = missed(answers)
+    if short:
+        print("Missed:", *short, sep="\n  ")
+    return 1 if short else 0
 
 
 if __name__ == "__main__":

@@ -187,6 +187,22 @@ def table(answers: Sequence[Answer]) -> str:
         )
         if answer.note:
             rows.append((f"  ({answer.note})", "", "", "", "", "", ""))
+    return columns(rows)
+
+
+def missed(answers: Sequence[Answer]) -> list[str]:
+    """Return what was to be reached and is not, one line a question."""
+    return [
+        f"{answer.question}: {_number(answer.median())} {answer.unit}"
+        + (f", {answer.ratio(answer.peers[0]):.2f} × {answer.peers[0]}" if answer.peers else "")
+        + f", where {answer.target} is to be reached"
+        for answer in answers
+        if answer.reached is False
+    ]
+
+
+def columns(rows: Sequence[tuple[str, ...]]) -> str:
+    """Return rows as a table for the terminal; the first is its head, one that begins with ``  (`` a note."""
     widths = [max(len(row[i]) for row in rows if not row[0].startswith("  (")) for i in range(len(rows[0]))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
