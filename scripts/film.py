@@ -137,6 +137,7 @@ async def play(page: Page, film: Film) -> None:
 
     await film.begin()
     await say("Three GPU servers, reached by SSH: which GPU is free, and who has the others", 6)
+    await page.locator(".lm-TabBar-tab", has_text="Machines").locator(".lm-TabBar-tabCloseIcon").click()
     await say("In a notebook: one line says where the server is", 1.5)
     await run_cell(page, 0)
     await run_cell(page, 1)
@@ -150,15 +151,20 @@ async def play(page: Page, film: Film) -> None:
     await page.get_by_role("button", name="Runs of all servers").first.click()
     rows = page.locator(".rj-Runs-body [role=row]")
     await expect(rows).to_have_count(3, timeout=WAIT_SECONDS * 1000)
-    await say("The runs of all servers in one table, as they log", 7)
+    await say("The runs of all servers in one table, as they log", 8)
     for number in range(3):
         await rows.nth(number).get_by_role("checkbox").click()
     await say("Tick some, and compare", 2)
     await page.get_by_role("button", name="Compare 3").click()
     await expect(page.locator(".rj-Curves-chart canvas").first).to_be_attached(timeout=WAIT_SECONDS * 1000)
-    await say("What differs comes first …", 6)
+    await say("What differs comes first …", 7)
     await page.locator(".rj-Curves-chart").first.scroll_into_view_if_needed()
     await say("… and the curves grow while the training runs", 9)
+    await page.evaluate(CAPTION, "Disconnect, and nothing is left on the server")
+    card = page.locator(".rj-Card").filter(has=page.get_by_text("demo-gpu", exact=True))
+    await card.locator(".rj-Card-toggle").click()
+    await card.get_by_role("button", name="Disconnect").click()
+    await expect(card).to_have_count(0)
     await say("Disconnect, and nothing is left on the server", 5)
 
 
