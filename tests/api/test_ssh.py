@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -187,11 +186,7 @@ def test_one_session_and_no_forwarding_carry_a_viewer(
     assert world.jupyter.get("viewer/logs", connection_id=connection_id).json()["logs"]
     assert world.jupyter.get("health", connection_id=connection_id).json()["health"] == "healthy"
     world.jupyter.delete(f"connections/{connection_id}")
-    for _ in range(600):  # no event tells of the end of a process that is nobody's child here
-        if not server.processes():
-            break
-        time.sleep(0.05)
-    assert server.processes() == []
+    assert server.left() == []
 
 
 def test_a_host_that_runs_no_commands_says_so(world: World, make_sshd: Callable[..., Sshd]) -> None:

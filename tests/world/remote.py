@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,7 +19,7 @@ def remote(make_sshd: Callable[..., Sshd]) -> Iterator[Sshd]:
     """An sshd of the test's own; when the test ends, nothing that its sessions started still runs."""
     server = make_sshd()
     yield server
-    assert_nothing_runs(server)
+    assert server.left() == []
 
 
 @pytest.fixture
@@ -41,14 +40,6 @@ def command_lines(sshd: Sshd) -> dict[int, str]:
         except OSError:
             continue
     return found
-
-
-def assert_nothing_runs(sshd: Sshd, seconds: float = 60.0) -> None:
-    """Fail if after a while something still runs that sessions have started."""
-    deadline = time.monotonic() + seconds
-    while (left := command_lines(sshd)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not left, f"still running on the remote: {left}"
 
 
 def viewer_pids(sshd: Sshd) -> list[int]:

@@ -18,7 +18,7 @@ from tests.integration.ssh.test_stream import download, upload
 from tests.world.connections import Connect
 from tests.world.network import Network
 from tests.world.quota import Quota
-from tests.world.remote import assert_nothing_runs, environment
+from tests.world.remote import environment
 from tests.world.sshd import Sshd
 
 Prefix = Callable[..., Path]
@@ -39,7 +39,7 @@ async def live_a_whole_life(connect: Connect, server: Sshd, prefix: Path) -> Ssh
     await second.stop(cleanup=True)
     assert await viewer.stop(cleanup=True)
     await connection.close()  # a relay lasts as long
-    assert_nothing_runs(server)
+    assert server.left() == []
     return viewer
 
 

@@ -25,7 +25,7 @@ from runicorn_jupyter.remote.viewer_client import SshViewerClient
 from runicorn_jupyter.ssh.connection import Connection
 from runicorn_jupyter.streams import END
 from tests.world.connections import Connect
-from tests.world.remote import assert_nothing_runs, environment, is_running, until, viewer_pids
+from tests.world.remote import environment, is_running, until, viewer_pids
 from tests.world.sshd import Sshd
 
 Prefix = Callable[..., Path]
@@ -104,7 +104,7 @@ async def test_a_viewer_runs_with_each_runicorn(
     page = await get(connection, viewer.port, "/", secret=secret)
     assert "text/html" in page.headers["content-type"]
     assert await viewer.stop(cleanup=True)
-    assert_nothing_runs(remote)
+    assert await asyncio.to_thread(remote.left) == []
     assert not list((remote.home / ".local/state").rglob("*"))
 
 

@@ -200,9 +200,7 @@ async def test_the_relay_ends_with_its_last_stream_and_with_the_connection(
     server = make_sshd(AllowTcpForwarding="no")
     connection = await connect(server)
     await download(connection, peer_port, MIB)
-    async with asyncio.timeout(60):  # no event tells of the end of a process that is nobody's child here
-        while server.processes():
-            await asyncio.sleep(0.02)
+    assert await asyncio.to_thread(server.left) == []
     first = await open_stream(connection, peer_port, "hold")
     second = await open_stream(connection, peer_port, "hold")
     assert server.processes()
@@ -211,11 +209,7 @@ async def test_the_relay_ends_with_its_last_stream_and_with_the_connection(
     with pytest.raises(ConnectionLost):
         await second.read()
     second.close()
-    for _ in range(250):  # no event tells of the end of a process that is nobody's child here
-        if not server.processes():
-            break
-        await asyncio.sleep(0.02)
-    assert server.processes() == []
+    assert await asyncio.to_thread(server.left) == []
 
 
 async def test_neither_forwarding_nor_python(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from pathlib import Path
 
 import pytest
 
 from runicorn_jupyter.ssh.child_process import Finished, OutputTooLong, run, run_async
+from tests.world import processes
 
 LONG = 600.0
 """Seconds; longer than any test may take."""
@@ -49,7 +49,7 @@ def test_what_it_started_ends_with_it_at_the_limit(tmp_path: Path) -> None:
             timeout=LONG,
             max_stdout=9,
         )
-    wait_gone(int((tmp_path / "pid").read_text()))
+    assert processes.ends(int((tmp_path / "pid").read_text()), LONG)
 
 
 @pytest.mark.parametrize("command", ["exec sleep 600", "sleep 600 & exit 0"])
@@ -67,19 +67,4 @@ async def test_cancelling_ends_it_and_what_it_started(tmp_path: Path) -> None:
     await asyncio.wait([running])
     assert running.cancelled()
     assert not Path(f"/proc/{shell}").exists()
-    wait_gone(child)
-
-
-def wait_gone(pid: int) -> None:
-    """Wait until a process that is nobody's child here has ended; a zombie has."""
-    deadline = time.monotonic() + 60
-    while state(pid) not in ("", "Z"):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def state(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
+    assert processes.ends(child, LONG)
