@@ -7,6 +7,7 @@ import React from 'react';
 import type { Run } from '../api/client.js';
 import { foremostOf } from '../curves/Sparkline.js';
 import type { Runicorn } from '../ui/context.js';
+import { later } from '../ui/later.js';
 import { ErrorNote } from '../ui/shared.js';
 import type { IColumn } from './columns.js';
 import { ColumnChooser } from './ColumnChooser.js';
@@ -22,14 +23,8 @@ import { metricsOf } from './table.js';
 import { useFilter, useGpuPlaces, useLayout, useRuns, type IFiltered } from './useRuns.js';
 
 // What draws comes when somebody wants a drawing.
-const Comparison = React.lazy(async () => {
-  const { Comparison } = await import('./Comparison.js');
-  return { default: Comparison };
-});
-const Plots = React.lazy(async () => {
-  const { Plots } = await import('./plots/Plots.js');
-  return { default: Plots };
-});
+const Comparison = later(async () => (await import('./Comparison.js')).Comparison);
+const Plots = later(async () => (await import('./plots/Plots.js')).Plots);
 
 /** What the view needs of the application. */
 export interface IRunsViewOptions {
@@ -132,21 +127,19 @@ export function RunsBody(props: IRunsViewOptions & { keeper: LayoutKeeper }): JS
       ) : (
         <Nothing runicorn={props.runicorn} showPanel={props.showPanel} />
       )}
-      <React.Suspense fallback={null}>
-        {plotting && (
-          <Plots
-            {...{ metric }}
-            filtered={filtered.runs}
-            selected={compared}
-            onOpen={props.openRun}
-            onClose={() => setPlotting(false)}
-          />
-        )}
-        {choice.comparing && compared.length > 0 && <Differences runs={compared} />}
-        {choice.comparing && compared.length > 0 && metric && (
-          <Comparison runs={compared} metric={metric} onClose={() => choice.setComparing(false)} />
-        )}
-      </React.Suspense>
+      {plotting && (
+        <Plots
+          {...{ metric }}
+          filtered={filtered.runs}
+          selected={compared}
+          onOpen={props.openRun}
+          onClose={() => setPlotting(false)}
+        />
+      )}
+      {choice.comparing && compared.length > 0 && <Differences runs={compared} />}
+      {choice.comparing && compared.length > 0 && metric && (
+        <Comparison runs={compared} metric={metric} onClose={() => choice.setComparing(false)} />
+      )}
     </>
   );
 }
