@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 RESULTS = Path(__file__).with_name("results.json")
 Better = Literal["lower", "higher"]
 Samples = dict[str, list[float]]
+T = TypeVar("T")
 
 OURS = "ours"
 
@@ -116,17 +117,17 @@ def _rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def interleave(contestants: Mapping[str, Callable[[], float]], rounds: int) -> Samples:
+def interleave(contestants: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
     """Measure each contestant once a round, another one first each time.
 
     Parameters
     ----------
     contestants
-        What measures once and returns the value, by name.
+        What measures once and returns the value or values, by name.
     rounds
         How often.
     """
-    samples: Samples = {name: [] for name in contestants}
+    samples: dict[str, list[T]] = {name: [] for name in contestants}
     names = list(contestants)
     for number in range(rounds):
         shift = number % len(names)

@@ -1,13 +1,15 @@
-"""What we cost those who have us and connect to nothing: memory, start-up time, and scripts of Lab's page."""
+"""What we cost those who have us and connect to nothing: memory, and CPU at the start."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.harness import OURS, Answer
+from benchmarks.harness import OURS, Answer, interleave
 from benchmarks.world import World
 from tests.world.loading import Loaded, load_magics, load_server
+
+WITHOUT = "without us"
 
 
 def run(world: World, rounds: int = 9) -> list[Answer]:
@@ -30,10 +32,11 @@ def _added(load: Callable[..., Loaded], home: Path, rounds: int) -> tuple[list[f
     """Return memory in MiB and CPU in ms that loading with us takes more, by round."""
     for with_us in (True, False):
         load(home, with_us=with_us)  # compiled and in the page cache from here on
-    memory, cpu = [], []
-    for number in range(rounds):
-        order = (True, False) if number % 2 else (False, True)
-        loaded = {with_us: load(home, with_us=with_us) for with_us in order}
-        memory.append(loaded[True].memory_mib - loaded[False].memory_mib)
-        cpu.append(loaded[True].cpu_ms - loaded[False].cpu_ms)
-    return memory, cpu
+    loaded = interleave(
+        {OURS: lambda: load(home, with_us=True), WITHOUT: lambda: load(home, with_us=False)}, rounds
+    )
+    pairs = list(zip(loaded[OURS], loaded[WITHOUT], strict=True))
+    return (
+        [ours.memory_mib - without.memory_mib for ours, without in pairs],
+        [ours.cpu_ms - without.cpu_ms for ours, without in pairs],
+    )
