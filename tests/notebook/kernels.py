@@ -17,7 +17,7 @@ import requests
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-from tests.world.jupyter import JupyterServer
+from tests.world.jupyter import JupyterServer, session_of_single_requests
 
 CELL_SECONDS = 90
 
@@ -136,7 +136,7 @@ def _connect(client: BlockingKernelClient) -> Kernel:
 @contextmanager
 def server_kernel(jupyter: JupyterServer) -> Iterator[Kernel]:
     """A kernel that this Jupyter server started."""
-    with requests.Session() as session:
+    with session_of_single_requests() as session:
         session.headers["Authorization"] = f"token {jupyter.token}"
         with started_kernel(session, jupyter.url, jupyter.info_file.parent) as kernel:
             yield kernel

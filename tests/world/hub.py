@@ -31,7 +31,7 @@ import pytest
 import requests
 
 from tests.world.environments import _locked, cache_folder
-from tests.world.jupyter import check_no_builds, server_environment
+from tests.world.jupyter import check_no_builds, server_environment, session_of_single_requests
 
 PROXY_PACKAGE = "configurable-http-proxy@5.3.0"
 INSTALL_SECONDS = 300
@@ -98,7 +98,7 @@ class Person:
     url: str
     home: Path
     token: str
-    session: requests.Session = field(default_factory=requests.Session)
+    session: requests.Session = field(default_factory=session_of_single_requests)
 
     def request(self, method: str, path: str, *, url: str = "", **kwargs: Any) -> requests.Response:
         """Ask ``/api/remote/<path>`` as a page of theirs does: with cookies and the XSRF token.
@@ -279,7 +279,7 @@ class Hub:
     def _make(self, name: str) -> Person:
         home = self.home(name)
         url = f"{self.url}user/{name}/"
-        session = requests.Session()
+        session = session_of_single_requests()
         log_in(session, self.url, name, self.password)
         started = self.admin("POST", f"users/{name}/server")
         assert started.status_code in (201, 202), started.text

@@ -18,18 +18,27 @@ from typing import Any
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
 
 START_SECONDS = 120
 OTHERS = ("jupyterlab", "notebook", "notebook_shim", "jupyter_lsp", "jupyter_server_terminals")
 """Extensions of others: half of the time that a server takes to start, which no test of ``server`` needs."""
 
 
+class _ConnectionEach(HTTPAdapter):
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        return HTTPAdapter().send(*args, **kwargs)
+
+
 def session_of_single_requests() -> requests.Session:
     """Make a session whose every request has a connection of its own.
 
-    A server may close one that is idle whenever it likes, also while the next request is on its way.
+    A server may close one that is idle whenever it likes, also while the next request is on its way. To say
+    ``close`` is not enough: urllib3 goes by the answer's header, and takes a connection anew for which the
+    server said nothing.
     """
     session = requests.Session()
+    session.mount("http://", _ConnectionEach())
     session.headers["Connection"] = "close"
     return session
 
