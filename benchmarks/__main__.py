@@ -25,6 +25,7 @@ QUESTIONS = [
     "hostile",
     "slow_line",
     "many",
+    "reconnects",
     "growth",
     "runs",
     "what_changed",

@@ -25,6 +25,7 @@ from runicorn_jupyter.ssh.deadline import Deadline
 from runicorn_jupyter.ssh.hostkeys.known_hosts_file import is_hashed
 from runicorn_jupyter.ssh.hostkeys.verifier import KnownHosts, OfferedKeys, known_hosts_name, split_name
 from runicorn_jupyter.ssh.server_message import ServerMessage
+from runicorn_jupyter.ssh.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -55,6 +56,7 @@ class Connect(Protocol):
         ask: Ask,
         on_step: Callable[[str], None],
         message: ServerMessage,
+        turns: Turns,
         connection_id: str,
     ) -> Connection:
         """See `Connection.open`."""
@@ -107,6 +109,7 @@ class Opener:
         self._settings = settings
         self._emit = emit
         self._opening = 0
+        self._turns = Turns()
         self._offered = OfferedKeys()
         self._keyring = load_keyring() if settings.use_keyring else None
         self.challenges = Challenges(self._announce)
@@ -184,6 +187,7 @@ class Opener:
                 ask=ask,
                 on_step=on_step,
                 message=message,
+                turns=self._turns,
                 connection_id=about["connection_id"],
             )
         except HostKeyUnknown as exc:

@@ -37,6 +37,7 @@ from runicorn_jupyter.ssh.settings import SshSettings
 from runicorn_jupyter.ssh.stages import Passed, tell_nobody
 from runicorn_jupyter.ssh.transport.channel import CONNECT_FAILED, PROHIBITED, UNKNOWN_TYPE
 from runicorn_jupyter.ssh.transport.link import UNTOLD, ChannelRefused, ConnectionStats
+from runicorn_jupyter.ssh.turns import Turns
 from runicorn_jupyter.ssh.watchdog import watch
 
 if TYPE_CHECKING:
@@ -80,7 +81,9 @@ class Connection:
         The remote's interpreter for tunnels where its sshd forwards none.
     """
 
-    def __init__(self, connection_id: str, dialler: Dialler, dialled: Dialled, settings: SshSettings) -> None:
+    def __init__(
+        self, connection_id: str, dialler: Dialler, dialled: Dialled, settings: SshSettings, turns: Turns
+    ) -> None:
         self.connection_id = connection_id
         self.target = dialler.target
         self.status: ConnectionStatus = "connected"
@@ -92,6 +95,7 @@ class Connection:
         self.reconnect_delay_max = settings.reconnect_delay_max
         self.relay_python = "python3"
         self._dialler = dialler
+        self._turns = turns
         self._timeout = 30.0
         self._link = dialled.link
         self._relay = LazyRelay(SessionPool(dialled.link, self.target.environment))
@@ -117,6 +121,7 @@ class Connection:
         on_step: Step | None = None,
         message: ServerMessage | None = None,
         passed: Passed = tell_nobody,
+        turns: Turns | None = None,
         connection_id: str,
     ) -> Connection:
         """Connect, check the host's key and authenticate.
@@ -139,6 +144,8 @@ class Connection:
             Collects what the servers on the way say to the person; when reconnecting, too.
         passed
             Called on the loop at the end of each stage that went well.
+        turns
+            Shared by all connections that must not come back to a host at the same moment.
         connection_id
             Name of the connection.
 
@@ -166,7 +173,7 @@ class Connection:
         )
         deadline = timeout if isinstance(timeout, Deadline) else Deadline(timeout)
         dialled = await dialler.dial(deadline, on_step)
-        connection = cls(connection_id, dialler, dialled, settings)
+        connection = cls(connection_id, dialler, dialled, settings, turns or Turns())
         connection._timeout = deadline.seconds
         return connection
 
@@ -453,7 +460,8 @@ class Connection:
         again = replace(self._dialler, tcp_seconds=RECONNECT_TCP_SECONDS)
         try:
             # A line that was cut after a banner must not hold up the next attempt: nobody may be there.
-            return await again.dial(Deadline(self._timeout, person_seconds=self._timeout))
+            async with self._turns.at(self.target):
+                return await again.dial(Deadline(self._timeout, person_seconds=self._timeout))
         except OSError as error:  # of this machine: no descriptors, no memory
             raise failed_here(error) from error
         except NoAnswer as error:

@@ -17,6 +17,7 @@ import pytest_asyncio
 from runicorn_jupyter.ssh.auth.authentication import Credentials
 from runicorn_jupyter.ssh.config.resolver import Target
 from runicorn_jupyter.ssh.connection import Connection, SshSettings
+from runicorn_jupyter.ssh.turns import Turns
 from tests.world.relay import Relay
 from tests.world.sshd import Sshd
 
@@ -78,6 +79,7 @@ async def connect() -> AsyncIterator[Connect]:
         reconnect_for_seconds: float = 60,
         ask: Any = None,
         on_step: Any = None,
+        turns: Turns | None = None,
         credentials: Credentials | None = None,
         **changes: Any,
     ) -> Connection:
@@ -88,6 +90,7 @@ async def connect() -> AsyncIterator[Connect]:
             settings=SshSettings(keepalive_seconds, reconnect_for_seconds),
             ask=ask,
             on_step=on_step,
+            turns=turns,
             connection_id=f"conn_{next(_numbers):08x}",
         )
         made.append(connection)

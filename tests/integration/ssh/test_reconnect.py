@@ -29,6 +29,7 @@ from runicorn_jupyter.ssh.deadline import Deadline
 from runicorn_jupyter.ssh.keepalive import Keepalive
 from runicorn_jupyter.ssh.reconnect import Reconnector, delay
 from runicorn_jupyter.ssh.suspend import SuspendDetector
+from runicorn_jupyter.ssh.turns import AT_ONCE, Turns
 from runicorn_jupyter.ssh.watchdog import watch
 from tests.integration.ssh.test_stream import MIB, download, open_stream
 from tests.world.connections import Census, Connect, await_census, target_of
@@ -150,6 +151,22 @@ async def test_reconnecting_through_jump_hosts(make_sshd: Callable[..., Sshd], c
         await until(connection, "reconnecting")
         assert await connection.wait_connected(LIMIT)
     assert connection.reconnects == 2
+
+
+async def test_many_that_come_back_to_one_host_at_once_are_not_turned_away(
+    make_sshd: Callable[..., Sshd], make_relay: Callable[..., Relay], connect: Connect
+) -> None:
+    server = make_sshd(MaxStartups=f"{2 * AT_ONCE}:100:{2 * AT_ONCE}")
+    relay, turns, count = make_relay(server.host, server.port), Turns(), 4 * AT_ONCE
+    connections = [await connect(server, via=relay, turns=turns) for _ in range(count)]
+    relay.hold()
+    relay.reset()
+    for connection in connections:
+        await until(connection, "reconnecting")
+    relay.release()
+    assert all([await connection.wait_connected(LIMIT) for connection in connections])
+    assert "drop connection" not in server.log
+    assert relay.accepted == 2 * count
 
 
 async def test_nothing_is_left_of_the_connections_before(
