@@ -28,6 +28,7 @@ QUESTIONS = [
     "reconnects",
     "growth",
     "runs",
+    "steps",
     "what_changed",
     "setup",
     "machines",

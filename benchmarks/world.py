@@ -221,14 +221,14 @@ class World:
         self.api("DELETE", f"connections/{connection_id}", server, cleanup_viewer=str(cleanup_viewer).lower())
 
     @contextmanager
-    def far_away(self, alias: str, rtt_ms: float, mbit_s: float = 0) -> Iterator[None]:
-        """Let the sshd be reached over a long line too, by a host name of its own; 0 Mbit/s: no limit."""
+    def far_away(self, alias: str, rtt_ms: float, mbit_s: float = 0) -> Iterator[Relay]:
+        """Let the sshd be reached over a line of its own too, by a host name; 0 Mbit/s: no limit."""
         relay = Relay("127.0.0.1", self.sshd.port, delay_ms=rtt_ms / 2, rate_mbit=mbit_s)
         try:
             with self.home.known_hosts.open("a") as file:
                 file.write(f"[127.0.0.1]:{relay.port} {self.sshd.host_key}\n")
             self.home.host(alias, self.sshd, Port=relay.port)
-            yield
+            yield relay
         finally:
             relay.close()
 

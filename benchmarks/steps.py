@@ -1,0 +1,88 @@
+"""Five servers that are watched, and one more step of one run on one of them: bytes on each server's line."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks.harness import OURS, Answer, until
+from benchmarks.world import RUNICORN, World
+from tests.world.environments import Trainer, Training, build
+from tests.world.many_runs import many_runs
+from tests.world.relay import Relay
+
+SERVERS, RUNS = 5, 20
+STEPS = 5
+"""In a round: what a watcher asks next is paid by the step before, so one alone cannot be counted."""
+PERIOD_SECONDS = 1.0
+"""Between two steps, as a training logs them."""
+
+
+def run(world: World, rounds: int = 4) -> list[Answer]:
+    """Answer the questions of this module."""
+    changed: list[float] = []
+    others: list[float] = []
+    with _servers(world) as relays, _training(world) as training:
+        follow = _follower(world, training)
+        follow()
+        for _ in range(rounds):
+            before = [relay.passed_bytes for relay in relays]
+            for _ in range(STEPS):
+                follow()
+            taken = [relay.passed_bytes - seen for relay, seen in zip(relays, before, strict=True)]
+            changed.append(taken[0] / STEPS)
+            others.append(sum(taken[1:]) / STEPS / (SERVERS - 1))
+    note = f"{SERVERS} servers, a front end that waits for changes (GET runs with wait); both ways, encrypted"
+    return [
+        Answer("bytes of one more step: its server", {OURS: changed}, "B", bound=600, note=note),
+        Answer("bytes of one more step: each other server", {OURS: others}, "B", bound=0),
+    ]
+
+
+@contextmanager
+def _servers(world: World) -> Iterator[list[Relay]]:
+    """Watch as many servers, each over a line of its own; yield the lines."""
+    like = next(path.parent for path in world.runs.rglob("status.json"))
+    with ExitStack() as stack:
+        relays = []
+        for number in range(SERVERS):
+            relays.append(stack.enter_context(world.far_away(f"line-{number}", 0)))
+            connection_id = world.connect(host=f"line-{number}")
+            stack.callback(world.disconnect, connection_id)
+            many_runs(_root(world, number), like, RUNS)
+            world.start_viewer(connection_id, root=_root(world, number))
+        yield relays
+
+
+def _root(world: World, number: int) -> Path:
+    return world.folder / f"steps-{number}"
+
+
+@contextmanager
+def _training(world: World) -> Iterator[Training]:
+    """Train on the first server, until all runs are listed and beyond."""
+    trainer = Trainer(world.folder / "trainer")
+    try:
+        training = trainer.live(build(f"runicorn=={RUNICORN}"), _root(world, 0), steps=5)
+        count = SERVERS * RUNS + 1
+        until(lambda: world.api("GET", "runs", limit=1)["total"] == count, "all runs", tick=0.5)
+        yield training
+    finally:
+        trainer.close()
+
+
+def _follower(world: World, training: Training) -> Callable[[], None]:
+    """Return what lets the run log a step, and waits until a front end has heard of it."""
+    version, pause = world.api("GET", "runs", limit=1)["version"], threading.Event()
+
+    def follow() -> None:
+        nonlocal version
+        pause.wait(PERIOD_SECONDS)  # how long is part of the question
+        training.step()
+        answer = world.api("GET", "runs", changed_since=version, wait=30)
+        assert [run["run_id"] for run in answer["runs"]] == [training.run_id]
+        version = answer["version"]
+
+    return follow
