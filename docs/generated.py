@@ -23,12 +23,35 @@ HEADS = {
     "en": {
         "option": "option", "type": "type", "default": "default", "what": "what it is", "code": "code",
         "status": "HTTP status", "when": "when", "others": "More", "magic": "magic", "field": "field",
+        "question": "question", "measured": "measured", "command": "command", "missed": "✗, to reach:",
     },
     "zh": {
         "option": "选项", "type": "类型", "default": "默认值", "what": "说明", "code": "代码",
         "status": "HTTP 状态", "when": "何时", "others": "更多", "magic": "魔法命令", "field": "字段",
+        "question": "问题", "measured": "测得", "command": "命令", "missed": "✗，目标：",
     },
 }  # fmt: skip
+
+GROWTH = [
+    ("many", "open 100 connections, 8 at once", "打开 100 个连接，每次 8 个"),
+    ("many", "memory of each", "其中每个连接占用的内存"),
+    ("many", "idle CPU of all 100", "100 个空闲连接合计的 CPU"),
+    ("reconnects", "64 connections back after a sleep", "休眠后 64 个连接全部恢复"),
+    ("reconnects", "how often it turned one away", "其间主机拒绝登录的次数"),
+    (
+        "steps",
+        "bytes of one more step: its server",
+        "观察五台服务器，一个训练多记一步：它那条线路上的字节",
+    ),
+    ("steps", "bytes of one more step: each other server", "同时，其他每台服务器线路上的字节"),
+    ("runs", "runs of 5 servers, the whole list", "五台服务器各 2,000 个训练：整个列表"),
+    ("runs", "runs of 5 servers, the newest 200", "其中最新的 200 个"),
+    ("runs", "memory that 10,000 runs take", "10,000 个训练占用的内存"),
+    ("machines", "CPU of a machine that is watched", "被查看的机器上的 CPU"),
+    ("machines", "bytes from a machine that is watched", "被查看的机器发来的字节"),
+    ("weight", "an idle Jupyter server: memory that we add", "空闲的 Jupyter 服务器多占的内存"),
+]
+"""What ``scale.md`` shows: the module that asks, the question, and what it is in Chinese."""
 
 
 def openapi() -> dict[str, Any]:
@@ -218,6 +241,22 @@ def benchmarks(language: str, _: Path) -> str:
     return _table(["question", "ours", "peers, and ours ÷ theirs", "to reach"], rows)
 
 
+def scale(language: str, _: Path) -> str:
+    """Table the last results that say how we grow, each with the question that measures it."""
+    head = HEADS[language]
+    results = json.loads((ROOT / "benchmarks/results.json").read_text())
+    rows = []
+    for module, question, chinese in GROWTH:
+        found = results[question]
+        low, high = (f"{value:,.4g}" for value in found["spread"]["ours"])
+        figure = f"{found['ours']:,.4g} {found['unit']} ({low}–{high})"
+        if not found["reached"] and found["target"]:
+            figure += f" {head['missed']} {found['target']}"
+        name = chinese if language == "zh" else question
+        rows.append([name, figure, f"`python -m benchmarks {module}`"])
+    return _table([head["question"], head["measured"], head["command"]], rows)
+
+
 def other_pages(language: str, folder: Path) -> str:
     """List the pages that no list of the index names, so that a new page is never lost."""
     named = set(re.findall(r"^[\w-]+$", (folder / "index.md").read_text(encoding="utf-8"), re.MULTILINE))
@@ -237,5 +276,6 @@ PARTS: dict[str, Callable[[str, Path], str]] = {
     "http api": http_api,
     "events": events,
     "benchmarks": benchmarks,
+    "scale": scale,
     "other pages": other_pages,
 }
