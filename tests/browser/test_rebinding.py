@@ -20,8 +20,10 @@ from playwright.async_api import async_playwright
 from tests.browser.lab import LabWorld
 from tests.world.browser import start_chromium, stop_chromium
 
-RESOLVER = "127.53.53.53"
-EVIL = "127.66.66.66"
+_OWN = "{}.{}".format(*divmod(os.getpid() % 65536, 256))
+"""Of loopback's addresses those of this process: a resolver's port cannot be chosen."""
+RESOLVER = f"127.53.{_OWN}"
+EVIL = f"127.66.{_OWN}"
 NAME = "evil.example"
 SCRIPT = """async (paths) => {
   // Until the name leads to Jupyter, which does not say what the page's own server says.
