@@ -20,6 +20,7 @@ QUESTIONS = [
     "detecting",
     "small_answers",
     "downloads",
+    "ciphers",
     "latency",
     "stalled",
     "hostile",
