@@ -55,6 +55,8 @@ class RemoteError(Exception):
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
+    page_status: ClassVar[int | None] = None
+    """The status in an answer to a page, where it is another one."""
 
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
@@ -145,6 +147,7 @@ class ConnectionTimeout(RemoteError):
 
     code = "connection_timeout"
     status = 408
+    page_status = 504  # a browser sends what 408 answers again by itself (RFC 9110, 15.5.9)
 
 
 class HostKeyUnknown(RemoteError):

@@ -28,6 +28,8 @@ REQUEST_ID_HEADER = "X-Request-Id"
 COUNT_FAILURE = "runicorn_count_failure"
 """The application's setting that has a function of an error's code, for the metrics."""
 METHOD_NOT_ALLOWED = 405
+PAGE_HEADERS = ("Sec-Fetch-Mode", "Origin")
+"""What browsers send of their own with a page's request (W3C Fetch Metadata; RFC 6454)."""
 NEEDS_LOGIN = "Log in to Jupyter first, or send its token."
 NEEDS_XSRF = "Send Jupyter's _xsrf cookie as the header X-XSRFToken too, from a page of Jupyter's own."
 
@@ -69,11 +71,16 @@ class EnvelopeHandler(AcceptsOwnUser, APIHandler):
         exc = kwargs.get("exc_info", (None, None, None))[1]
         error = exc if isinstance(exc, RemoteError) else _from_http(status_code, exc)
         self.settings.get(COUNT_FAILURE, _count_nothing)(error.code)
-        self.set_status(error.status if isinstance(exc, RemoteError) else status_code)
+        self.set_status(self._status_of(error) if isinstance(exc, RemoteError) else status_code)
         if status_code == METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(self.allowed_methods()))
         body = ErrorResponse(error=error.code, message=error.message, details=error.details or None)
         self.finish(body.model_dump_json(exclude_none=True))
+
+    def _status_of(self, error: RemoteError) -> int:
+        """Return the status of an error's answer to whom asked: a program, or a page."""
+        is_page = any(name in self.request.headers for name in PAGE_HEADERS)
+        return error.page_status if is_page and error.page_status else error.status
 
     def allowed_methods(self) -> list[str]:
         """Return the methods of this path, for ``Allow`` of a 405."""

@@ -73,11 +73,21 @@ async def test_not_found_and_wrong_method(inside: Inside) -> None:
     assert answer.headers["Allow"] == "GET"
 
 
-async def test_connection_timeout_of_a_server_that_accepts_and_says_nothing(inside: Inside) -> None:
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({}, 408), ({"Sec-Fetch-Mode": "cors"}, 504), ({"Origin": "same"}, 504)],
+    ids=["a program", "a page", "a page of an old browser"],
+)
+async def test_connection_timeout_of_a_server_that_accepts_and_says_nothing(
+    inside: Inside, headers: dict[str, str], status: int
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        answer = await inside.post("connect", host="127.0.0.1", port=port, timeout=1)
-        failed(answer, 408, "connection_timeout")
+        if "Origin" in headers:
+            headers = {"Origin": inside.url.removesuffix(inside.app.base_url)}
+        body = {"host": "127.0.0.1", "port": port, "timeout": 1}
+        answer = await inside.ask("POST", "api/remote/connect", headers=headers, json=body)
+        failed(answer, status, "connection_timeout")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"])

@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -109,6 +110,26 @@ async def test_an_unknown_and_a_changed_host_key(lab_page: LabPage, lab: LabWorl
     await dialog.get_by_role("button", name="Trust and connect").click()
     await expect(lab_page.card("strange")).to_have_attribute("data-status", "connected")
     assert other not in trusted.read_text()
+
+
+async def test_what_times_out_is_said_the_first_time(lab_page: LabPage) -> None:
+    """A browser asks again by itself, once for each connection that it kept, what is answered by 408."""
+    await lab_page.show_panel()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        await lab_page.field("Host").fill("127.0.0.1")
+        await lab_page.panel.get_by_text("Advanced").click()
+        await lab_page.field("Port").fill(str(silent.getsockname()[1]))
+        await lab_page.field("Timeout in seconds").fill("2")
+        await lab_page.button("Connect").click()
+        await expect(lab_page.panel.get_by_role("alert")).to_contain_text("did not answer in time")
+        silent.setblocking(False)
+        tries = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                tries.append(silent.accept()[0])
+        for each in tries:
+            each.close()
+    assert len(tries) == 1
 
 
 async def test_connecting_can_be_cancelled(lab_page: LabPage, lab: LabWorld) -> None:
