@@ -14,13 +14,11 @@ import { useLabHost } from './runs/labHost.js';
 import { metricsOf } from './runs/table.js';
 import { useRuns } from './runs/useRuns.js';
 import type { Runicorn } from './ui/context.js';
+import { later } from './ui/later.js';
 import { ViewRoot } from './ui/shared.js';
 
 // What draws comes when somebody wants a drawing.
-const Curves = React.lazy(async () => {
-  const { Curves } = await import('./curves/Curves.js');
-  return { default: Curves };
-});
+const Curves = later(async () => (await import('./curves/Curves.js')).Curves);
 
 const MOST_METRICS = 64;
 const LONGEST = 256;
@@ -105,14 +103,12 @@ function OutputCurves(props: { saved: ISavedCurves; picture: string | null }): J
     <div ref={ref}>
       {runs.length > 0 ? (
         <CurvesHost.Provider value={host}>
-          <React.Suspense fallback={null}>
-            <Curves
-              {...{ runs, problems }}
-              metrics={saved.metrics}
-              offered={metricsOf(runs)}
-              isTitled
-            />
-          </React.Suspense>
+          <Curves
+            {...{ runs, problems }}
+            metrics={saved.metrics}
+            offered={metricsOf(runs)}
+            isTitled
+          />
         </CurvesHost.Provider>
       ) : (
         <>

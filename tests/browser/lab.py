@@ -264,6 +264,17 @@ class LabPage:
             await self.page.screenshot(path=folder / f"{name}.png")
 
 
+def notebook_with_output(source: str, data: dict[str, Any]) -> str:
+    """A notebook of one cell, with what its kernel left of one output."""
+    output = {"output_type": "display_data", "data": data, "metadata": {}}
+    said = {"cell_type": "code", "source": source, "outputs": [output]}
+    cell: dict[str, Any] = {**said, "id": "cell", "execution_count": None, "metadata": {}}
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return json.dumps(
+        {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": [cell]}
+    )
+
+
 async def findings(page: Page, *selectors: str) -> list[str]:
     """What axe-core finds in these parts of a page, but for what is minor."""
     await page.evaluate(AXE.read_text())

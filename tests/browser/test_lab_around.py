@@ -11,7 +11,14 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Response, expect
 
-from tests.browser.lab import PATIENCE_SECONDS, REPOSITORY, LabPage, LabWorld, findings
+from tests.browser.lab import (
+    PATIENCE_SECONDS,
+    REPOSITORY,
+    LabPage,
+    LabWorld,
+    findings,
+    notebook_with_output,
+)
 
 pytestmark = pytest.mark.timeout(300)  # a walk is many waits of up to PATIENCE_SECONDS, beside other tests
 
@@ -102,19 +109,12 @@ async def test_everything_in_chinese(lab_tab: LabPage, lab: LabWorld) -> None:
 def notebook_with_viewer(**coordinate: Any) -> str:
     """A notebook whose one saved output is a viewer, as `%runicorn_viewer` leaves it."""
     data = {"application/vnd.runicorn.viewer+json": {"version": 1, **coordinate}, "text/plain": "a viewer"}
-    output = {"output_type": "display_data", "data": data, "metadata": {}}
-    source = {"cell_type": "code", "source": "%runicorn_viewer", "outputs": [output]}
-    cell: dict[str, Any] = {**source, "id": "viewer", "execution_count": None, "metadata": {}}
-    metadata = {"kernelspec": PYTHON}
-    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": [cell]})
+    return notebook_with_output("%runicorn_viewer", data)
 
 
 def is_save(answer: Response, name: str) -> bool:
     """Whether this is the server's word that a file is written."""
     return answer.request.method == "PUT" and answer.url.partition("?")[0].endswith(f"api/contents/{name}")
-
-
-PYTHON = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
 async def test_a_saved_output_draws_the_viewer_after_one_click(lab_tab: LabPage, lab: LabWorld) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
-from tests.browser.lab import LabPage, LabWorld, findings
+from tests.browser.lab import LabPage, LabWorld, findings, notebook_with_output
 
 pytestmark = pytest.mark.timeout(300)  # a walk is many waits of up to PATIENCE_SECONDS, beside other tests
 
@@ -27,10 +27,10 @@ async def answers(page: Page, route: str, status: int = 200, **body: Any) -> Non
     await page.route(f"**/api/remote/{route}", fulfill)
 
 
-async def says_so(view: Locator) -> None:
+async def says_so(view: Locator, reason: str = NOT_DRAWABLE) -> None:
     """The view says what happened."""
     failure = view.get_by_role("alert").filter(has_text="This view could not be drawn.")
-    await expect(failure).to_contain_text(NOT_DRAWABLE)
+    await expect(failure).to_contain_text(reason)
 
 
 async def reload(view: Locator) -> None:
@@ -81,6 +81,36 @@ async def test_the_panel_and_the_runs(lab_page: LabPage, lab: LabWorld) -> None:
     await page.unroute_all()
     await reload(runs)
     await expect(runs.get_by_role("row").filter(has_text="run-0")).to_be_visible()
+
+
+async def test_a_part_that_did_not_come_is_asked_for_again(lab_page: LabPage, lab: LabWorld) -> None:
+    """Jupyter was away when a view was first seen: *Reload this view* loads what draws it."""
+    page = lab_page.page
+    connection = lab.jupyter.post("connect", host="gpu1").json()["connection_id"]
+    assert lab.jupyter.post("viewer/start", connection_id=connection, env_name="torch").ok
+    await lab_page.show_panel()
+    await expect(lab_page.button("Stop viewer")).to_be_visible()
+    scripts = "**/lab/extensions/runicorn-jupyter/static/*"
+    await page.route(scripts, lambda asked: asked.abort())
+    await lab_page.button("Runs of all servers").click()
+    runs = page.locator("#runicorn-runs")
+    await says_so(runs, "Loading chunk")
+    await page.unroute(scripts)
+    await reload(runs)
+    await expect(runs.get_by_role("row").filter(has_text="run-0")).to_be_visible()
+
+    curves = {"version": 1, "metrics": ["loss"], "runs": lab.jupyter.get("runs").json()["runs"][:1]}
+    text = notebook_with_output("", {"application/vnd.runicorn.curves+json": curves})
+    (lab.home.path / "work" / "curves.ipynb").write_text(text)
+    await page.route(scripts, lambda asked: asked.abort())
+    await page.evaluate(
+        "() => void window.jupyterapp.commands.execute('docmanager:open', {path: 'curves.ipynb'})"
+    )
+    output = page.locator(".rj-CurvesOutput")
+    await says_so(output, "Loading chunk")
+    await page.unroute(scripts)
+    await reload(output)
+    await expect(output.locator("canvas")).to_be_visible()
 
 
 async def test_a_viewers_tab(lab_page: LabPage) -> None:

@@ -17,8 +17,10 @@ export function later<Props extends object>(
   return function Later(props: Props): JSX.Element | null {
     const [failure, setFailure] = React.useState<{ reason: unknown } | null>(null);
     const [, render] = React.useReducer((count: number) => count + 1, 0);
+    const drawn = loaded;
     React.useEffect(() => {
-      if (loaded !== null) {
+      // What another one loaded since this one was drawn is still to be drawn here.
+      if (drawn !== null) {
         return;
       }
       let isThere = true;
@@ -37,10 +39,10 @@ export function later<Props extends object>(
       return () => {
         isThere = false;
       };
-    }, []);
+    }, [drawn]);
     if (failure !== null) {
       throw failure.reason;
     }
-    return loaded === null ? null : React.createElement(loaded, props);
+    return drawn === null ? null : React.createElement(drawn, props);
   };
 }
