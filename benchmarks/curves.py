@@ -1,7 +1,8 @@
 """Curves that live: how soon a step is seen, how soon forty long runs are drawn, and what looking on costs.
 
 Ours are those of JupyterLab's tab of runs, and of ``%runicorn_runs --compare … --live``. Beside them: Vega,
-as ``%runicorn_runs --compare`` draws what is there once, and TensorBoard, which reads files of this machine.
+as ``%runicorn_runs --compare`` draws what is there once, and the pages of TensorBoard and trackio, which read
+files of this machine.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ import nbformat
 import psutil
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.dashboards import TENSORBOARD, TRACKIO, tensorboard, trackio
 from benchmarks.harness import OURS, Answer, interleave, stopwatch, until
-from benchmarks.world import ALIAS, MIB, RUNICORN, World, answers, end_process, free_port
+from benchmarks.world import ALIAS, MIB, RUNICORN, World
 from tests.world.browser import start_chromium, stop_chromium
 from tests.world.environments import Trainer, build
 from tests.world.jupyter import JupyterServer
@@ -37,7 +39,7 @@ LIVE_STEPS = 500
 """What the live runs have when looking on begins."""
 WATCH_SECONDS = 20.0
 FRAMES_SECONDS = 3.0
-VEGA, TENSORBOARD = "Vega, once", "TensorBoard"
+VEGA = "Vega, once"
 NAMES = " ".join(f"run-{number}" for number in range(RUNS))
 CELLS = (
     "%load_ext runicorn_jupyter",
@@ -68,7 +70,7 @@ bench.quiet = async () => {
   return bench.painted;
 };
 """
-"""Both uPlot and Vega begin a drawing by clearing their canvas."""
+"""Both uPlot and Vega, trackio's too, begin a drawing by clearing their canvas."""
 COMPARE = """async () => {
   const button = [...document.querySelectorAll('.rj-Runs button')].find(
     each => each.textContent.startsWith('Compare '));
@@ -110,12 +112,6 @@ MOVE_BY_KEYS = """async milliseconds => {
     await new Promise(requestAnimationFrame);
   }
 }"""
-
-HAS_LINES = """count => {
-  const names = document.querySelector('scalar-card-data-table')?.textContent.match(/run-\\d+/g) ?? [];
-  return new Set(names).size === count;
-}"""
-"""TensorBoard draws in a worker, whose canvas tells nobody; the table below it gets its values beside it."""
 
 
 @dataclass
@@ -181,9 +177,9 @@ def _lab(world: World) -> Iterator[_Lab]:
             with sync_playwright() as playwright:
                 context = playwright.chromium.connect_over_cdp(chromium.endpoint).contexts[0]
                 context.set_default_timeout(120_000)
+                context.add_init_script(WATCH_CANVASES)
                 page = context.pages[0]
                 page.set_viewport_size({"width": 1280, "height": 900})
-                page.add_init_script(WATCH_CANVASES)
                 yield _Lab(server, page, chromium.process.pid)
         finally:
             stop_chromium(chromium)
@@ -235,7 +231,7 @@ def _seen(world: World, lab: _Lab, alias: str, rounds: int) -> list[float]:
 
 # ---- forty long runs ----
 def _long(world: World, lab: _Lab, rounds: int) -> list[Answer]:
-    with _folder(world) as folder, _tensorboard(folder) as tensorboard:
+    with _folder(world) as folder, tensorboard(folder, RUNS, STEPS) as load_tensorboard:
         _write_long_runs(folder)
         connection_id = world.connect(lab.server)
         viewer = world.start_viewer(connection_id, lab.server, root=folder / "root")
@@ -258,8 +254,14 @@ def _long(world: World, lab: _Lab, rounds: int) -> list[Answer]:
         again = [ours() for _ in range(rounds)]
         frames = [_frames(lab, lambda: lab.page.evaluate(MOVE_BY_KEYS, 1000 * FRAMES_SECONDS))]
         lab.open_notebook()
+        load_trackio, context = trackio(folder, RUNS, STEPS), lab.page.context
         others = interleave(
-            {VEGA: lambda: lab.run_cell(1), TENSORBOARD: lambda: _load_tensorboard(lab, tensorboard)}, rounds
+            {
+                VEGA: lambda: lab.run_cell(1),
+                TENSORBOARD: lambda: load_tensorboard(context),
+                TRACKIO: lambda: load_trackio(context),
+            },
+            rounds,
         )
         lab.open_notebook()
         lab.run_cell(1)
@@ -332,37 +334,6 @@ def _drag(page: Page) -> None:
         turn += 1
         page.mouse.move(x + 60 * math.sin(turn / 20), y)
     page.mouse.up()
-
-
-@contextmanager
-def _tensorboard(folder: Path) -> Iterator[str]:
-    """Run TensorBoard with as many runs of as many steps; yield its address once it has read them."""
-    python = build("tensorboard==2.21.0") / "bin" / "python"
-    program, logs, port = Path(__file__).with_name("tensorboard_peer.py"), folder / "tensorboard", free_port()
-    subprocess.run([python, program, logs, str(RUNS), str(STEPS)], check=True)
-    process = subprocess.Popen(
-        [python, "-m", "tensorboard.main", "--logdir", logs, "--port", str(port), "--host", "127.0.0.1"],
-        env={**os.environ, "HOME": str(folder)},
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    url = f"http://127.0.0.1:{port}/"
-    try:
-        until(lambda: answers(f"{url}data/plugin/scalars/tags"), TENSORBOARD, tick=0.1)
-        yield url
-    finally:
-        end_process(process)
-
-
-def _load_tensorboard(lab: _Lab, url: str) -> float:
-    """Load TensorBoard's page in a tab of its own; return the milliseconds until its lines are there."""
-    page = lab.page.context.new_page()
-    try:
-        began = time.perf_counter()
-        page.goto(f"{url}#timeseries", wait_until="commit")
-        page.wait_for_function(HAS_LINES, arg=RUNS)
-        return 1000 * (time.perf_counter() - began)
-    finally:
-        page.close()
 
 
 # ---- forty live runs ----
