@@ -13,7 +13,7 @@ import pytest
 from playwright.async_api import Page, Request, expect
 
 from tests.browser.lab import LabPage, LabWorld, findings
-from tests.world.environments import Trainer
+from tests.world.environments import Trainer, Training
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -107,9 +107,30 @@ async def test_curves_grow_with_their_run(
     await expect(drawn.steps).to_have_text("11")
     assert await drawn.values() == logged(root)
 
+    await zoom_and_hide(drawn, training)
     training.finish()
     await expect(page.get_by_role("list", name="Compared runs")).to_contain_text("Finished")
     await look_closer(lab_page, drawn)
+
+
+async def zoom_and_hide(drawn: Drawn, training: Training) -> None:
+    """The part in sight stays while the run goes on; a press on its name hides a line, another shows it."""
+    page = drawn.page
+    await page.locator(".rj-Curves-chart").focus()
+    await page.keyboard.press("+")
+    part = await drawn.pixels()
+    training.log_metrics(loss=0.5)
+    await expect(drawn.steps).to_have_text("12")
+    await page.get_by_role("button", name="Show all").click()
+    await expect(page.get_by_role("button", name="Show all")).to_have_count(0)
+    whole = await drawn.pixels()
+    assert whole != part
+    name = page.get_by_role("list", name="Compared runs").get_by_role("button", name="run-0")
+    await name.click()
+    await expect(name).to_have_attribute("aria-pressed", "false")
+    assert await drawn.pixels() != whole
+    await name.click()
+    await expect(name).to_have_attribute("aria-pressed", "true")
 
 
 async def look_closer(lab_page: LabPage, drawn: Drawn) -> None:
