@@ -35,22 +35,33 @@ async def plot(lab_page: LabPage, lab: LabWorld, trainer: Trainer, tmp_path: Pat
     return page.get_by_role("region", name="Plot", exact=True)
 
 
-NEXT_FRAME = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+async def pointed(page: Page, canvas: Locator, words: Locator, drawn: str) -> tuple[float, float]:
+    """Let the keyboard mark the first run, and the mouse mean the one at that place; where that is.
+
+    ``drawn`` finds what the mark is drawn with, which begins or is centred at a place of the run.
+    """
+    await canvas.focus()
+    await page.keyboard.press("Home")
+    place: list[float] = await canvas.locator(drawn).first.evaluate(PLACE_OF)
+    await page.keyboard.press("Escape")
+    await expect(words).to_contain_text("Point at a run")
+    await page.mouse.move(*place)
+    await expect(words).to_contain_text("run-")
+    return place[0], place[1]
 
 
-async def swept(page: Page, canvas: Locator, words: Locator) -> tuple[float, float]:
-    """Move the mouse over a plot until it means a run; where that is."""
-    await canvas.scroll_into_view_if_needed()
-    box = await canvas.bounding_box()
-    assert box is not None
-    for column in range(1, 40):
-        for row in range(1, 24):
-            place = (box["x"] + column * box["width"] / 40, box["y"] + row * box["height"] / 24)
-            await page.mouse.move(*place)
-            await page.evaluate(NEXT_FRAME)
-            if "run-" in await words.inner_text():
-                return place
-    raise AssertionError("no run was found on the plot")
+PLACE_OF = """mark => {
+  mark.scrollIntoView({ block: 'nearest' });
+  if (!mark.points) {
+    const { x, y, width, height } = mark.getBoundingClientRect();
+    return [x + width / 2, y + height / 2];
+  }
+  // In the middle of a line's first piece: at its ends are axes.
+  const [from, to] = mark.points;
+  const middle = new DOMPoint((from.x + to.x) / 2, (from.y + to.y) / 2);
+  const { x, y } = middle.matrixTransform(mark.getScreenCTM());
+  return [x, y];
+}"""
 
 
 async def test_a_parameter_against_a_metric(lab_page: LabPage, plot: Locator) -> None:
@@ -103,7 +114,7 @@ async def test_a_parameter_against_a_metric(lab_page: LabPage, plot: Locator) ->
     assert trouble.page_errors == []
     assert trouble.console_errors == []
 
-    place = await swept(page, canvas, words)
+    place = await pointed(page, canvas, words, ".rj-Plot-mark")
     await page.mouse.click(*place)
     await expect(lab_page.tab("· torch")).to_be_visible()
 
@@ -146,6 +157,6 @@ async def test_parallel_coordinates(lab_page: LabPage, plot: Locator) -> None:
     await page.set_viewport_size({"width": 640, "height": 900})
     await expect(canvas).to_have_attribute("data-drawn", "6")
     assert not await page.locator(".rj-Runs").evaluate("node => node.scrollWidth > node.clientWidth")
-    place = await swept(page, canvas, words)
+    place = await pointed(page, canvas, words, "polyline")
     await page.mouse.click(*place)
     await expect(lab_page.tab("· torch")).to_be_visible()
