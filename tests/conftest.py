@@ -32,6 +32,7 @@ LONGEST = (
     "faults/test_viewer.py",
     "faults/test_soak.py",
     "browser/test_lab_panel.py",
+    "integration/remote/test_odd_shells.py",
     "browser/test_lab_around.py",
     "browser/test_lab_runs.py",
     "browser/test_rebinding.py",
