@@ -18,6 +18,7 @@ import requests
 from tests.api.conftest import World
 from tests.world.environments import RUNICORN_VERSIONS
 from tests.world.layouts import add_environments, virtualenv
+from tests.world.processes import kill
 from tests.world.sshd import Sshd
 
 
@@ -270,7 +271,7 @@ def test_a_killed_viewer_is_crashed_and_its_log_still_there(world: World) -> Non
     viewer = world.start(connection_id, "rc072")
     with requests.get(f"{viewer['url']}api/health", stream=True, timeout=60) as answer:
         assert answer.status_code == 200
-    os.kill(viewer["pid"], signal.SIGKILL)
+    kill(viewer["pid"], 30)
     health = world.jupyter.get("health", connection_id=connection_id).json()
     assert health["health"] == "degraded"
     assert health["checks"]["ssh_connection"] == "pass"
