@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.world.jupyter import JupyterServer, start_jupyter
+from tests.world.jupyter import JupyterServer, start_jupyter, upstreams_port
 from tests.world.layouts import add_environments
 from tests.world.sshd import Sshd, SshHome, make_key
 
@@ -29,7 +29,6 @@ BLOCKS = re.findall(r"```python\n(.*?)```", EXAMPLES.read_text(encoding="utf-8")
 CLASS, USAGE, MONITOR, MANY, SELECT, ERRORS, *PRACTICES = BLOCKS
 HOSTS = ("gpu-server.com", "gpu-server-01.com", "gpu-server-02.com", "remote-server.com")
 USERS = ("mluser", "user")
-UPSTREAM_PORT = 23300
 
 # Runs a block as it stands, after what the text around it takes for granted.
 RUNNER = """
@@ -146,9 +145,10 @@ def shared_side(
             jupyter = start_jupyter(home.path)
             python_path = None
         else:
-            with socket.create_server(("127.0.0.1", UPSTREAM_PORT), reuse_port=False):
+            port = stack.enter_context(upstreams_port())
+            with socket.create_server(("127.0.0.1", port), reuse_port=False):
                 pass  # fails here, and clearly, where something else listens on upstream's port
-            jupyter = start_jupyter(home.path, token="", port=UPSTREAM_PORT)
+            jupyter = start_jupyter(home.path, token="", port=port)
             python_path = scratch / "upstream"
             python_path.mkdir()
             (python_path / "runicorn_remote_client.py").write_text(CLASS, encoding="utf-8")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.browser.lab import REPOSITORY, LabPage, LabWorld
-from tests.world.jupyter import JupyterServer
+from tests.world.jupyter import start_jupyter, upstreams_port
 
 EXAMPLES = REPOSITORY / "tests" / "data" / "REMOTE_API_EXAMPLES.zh.md"
 CLIENT = REPOSITORY / "runicorn_jupyter" / "static" / "client.js"
@@ -63,16 +62,15 @@ def assert_all_done(printed: str) -> None:
     assert "错误" not in printed
 
 
-def test_upstreams_class_and_example_run_in_node(
-    lab: LabWorld, make_jupyter: Callable[..., JupyterServer], tmp_path: Path
-) -> None:
+def test_upstreams_class_and_example_run_in_node(lab: LabWorld, tmp_path: Path) -> None:
     """Unchanged but for host and key, against an open server on upstream's port 23300."""
     class_, usage = seed_blocks()
-    try:
-        make_jupyter(home=lab.home.path, token="", port=23300)
-    except RuntimeError:
-        pytest.skip("port 23300 is taken on this machine")
-    assert_all_done(run_node(tmp_path, class_ + adapted(usage, lab)))
+    with upstreams_port() as port:
+        server = start_jupyter(lab.home.path, token="", port=port)
+        try:
+            assert_all_done(run_node(tmp_path, class_ + adapted(usage, lab)))
+        finally:
+            server.stop()
 
 
 def test_ours_runs_the_example_in_node(lab: LabWorld, tmp_path: Path) -> None:

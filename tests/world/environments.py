@@ -51,7 +51,8 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file's lock, which one process of the machine has at a time."""
     import fcntl  # not on Windows, where the unit tests run, too
 
     with path.open("w") as file:
@@ -118,7 +119,7 @@ def built_once(key: list[Any], make: Callable[[Path], None]) -> Path:
     finished = prefix / _FINISHED
     if finished.exists():
         return prefix
-    with _locked(prefix.with_suffix(".lock")):
+    with locked(prefix.with_suffix(".lock")):
         if finished.exists():
             return prefix
         shutil.rmtree(prefix, ignore_errors=True)
@@ -272,7 +273,7 @@ def wheelhouse() -> Path:
     folder = cache_folder() / f"wheels-{build(f'runicorn=={NEWEST}').name}"
     finished = folder / _FINISHED
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(folder.with_suffix(".lock")):
+    with locked(folder.with_suffix(".lock")):
         if not finished.exists():
             python = build(f"runicorn=={NEWEST}") / "bin" / "python"
             options = ["--quiet", "--only-binary=:all:", "--dest", folder]

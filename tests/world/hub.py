@@ -30,7 +30,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 import requests
 
-from tests.world.environments import _locked, cache_folder
+from tests.world.environments import cache_folder, locked
 from tests.world.jupyter import check_no_builds, server_environment, session_of_single_requests
 
 PROXY_PACKAGE = "configurable-http-proxy@5.3.0"
@@ -58,7 +58,7 @@ def install_proxy() -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     if finished.exists():
         return folder
-    with _locked(folder.with_suffix(".lock")):
+    with locked(folder.with_suffix(".lock")):
         if not finished.exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,10 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
+from tests.world.environments import locked
+
 START_SECONDS = 120
+UPSTREAM_PORT = 23300
 OTHERS = ("jupyterlab", "notebook", "notebook_shim", "jupyter_lsp", "jupyter_server_terminals")
 """Extensions of others: half of the time that a server takes to start, which no test of ``server`` needs."""
 
@@ -240,6 +243,13 @@ def make_jupyter() -> Iterator[Callable[..., JupyterServer]]:
             return server
 
         yield make
+
+
+@contextmanager
+def upstreams_port() -> Iterator[int]:
+    """Wait for the port that upstream's examples name, and keep other tests of this machine from it."""
+    with locked(Path(tempfile.gettempdir()) / f"runicorn-jupyter-tests-{os.geteuid()}-{UPSTREAM_PORT}.lock"):
+        yield UPSTREAM_PORT
 
 
 @pytest.fixture(scope="session")
