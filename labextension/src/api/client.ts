@@ -472,17 +472,18 @@ export class RunicornRemoteClient {
     const init: RequestInit = {
       method: request.method ?? 'GET',
       headers: this._headers(url, request),
+      body: JSON.stringify(request.body), // undefined of undefined
       cache: 'no-store',
       signal: request.signal
     };
-    if (request.body !== undefined) {
-      init.body = JSON.stringify(request.body);
-    }
-    let response: Response;
-    let text: string;
+    const ask = async (): Promise<[Response, string]> => {
+      const response = await (this._fetch ?? fetch)(url, init);
+      return [response, await response.text()];
+    };
+    let answer: [Response, string];
     try {
-      response = await (this._fetch ?? fetch)(url, init);
-      text = await response.text();
+      // A browser ends what is under way when the network changes, as to another Wi-Fi: what only reads is asked again.
+      answer = await (init.method === 'GET' ? ask().catch(ask) : ask());
     } catch (reason) {
       if (request.signal?.aborted) {
         throw reason;
@@ -491,7 +492,7 @@ export class RunicornRemoteClient {
         cause: reason
       });
     }
-    return RunicornRemoteClient._parse(response, text);
+    return RunicornRemoteClient._parse(...answer);
   }
 
   private _headers(url: string, request: IRequest): Record<string, string> {

@@ -172,6 +172,34 @@ test('an answer that is not of the API, and none at all, are told apart', async 
   await assert.rejects(client.ping('c'), { code: 'server_unreachable', status: 0 });
 });
 
+test('what only reads is asked once more where no answer came', async () => {
+  for (const [lost, method] of [
+    [1, 'GET'],
+    [2, 'GET'],
+    [1, 'POST']
+  ] as const) {
+    const asked: string[] = [];
+    const flaky = new RunicornRemoteClient(server.url, {
+      fetch: async (_url, init) => {
+        asked.push(init?.method ?? 'GET');
+        if (asked.length <= lost) {
+          throw new TypeError('Failed to fetch'); // as for ERR_NETWORK_CHANGED
+        }
+        return new Response(
+          '{"success": true, "connections": [], "total": 0, "challenge_id": "x"}'
+        );
+      }
+    });
+    const done = method === 'GET' ? flaky.listConnections() : flaky.connect({ host: 'h' });
+    if (lost === 1 && method === 'GET') {
+      assert.deepEqual(await done, []);
+    } else {
+      await assert.rejects(done, { code: 'server_unreachable' });
+    }
+    assert.deepEqual(asked, method === 'GET' ? ['GET', 'GET'] : ['POST']);
+  }
+});
+
 test('an aborted request rejects as fetch does', async () => {
   const controller = new AbortController();
   controller.abort();
