@@ -240,6 +240,7 @@ async def test_a_viewer_that_stands_still_ends_long_before_its_lease_and_says_wh
     os.kill(viewer.pid, signal.SIGUSR1)
     await line.ended()
     line.close()
+    await until(lambda: not viewer_pids(server), seconds=30)  # its sockets end before it does
     assert await viewer.check() == "crashed"
     assert any("stands_still" in line for line in (await viewer.logs(100))[0])
     await viewer.stop(cleanup=True)
@@ -274,6 +275,7 @@ async def test_a_viewer_whose_loop_turns_but_which_answers_nobody_ends_itself(
         os.kill(viewer.pid, signal.SIGUSR1)
         await line.renew()
         await line.ended()
+    await until(lambda: not viewer_pids(server), seconds=30)
     assert await viewer.check() == "crashed"
     assert any("answers nothing" in line for line in (await viewer.logs(100))[0])
     await viewer.stop(cleanup=True)
