@@ -8,7 +8,6 @@ from functools import partial
 from benchmarks import load
 from benchmarks.harness import OURS, Answer, interleave
 from benchmarks.world import ALIAS, World
-from tests.world.sshd import Sshd
 
 MIB = 64
 OTHERS = ("chacha20-poly1305@openssh.com", "aes256-ctr")
@@ -20,13 +19,8 @@ def run(world: World, rounds: int = 4) -> list[Answer]:
     with ExitStack() as stack:
         hosts = {OURS: ALIAS}
         for number, cipher in enumerate(OTHERS):
-            folder = world.folder / f"sshd-cipher-{number}"
-            folder.mkdir()
-            server = Sshd(folder, home=world.sshd.home, Ciphers=cipher)
-            stack.callback(server.close)
-            world.home.trust(server.start())
             hosts[cipher] = f"{ALIAS}-cipher-{number}"
-            world.home.host(hosts[cipher], server)
+            stack.enter_context(world.another_sshd(hosts[cipher], home=world.sshd.home, Ciphers=cipher))
         urls = {}
         for name, host in hosts.items():
             connection_id = world.connect(host=host)

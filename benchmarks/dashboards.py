@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page
 
-from benchmarks.harness import until
-from benchmarks.world import answers, end_process, free_port
+from benchmarks.harness import stopwatch
+from benchmarks.world import free_port, served
 from tests.world.environments import build
 
 TENSORBOARD, TRACKIO = "TensorBoard", "trackio"
@@ -39,13 +38,13 @@ def tensorboard(folder: Path, runs: int, steps: int) -> Iterator[Load]:
     url = f"http://127.0.0.1:{port}/"
 
     def load(context: BrowserContext) -> float:
-        with _tab(context) as page:
-            began = time.perf_counter()
+        with _tab(context) as page, stopwatch() as elapsed:
             page.goto(f"{url}#timeseries", wait_until="commit")
             page.wait_for_function(HAS_LINES, arg=runs)
-            return 1000 * (time.perf_counter() - began)
+            return elapsed()
 
-    with _served(command, folder, f"{url}data/plugin/scalars/tags"):
+    environment = {**os.environ, "HOME": str(folder)}
+    with served(command, environment, f"{url}data/plugin/scalars/tags"):
         yield load
 
 
@@ -56,16 +55,15 @@ def trackio(folder: Path, runs: int, steps: int) -> Load:
     server runs only as long as it is measured.
     """
     python = build("trackio==0.43.0") / "bin" / "python"
-    program, variables = _beside("trackio_peer.py"), {"TRACKIO_DIR": str(folder / "trackio")}
-    subprocess.run(
-        [python, program, "log", str(runs), str(steps)], check=True, env={**os.environ, **variables}
-    )
+    program = _beside("trackio_peer.py")
+    environment = {**os.environ, "HOME": str(folder), "TRACKIO_DIR": str(folder / "trackio")}
+    subprocess.run([python, program, "log", str(runs), str(steps)], check=True, env=environment)
 
     def load(context: BrowserContext) -> float:
         port = free_port()
         url = f"http://127.0.0.1:{port}/"
         command = [python, program, "show", str(port)]
-        with _served(command, folder, f"{url}version", variables), _tab(context) as page:
+        with served(command, environment, f"{url}version"), _tab(context) as page:
             page.goto(url, wait_until="commit")
             page.get_by_role("button", name=f"+{runs - LEGEND} more").wait_for()
             painted: float = page.evaluate("bench.quiet()")  # counted from the beginning of the page
@@ -76,22 +74,6 @@ def trackio(folder: Path, runs: int, steps: int) -> Load:
 
 def _beside(name: str) -> Path:
     return Path(__file__).with_name(name)
-
-
-@contextmanager
-def _served(
-    command: list[str | Path], home: Path, url: str, variables: dict[str, str] | None = None
-) -> Iterator[None]:
-    """Run a server until the end, once it answers at the URL."""
-    process = subprocess.Popen(
-        command, env={**os.environ, "HOME": str(home), **(variables or {})},
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        until(lambda: answers(url), url, tick=0.1)
-        yield
-    finally:
-        end_process(process)
 
 
 @contextmanager

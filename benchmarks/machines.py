@@ -58,21 +58,16 @@ def run(world: World, rounds: int = 5) -> list[Answer]:
 @contextmanager
 def _servers(world: World) -> Iterator[Sshd]:
     """Connect as often as there are servers; yield the sshd that stands for all of them."""
-    folder = world.folder / "gpus"
-    folder.mkdir()
-    programs = folder / "programs"
+    programs = world.folder / "programs"
     programs.mkdir()
     nvidia_smi_of(programs, GPUS)
-    server = Sshd(folder, SetEnv=[f"PATH={programs}:/usr/bin:/bin"]).start()
-    world.home.trust(server)
-    world.home.host(ALIAS, server)
-    connections = [world.connect(host=ALIAS) for _ in range(SERVERS)]
-    try:
-        yield server
-    finally:
-        for connection_id in connections:
-            world.disconnect(connection_id)
-        server.close()
+    with world.another_sshd(ALIAS, SetEnv=[f"PATH={programs}:/usr/bin:/bin"]) as server:
+        connections = [world.connect(host=ALIAS) for _ in range(SERVERS)]
+        try:
+            yield server
+        finally:
+            for connection_id in connections:
+                world.disconnect(connection_id)
 
 
 def _look(world: World) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from benchmarks.harness import OURS, Answer, interleave, stopwatch, until
@@ -47,7 +46,7 @@ class Back:
 
 def run(world: World, rounds: int = 3) -> list[Answer]:
     """Answer the questions of this module."""
-    with _host(world) as host:
+    with world.another_sshd(ALIAS, MaxStartups=MAX_STARTUPS) as host:
         samples = interleave({OURS: lambda: _ours(world, host), PEER: lambda: _peer(world, host)}, rounds)
 
     def told(what: str) -> dict[str, list[float]]:
@@ -59,19 +58,6 @@ def run(world: World, rounds: int = 3) -> list[Answer]:
         Answer("how often the host was connected to for that", told("tried"), "times"),
         Answer("how often it turned one away", told("refused"), "times", bound=0),
     ]
-
-
-@contextmanager
-def _host(world: World) -> Iterator[Sshd]:
-    folder = world.folder / ALIAS
-    folder.mkdir()
-    host = Sshd(folder, MaxStartups=MAX_STARTUPS).start()
-    world.home.trust(host)
-    world.home.host(ALIAS, host)
-    try:
-        yield host
-    finally:
-        host.close()
 
 
 def _ours(world: World, host: Sshd) -> Back:

@@ -137,6 +137,19 @@ class World:
         """The environment's Python."""
         return self.sshd.home / ".virtualenvs" / ENVIRONMENT / "bin" / "python"
 
+    @contextmanager
+    def another_sshd(self, alias: str, **options: Any) -> Iterator[Sshd]:
+        """Run one more sshd, reached by an alias and in a folder of that name; takes what `Sshd` takes."""
+        folder = self.folder / alias
+        folder.mkdir()
+        server = Sshd(folder, **options)
+        try:
+            self.home.trust(server.start())
+            self.home.host(alias, server)
+            yield server
+        finally:
+            server.close()
+
     # ---- this side ----
     @functools.cached_property
     def home(self) -> SshHome:
@@ -165,21 +178,15 @@ class World:
         home = self.folder / "proxy-home"
         home.mkdir()
         token, port = secrets.token_hex(16), free_port()
-        process = subprocess.Popen(
-            [
-                str(prefix / "bin" / "python"), "-m", "jupyter_server", "--no-browser", "--allow-root",
-                "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
-                f"--ServerApp.root_dir={home}", "--log-level=WARN",
-            ],
-            env={**server_environment(home), "JUPYTER_TOKEN": token},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        self._stack.callback(end_process, process)
-        self.proxy_pid = process.pid
+        command: list[str | Path] = [
+            prefix / "bin" / "python", "-m", "jupyter_server", "--no-browser", "--allow-root",
+            "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
+            f"--ServerApp.root_dir={home}", "--log-level=WARN",
+        ]  # fmt: skip
         url = f"http://127.0.0.1:{port}/"
-        until(lambda: answers(f"{url}api", {"Authorization": f"token {token}"}), "jupyter-server-proxy")
+        environment = {**server_environment(home), "JUPYTER_TOKEN": token}
+        serving = served(command, environment, f"{url}api", {"Authorization": f"token {token}"})
+        self.proxy_pid = self._stack.enter_context(serving).pid
         return url, token
 
     def api(self, method: str, path: str, server: JupyterServer | None = None, **body: Any) -> dict[str, Any]:
@@ -319,6 +326,22 @@ def sent_by(server: Sshd) -> float:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def served(
+    command: list[str | Path], environment: dict[str, str], url: str, headers: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server as long as the block, which begins once it answers at the URL; yield its process."""
+    process = subprocess.Popen(
+        command, env=environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        until(lambda: answers(url, headers), url, tick=0.1)
+        yield process
+    finally:
+        end_process(process)
 
 
 def end_process(process: subprocess.Popen[bytes]) -> None:
