@@ -63,6 +63,11 @@ class RemoteError(Exception):
         self.message = message
         self.details: dict[str, Any] = details
 
+    @classmethod
+    def status_for(cls, *, is_page: bool) -> int:
+        """Return the HTTP status of its answer, to a page or to a program."""
+        return (is_page and cls.page_status) or cls.status
+
 
 class InvalidParameters(RemoteError):
     """The body or query is not valid; ``details.errors`` lists field and reason."""

@@ -71,16 +71,12 @@ class EnvelopeHandler(AcceptsOwnUser, APIHandler):
         exc = kwargs.get("exc_info", (None, None, None))[1]
         error = exc if isinstance(exc, RemoteError) else _from_http(status_code, exc)
         self.settings.get(COUNT_FAILURE, _count_nothing)(error.code)
-        self.set_status(self._status_of(error) if isinstance(exc, RemoteError) else status_code)
+        is_page = any(name in self.request.headers for name in PAGE_HEADERS)
+        self.set_status(error.status_for(is_page=is_page) if isinstance(exc, RemoteError) else status_code)
         if status_code == METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(self.allowed_methods()))
         body = ErrorResponse(error=error.code, message=error.message, details=error.details or None)
         self.finish(body.model_dump_json(exclude_none=True))
-
-    def _status_of(self, error: RemoteError) -> int:
-        """Return the status of an error's answer to whom asked: a program, or a page."""
-        is_page = any(name in self.request.headers for name in PAGE_HEADERS)
-        return error.page_status if is_page and error.page_status else error.status
 
     def allowed_methods(self) -> list[str]:
         """Return the methods of this path, for ``Allow`` of a 405."""

@@ -116,7 +116,7 @@ def _parameter(name: str, place: str, schema: dict[str, Any], *, required: bool)
 def _error_responses(operation: Operation, ref: dict[str, Any]) -> dict[str, Any]:
     codes: dict[int, list[str]] = {}
     for error in (*ALWAYS, *operation.errors):
-        for status in {error.status, error.page_status or error.status}:
+        for status in {error.status_for(is_page=is_page) for is_page in (False, True)}:
             codes.setdefault(status, []).append(error.code)
     return {
         str(status): _json(", ".join(dict.fromkeys(names)), ref) for status, names in sorted(codes.items())

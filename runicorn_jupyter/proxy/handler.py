@@ -311,8 +311,9 @@ class ViewerHandler(RequestHandler):
         except TimeoutError:
             self._live.endpoint.question()
             failed = 504, "gateway_timeout", "The viewer did not answer in time."
-        except ConnectionTimeout:  # its own status, 408, would make browsers send the request again
-            failed = 504, "unreachable", "The server of the viewer did not answer in time."
+        except ConnectionTimeout as exc:
+            status = exc.status_for(is_page=True)
+            failed = status, "unreachable", "The server of the viewer did not answer in time."
         except RemoteError as exc:
             failed = exc.status, exc.code, exc.message
         except OSError as exc:
