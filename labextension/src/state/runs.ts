@@ -134,9 +134,10 @@ export class RunsStore implements IDisposable {
 
   private async _read(): Promise<void> {
     try {
-      const changedSince = this._version || undefined;
+      const version = this._version;
+      const changedSince = version || undefined;
       const answer = await this._client.readRuns({ ...this._options, changedSince });
-      const isWhole = answer.reset || this._version === '';
+      const isWhole = answer.reset || changedSince === undefined;
       const byKey = isWhole ? new Map<string, Run>() : new Map(this._byKey);
       let isSorted = !isWhole;
       const take = (runs: readonly Run[]): void => {
@@ -151,7 +152,9 @@ export class RunsStore implements IDisposable {
       }
       this._forget(byKey, answer);
       // What changes while pages are read is told by the first page's version.
-      this._version = answer.version;
+      if (this._version === version) {
+        this._version = answer.version; // else all was asked for meanwhile, which comes next
+      }
       this._servers = answer.servers;
       if (isWhole || answer.runs.length > 0 || byKey.size !== this._byKey.size) {
         // A run that was there keeps its place in the map, and with it in the order.

@@ -102,6 +102,26 @@ test('the runs are read page by page, then only what changed, and keep their ord
   ]);
 });
 
+test('all is read anew also where only what changed is being read', async () => {
+  const { client, store } = makeStore(
+    answer([run('b'), run('a')]),
+    answer([run('a', { status: 'failed' })], { version: 'e-2' }),
+    answer([run('c'), run('b'), run('a')], { version: 'e-3' })
+  );
+  await store.refresh();
+  const seen: string[][] = [];
+  store.changed.connect(() => seen.push(idsOf(store.runs)));
+  const following = store.follow();
+  await store.readAll();
+  assert.ok(
+    seen.every(ids => ids.includes('b')),
+    'what had not changed was gone'
+  );
+  assert.deepEqual(idsOf(store.runs), ['c', 'b', 'a']);
+  assert.deepEqual(client.asked, [{}, { changedSince: 'e-1' }, {}]);
+  following.dispose();
+});
+
 test('events are followed only as long as somebody looks', async () => {
   const { client, remote, store } = makeStore(...Array.from({ length: 9 }, () => answer([])));
   remote.handleEvent({ type: 'runs' });
