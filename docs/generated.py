@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from chinese import ROUTES  # beside this file
 
 from runicorn_jupyter import errors
 from runicorn_jupyter.api import events as events_module
@@ -24,11 +25,14 @@ HEADS = {
         "option": "option", "type": "type", "default": "default", "what": "what it is", "code": "code",
         "status": "HTTP status", "when": "when", "others": "More", "magic": "magic", "field": "field",
         "question": "question", "measured": "measured", "command": "command", "missed": "✗, to reach:",
+        "routes": "Routes", "models": "Models", "answer": "Answer:", "errors": "Errors:",
+        "required": "required",
     },
     "zh": {
         "option": "选项", "type": "类型", "default": "默认值", "what": "说明", "code": "代码",
         "status": "HTTP 状态", "when": "何时", "others": "更多", "magic": "魔法命令", "field": "字段",
         "question": "问题", "measured": "测得", "command": "命令", "missed": "✗，目标：",
+        "routes": "路由", "models": "模型", "answer": "回答：", "errors": "错误：", "required": "必填",
     },
 }  # fmt: skip
 
@@ -153,19 +157,19 @@ def _kind(schema: dict[str, Any]) -> str:
     return f"{kind} ({schema['format']})" if "format" in schema else kind
 
 
-def _fields(schema: dict[str, Any]) -> list[list[str]]:
+def _fields(schema: dict[str, Any], required: str) -> list[list[str]]:
     rows = []
     for name, value in schema.get("properties", {}).items():
-        need = "required" if name in schema.get("required", []) else ""
+        need = required if name in schema.get("required", []) else ""
         if "default" in value:
             need = f"`{json.dumps(value['default'])}`"
         rows.append([f"`{name}`", _kind(value), need, _one_line(value.get("description", ""))])
     return rows
 
 
-def _parameter(found: dict[str, Any]) -> list[str]:
+def _parameter(found: dict[str, Any], required: str) -> list[str]:
     schema = found["schema"]
-    need = "required" if found["required"] else f"`{json.dumps(schema.get('default'))}`"
+    need = required if found["required"] else f"`{json.dumps(schema.get('default'))}`"
     return [
         f"`{found['name']}` ({found['in']})",
         _kind(schema),
@@ -175,33 +179,39 @@ def _parameter(found: dict[str, Any]) -> list[str]:
 
 
 def http_api(language: str, _: Path) -> str:
-    """Describe every route and model of openapi.json."""
-    del language  # in English only
+    """Describe every route and model of openapi.json; what its models say is English."""
+    head = HEADS[language]
     document = openapi()
     schemas = document["components"]["schemas"]
-    asked, answered = ["field", "type", "default", ""], ["field", "type", "", ""]
-    text = ["## Routes\n"]
+    asked, answered = (
+        [head["field"], head["type"], head["default"], ""],
+        [head["field"], head["type"], "", ""],
+    )
+    text = [f"## {head['routes']}\n"]
     for operation in OPERATIONS:
         path = document["paths"][f"/{operation.path}"][operation.method.lower()]
-        text.append(f"### {operation.method} {operation.path}\n\n{operation.summary}\n")
-        rows = [_parameter(parameter) for parameter in path.get("parameters", [])]
+        summary = ROUTES[operation.summary] if language == "zh" else operation.summary
+        text.append(f"### {operation.method} {operation.path}\n\n{summary}\n")
+        rows = [_parameter(parameter, head["required"]) for parameter in path.get("parameters", [])]
         if "requestBody" in path:
             body = path["requestBody"]["content"]["application/json"]["schema"]
-            rows += _fields(schemas[body["$ref"].rsplit("/", 1)[1]] if "$ref" in body else body)
+            body = schemas[body["$ref"].rsplit("/", 1)[1]] if "$ref" in body else body
+            rows += _fields(body, head["required"])
         if rows:
             text.append(_table(asked, rows))
-        text.append(f"Answer: [{operation.response.__name__}](#{operation.response.__name__.lower()}).")
+        answer = operation.response.__name__
+        text.append(f"{head['answer']} [{answer}](#{answer.lower()}).")
         if operation.errors:
             links = (f"[`{error.code}`](errors.md#{error.code})" for error in operation.errors)
-            text.append(f"Errors: {', '.join(links)}.")
+            text.append(f"{head['errors']} {', '.join(links)}.")
         text.append("")
     requests = {operation.request.__name__ for operation in OPERATIONS if operation.request is not None}
-    text.append("## Models\n")
+    text.append(f"## {head['models']}\n")
     for name, schema in sorted(schemas.items()):
         if name not in requests or name == "Profile":
             text.append(
                 f"### {name}\n\n{_one_line(schema.get('description', ''))}\n\n"
-                + _table(answered, _fields(schema))
+                + _table(answered, _fields(schema, head["required"]))
             )
     return "\n".join(text)
 
