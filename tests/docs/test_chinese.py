@@ -16,13 +16,16 @@ PAGES = sorted(page.name for page in (DOCS / "zh").glob("*.md"))
 # Why it is so, and what was measured and tried: for who works on it, as the index of the Chinese pages says.
 ENGLISH_ONLY = {
     "benchmarks.md", "changelog.md", "contributing.md", "decisions.md", "matrix.md", "remote-side.md",
-    "security.md", "ssh-config-corpus.md", "ssh.md",
+    "ssh-config-corpus.md", "ssh.md",
 }  # fmt: skip
 
 
 def levels(page: Path) -> list[int]:
-    """Return how deep each heading is, one after the other."""
-    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    """Return how deep each heading is, one after the other, with those of a file that the page includes."""
+    text = page.read_text(encoding="utf-8")
+    if included := re.search(r"^```\{include\} (\S+)$", text, re.MULTILINE):
+        text = (page.parent / included[1]).read_text(encoding="utf-8")
+    text = FENCE.sub("", text)
     return [len(mark) for mark in re.findall(r"^(#+) ", text, re.MULTILINE)]
 
 

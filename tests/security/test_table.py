@@ -7,11 +7,18 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 TABLE = TESTS.parent / "SECURITY.md"
+HEADS = ("| Control | Test |", "| 措施 | 测试 |")
+CHINESE = TESTS.parent / "docs" / "zh" / "security.md"
+
+
+def rows_of(page: Path) -> list[str]:
+    """Return the lines of the page's tables, but for their heads."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line.startswith("| ") and line not in HEADS]
 
 
 def test_every_test_that_is_named_exists() -> None:
-    lines = TABLE.read_text().splitlines()
-    rows = [line for line in lines if line.startswith("| ") and line != "| Control | Test |"]
+    rows = rows_of(TABLE)
     missing: list[str] = []
     for row in rows:
         file = ""
@@ -24,6 +31,13 @@ def test_every_test_that_is_named_exists() -> None:
                 missing.append(f"{file}::{test}")
     assert missing == []
     assert len(rows) > 30
+
+
+def test_the_chinese_page_names_the_same_tests() -> None:
+    tests = [row.rsplit("|", 2)[1] for row in rows_of(TABLE)]
+    assert [row.rsplit("|", 2)[1] for row in rows_of(CHINESE)] == tests
+    named = [re.findall(r"`[\w/]+\.py[^`]*`", page.read_text(encoding="utf-8")) for page in (TABLE, CHINESE)]
+    assert named[0] == named[1]
 
 
 def test_every_file_that_the_text_names_exists() -> None:
