@@ -16,6 +16,7 @@
 #   make portable   the wheel of make dist in use, and the unit tests, as on every system and Python
 #   make dist    sdist and wheel in dist/, tried in a clean environment
 #   make matrix  other versions of Python, Jupyter and the libraries; ARGS='floor' picks rows
+#   make lock    the versions of constraints.txt anew; ARGS=--upgrade: the newest of all
 #   make clean   remove everything that these made
 
 VENV := .venv
@@ -29,7 +30,7 @@ export PATH := $(CURDIR)/.cache/node/programs:$(PATH)
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help demo test fuzz soak audit lint format bench docs dist dist-check portable lint-workflows matrix clean dev lab lint-python lint-ruff lint-types lint-js \
-	lint-packages lint-js-packages lint-api-types api-types pictures film recipe
+	lint-packages lint-js-packages lint-api-types api-types pictures film recipe lock
 help:
 	@sed -n 's/^#   \{0,1\}//p' Makefile
 
@@ -37,7 +38,7 @@ help:
 # A stamp carries the digest of what it was made from, so that a new checkout of the same content does nothing.
 digest = $(shell cat $(1) 2>/dev/null </dev/null | sha256sum | cut -c1-16)
 
-PY_DIGEST := $(call digest,pyproject.toml)
+PY_DIGEST := $(call digest,pyproject.toml constraints.txt)
 DEMO_VENV := $(VENV)/.demo-$(PY_DIGEST)
 DEV_VENV := $(VENV)/.dev-$(PY_DIGEST)
 DOCS_VENV := $(VENV)/.docs-$(PY_DIGEST)
@@ -59,7 +60,7 @@ $(DEMO_VENV) $(DEV_VENV) $(DOCS_VENV) $(RELEASE_VENV) $(MATRIX_VENV) $(BENCH_VEN
 	@# pip would write through the link below, and what it writes would look newer than the sources.
 	@rm -rf $(VENV)/share/jupyter/labextensions/runicorn-jupyter $(VENV)/.lab-*
 	@SKIP_JUPYTER_BUILDER=1 scripts/patiently.sh 'Installing runicorn-jupyter and what it needs into $(VENV) (minutes, the first time) …' \
-		$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[$(EXTRAS)]'
+		scripts/install.sh $(BIN)/python $(EXTRAS)
 	@rm -f $(@:%-$(PY_DIGEST)=%)-* && touch $@
 
 # The JupyterLab side, built from labextension/ and linked where this environment's JupyterLab looks.
@@ -140,6 +141,11 @@ dist: $(RELEASE_VENV)
 matrix: dev $(MATRIX_VENV)
 	@scripts/system-packages.sh ssh sshd chromium chromedriver firefox-esr WebKitWebDriver Xvfb
 	@nice -n 10 $(BIN)/python scripts/matrix.py $(ARGS)
+
+# Without hashes: pip takes one for a demand on everything, and what is installed from a folder has none.
+lock: $(MATRIX_VENV)
+	@$(BIN)/uv pip compile -q pyproject.toml --all-extras --universal --python-version 3.11 --no-annotate \
+		--custom-compile-command 'make lock' -o constraints.txt $(ARGS)
 
 lint: lint-python lint-js lint-workflows dist-check recipe
 
