@@ -42,6 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--port", type=int, default=None, help="JupyterLab's port (8888, or the next free one)"
     )
+    parser.add_argument("--no-jupyter", action="store_true", help="the servers alone, for a Jupyter of yours")
+    parser.add_argument("--prepare", action="store_true", help="only make the environment with runicorn")
     return parser
 
 
@@ -87,10 +89,13 @@ class Demo:
         Where everything lies.
     port
         JupyterLab's port; None takes 8888 or the next free one.
+    jupyter
+        Whether there is a JupyterLab, or the servers alone.
     """
 
-    def __init__(self, folders: Folders, port: int | None = None) -> None:
+    def __init__(self, folders: Folders, port: int | None = None, *, jupyter: bool = True) -> None:
         self.folders = folders
+        self._with_jupyter = jupyter
         self.url = ""
         self._port = port
         self._mark = mark_of(folders.root)
@@ -109,7 +114,7 @@ class Demo:
         self._log_task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start all parts; JupyterLab answers at ``url`` when this returns.
+        """Start all parts; JupyterLab answers at ``url`` when this returns, if there is one.
 
         Raises
         ------
@@ -118,18 +123,30 @@ class Demo:
         """
         await end_marked(self._mark)  # what a demo that was killed has left
         self.folders.begin()
-        with _step(f"A Python environment with {RUNICORN} (made once)") as at:
-            python = await make_environment(
-                self.folders.environment, {**os.environ, MARK: self._mark}, self.folders.log, at
-            )
+        python = await self.prepare()
         with _step("Two finished training runs, and one that is logging now"):
             await self._train(python)
         with _step(f"Three SSH servers on this machine with made-up GPUs: {', '.join(self._servers)}"):
             await self._start_servers()
+        if not self._with_jupyter:
+            return
         with _step("JupyterLab"):
             base = await self._start_jupyter()
         with _step("Connections to the servers"):
             await asyncio.to_thread(self._connect, base)
+
+    async def prepare(self) -> Path:
+        """Make what is made once, the environment with runicorn; return its Python.
+
+        Raises
+        ------
+        DemoError
+            If it cannot be made.
+        """
+        with _step(f"A Python environment with {RUNICORN} (made once)") as at:
+            return await make_environment(
+                self.folders.environment, {**os.environ, MARK: self._mark}, self.folders.log, at
+            )
 
     def _with_programs(self, home: Path) -> dict[str, str]:
         path = f"{home / 'programs'}{os.pathsep}{self._remote_environment.get('PATH', os.defpath)}"
@@ -256,9 +273,8 @@ class Demo:
             listening.set_result("")
 
     async def ended(self) -> None:
-        """Return when JupyterLab has ended, by itself or by a click on Shut Down."""
-        assert self._log_task is not None
-        await self._log_task
+        """Return when JupyterLab has ended, by itself or by a click on Shut Down; without it, never."""
+        await (self._log_task or asyncio.Event().wait())
 
     async def stop(self) -> None:
         """End everything, viewers and trainings too, and leave no process behind."""
@@ -272,7 +288,7 @@ class Demo:
 
 
 @contextlib.asynccontextmanager
-async def running(folders: Folders, port: int | None = None) -> AsyncIterator[Demo]:
+async def running(folders: Folders, port: int | None = None, *, jupyter: bool = True) -> AsyncIterator[Demo]:
     """Run a demo as long as the block lasts.
 
     Parameters
@@ -281,14 +297,34 @@ async def running(folders: Folders, port: int | None = None) -> AsyncIterator[De
         Where everything lies.
     port
         JupyterLab's port; None takes 8888 or the next free one.
+    jupyter
+        Whether there is a JupyterLab, or the servers alone.
     """
     with _alone(folders):
-        demo = Demo(folders, port)
+        demo = Demo(folders, port, jupyter=jupyter)
         try:
             await demo.start()
             yield demo
         finally:
             await demo.stop()
+
+
+async def _greet(demo: Demo, options: argparse.Namespace) -> None:
+    """Say how to use the demo, and open JupyterLab in a browser where that is wanted."""
+    end = "Ctrl-C here ends everything."
+    if options.no_jupyter:
+        line = f'Include "{demo.folders.ssh / "config"}"'
+        _say(f"\nThis line at the top of your ~/.ssh/config names the servers:\n\n    {line}\n\n{end}")
+        return
+    _say(
+        f"\nOpen this{'' if options.no_browser else ', if your browser has not'}:\n\n    {demo.url}\n\n"
+        f"and run the notebook's cells (Shift+Enter). {end}"
+    )
+    if not options.no_browser:
+        # By a file: the URL has JupyterLab's token, and others see the arguments of a browser.
+        with contextlib.suppress(webbrowser.Error):  # there is none
+            screen = Screen(webbrowser.get(), demo.folders.root, by_file=True)
+            await asyncio.to_thread(screen.show, demo.url)
 
 
 async def _run(options: argparse.Namespace) -> None:
@@ -304,17 +340,13 @@ async def _run(options: argparse.Namespace) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, end)
+    if options.prepare:
+        with _alone(folders):
+            await Demo(folders).prepare()
+        return
     _say(f"Starting the demo in {folders.root}")
-    async with running(folders, options.port) as demo:
-        _say(
-            f"\nOpen this{'' if options.no_browser else ', if your browser has not'}:\n\n    {demo.url}\n\n"
-            "and run the notebook's cells (Shift+Enter). Ctrl-C here ends everything."
-        )
-        if not options.no_browser:
-            # By a file: the URL has JupyterLab's token, and others see the arguments of a browser.
-            with contextlib.suppress(webbrowser.Error):  # there is none
-                screen = Screen(webbrowser.get(), folders.root, by_file=True)
-                await asyncio.to_thread(screen.show, demo.url)
+    async with running(folders, options.port, jupyter=not options.no_jupyter) as demo:
+        await _greet(demo, options)
         await demo.ended()
 
 
