@@ -14,7 +14,6 @@ import sys
 from typing import Any, Dict, NoReturn, Optional
 
 from runicorn_jupyter.payload.environment_lock import hold_environment
-from runicorn_jupyter.payload.full_disk import without_room
 from runicorn_jupyter.payload.state_files import Folder, Machine, open_folder
 from runicorn_jupyter.payload.versions import STATE_VERSION, installed_version
 
@@ -171,6 +170,8 @@ def _start(
         folder.forget(key, os.getpid(), cleanup=True)
         answer["log"] = tail.splitlines()[-TAIL_LINES:]
         if answer["error"] == "viewer_start_failed":
+            from runicorn_jupyter.payload.full_disk import without_room  # a start that succeeds is without it
+
             places = [root or configured_root(dict(os.environ)), os.path.expanduser("~")]
             answer["message"] = without_room(places) or answer["message"]
     return answer

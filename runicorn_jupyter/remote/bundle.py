@@ -123,15 +123,17 @@ def shell_input(script: str, **variables: str) -> bytes:
     variables
         What is assigned before it; any text without NUL, never read as anything but text.
     """
-    lines = [
-        name.encode("ascii")
-        + b"=$(printf %b. '"
-        + _octal(value)
-        + b"'); "
-        + b"%s=${%s%%.}\n" % (name.encode(), name.encode())
-        for name, value in variables.items()
-    ]
-    return b"".join(lines) + _script(script)
+    return b"".join(_assignment(name.encode("ascii"), value) for name, value in variables.items()) + _script(
+        script
+    )
+
+
+def _assignment(name: bytes, value: str) -> bytes:
+    """Return a line for a shell; a value of plain characters alone costs it no process."""
+    octal = _octal(value)
+    if octal == value.encode("utf-8", "surrogateescape"):
+        return b"%s=%s\n" % (name, octal)
+    return b"%s=$(printf %%b. '%s'); %s=${%s%%.}\n" % (name, octal, name, name)
 
 
 @functools.cache
