@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable
+import re
 from pathlib import Path
 
 import pytest
@@ -39,6 +39,11 @@ class Drawn:
         found: str = await self.page.evaluate(PIXELS)
         return found
 
+    async def moved(self, before: str) -> str:
+        """What the canvas shows, as soon as it is something else."""
+        await self.page.wait_for_function(f"before => ({PIXELS})() !== before", arg=before)
+        return await self.pixels()
+
     async def values(self) -> list[tuple[int, float | None]]:
         """Step and value of all that is drawn, as it is copied."""
         await self.page.get_by_role("button", name="Copy all values").click()
@@ -60,17 +65,19 @@ async def test_curves_grow_with_their_run(
     lab_page: LabPage,
     lab: LabWorld,
     trainer: Trainer,
-    runicorn_env: Callable[..., Path],
+    each_runicorn: tuple[str, Path],
+    *,
+    environment: str,
     tmp_path: Path,
 ) -> None:
-    """Each step moves the pixels, through a cut of the line; a hidden tab asks for nothing."""
+    """With each runicorn: steps move the pixels, through a cut of the line; a hidden tab asks for nothing."""
     page = lab_page.page
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     root = tmp_path / "root"
-    training = trainer.live(runicorn_env(), root, count=1, steps=5)
+    training = trainer.live(each_runicorn[1], root, count=1, steps=5)
     connection = lab.jupyter.post("connect", host="line").json()["connection_id"]
-    at = {"connection_id": connection, "env_name": "torch", "remote_root": str(root), "auto_open": False}
-    assert lab.jupyter.post("viewer/start", **at).ok
+    at = {"connection_id": connection, "env_name": environment, "remote_root": str(root)}
+    assert lab.jupyter.post("viewer/start", **at, auto_open=False).ok
     await lab_page.command("Show the Runs of All Servers")
     await page.locator(".rj-Runs-body [role=row]").get_by_role("checkbox").click()
     drawn = Drawn(page)
@@ -110,7 +117,9 @@ async def test_curves_grow_with_their_run(
     await zoom_and_hide(drawn, training)
     training.finish()
     await expect(page.get_by_role("list", name="Compared runs")).to_contain_text("Finished")
+    await look_otherwise(drawn, logged(root))
     await look_closer(lab_page, drawn)
+    await link_cursors(page)
 
 
 async def zoom_and_hide(drawn: Drawn, training: Training) -> None:
@@ -133,8 +142,38 @@ async def zoom_and_hide(drawn: Drawn, training: Training) -> None:
     await expect(name).to_have_attribute("aria-pressed", "true")
 
 
+async def look_otherwise(drawn: Drawn, values: list[tuple[int, float | None]]) -> None:
+    """Each axis, the logarithm and smoothing draw something else, and the words at the cursor say what."""
+    page = drawn.page
+    chart, words = page.locator(".rj-Curves-chart"), page.locator(".rj-Curves-words")
+    smoothing = page.get_by_label("Smoothing")
+    steps = await drawn.pixels()
+    pictures = set[str]()
+    for axis, place in (("time", r"\d+:\d\d( [AP]M)?"), ("relative", r"0:\d\d:\d\d"), ("step", "13")):
+        before = await drawn.pixels()
+        await page.get_by_label("Horizontal axis").select_option(axis)
+        pictures.add(await drawn.moved(before))
+        await chart.press("ArrowLeft")
+        await expect(words).to_have_text(re.compile(rf"^{place} · run-0: 0\.5$"))
+    await page.get_by_label("Logarithmic").check()
+    pictures.add(await drawn.moved(steps))
+    await page.get_by_label("Logarithmic").uncheck()
+    await smoothing.press("End")
+    smooth = await drawn.moved(steps)
+    pictures.add(smooth)
+    assert len(pictures) == 5
+    await chart.press("ArrowLeft")
+    average, left = 0.0, 1.0
+    for value in (value for _, value in values if value is not None):
+        average, left = 0.99 * average + 0.01 * value, 0.99 * left
+    await expect(words).to_have_text(f"13 · run-0: {average / (1 - left):.5g}")
+    assert await drawn.values() == values  # as they were logged
+    await smoothing.press("Home")
+    assert await drawn.moved(smooth) == steps
+
+
 async def look_closer(lab_page: LabPage, drawn: Drawn) -> None:
-    """Other axes, a value by the keyboard, a part of it, and another metric beside it."""
+    """Logarithmic, by time: a value by the keyboard, a part of it, and another metric beside it."""
     page = lab_page.page
     await page.get_by_label("Horizontal axis").select_option("relative")
     await page.get_by_label("Logarithmic").check()
@@ -149,3 +188,32 @@ async def look_closer(lab_page: LabPage, drawn: Drawn) -> None:
     await expect(page.locator(".rj-Curves-chart canvas")).to_have_count(2)
     await lab_page.picture("lab-curves")
     assert await findings(page, ".rj-Runs") == []
+
+
+async def link_cursors(page: Page) -> None:
+    """What mouse or keyboard is at in one chart is marked in the others, if they have it in sight."""
+    await page.get_by_label("Horizontal axis").select_option("step")
+    charts, words = page.locator(".rj-Curves-chart"), page.locator(".rj-Curves-words")
+    mark = charts.last.locator(".u-cursor-x")
+    none = await words.last.inner_text()
+    # By the keyboard, whose mark then says where the mouse has to be.
+    await charts.first.focus()
+    for _ in range(13 - 2):
+        await page.keyboard.press("ArrowLeft")
+    await expect(words.first).to_have_text("3 · run-0: 0.74082")
+    await expect(words.last).to_have_text("3 · run-0: 0.25918")
+    place = await charts.first.locator(".u-cursor-x").bounding_box()
+    linked = await mark.bounding_box()
+    assert place is not None
+    # In sight of one only: a step of which the other has nothing.
+    await page.keyboard.press("0")
+    for _ in range(10):
+        await page.keyboard.press("ArrowRight")
+    await expect(words.first).to_have_text("13 · run-0: 0.5")
+    await expect(words.last).to_have_text(none)
+    await page.mouse.move(place["x"], place["y"] + place["height"] / 2)
+    await expect(words.last).to_have_text("3 · run-0: 0.25918")
+    moved = await mark.bounding_box()
+    assert moved is not None
+    assert linked is not None
+    assert moved["x"] == pytest.approx(linked["x"], abs=2)  # the mouse is at whole pixels

@@ -34,6 +34,8 @@ export interface IPlotOptions {
 /** How far from a line the mouse still means it, in CSS pixels. */
 const REACH = 24;
 const MARK = 4;
+/** What uPlot's types leave out: to tell the plots of its key, as it does where the mouse moves. */
+type MoveCursor = (at: { left: number; top: number }, isTold: boolean, isShared: boolean) => void;
 const TICKS_APART = { step: 60, time: 110, relative: 70 };
 
 /** One plot. */
@@ -77,12 +79,13 @@ export class CurvePlot {
     this._plot.setSeries(at < 0 ? null : at + 1, { focus: true }, false);
   }
 
-  /** Put the cursor to a point, by its index. */
+  /** Put the cursor to a point, by its index, and that of the plots of its key. */
   point(index: number): void {
     const x = this._plot.data[0][index];
     if (x !== undefined) {
       const left = this._plot.valToPos(x, 'x');
-      this._plot.setCursor({ left, top: this._plot.over.clientHeight / 2 });
+      const plot = this._plot as { setCursor: MoveCursor };
+      plot.setCursor({ left, top: this._plot.over.clientHeight / 2 }, true, true);
     }
   }
 
@@ -129,7 +132,7 @@ export class CurvePlot {
       },
       hooks: {
         draw: [() => this._drawMarks()],
-        setCursor: [plot => onCursor(plot.cursor.idx ?? null)],
+        setCursor: [plot => onCursor(indexAtCursor(plot))],
         setSelect: [() => this._select()],
         setSeries: [
           (_, at) => this.options.onRaise(at ? (this._lines[at - 1]?.name ?? null) : null)
@@ -180,6 +183,11 @@ export class CurvePlot {
   private _lines: readonly IDrawnLine[];
   private _zoom: Zoom = null;
   private readonly _plot: uPlot;
+}
+
+/** The point that the cursor is at; null: none, or another plot's is at a place that is out of sight here. */
+function indexAtCursor({ cursor, over }: uPlot): number | null {
+  return cursor.left! <= over.clientWidth ? (cursor.idx ?? null) : null;
 }
 
 function seriesOf(line: IDrawnLine): uPlot.Series {
