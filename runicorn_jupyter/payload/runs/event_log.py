@@ -10,7 +10,7 @@ import math
 import os
 from typing import Any, Callable, Dict, Optional, Set
 
-__all__ = ["Events", "read_event"]
+__all__ = ["Events", "metrics_event", "read_event"]
 
 HEAD_BYTES = 4096
 CHUNK_BYTES = 65536
@@ -127,12 +127,16 @@ def read_event(line: bytes, decode: Callable[[str], Any] = json.loads) -> Option
     if b'"metrics"' not in line:
         return None
     try:
-        event = decode(line.decode("utf-8", "replace"))
+        return metrics_event(decode(line.decode("utf-8", "replace")))
     except (ValueError, RecursionError):
         return None
-    if not isinstance(event, dict) or event.get("type") != "metrics":
+
+
+def metrics_event(value: Any) -> Optional[Dict[str, Any]]:
+    """Return what a line says if it is of metrics, whose ``data`` are a dict; else None."""
+    if not isinstance(value, dict) or value.get("type") != "metrics":
         return None
-    return event if isinstance(event.get("data"), dict) else None
+    return value if isinstance(value.get("data"), dict) else None
 
 
 def _metrics_of(line: bytes) -> Dict[str, Any]:

@@ -125,6 +125,31 @@ def test_what_is_no_number_and_what_is_no_metric(reading: Reading) -> None:
     assert math.isnan(reading.file.times[1])
 
 
+ODD_LINES = {
+    "half": line(2, loss=2)[:30] + line(3, loss=3),
+    "two": line(2, loss=2).strip() + "," + line(3, loss=3),
+    "cut": line(2, loss=2)[:30] + "\n",
+    "long": line(2, note="x" * module.SHORT_BYTES)[:-5] + "\n",
+    "deep": '{"type": "metrics", "data": ' + "[" * 4000 + "\n",
+    "text": 'of "metrics"]\n[\n',
+}
+
+
+@pytest.mark.parametrize("odd", ODD_LINES.values(), ids=ODD_LINES)
+def test_an_odd_line_hides_no_other(reading: Reading, odd: str) -> None:
+    reading.add(*(line(step, loss=step) for step in (0, 1)), odd, *(line(step, loss=step) for step in (4, 5)))
+    assert reading.rows() == {step: {"loss": step} for step in (0, 1, 4, 5)}
+
+
+def test_many_lines_are_read_by_few_calls(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    loads = json.loads
+    monkeypatch.setattr(module.json, "loads", lambda text: (calls.append(text), loads(text))[1])
+    reading.add(*(line(step, loss=step) for step in range(1000)))
+    assert len(reading.rows()) == 1000
+    assert len(calls) == 4
+
+
 def test_there_are_so_many_columns_and_names_have_so_many_characters(reading: Reading) -> None:
     reading.add(line(1, **{f"{number:03}{'x' * 200}": 1 for number in range(300)}), line(2, one_more=1))
     rows = reading.rows()
