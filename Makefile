@@ -10,6 +10,7 @@
 #   make bench   us and our peers, side by side
 #   make pictures   renew what the tests compare the front ends' looks with
 #   make film    renew the README's moving picture, by what make demo shows
+#   make hero    renew the README's picture of JupyterLab, in both languages, by what make demo shows
 #   make docs    the pages in docs/, as a site in dist/docs
 #   make dist-check   what a registry will show: description, links, addresses; part of make lint
 #   make recipe   whether conda-forge's recipe renders and says what pyproject.toml says; part of make lint
@@ -30,7 +31,7 @@ export PATH := $(CURDIR)/.cache/node/programs:$(PATH)
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help demo test fuzz soak audit lint format bench docs dist dist-check portable lint-workflows matrix clean dev lab lint-python lint-ruff lint-types lint-js \
-	lint-packages lint-js-packages lint-api-types api-types pictures film recipe lock
+	lint-packages lint-js-packages lint-api-types api-types pictures film hero recipe lock
 help:
 	@sed -n 's/^#   \{0,1\}//p' Makefile
 
@@ -124,6 +125,10 @@ pictures: dev
 film: dev
 	@scripts/system-packages.sh chromium
 	@$(BIN)/python -m scripts.film $(ARGS)
+
+hero: dev
+	@scripts/system-packages.sh chromium
+	@$(BIN)/python -m scripts.hero $(ARGS)
 
 # Strict: a warning (a dead link, a page that no list names, a code without advice) is an error.
 docs: $(DOCS_VENV)

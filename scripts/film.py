@@ -11,7 +11,6 @@ import asyncio
 import base64
 import io
 import re
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,11 +19,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from PIL import Image
-from playwright.async_api import CDPSession, Page, async_playwright, expect
+from playwright.async_api import CDPSession, Page, expect
 
-from runicorn_jupyter.demo.command import running
-from runicorn_jupyter.demo.folders import Folders, default_folder
-from tests.world.browser import start_chromium, stop_chromium
+from runicorn_jupyter.demo.folders import default_folder
+from scripts.demo_page import WAIT_SECONDS, demo_page
 
 ROOT = Path(__file__).parents[1]
 FILM = ROOT / "docs" / "images" / "demo.webp"
@@ -36,7 +34,6 @@ LEAST_SECONDS = 0.25
 """How long a picture stands at least."""
 LONGEST_SECONDS = 70
 MAX_BYTES = 3 * 2**20
-WAIT_SECONDS = 60
 
 HAS_RUN = re.compile(r"\[\d+\]:")
 CAPTION = """text => {
@@ -170,24 +167,10 @@ async def play(page: Page, film: Film) -> None:
 
 async def record(folder: Path, profile: Path) -> list[tuple[bytes, int]]:
     """Start the demo and a browser, and return the film's pictures."""
-    folders = Folders(folder)
-    shutil.rmtree(folders.home / ".jupyter", ignore_errors=True)  # the layout that the last film left
-    chromium = await asyncio.to_thread(start_chromium, profile)
-    try:
-        async with running(folders) as demo, async_playwright() as playwright:
-            browser = await playwright.chromium.connect_over_cdp(chromium.endpoint)
-            context = await browser.new_context(viewport={"width": SIZE[0], "height": SIZE[1]})
-            page = await context.new_page()
-            page.set_default_timeout(WAIT_SECONDS * 1000)
-            await page.goto(demo.url)
-            await expect(page.locator(".jp-Notebook .jp-CodeCell").first).to_be_visible()
-            await expect(page.get_by_text("NVIDIA A100-SXM4-80GB").first).to_be_visible()
-            film = Film(await context.new_cdp_session(page))
-            await play(page, film)
-            end = time.monotonic()
-            await browser.close()
-    finally:
-        await asyncio.to_thread(stop_chromium, chromium)
+    async with demo_page(folder, profile, SIZE) as page:
+        film = Film(await page.context.new_cdp_session(page))
+        await play(page, film)
+        end = time.monotonic()
     return cut(film.pictures, end)
 
 

@@ -1,4 +1,4 @@
-"""The README's moving picture: it moves, is about a minute long and not too heavy; how pictures are cut."""
+"""The README's pictures: the moving one moves, is a minute long and light; both languages have theirs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from scripts import hero
 from scripts.film import FILM, LONGEST_SECONDS, MAX_BYTES, WIDTH, cut, write
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +37,20 @@ def test_the_readmes_film_is_whole() -> None:
     assert 40 <= sum(times) / 1000 <= LONGEST_SECONDS
     for page in ("README.md", "README.zh-CN.md"):
         assert f"({FILM.relative_to(ROOT)})" in (ROOT / page).read_text(encoding="utf-8")
+
+
+def test_each_language_has_its_picture_of_jupyterlab() -> None:
+    for name, pages in {
+        "jupyterlab.png": ("README.md", "docs/index.md"),
+        "jupyterlab-zh.png": ("README.zh-CN.md", "docs/zh/index.md"),
+    }.items():
+        path = ROOT / "docs" / "images" / name
+        with Image.open(path) as picture:
+            assert picture.size == hero.SIZE
+        assert path.stat().st_size < 200_000
+        for page in pages:
+            assert f"images/{name})" in (ROOT / page).read_text(encoding="utf-8")
+    assert sorted(hero.PICTURES) == ["jupyterlab-zh.png", "jupyterlab.png"]
 
 
 def test_of_pictures_within_a_moment_the_last_stays() -> None:
