@@ -67,7 +67,8 @@ def _program(entry: str) -> bytes:
     sources = {"runicorn_jupyter": ""}
     _read_package(_PACKAGE, resources.files(_PACKAGE), sources)
     if not entry.startswith("setup."):  # most starts are of a viewer, on lines of any speed
-        sources = {name: text for name, text in sources.items() if not name.startswith(f"{_PACKAGE}.setup")}
+        others = (f"{_PACKAGE}.setup", f"{_PACKAGE}.relay")  # the relay is sent by itself
+        sources = {name: text for name, text in sources.items() if not name.startswith(others)}
     packages = tuple(name for name in sources if not sources[name])
     start = _START.replace("{entry}", f"{_PACKAGE}.{entry}")
     program = f"SOURCES = {sources!r}\nPACKAGES = {packages!r}\n{start}"

@@ -12,11 +12,13 @@ import collections
 import json
 import secrets
 import time
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
-from runicorn_jupyter.payload.runs.metrics import Metrics
 from runicorn_jupyter.payload.runs.scanner import Record, RunScanner
 from runicorn_jupyter.payload.threads import started_threads
+
+if TYPE_CHECKING:
+    from runicorn_jupyter.payload.runs.metrics import Metrics
 
 __all__ = ["RunChangelog"]
 
@@ -50,7 +52,8 @@ class RunChangelog:
         self._root = root
         self._taking_up = taking_up
         self._thread = started_threads(1, "runicorn-jupyter-runs")
-        self._metrics = Metrics()
+        self._metrics_thread = started_threads(1, "runicorn-jupyter-metrics")
+        self._metrics: Optional["Metrics"] = None
         self._looking: Optional["asyncio.Future[None]"] = None
         self._looked = float("-inf")
         """When the last look began, which may not have ended."""
@@ -112,6 +115,11 @@ class RunChangelog:
         if any(self._scanner.folder_of(run["id"]) is None for run in runs):
             await self._refresh(False)
         folders = [self._scanner.folder_of(run["id"]) for run in runs]
+        if self._metrics is None:
+            # Compiled only now: a viewer is up sooner without it, and many are never asked for curves.
+            from runicorn_jupyter.payload.runs.metrics import Metrics
+
+            self._metrics = Metrics(self._metrics_thread)
         return await self._metrics.read(runs, folders, names, points, relative)
 
     async def _pause(self, seconds: float, gone: "asyncio.Future[Any]") -> bool:

@@ -10,10 +10,10 @@ import math
 import os
 import time
 from array import array
+from concurrent.futures import Executor
 from typing import Any, Dict, List, Optional
 
 from runicorn_jupyter.payload.runs.metric_file import MAX_COLUMNS, MetricFile
-from runicorn_jupyter.payload.threads import started_threads
 
 __all__ = ["MAX_COLUMNS", "MAX_VALUES", "Metrics"]
 
@@ -34,15 +34,17 @@ class Metrics:
 
     Parameters
     ----------
+    thread
+        An executor of one thread, which reads all files.
     max_bytes
         How many bytes of memory their numbers may take.
     """
 
-    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, thread: Executor, max_bytes: int = MAX_BYTES) -> None:
         self._max_bytes = max_bytes
         self._files: "collections.OrderedDict[str, MetricFile]" = collections.OrderedDict()
         self._watched: Dict[str, float] = {}
-        self._thread = started_threads(1, "runicorn-jupyter-metrics")
+        self._thread = thread
 
     async def read(
         self,

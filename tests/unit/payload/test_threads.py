@@ -30,4 +30,4 @@ async def test_the_table_of_runs_has_its_thread_from_the_beginning() -> None:
         "runicorn-jupyter-runs",
     ]
     table._thread.shutdown()
-    table._metrics._thread.shutdown()
+    table._metrics_thread.shutdown()

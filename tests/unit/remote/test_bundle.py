@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+import zlib
 
 import pytest
 
@@ -50,3 +52,10 @@ def test_a_value_arrives_as_the_text_that_it_is(
 def test_a_plain_value_costs_the_shell_no_process() -> None:
     script = bundle.shell_input("probe.sh", mark="0" * 32, most="500", known="", wanted="")
     assert script.startswith(b"mark=%s\nmost=500\nknown=\nwanted=\n" % (b"0" * 32))
+
+
+def test_a_start_is_sent_what_it_runs_and_no_more() -> None:
+    sent = zlib.decompress(bundle.python_input("/bin/python", {}).partition(b"\n\n")[2].partition(b"\n")[2])
+    names = set(re.findall(rb"'runicorn_jupyter\.payload\.([a-z_.]*)'", sent))
+    assert b"server" in names
+    assert not [name for name in names if name.startswith((b"setup", b"relay"))]

@@ -15,6 +15,7 @@ import pytest
 
 from runicorn_jupyter.payload.runs import metrics as module
 from runicorn_jupyter.payload.runs.metrics import Metrics, _thin
+from runicorn_jupyter.payload.threads import started_threads
 
 MAX_STEP_BYTES = 200
 """Of question and answer, for one more step of a run."""
@@ -25,7 +26,7 @@ class Viewer:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.metrics = Metrics()
+        self.metrics = Metrics(started_threads(1, "metrics"))
 
     def log(self, run: str, *steps: int, **values: Any) -> None:
         """Let a run log something at some steps."""
