@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Page, Route, expect
 
@@ -31,15 +32,17 @@ window.model = {
   send: content => {
     window.sent.push(content);
     if (content.kind === 'read') {
-      const since = content.runs[0].since_step ?? 0;
-      const steps = [1, 2, 3, 4].map(step => since + step);
-      const run = {
-        connection_id: 'conn_1', run_id: 'a', steps, times: steps.map(step => 1e9 + step),
-        metrics: { loss: steps.map(step => step === 3 ? null : 1 / step) },
-        not_finite: since ? {} : { loss: [3] }, total: 4, version: 'v-1', reset: false, error: null,
-      };
+      const runs = content.runs.map(({ connection_id, run_id, since_step }) => {
+        const since = since_step ?? 0;
+        const steps = [1, 2, 3, 4].map(step => since + step);
+        return {
+          connection_id, run_id, steps, times: steps.map(step => 1e9 + step),
+          metrics: { loss: steps.map(step => step === 3 ? null : 1 / step) },
+          not_finite: since ? {} : { loss: [3] }, total: 4, version: 'v-1', reset: false, error: null,
+        };
+      });
       queueMicrotask(() => window.tell('msg:custom', {
-        kind: 'answer', id: content.id, answer: { success: true, runs: [run] },
+        kind: 'answer', id: content.id, answer: { success: true, runs },
       }));
     }
   },
@@ -58,6 +61,17 @@ COUNT_DRAWINGS = """() => {
   };
 }"""
 """Each drawing begins with an empty canvas."""
+KEEP_WIDTHS = """() => {
+  window.widths = [];
+  const { stroke } = CanvasRenderingContext2D.prototype;
+  CanvasRenderingContext2D.prototype.stroke = function (...path) {
+    if (path.length) {
+      window.widths.push(this.lineWidth);
+    }
+    stroke.apply(this, path);
+  };
+}"""
+"""Of the lines, and of the points of short ones, which are thinner."""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -134,3 +148,17 @@ async def test_it_takes_the_pages_language_and_colours(widget_page: Page) -> Non
     await expect(page.locator(".rj-Widget")).to_have_attribute("data-scheme", "dark")
     await page.get_by_text("loss 的数据表").click()
     assert await findings(page, ".rj-Widget") == []
+
+
+async def test_many_lines_are_thin(widget_page: Page) -> None:
+    """A few are easily seen; many, a pixel wide, are drawn in a tenth of the time."""
+    page = widget_page
+    await page.goto("http://widget.test/page-en-white-black")
+    chart = page.locator(".rj-Curves-chart")
+    await expect(chart).to_have_attribute("data-lines", "1")
+    await page.evaluate(KEEP_WIDTHS)
+    for count, width in ((10, 1.6), (11, 1)):
+        runs = [{**RUN, "run_id": f"{number}", "name": f"run-{number}"} for number in range(count)]
+        await page.evaluate("runs => { widths.length = 0; set('runs', runs); }", runs)
+        await page.wait_for_function("count => widths.length >= count", arg=count)
+        assert await page.evaluate("() => Math.max(...widths)") == pytest.approx(width)

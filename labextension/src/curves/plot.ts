@@ -34,6 +34,9 @@ export interface IPlotOptions {
 /** How far from a line the mouse still means it, in CSS pixels. */
 const REACH = 24;
 const MARK = 4;
+/** More lines are as thin as the screen draws: thicker ones that go up and down take ten times as long. */
+const FEW_LINES = 10;
+const THICK = 1.6;
 /** What uPlot's types leave out: to tell the plots of its key, as it does where the mouse moves. */
 type MoveCursor = (at: { left: number; top: number }, isTold: boolean, isShared: boolean) => void;
 const TICKS_APART = { step: 60, time: 110, relative: 70 };
@@ -190,12 +193,12 @@ function indexAtCursor({ cursor, over }: uPlot): number | null {
   return cursor.left! <= over.clientWidth ? (cursor.idx ?? null) : null;
 }
 
-function seriesOf(line: IDrawnLine): uPlot.Series {
+function seriesOf(line: IDrawnLine, _: number, all: readonly IDrawnLine[]): uPlot.Series {
   const { name: label, color: stroke, dash, isHidden } = line;
   return {
     label,
     stroke,
-    width: 1.6,
+    width: all.length > FEW_LINES ? 1 / devicePixelRatio : THICK,
     show: !isHidden,
     ...(dash[1] ? { dash: [...dash] } : {})
   };
