@@ -8,7 +8,6 @@ import hashlib
 import importlib.util
 import json
 import sys
-import tempfile
 import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from runicorn_jupyter.errors import PackagesUnreachable
+from runicorn_jupyter.remote.setup.scratch import scratch_folder
 from runicorn_jupyter.remote.setup.tags import Target
 from runicorn_jupyter.text import plain_text
 
@@ -72,11 +72,11 @@ async def download(requirements: list[str], target: Target) -> AsyncIterator[lis
         raise PackagesUnreachable(
             "Neither the remote nor this Jupyter server can get packages: the server's Python has no pip."
         )
-    with tempfile.TemporaryDirectory(prefix="runicorn-wheels-") as folder:
+    with scratch_folder("runicorn-wheels-") as folder:
         program = Path(__file__).with_name("pip_for_target.py")
         command = [
             sys.executable, str(program), json.dumps(target.markers), "download", "--no-input", "--quiet",
-            "--disable-pip-version-check", "--progress-bar=off", "--dest", folder, *target.options,
+            "--disable-pip-version-check", "--progress-bar=off", "--dest", str(folder), *target.options,
             *requirements,
         ]  # fmt: skip
         status, lines = await _run(command)
@@ -87,7 +87,7 @@ async def download(requirements: list[str], target: Target) -> AsyncIterator[lis
                 f"{last.removeprefix('ERROR: ') or 'its pip gave no reason'}",
                 log=lines,
             )
-        yield await asyncio.to_thread(_read, Path(folder), requirements, target.markers)
+        yield await asyncio.to_thread(_read, folder, requirements, target.markers)
 
 
 def _read(folder: Path, requirements: list[str], markers: dict[str, str]) -> list[Wheel]:
