@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.world.keys",
     "tests.world.remote",
     "tests.world.environments",
+    "tests.world.package_index",
     "tests.world.jupyter",
     "tests.world.inprocess",
     "tests.world.hub",
