@@ -108,7 +108,9 @@ async def test_curves_grow_with_their_run(
     lab.relay.cut()
     training.log_metrics(loss=0.5)
     await page.get_by_role("button", name="Refresh the runs").click()
-    await expect(page.locator(".rj-Runs-sources")).to_contain_text("is not connected; its runs are those of")
+    await expect(page.locator(".rj-Runs-sources")).to_have_text(
+        re.compile(r"is not connected; its runs are those of \d+:\d\d")
+    )
     await expect(drawn.steps).to_have_text("10")
     lab.relay.mend()
     await expect(drawn.steps).to_have_text("11")
@@ -117,8 +119,14 @@ async def test_curves_grow_with_their_run(
     await zoom_and_hide(drawn, training)
     training.finish()
     await expect(page.get_by_role("list", name="Compared runs")).to_contain_text("Finished")
+    asked = len(drawn.asked)
     await look_otherwise(drawn, logged(root))
+    # What has ended is never asked for again, but for what was not drawn of it.
+    async with page.expect_response("**/api/remote/runs?*"):
+        await page.get_by_role("button", name="Refresh the runs").click()
+    assert len(drawn.asked) == asked
     await look_closer(lab_page, drawn)
+    assert len(drawn.asked) == asked + 1
     await link_cursors(page)
 
 
@@ -217,3 +225,37 @@ async def link_cursors(page: Page) -> None:
     assert moved is not None
     assert linked is not None
     assert moved["x"] == pytest.approx(linked["x"], abs=2)  # the mouse is at whole pixels
+
+
+async def test_small_curves_come_together(
+    lab_page: LabPage, lab: LabWorld, trainer: Trainer, tmp_path: Path
+) -> None:
+    """One request asks for those of all rows in sight, of all servers, and of no other row."""
+    page = lab_page.page
+    torch = (lab.sshd.home / ".virtualenvs" / "torch").resolve()
+    for host, count in (("gpu1", 60), ("line", 2)):  # the newest are on top
+        trainer.runs(torch, tmp_path / host, count=count, steps=2)
+        connection = lab.jupyter.post("connect", host=host).json()["connection_id"]
+        at = {"connection_id": connection, "env_name": "torch", "remote_root": str(tmp_path / host)}
+        assert lab.jupyter.post("viewer/start", **at, auto_open=False).ok
+    table, curves = page.locator(".rj-Runs-table"), page.locator(".rj-Runs-body .rj-Spark")
+    await lab_page.command("Show the Runs of All Servers")
+    await expect(table).to_have_attribute("aria-rowcount", "63")
+    await lab_page.open()  # now that all of them are there
+    asked: list[list[dict[str, str]]] = []
+
+    def take(request: Request) -> None:
+        if "runs/curves" in request.url:
+            asked.append(json.loads(request.post_data or "")["runs"])
+
+    page.on("request", take)
+    await lab_page.command("Show the Runs of All Servers")
+    await expect(curves.first).to_be_visible()
+    (first,) = asked
+    rows = await page.locator(".rj-Runs-body [role=row]").count()
+    assert len({run["run_id"] for run in first}) == len(first) == rows < 62
+    assert len({run["connection_id"] for run in first}) == 2
+    await table.press("End")
+    await expect(page.locator(".rj-Runs-body [aria-rowindex='63'] .rj-Spark")).to_be_visible()
+    ids = [run["run_id"] for each in asked for run in each]
+    assert len(set(ids)) == len(ids)  # those that were in sight before are not asked for again
