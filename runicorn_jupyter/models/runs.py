@@ -69,7 +69,11 @@ class RunsQuery(Request):
     cursor: _Mark | None = Field(None, description="`next_cursor` of the answer before.")
     changed_since: _Mark | None = Field(None, description="`version` of an answer: only what changed since.")
     wait: float = Field(
-        0, ge=0, le=60, description="With `changed_since`: seconds to wait for a change, if there is none."
+        0,
+        ge=0,
+        le=60,
+        description="With `changed_since`: seconds to wait for a change, if there is none; a viewer that"
+        " tells of its changes is not asked for them first.",
     )
 
 

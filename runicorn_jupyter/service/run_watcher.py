@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 45.0
 """Long-poll timeout; below the server's 75 s keep-alive (``payload/server.py``)."""
+LATE_SECONDS = 5.0
+"""What such an answer may take longer before its viewer is asked anew by who wants the runs."""
 PERIOD_SECONDS = 0.5
 """Between the beginnings of two long requests, at least; the other side looks once a second."""
 MAX_PAGES = 1000
@@ -86,6 +88,7 @@ class RunWatcher:
         self._as_of: datetime | None = None
         self._right_at = 0.0
         self._is_slow = False
+        self._is_told = False
         self._control: ViewerControl | None = None
         self._refreshing: asyncio.Task[None] | None = None
         self._watching = asyncio.create_task(self._watch(), name=f"runs of {connection_id}")
@@ -96,6 +99,20 @@ class RunWatcher:
         return self._replica.source
 
     # -- for callers
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the viewer need not be asked: it has told all, tells what changes, and nobody doubts it.
+
+        A look there that hangs is known when the long request should have been answered.
+        """
+        return (
+            self._is_told
+            and self._replica.complete
+            and self._supervisor.health == "healthy"
+            and self._clock.monotonic() - self._right_at <= WAIT_SECONDS + LATE_SECONDS
+            and self._error() is None
+        )
 
     def refresh(self) -> asyncio.Task[None] | None:
         """Start a refresh, and return its task; None if there is nothing to wait for."""
@@ -254,7 +271,7 @@ class RunWatcher:
                     while True:
                         began = self._clock.monotonic()
                         await self._exchange(control, WAIT_SECONDS)
-                        pause = RETRY_SECONDS
+                        self._is_told, pause = True, RETRY_SECONDS
                         # Whatever it is that answers: it does not keep this process busy.
                         rest = began + PERIOD_SECONDS - self._clock.monotonic()
                         await self._clock.sleep(max(0.0, rest))
@@ -264,6 +281,8 @@ class RunWatcher:
                     return
             except (OSError, RemoteError, ValueError) as exc:
                 self._failed(exc)
+            finally:
+                self._is_told = False
             # Nothing tells when a viewer that fails is well again.
             await self._clock.sleep(pause)
             pause = min(2 * pause, MAX_RETRY_SECONDS)

@@ -52,7 +52,8 @@ class RunService:
     async def list_runs(self, caller: Caller, request: m.RunsQuery) -> m.RunsResponse:
         """List the runs of all viewers, or what changed in the list."""
         if request.cursor is None:  # a page that follows is of the same list
-            await self._refresh_runs()
+            # Who waits for what the viewers tell is not told sooner by asking those that do tell.
+            await self._refresh_runs(all_of_them=request.changed_since is None or request.wait == 0)
         if request.changed_since is None:
             return await self._index.page(request, self._servers())
         answer, changed = await self._changed_runs(request)
@@ -70,11 +71,21 @@ class RunService:
         changed = self._index.changed
         return await self._index.changes(request, self._servers()), changed
 
-    async def _refresh_runs(self) -> None:
-        """Refresh the runs of each viewer, waiting `LOOK_SECONDS` at most; not too often."""
+    async def _refresh_runs(self, *, all_of_them: bool = True) -> None:
+        """Refresh the runs of each viewer, waiting `LOOK_SECONDS` at most; not too often.
+
+        Parameters
+        ----------
+        all_of_them
+            Whether those too that tell of each change by themselves.
+        """
         if self._looks.take():
             await self._clock.sleep(HELD_SECONDS)
-        watchers = {session.runs for session in self._sessions if session.runs is not None}
+        watchers = {
+            session.runs
+            for session in self._sessions
+            if session.runs is not None and (all_of_them or not session.runs.is_current)
+        }
         refreshes = {refresh: watcher for watcher in watchers if (refresh := watcher.refresh()) is not None}
         for refresh in await unfinished(refreshes, LOOK_SECONDS, self._clock):
             refreshes[refresh].mark_slow()

@@ -336,7 +336,7 @@ export class RunicornRemoteClient {
    *
    * @param options - `cursor` is the `next_cursor` of the page before, `changedSince` the `version`
    *   of an earlier answer; either with the same filters. `wait`: with `changedSince`, seconds to
-   *   wait for a change if there is none, at most 60.
+   *   wait for a change if there is none, at most 60; viewers that tell of changes are not asked first.
    */
   async readRuns(
     options: {

@@ -1002,7 +1002,7 @@ export interface components {
        */
       changed_since: string | null;
       /**
-       * @description With `changed_since`: seconds to wait for a change, if there is none.
+       * @description With `changed_since`: seconds to wait for a change, if there is none; a viewer that tells of its changes is not asked for them first.
        * @default 0
        */
       wait: number;

@@ -27,6 +27,12 @@ const EVENTS: ReadonlySet<RemoteEvent['type']> = new Set([
   'closed'
 ]);
 
+/**
+ * Seconds for which a change is waited for that an event has told of: it is there already. Who waits is
+ * answered by what the viewers have told, and those that tell of each change are not asked anew.
+ */
+const TOLD_SECONDS = 0.1;
+
 /** Return a run's key among the runs of all servers. */
 export function keyOfRun(run: Pick<Run, 'connection_id' | 'run_id'>): string {
   return `${run.connection_id}/${run.run_id}`;
@@ -107,8 +113,9 @@ export class RunsStore implements IDisposable {
     });
   }
 
-  /** Read what changed; calls during a reading share one further reading. */
+  /** Ask the viewers, and read what changed; calls during a reading share one further reading. */
   refresh(): Promise<void> {
+    this._isTold = false;
     return this._reading.run();
   }
 
@@ -121,8 +128,8 @@ export class RunsStore implements IDisposable {
   }
 
   private _onEvent(_: RemoteStore, event: RemoteEvent): void {
-    if (EVENTS.has(event.type)) {
-      this._onResumed();
+    if (EVENTS.has(event.type) && this._followers > 0) {
+      void this._reading.run();
     }
   }
 
@@ -133,10 +140,13 @@ export class RunsStore implements IDisposable {
   }
 
   private async _read(): Promise<void> {
+    const isTold = this._isTold;
+    this._isTold = true;
     try {
       const version = this._version;
       const changedSince = version || undefined;
-      const answer = await this._client.readRuns({ ...this._options, changedSince });
+      const wait = version && isTold ? { wait: TOLD_SECONDS } : {};
+      const answer = await this._client.readRuns({ ...this._options, changedSince, ...wait });
       const isWhole = answer.reset || changedSince === undefined;
       const byKey = isWhole ? new Map<string, Run>() : new Map(this._byKey);
       let isSorted = !isWhole;
@@ -191,6 +201,8 @@ export class RunsStore implements IDisposable {
   private _runs: readonly Run[] = [];
   private _servers: readonly RunsServer[] = [];
   private _version = '';
+  /** Whether what is to be read was told by an event, which is why it is read. */
+  private _isTold = false;
   private _error: unknown = null;
   private readonly _reading = new CoalescedTask(
     () => this._read(),

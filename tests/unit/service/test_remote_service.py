@@ -331,6 +331,46 @@ async def test_whoever_asks_for_the_list_without_a_pause_is_held_back(world: Wor
     await world.service.close()
 
 
+def looks_at(host: FakeHost) -> list[dict[str, Any]]:
+    """Take note, from now on, of the questions that this viewer is to answer at once."""
+    say, looks = host.answers["runs"], []
+
+    def noted(body: dict[str, Any]) -> Any:
+        if not body["wait_seconds"]:
+            looks.append(body)
+        return say(body)
+
+    host.answers["runs"] = noted
+    return looks
+
+
+async def test_who_waits_for_changes_has_only_those_asked_that_do_not_tell(world: World) -> None:
+    for number in range(5):
+        await with_viewer(world, f"gpu{number}", "a")
+    looks = [looks_at(host) for host in world.hosts]
+    version = (await world.done(world.service.runs.list_runs(ADA, query()))).version
+    assert [len(each) for each in looks] == [1] * 5
+
+    async def asked(wait: float) -> list[str | None]:
+        for each in looks:
+            each.clear()
+        asking = query(changed_since=version, wait=wait)
+        answer = await world.done(world.service.runs.list_runs(ADA, asking), LOOK_SECONDS + wait)
+        return [server.error and server.error.code for server in answer.servers]
+
+    assert await asked(1) == [None] * 5
+    assert [len(each) for each in looks] == [0] * 5
+    assert await asked(0) == [None] * 5
+    assert [len(each) for each in looks] == [1] * 5
+    world.hosts[1].viewer.stop()
+    await world.clock.advance(15)  # the README's promise
+    assert await asked(1) == [None, "viewer_not_responding", None, None, None]
+    world.hosts[1].viewer.cont()
+    await world.clock.advance(1)
+    assert [len(each) for each in looks] == [0, 1, 0, 0, 0]
+    await world.service.close()
+
+
 async def test_a_change_is_waited_for_as_long_as_is_said(world: World) -> None:
     connection_id = await with_viewer(world, "gpu1", "a")
     version = (await world.done(world.service.runs.list_runs(ADA, query()))).version

@@ -139,6 +139,24 @@ test('events are followed only as long as somebody looks', async () => {
   assert.equal(client.asked.length, before + 2);
 });
 
+test('after an event what was told is read, and after a break or on demand the viewers are asked', async () => {
+  const { client, remote, store } = makeStore(...Array.from({ length: 9 }, () => answer([])));
+  const following = store.follow();
+  await store.refresh();
+  const waits = async (act: () => unknown): Promise<Array<number | undefined>> => {
+    const before = client.asked.length;
+    const read = new Promise<void>(resolve => store.changed.connect(() => resolve()));
+    act();
+    await read;
+    return client.asked.slice(before).map(each => (each as { wait?: number }).wait);
+  };
+  const [told] = await waits(() => remote.handleEvent({ type: 'runs' }));
+  assert.ok(told! > 0 && told! <= 1);
+  assert.deepEqual(await waits(() => remote.resume()), [undefined]);
+  assert.deepEqual(await waits(() => store.refresh()), [undefined]);
+  following.dispose();
+});
+
 test('a filter goes with every request, and one that is over asks for nothing', async () => {
   const { client, remote } = makeStore(
     answer([run('b')], { next_cursor: 'p2' }),
