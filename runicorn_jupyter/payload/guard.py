@@ -15,6 +15,7 @@ Below ``/__runicorn_jupyter__/`` the holders of the viewer talk to it, by JSON o
     ``renew`` with ``brief`` (true) is answered by ``{"ending", "holders"}`` only, the number of them.
 ``runs`` (``{"epoch", "version", "wait_seconds"}``)
     What changed in the list of runs since that version (``runs.changelog``); waits for it, if nothing did.
+    With ``follow`` (true) the answer goes on for that time: a line of JSON for each change, as it comes.
 ``metrics`` (``{"runs": [{"id", "since", "version"}], "names", "points", "relative"}``)
     Some metrics of runs, or what is new of them (``runs.metrics``).
 
@@ -22,13 +23,14 @@ A connection on which nothing is asked stays open as long as the viewer lives: i
 """
 
 import asyncio
+import contextlib
 import enum
 import hmac
 import json
 import secrets
 import time
 import traceback
-from typing import Any, Awaitable, Callable, Dict, List, Optional, Tuple
+from typing import Any, AsyncIterator, Awaitable, Callable, Dict, Iterator, List, Optional, Tuple
 from urllib.parse import unquote
 
 from runicorn_jupyter.payload.attendance import Attendance
@@ -53,6 +55,9 @@ Message = Dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
+_Place = Tuple[str, int, int, float]
+
+_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
 
 def _mac(secret: str, *words: str) -> str:
@@ -245,6 +250,9 @@ class Guard:
             return
         try:
             body = await _read_json(receive)
+            if action == "runs" and body.get("follow") is True:
+                await self._follow(body, receive, send)
+                return
             answer = await self._ask_runs(asked, body, receive) if act is None else act(body)
         except _Refused as refused:
             await _answer(send, refused.status, {"error": refused.message})
@@ -257,23 +265,36 @@ class Guard:
         """Answer what runicorn is asked for; what it raises goes to the log."""
         gone = asyncio.ensure_future(receive())  # nothing more comes but the end of the connection
         try:
-            answer: Dict[str, Any] = await asked(body, gone)
-        except _Refused:
-            raise
-        except Exception:  # noqa: BLE001 - whatever it is
-            traceback.print_exc()
-            raise _Refused(503, "runicorn's list of runs fails; see the viewer's log.") from None
+            with _logged():
+                answer: Dict[str, Any] = await asked(body, gone)
         finally:
             gone.cancel()
         return answer
 
+    async def _follow(self, body: Dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer by a line for each change in the list of runs."""
+        place, started = _place(body), False
+        gone = asyncio.ensure_future(receive())
+        try:
+            async for answer in self._news(place, gone):
+                if not started:
+                    started = True
+                    await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
+                await send({"type": "http.response.body", "body": _json(answer) + b"\n", "more_body": True})
+        except _Refused:
+            if not started:
+                raise  # else this answer ends, and the next one says it
+        finally:
+            gone.cancel()
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _news(self, place: _Place, gone: Any) -> AsyncIterator[Dict[str, Any]]:
+        with _logged():
+            async for answer in self._runs.follow(*place, gone):
+                yield answer
+
     async def _changes(self, body: Dict[str, Any], gone: Any) -> Dict[str, Any]:
-        version, known, seconds = (body.get(name) for name in ("version", "known", "wait_seconds"))
-        if not isinstance(version, int) or not isinstance(seconds, (int, float)):
-            raise _Refused(400, "version and wait_seconds must be numbers.")
-        known = known if isinstance(known, int) else 0  # other versions of ours do not say it
-        seconds = min(max(float(seconds), 0.0), MAX_WAIT_SECONDS)
-        return await self._runs.changes(str(body.get("epoch"))[:64], version, known, seconds, gone)
+        return await self._runs.changes(*_place(body), gone)
 
     async def _metrics(self, body: Dict[str, Any], _gone: Any) -> Dict[str, Any]:
         runs, names, points = body.get("runs"), body.get("names"), body.get("points")
@@ -326,6 +347,28 @@ class Guard:
         self._lease.drop(names)
 
 
+@contextlib.contextmanager
+def _logged() -> Iterator[None]:
+    """Let what runicorn raises, whatever it is, go to the log."""
+    try:
+        yield
+    except _Refused:
+        raise
+    except Exception:  # noqa: BLE001 - whatever it is
+        traceback.print_exc()
+        raise _Refused(503, "runicorn's list of runs fails; see the viewer's log.") from None
+
+
+def _place(body: Dict[str, Any]) -> _Place:
+    """Return what changes are asked for: after which epoch and version, what is known, for how long."""
+    version, known, seconds = (body.get(name) for name in ("version", "known", "wait_seconds"))
+    if not isinstance(version, int) or not isinstance(seconds, (int, float)):
+        raise _Refused(400, "version and wait_seconds must be numbers.")
+    known = known if isinstance(known, int) else 0  # other versions of ours do not say it
+    seconds = min(max(float(seconds), 0.0), MAX_WAIT_SECONDS)
+    return str(body.get("epoch"))[:64], version, known, seconds
+
+
 def _leads_to_control(path: str) -> bool:
     """Tell whether a path is the holders' after some decodings."""
     for _ in range(MAX_DECODINGS):
@@ -374,12 +417,12 @@ def _text(body: Dict[str, Any], name: str) -> str:
     return value
 
 
+def _json(value: Dict[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode("utf-8")
+
+
 async def _answer(send: Send, status: int, value: Dict[str, Any]) -> None:
-    body = json.dumps(value, separators=(",", ":")).encode("utf-8")
-    headers: List[Any] = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-    ]
+    body = _json(value)
+    headers: List[Any] = [*_HEADERS, (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

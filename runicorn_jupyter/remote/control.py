@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import zlib
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,14 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from runicorn_jupyter.http1 import BadResponse, EndedEarly, Http1Connection
 from runicorn_jupyter.json_text import InvalidJson, count_values, estimate_memory, read_json_object
 from runicorn_jupyter.payload.guard import CONTROL_PATH, Purpose, Ticket
+from runicorn_jupyter.remote.answer_lines import AnswerLines
 from runicorn_jupyter.streams import END
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
     from types import TracebackType
 
     from pydantic import SecretStr
 
+    from runicorn_jupyter.http1 import Head
     from runicorn_jupyter.remote.memory_budget import MemoryShare
     from runicorn_jupyter.streams import ByteStream
 
@@ -125,26 +128,9 @@ class Control:
         MemoryLimit
             If `memory` does not allow the answer.
         """
-        data = json.dumps(body).encode()
-        target = CONTROL_PATH + action
-        secret = self._secret.get_secret_value()
-        ticket = Ticket(secret, self._port, "POST", target, purpose=Purpose.CONTROL)
-        headers = [("host", "viewer"), ("content-type", "application/json"), ("accept-encoding", "gzip")]
-        headers.append(ticket.header)
-        connection = self._connection
-        try:
-            async with asyncio.timeout(self._timeout):
-                await connection.send_request("POST", target, headers, data)
-                head = await connection.read_head()
-                answer = await self._read_body(max_bytes, memory)
-        except EndedEarly as error:
-            raise Unanswered(f"what listens there ended the stream: {error}") from error
-        except BadResponse as error:
-            raise NotTheViewer(f"what listens there does not answer as a viewer does: {error}") from error
-        if not ticket.is_proven_by(head.get):
-            raise NotTheViewer("what listens there does not know the secret")
-        if head.status != 200:
-            raise NotTheViewer(f"the viewer refuses {action!r} with status {head.status}")
+        async with self._exchange():
+            head = await self._begin(action, body)
+            answer = await self._read_body(max_bytes, memory)
         if head.get("content-encoding") == "gzip":
             most = min(max_bytes, MAX_RATIO * len(answer))
             if memory is not None:
@@ -153,11 +139,59 @@ class Control:
             answer = await _beside(size, _unpacked, answer, max_bytes)
             if memory is not None:
                 memory.add(len(answer) - most)
-        if await _beside(len(answer), count_values, answer) > max_values:
-            raise NotTheViewer("the answer has more values than there can be")
-        if memory is not None:
-            memory.add(await _beside(len(answer), estimate_memory, answer))
-        return await _beside(len(answer), _json_object, answer)
+        return await _parsed(answer, max_values, memory)
+
+    async def follow(self, action: str, **body: Any) -> AsyncGenerator[dict[str, Any], None]:
+        """Do an action that is answered bit by bit, and yield each line of the answer as it comes.
+
+        An action that is answered at once yields that.
+
+        Parameters
+        ----------
+        action, **body
+            As `ask` has them; the time, and the length of an answer, are for each line.
+
+        Raises
+        ------
+        NotTheViewer, TimeoutError
+            As `ask` has them.
+        """
+        async with self._exchange():
+            head = await self._begin(action, body)
+        is_packed = head.get("content-encoding") == "gzip"
+        lines = AnswerLines(self._connection.read_body, MAX_ANSWER_BYTES, is_packed=is_packed)
+        while True:
+            async with self._exchange():
+                line = await lines.next()
+            if line is None:
+                return
+            yield await _parsed(line, MAX_ANSWER_VALUES, None)
+
+    @contextlib.asynccontextmanager
+    async def _exchange(self) -> AsyncIterator[None]:
+        """Bound the time of a block, and say of what goes wrong in it how it is the other side's."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                yield
+        except EndedEarly as error:
+            raise Unanswered(f"what listens there ended the stream: {error}") from error
+        except BadResponse as error:
+            raise NotTheViewer(f"what listens there does not answer as a viewer does: {error}") from error
+
+    async def _begin(self, action: str, body: dict[str, Any]) -> Head:
+        """Ask, and return the head of an answer by which the viewer proves itself."""
+        target = CONTROL_PATH + action
+        secret = self._secret.get_secret_value()
+        ticket = Ticket(secret, self._port, "POST", target, purpose=Purpose.CONTROL)
+        headers = [("host", "viewer"), ("content-type", "application/json"), ("accept-encoding", "gzip")]
+        headers.append(ticket.header)
+        await self._connection.send_request("POST", target, headers, json.dumps(body).encode())
+        head = await self._connection.read_head()
+        if not ticket.is_proven_by(head.get):
+            raise NotTheViewer("what listens there does not know the secret")
+        if head.status != 200:
+            raise NotTheViewer(f"the viewer refuses {action!r} with status {head.status}")
+        return head
 
     async def _read_body(self, max_bytes: int, memory: MemoryShare | None) -> bytes:
         body = bytearray()
@@ -173,6 +207,14 @@ class Control:
 async def _beside(size: int, work: Callable[..., T], *arguments: Any) -> T:
     """Do what takes time in proportion to a size: beside the event loop, if it is more than a little."""
     return work(*arguments) if size <= MAX_LOOP_BYTES else await asyncio.to_thread(work, *arguments)
+
+
+async def _parsed(answer: bytes, max_values: int, memory: MemoryShare | None) -> dict[str, Any]:
+    if await _beside(len(answer), count_values, answer) > max_values:
+        raise NotTheViewer("the answer has more values than there can be")
+    if memory is not None:
+        memory.add(await _beside(len(answer), estimate_memory, answer))
+    return await _beside(len(answer), _json_object, answer)
 
 
 def _unpacked(body: bytes, max_bytes: int) -> bytes:

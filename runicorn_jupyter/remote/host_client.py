@@ -19,7 +19,7 @@ from runicorn_jupyter.remote.viewer_client import SshViewerClient
 from runicorn_jupyter.ssh.channels.ready import READY
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
@@ -102,6 +102,9 @@ class ViewerControl(Protocol):
         **body: Any,
     ) -> dict[str, Any]:
         """See `Control.ask`."""
+
+    def follow(self, action: str, **body: Any) -> AsyncGenerator[dict[str, Any], None]:
+        """See `Control.follow`."""
 
     def close(self) -> None:
         """Close the stream."""

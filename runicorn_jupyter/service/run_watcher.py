@@ -89,6 +89,7 @@ class RunWatcher:
         self._right_at = 0.0
         self._is_slow = False
         self._is_told = False
+        self._pause = RETRY_SECONDS
         self._control: ViewerControl | None = None
         self._refreshing: asyncio.Task[None] | None = None
         self._watching = asyncio.create_task(self._watch(), name=f"runs of {connection_id}")
@@ -251,7 +252,7 @@ class RunWatcher:
     async def _ask_on(self, control: ViewerControl) -> None:
         """Ask, and keep the stream for the next refresh if that went well."""
         try:
-            await self._exchange(control, 0)
+            await self._exchange(control)
         except BaseException:
             control.close()
             raise
@@ -263,18 +264,13 @@ class RunWatcher:
             self._control = None
 
     async def _watch(self) -> None:
-        """Ask for changes, again and again, by requests that are answered when there are some."""
-        pause = RETRY_SECONDS
+        """Follow the changes, by one request after the other that is answered as they come."""
         while True:
             try:
                 async with await self._supervisor.remote.open_control(2 * WAIT_SECONDS) as control:
+                    pages = 0
                     while True:
-                        began = self._clock.monotonic()
-                        await self._exchange(control, WAIT_SECONDS)
-                        self._is_told, pause = True, RETRY_SECONDS
-                        # Whatever it is that answers: it does not keep this process busy.
-                        rest = began + PERIOD_SECONDS - self._clock.monotonic()
-                        await self._clock.sleep(max(0.0, rest))
+                        pages = await self._follow(control, pages)
             except ConnectionLost as exc:
                 self._failed(exc)
                 if not await self._supervisor.connection.wait_connected(None):
@@ -284,16 +280,52 @@ class RunWatcher:
             finally:
                 self._is_told = False
             # Nothing tells when a viewer that fails is well again.
-            await self._clock.sleep(pause)
-            pause = min(2 * pause, MAX_RETRY_SECONDS)
+            await self._clock.sleep(self._pause)
+            self._pause = min(2 * self._pause, MAX_RETRY_SECONDS)
 
-    async def _exchange(self, control: ViewerControl, seconds: float) -> None:
-        for _ in range(MAX_PAGES):
-            answer = await control.ask("runs", **self._replica.cursor, wait_seconds=seconds)
-            if not await self._apply(answer):
-                break
-        else:
-            raise OddAnswer("the answers about runs do not come to an end")
+    async def _follow(self, control: ViewerControl, pages: int) -> int:
+        """Take what one request tells until its answer ends.
+
+        Parameters
+        ----------
+        control
+            Asks.
+        pages
+            How many pages of one list the request before has told, and not all.
+
+        Returns
+        -------
+        int
+            The same of this one.
+        """
+        taken, is_empty = self._clock.monotonic(), True
+        following = control.follow("runs", **self._replica.cursor, wait_seconds=WAIT_SECONDS, follow=True)
+        async with contextlib.aclosing(following) as answers:
+            async for answer in answers:
+                pages, is_empty = pages + 1, False
+                if await self._apply(answer):
+                    _require_end(pages)
+                    continue
+                self._note_right()
+                self._is_told, self._pause = True, RETRY_SECONDS
+                # Whatever it is that answers: it does not keep this process busy.
+                rest = taken + PERIOD_SECONDS - self._clock.monotonic()
+                await self._clock.sleep(max(0.0, rest))
+                taken, pages = self._clock.monotonic(), 0
+        if is_empty:
+            raise OddAnswer("the answer about runs is empty")
+        return pages
+
+    async def _exchange(self, control: ViewerControl) -> None:
+        """Ask for what is new."""
+        pages = 0
+        while await self._apply(await control.ask("runs", **self._replica.cursor, wait_seconds=0)):
+            pages += 1
+            _require_end(pages)
+        self._note_right()
+
+    def _note_right(self) -> None:
+        """Note that what is here is what is there."""
         self._problem, self._is_slow = None, False
         self._as_of, self._right_at = datetime.now(UTC), self._clock.monotonic()
 
@@ -354,6 +386,11 @@ class RunWatcher:
             self._problem = _problem("viewer_not_responding", f"The viewer on {host} does not answer.")
             self._supervisor.question()
         log.info("runs of %s: %s (%r)", self._source.connection_id, self._problem.message, exc)
+
+
+def _require_end(pages: int) -> None:
+    if pages >= MAX_PAGES:
+        raise OddAnswer("the answers about runs do not come to an end")
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

@@ -12,7 +12,7 @@ import collections
 import json
 import secrets
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Dict, List, Optional, Tuple
 
 from runicorn_jupyter.payload.runs.scanner import Record, RunScanner
 from runicorn_jupyter.payload.threads import started_threads
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["RunChangelog"]
 
 TICK_SECONDS = 1.0
+REST_SECONDS = 0.5
+"""Between a change that was told and the next look for one, at least."""
 LOAD = 20
 """Minimum idle time between scans, as a multiple of the last scan's duration."""
 FRESH_SECONDS = 0.2
@@ -107,6 +109,31 @@ class RunChangelog:
             if pause <= 0 or self._waiting >= MAX_WAITERS or not await self._pause(pause, gone):
                 break
         return self._since(epoch, version, known)
+
+    async def follow(
+        self, epoch: str, version: int, known: int, seconds: float, gone: "asyncio.Future[Any]"
+    ) -> AsyncIterator[Dict[str, Any]]:
+        """Yield changes as they come, each as ``changes`` returns it; the last has none, or the time is over.
+
+        Parameters
+        ----------
+        epoch, version, known, gone
+            As ``changes`` has them.
+        seconds
+            How long to go on.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = await self.changes(epoch, version, known, max(0.0, deadline - time.monotonic()), gone)
+            yield answer
+            before, (epoch, version) = (epoch, version), (answer["epoch"], answer["version"])
+            if (epoch, version) == before:
+                return
+            if not answer["more"]:
+                known = version
+                rest = min(max(REST_SECONDS, LOAD * self._took), deadline - time.monotonic())
+                if rest <= 0 or not await self._pause(rest, gone):
+                    return
 
     async def metrics(
         self, runs: List[Record], names: Optional[List[str]], points: int, relative: bool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -266,8 +266,23 @@ class FakeControl:
         """Answer by `FakeHost.answers`; wait while the process is stopped."""
         async with self._connection.clock.timeout(self._timeout):
             await self._process.answers(self._losses)
-            value = self._answers[action](body)
-            while inspect.isawaitable(value):
-                value = await value
-        answer: dict[str, Any] = value
+            answer: dict[str, Any] = await _awaited(self._answers[action](body))
         return answer
+
+    async def follow(self, action: str, **body: Any) -> AsyncGenerator[dict[str, Any], None]:
+        """Answer by `FakeHost.answers`: by the lines of an asynchronous generator, or by a single one."""
+        async with self._connection.clock.timeout(self._timeout):
+            await self._process.answers(self._losses)
+            answer: Any = await _awaited(self._answers[action](body))
+        has_lines = inspect.isasyncgen(answer)
+        if not has_lines:
+            yield answer
+            return
+        async for line in answer:
+            yield line
+
+
+async def _awaited(value: Any) -> Any:
+    while inspect.isawaitable(value):
+        value = await value
+    return value

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import zlib
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -11,6 +14,7 @@ import pytest
 from runicorn_jupyter.payload.attendance import Attendance
 from runicorn_jupyter.payload.guard import CONTROL_PATH, Guard, Purpose, Ticket
 from runicorn_jupyter.payload.lease import Lease
+from runicorn_jupyter.payload.runs import changelog
 from tests.world.exchanges import cuts
 
 SECRET, PORT = "secret", 4711
@@ -31,6 +35,20 @@ def scope(action: str, purpose: Purpose = Purpose.CONTROL) -> dict[str, Any]:
     }
 
 
+def guard_of(app: Any, lease: Lease, root: str | None = None) -> Guard:
+    """Return the guard of a viewer."""
+    return Guard(
+        app,
+        secret=SECRET,
+        port=PORT,
+        lease=lease,
+        facts=lambda: {"root": root},
+        end=lambda _: None,
+        taking_up=lambda: False,
+        attendance=Attendance(),
+    )
+
+
 async def answer(
     lease: Lease, messages: list[dict[str, Any]], asked: dict[str, Any] | None = None
 ) -> tuple[int, Any]:
@@ -39,16 +57,7 @@ async def answer(
     async def app(*_: Any) -> None:
         raise AssertionError("this request is none of the viewer's")
 
-    guard = Guard(
-        app,
-        secret=SECRET,
-        port=PORT,
-        lease=lease,
-        facts=dict,
-        end=lambda _: None,
-        taking_up=lambda: False,
-        attendance=Attendance(),
-    )
+    guard = guard_of(app, lease)
     sent: list[dict[str, Any]] = []
     waiting = iter(messages)
 
@@ -143,3 +152,89 @@ async def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
     status, told = await answer(lease, parts([body]))
     assert (status, lease.holders()) == (400, {})
     assert told["error"]
+
+
+class Followed:
+    """A viewer with one run, whose guard is asked to tell of each change."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("TICK_SECONDS", "REST_SECONDS"):
+            monkeypatch.setattr(changelog, name, 0.001)
+        self.run = root / "20261124_175421_ab12cd"
+        self.run.mkdir()
+        (self.run / "status.json").write_text('{"status": "running", "started_at": 1764000000.123456}')
+        self.guard = guard_of(self, Lease(60), str(root))
+        self.fails = False
+        self.sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.body = {"epoch": "", "version": 0, "known": 0, "wait_seconds": 60, "follow": True}
+        asked = scope("runs")
+        asked["headers"].append((b"accept-encoding", b"gzip"))
+        self.asking = asyncio.ensure_future(self.guard(asked, self.receive, self.sent.put))
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer ``GET /api/runs``."""
+        if self.fails:
+            raise ZeroDivisionError
+        listed = [{"id": self.run.name, "run_dir": str(self.run), "status": "running"}]
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": json.dumps(listed).encode()})
+
+    async def receive(self) -> dict[str, Any]:
+        """Give the request's body, and then nothing."""
+        if self.body:
+            body, self.body = self.body, {}
+            return {"type": "http.request", "body": json.dumps(body).encode()}
+        nothing: dict[str, Any] = await asyncio.get_running_loop().create_future()
+        return nothing
+
+    async def message(self) -> dict[str, Any]:
+        """Give what is answered next."""
+        async with asyncio.timeout(60):
+            return await self.sent.get()
+
+    def step(self, step: int) -> None:
+        """Let the run log one more step."""
+        values = {f"metric_{number}": step / (number + 7) for number in range(4)}
+        with (self.run / "events.jsonl").open("a") as file:
+            file.write(json.dumps({"type": "metrics", "data": {"global_step": step, **values}}) + "\n")
+
+
+async def test_one_more_step_is_a_few_bytes_of_an_answer_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = Followed(tmp_path, monkeypatch)
+    unpacking = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    head = await viewer.message()
+    assert (head["status"], (b"content-encoding", b"gzip") in head["headers"]) == (200, True)
+    assert unpacking.decompress((await viewer.message())["body"]).endswith(b"\n")
+    sizes = []
+    for step in range(1, 9):
+        viewer.step(step)
+        packed = (await viewer.message())["body"]
+        (run,) = json.loads(unpacking.decompress(packed))["runs"]
+        assert run["step"] == step
+        sizes.append(len(packed))
+    # SSH, and what frames a chunk, are some 50 bytes more of the line.
+    assert max(sizes[1:]) <= 250, sizes
+    viewer.guard.close()
+    async with asyncio.timeout(60):
+        await viewer.asking
+
+
+async def test_what_fails_while_an_answer_goes_on_ends_it_and_the_next_one_says_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    viewer = Followed(tmp_path, monkeypatch)
+    assert (await viewer.message())["status"] == 200
+    await viewer.message()
+    viewer.fails = True
+    (viewer.run / "status.json").write_text('{"status": "finished", "ended_at": 1764000001}')
+    last = await viewer.message()
+    assert last.get("more_body", False) is False
+    await viewer.asking
+    assert "ZeroDivisionError" in capfd.readouterr().err
+    for version, status in ((0, 503), ("x", 400)):
+        viewer.body = {"epoch": "", "version": version, "wait_seconds": 1, "follow": True}
+        await viewer.guard(scope("runs"), viewer.receive, viewer.sent.put)
+        assert (await viewer.message())["status"] == status
+        await viewer.message()

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -90,6 +91,53 @@ async def test_an_end_before_the_answers_is_an_error_wherever_it_comes() -> None
         stream.feed_end()
         with pytest.raises(Unanswered):
             await asking
+
+
+async def test_lines_of_an_answer_are_had_as_they_come_and_another_exchange_follows() -> None:
+    stream = MemoryStream()
+    control = Control(stream, PORT, SecretStr(SECRET), 30.0)
+    lines = control.follow("runs", follow=True)
+    coming = asyncio.ensure_future(anext(lines))
+    head = response_to(await request_on(stream), b'{"a": 1}\n', chunked=True).removesuffix(b"0\r\n\r\n")
+    stream.feed(head)
+    assert await coming == {"a": 1}
+    coming = asyncio.ensure_future(anext(lines))
+    stream.feed(b'9\r\n{"b": 2}\n\r\n')
+    assert await coming == {"b": 2}
+    stream.feed(b"0\r\n\r\n")
+    assert [line async for line in lines] == []
+    asking = asyncio.ensure_future(control.ask("info"))
+    stream.feed(response_to(await request_on(stream), b'{"c": 3}'))
+    assert await asking == {"c": 3}
+
+
+async def test_who_answers_at_once_says_one_line() -> None:
+    stream = MemoryStream()
+    lines = Control(stream, PORT, SecretStr(SECRET), 30.0).follow("runs")
+    coming = asyncio.ensure_future(anext(lines))
+    stream.feed(response_to(await request_on(stream), b'{"a": 1}'))
+    assert await coming == {"a": 1}
+    assert [line async for line in lines] == []
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        (lambda answer: answer.replace(b"proof: ", b"proof: 0"), NotTheViewer),
+        (lambda answer: answer.replace(b"200 OK", b"503 No"), NotTheViewer),
+        (lambda answer: answer.replace(b"{", b"["), NotTheViewer),
+        (lambda answer: answer[:-5], Unanswered),
+    ],
+    ids=["no proof", "refused", "no JSON", "cut"],
+)
+async def test_lines_that_are_none(said: Callable[[bytes], bytes], error: type[Exception]) -> None:
+    stream = MemoryStream()
+    lines = Control(stream, PORT, SecretStr(SECRET), 30.0).follow("runs")
+    coming = asyncio.ensure_future(anext(lines))
+    stream.feed(said(response_to(await request_on(stream), b'{"a": 1}\n', chunked=True)))
+    stream.feed_end()
+    with pytest.raises(error):
+        assert [await coming, await anext(lines, None)]
 
 
 async def test_an_answer_may_be_compressed() -> None:

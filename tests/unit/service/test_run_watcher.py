@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -101,6 +101,31 @@ async def test_it_asks_no_more_often_than_it_should_and_again_after_each_answer(
     assert world.error is None
 
 
+async def test_one_request_is_answered_by_many_changes_no_more_often_than_it_should(world: World) -> None:
+    async def lines(body: Record) -> AsyncIterator[Record]:
+        for number in range(20):
+            world.table.put(f"r{number}")
+            answer = await world.table({**body, "wait_seconds": 0})
+            body = {**body, "epoch": answer["epoch"], "version": answer["version"]}
+            yield answer
+            await world.clock.sleep(PERIOD_SECONDS / 10)
+        await world.clock.sleep(WAIT_SECONDS)
+
+    asked: list[Record] = []
+
+    def follow(body: Record) -> Any:
+        asked.append(body)
+        return lines(body)
+
+    world.host.answers["runs"] = follow
+    world.begin()
+    await world.after(10.5 * PERIOD_SECONDS)
+    assert len(await world.listed()) in (10, 11, 12)
+    await world.after(20 * PERIOD_SECONDS)
+    assert (len(await world.listed()), len(asked), world.error) == (20, 1, None)
+    await world.watcher.close()
+
+
 async def test_what_there_is_no_memory_for_is_told_and_logged_once(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -161,7 +186,7 @@ async def test_a_cut_is_told_and_what_is_newer_is_asked_for_when_it_is_over(worl
     assert await world.after(5) is None
     assert await world.listed() == ["b", "a"]
     newer = {"epoch": "e1", "version": 1, "known": 1}
-    assert world.table.asked[asked] == {**newer, "wait_seconds": WAIT_SECONDS}
+    assert world.table.asked[asked] == {**newer, "wait_seconds": WAIT_SECONDS, "follow": True}
 
 
 async def test_a_connection_that_ends_for_good_ends_the_watch(world: World) -> None:
@@ -174,10 +199,17 @@ async def test_a_connection_that_ends_for_good_ends_the_watch(world: World) -> N
     await watcher.close()
 
 
+async def no_line() -> AsyncIterator[Record]:
+    """Answer by nothing at all."""
+    for line in ():
+        yield line
+
+
 @pytest.mark.parametrize(
     ("lie", "code"),
     [
         ({}, "viewer_answer_invalid"),
+        (None, "viewer_answer_invalid"),
         ({"epoch": "e1", "version": 1, "runs": {}, "removed": []}, "viewer_answer_invalid"),
         (NotTheViewer("a stranger"), "viewer_answer_invalid"),
         (SshUnavailable("No room."), "ssh_unavailable"),
@@ -185,7 +217,7 @@ async def test_a_connection_that_ends_for_good_ends_the_watch(world: World) -> N
         (Unanswered("closed before an answer"), "viewer_not_responding"),
         (ZeroDivisionError(), "internal_error"),
     ],
-    ids=["empty", "form", "stranger", "remote", "reset", "ended", "unforeseen"],
+    ids=["empty", "no line", "form", "stranger", "remote", "reset", "ended", "unforeseen"],
 )
 async def test_an_answer_that_is_none_is_told_and_asked_for_ever_more_seldom(
     world: World, lie: Any, code: str
@@ -193,7 +225,7 @@ async def test_an_answer_that_is_none_is_told_and_asked_for_ever_more_seldom(
     def lying(_: Record) -> Any:
         if isinstance(lie, Exception):
             raise lie
-        return lie
+        return no_line() if lie is None else lie
 
     world.table.put("a")
     watcher = world.begin()

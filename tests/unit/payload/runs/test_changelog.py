@@ -105,6 +105,31 @@ async def test_one_more_step_takes_as_many_bytes_whatever_a_run_was_given(viewer
     assert sizes[0] == sizes[1] <= MAX_STEP_BYTES
 
 
+async def test_who_follows_is_told_each_change_and_not_more(
+    viewer: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_ANSWER_BYTES", 1)  # a page a run
+    monkeypatch.setattr(module, "TICK_SECONDS", 0.001)
+    monkeypatch.setattr(module, "REST_SECONDS", 0.001)
+    for name in "ab":
+        viewer.begin(name, called=name)
+    gone: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    following = viewer.log.follow("", 0, 0, 60, gone)
+    for name, more in (("a", True), ("b", False)):
+        answer = await anext(following)
+        assert ([run["id"] for run in answer["runs"]], answer["more"]) == ([name], more)
+    for step in (2, 3):
+        viewer.step("a", step)
+        answer = await anext(following)
+        assert [(run["id"], run["step"], "details" in run) for run in answer["runs"]] == [("a", step, False)]
+    gone.set_result(None)
+    assert [last["runs"] async for last in following] in ([], [[]])
+    over = [
+        answer["runs"] async for answer in viewer.log.follow(answer["epoch"], answer["version"], 0, 0, gone)
+    ]
+    assert over == [[]]
+
+
 async def test_a_run_that_changes_between_two_pages_is_whole(
     viewer: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

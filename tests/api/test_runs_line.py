@@ -1,0 +1,74 @@
+"""What watching runs costs the lines of the servers that they are on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from runicorn_jupyter.remote.liveness import CHECK_SECONDS
+from tests.api.conftest import World
+from tests.world.environments import Trainer
+from tests.world.relay import Relay
+
+STEPS, STEP_BYTES = 8, 600
+OTHER_BYTES = 1200
+"""What passes beside it: a question whether the viewer lives each `CHECK_SECONDS`."""
+
+
+@pytest.fixture
+def lines(world: World, make_relay: Callable[..., Relay]) -> dict[str, Relay]:
+    """Two lines to the server, each by a host of its own."""
+    found = {}
+    for host in ("busy", "idle"):
+        line = found[host] = make_relay("127.0.0.1", world.sshd.port)
+        with world.home.known_hosts.open("a") as file:
+            file.write(f"[127.0.0.1]:{line.port} {world.sshd.host_key}\n")
+        world.home.host(host, world.sshd, Port=line.port)
+    return found
+
+
+@pytest.fixture
+def trainer(tmp_path: Path) -> Iterator[Trainer]:
+    with closing(Trainer(tmp_path / "home")) as made:
+        yield made
+
+
+def test_one_more_step_costs_its_servers_line_little_and_no_other_line_anything(
+    world: World,
+    lines: dict[str, Relay],
+    trainer: Trainer,
+    runicorn_env: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    training = trainer.live(runicorn_env("0.7.2"), tmp_path / "busy", steps=5)
+    for host in lines:
+        (tmp_path / host).mkdir(exist_ok=True)
+        world.start(world.connect(host), "rc072", remote_root=str(tmp_path / host), auto_open=False)
+
+    def ask(**query: object) -> dict[str, object]:
+        answer = world.jupyter.get("runs", **query)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, object] = answer.json()
+        return found
+
+    version = ask()["version"]
+
+    def follow() -> None:
+        nonlocal version
+        training.step()
+        answer = ask(changed_since=version, wait=60)
+        assert answer["runs"], "the step was not told"
+        version = answer["version"]
+
+    follow()
+    began, before = time.monotonic(), {host: line.passed_bytes for host, line in lines.items()}
+    for _ in range(STEPS):
+        follow()
+    checks = 2 + (time.monotonic() - began) / CHECK_SECONDS  # more of them on a slow machine
+    taken = {host: line.passed_bytes - before[host] for host, line in lines.items()}
+    assert taken["idle"] <= checks * OTHER_BYTES
+    assert taken["busy"] <= STEPS * STEP_BYTES + checks * OTHER_BYTES
