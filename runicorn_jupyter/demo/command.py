@@ -51,6 +51,11 @@ def _say(text: str) -> None:
     print(text, flush=True)  # what this command prints is its face
 
 
+def _say_at_the_end(text: str) -> None:
+    with contextlib.suppress(OSError):  # a terminal that was closed is why it ends
+        _say(text)
+
+
 @contextlib.contextmanager
 def _step(label: str) -> Iterator[Callable[[str], None]]:
     """Show a step while it is under way, with what it is at, and how long it took."""
@@ -335,8 +340,8 @@ async def _run(options: argparse.Namespace) -> None:
 
     def end() -> None:
         if not task.cancelling():  # once: ending is bounded in time, and has to be complete
-            _say("\nEnding everything …")
             task.cancel()
+            _say_at_the_end("\nEnding everything …")
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, end)
@@ -366,5 +371,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DemoError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
-    _say("Nothing is left running.")
+    _say_at_the_end("Nothing is left running.")
     return 0

@@ -269,6 +269,30 @@ async def test_the_whole_of_it(tmp_path: Path, runicorn_env: Callable[..., Path]
     assert gpus == {ALIAS: 4, "demo-gpu-2": 2, "demo-gpu-3": 2}
 
 
+@pytest.mark.parametrize("by", [signal.SIGHUP, signal.SIGTERM])
+async def test_it_ends_though_nobody_reads_what_it_says(
+    by: signal.Signals, tmp_path: Path, runicorn_env: Callable[..., Path]
+) -> None:
+    """As when a terminal is closed: what is printed then goes nowhere."""
+    folders = Folders(tmp_path / "demo")
+    shutil.copytree(runicorn_env("0.7.2"), folders.environment, symlinks=True)
+    stamp_of(folders.environment).touch()
+    reader, writer = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "runicorn_jupyter.demo", "--no-jupyter", "--dir", str(folders.root)],
+        stdout=writer,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writer)
+    with os.fdopen(reader, "rb") as output:
+        while b"Ctrl-C here ends everything" not in await asyncio.to_thread(output.readline):
+            assert process.returncode is None
+    assert marked(mark_of(folders.root))
+    process.send_signal(by)
+    await process.wait()
+    assert marked(mark_of(folders.root)) == []
+
+
 def _runs_of_the_demo(url: str, token: str) -> dict[str, str]:
     """Return the state of each run by its alias, as the viewer that our API starts shows it."""
     client = RunicornRemoteClient(url, token=token)
