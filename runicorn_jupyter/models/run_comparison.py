@@ -83,6 +83,7 @@ class RunsCompareResponse(Success):
     differing: list[ParamDifference]
     same: int = Field(description="How many parameters are the same in all runs.")
     params_left_out: list[int | None] = Field(description="One a run; what is left out is not compared.")
+    code_snapshots: list[str | None] = Field(description="One a run; null: none is known.")
     metrics: list[MetricComparison]
 
 

@@ -110,6 +110,9 @@ class Run(Model):
         description="What `log_config` was given, nested names joined by dots (0.6 and later)."
     )
     params_left_out: int | None = Field(description="How many more there are; null: nobody knows.")
+    code_snapshot: str | None = Field(
+        description="The fingerprint of the code that `init(snapshot_code=True)` kept; null: none is known."
+    )
     summary: dict[str, ParamValue] = Field(description="What `summary` was given.")
     summary_left_out: int | None = Field(description="How many more there are; null: nobody knows.")
     best: RunBest | None = Field(description="Null: runicorn has none (yet).")

@@ -54,13 +54,16 @@ def comparison_table(labels: Sequence[str], answer: Mapping[str, Any]) -> RunCom
     Returns
     -------
     RunComparison
-        First the parameters that differ (None where a run has none), then of each metric the last values
+        First the parameters that differ (None where a run has none), the fingerprints of the code that was
+        kept (``code``, ``snapshot``) if they differ, then of each metric the last values
         (``metric``), how far they are from the baseline's (``difference``, ``percent``), and the best ones
         (``best``) where there are any. ``attrs`` has ``same``, ``baseline`` and ``left_out``.
     """
     rows: dict[tuple[str, str], list[Any]] = {}
     for found in answer["differing"]:
         rows["param", plain(found["name"])] = [_plain(value) for value in found["values"]]
+    if len(set(answer["code_snapshots"])) > 1:
+        rows["code", "snapshot"] = [_plain(value) for value in answer["code_snapshots"]]
     for metric in answer["metrics"]:
         name, last, best = plain(metric["name"]), metric["last"], metric["best"]
         rows["metric", name] = [_number(value) for value in last["values"]]

@@ -7,7 +7,7 @@ from typing import Iterable, Optional
 
 __all__ = ["STATE_VERSION", "installed_version", "version_in"]
 
-STATE_VERSION = 5
+STATE_VERSION = 6
 """Version of the state file and of the control protocol: a viewer of another version is not adopted."""
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from runicorn_jupyter import models as m
-from runicorn_jupyter.payload.runs.details import MAX_NAME, MAX_NAMES, MAX_TEXT
+from runicorn_jupyter.payload.runs.details import FINGERPRINT, MAX_NAME, MAX_NAMES, MAX_TEXT
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class RunDetails(NamedTuple):
 
     params: Values
     params_left_out: int | None
+    code_snapshot: str | None
     summary: Values
     summary_left_out: int | None
     best: m.RunBest | None
@@ -36,10 +37,10 @@ class RunDetails(NamedTuple):
     @classmethod
     def of(cls, run: m.Run) -> RunDetails:
         """Return a run's."""
-        return cls(run.params, run.params_left_out, run.summary, run.summary_left_out, run.best)
+        return cls(*(getattr(run, name) for name in cls._fields))
 
 
-NO_DETAILS = RunDetails({}, 0, {}, 0, None)
+NO_DETAILS = RunDetails({}, 0, None, {}, 0, None)
 
 
 class DetailReader:
@@ -63,14 +64,17 @@ class DetailReader:
         params, params_left_out, size = self._values(value.get("params"))
         summary, summary_left_out, more = self._values(value.get("summary"))
         best = _best(value.get("best"))
+        snapshot = _fingerprint(value.get("code_snapshot"))
         details = RunDetails(
             params,
             _sum(value.get("params_left_out", 0), params_left_out),
+            snapshot,
             summary,
             _sum(value.get("summary_left_out", 0), summary_left_out),
             best,
         )
-        return details, size + more + (0 if best is None else 500 + _weigh(best.metric))
+        size += more + (0 if best is None else 500 + _weigh(best.metric))
+        return details, size + (0 if snapshot is None else _weigh(snapshot))
 
     def _values(self, value: Any) -> tuple[Values, int, int]:
         """Return the values by name, how many of them are left out here, and the bytes of the others."""
@@ -127,6 +131,10 @@ class DetailReader:
             self._dicts.clear()
         self._dicts[key] = values
         return values
+
+
+def _fingerprint(value: Any) -> str | None:
+    return value if isinstance(value, str) and FINGERPRINT.fullmatch(value) else None
 
 
 def _best(value: Any) -> m.RunBest | None:

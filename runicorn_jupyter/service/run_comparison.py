@@ -47,6 +47,7 @@ def compare_runs(
         differing=differing,
         same=len(names) - len(differing),
         params_left_out=[run.params_left_out for run in runs],
+        code_snapshots=[run.code_snapshot for run in runs],
         metrics=[_metric(name, runs, baseline) for name in list(wanted)[:MAX_METRICS]],
     )
 

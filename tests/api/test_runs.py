@@ -238,6 +238,7 @@ def test_what_differs_and_groups(runs: Runs) -> None:
     answer = runs.client.compare_runs([seeds[0], seeds[1]], metrics=["loss"])
     assert answer["differing"] == [{"name": "seed", "values": [0, 1], "missing": []}]
     assert (answer["same"], answer["params_left_out"]) == (3, [0, 0])
+    assert answer["code_snapshots"] == [None, None]
     assert answer["metrics"][0]["last"]["differences"][0] == 0
     unknown = {**seeds[0], "run_id": "20000101_000000_abcdef"}
     for runs_asked, baseline, code in (

@@ -37,6 +37,13 @@ async def only_the_table_scrolls(page: Page, differing: Locator) -> None:
     assert await name.bounding_box() == before
 
 
+async def the_code_differs(page: Page, differing: Locator) -> None:
+    """Look at the row of the code that the runs kept: two fingerprints, one unlike the baseline's."""
+    code = differing.get_by_role("row").filter(has=page.get_by_role("rowheader", name="Code snapshot"))
+    await expect(code.get_by_role("cell")).to_have_text([re.compile("^[0-9a-f]{12}$")] * 2)
+    await expect(code.locator("[data-differs]")).to_have_count(1)
+
+
 async def count_clicks(page: Page) -> None:
     """Count the clicks from now on, in ``window.clicks``."""
     await page.evaluate(
@@ -57,7 +64,8 @@ async def test_three_clicks_to_what_differs(
     version, prefix = each_runicorn
     page = lab_page.page
     root = tmp_path / "root"
-    training = trainer.live(prefix, root, count=2)
+    (tmp_path / "code").mkdir()
+    training = trainer.live(prefix, root, count=2, code=tmp_path / "code")
     training.log_metrics(loss=0.5)
     training.finish()
     connection = lab.jupyter.post("connect", host="gpu1").json()["connection_id"]
@@ -79,6 +87,7 @@ async def test_three_clicks_to_what_differs(
         seed = differing.get_by_role("row").filter(has=page.get_by_role("rowheader", name="seed"))
         await expect(seed.get_by_role("cell")).to_have_text(["1", "0"])
         assert await seed.evaluate(IN_SIGHT)
+        await the_code_differs(page, differing)
     assert await page.evaluate("() => window.clicks") == 3
 
     if version != "0.5.0":

@@ -209,13 +209,21 @@ class Trainer:
         return found
 
     def live(
-        self, prefix: Path, root: Path, *, steps: int = 20, project: str = "vision", count: int = 1
+        self,
+        prefix: Path,
+        root: Path,
+        *,
+        steps: int = 20,
+        project: str = "vision",
+        count: int = 1,
+        code: Path | None = None,
     ) -> Training:
         """Start a run that stays running, and return when its first steps have been written.
 
-        It is the last of ``count`` runs; the others are finished.
+        It is the last of ``count`` runs; the others are finished. Each keeps its own version of what is in
+        the folder ``code``.
         """
-        process = self._start(prefix, root, count=count, steps=steps, project=project, live=True)
+        process = self._start(prefix, root, count=count, steps=steps, project=project, live=True, code=code)
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, f"the training script ended with status {process.wait()}"
@@ -233,6 +241,7 @@ class Trainer:
         project: str,
         live: bool,
         params: Sequence[dict[str, object]] = (),
+        code: Path | None = None,
     ) -> subprocess.Popen[str]:
         options = {
             "root": str(root),
@@ -241,6 +250,7 @@ class Trainer:
             "project": project,
             "live": live,
             "params": list(params),
+            "code": None if code is None else str(code),
         }
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "RUNICORN", "XDG"))}
         return subprocess.Popen(

@@ -49,7 +49,7 @@ def _run(number: int, name: str, status: m.RunStatus, **values: Any) -> m.Run:
             "step": 100 * (number + 1), "pid": 700 + number,
             "metrics": {"loss": loss, "accuracy": 1 - loss / 2},
             "params": {**_PARAMS, "lr": 0.001 * 2**-number},
-            "params_left_out": 0, "summary": {}, "summary_left_out": 0,
+            "params_left_out": 0, "code_snapshot": None, "summary": {}, "summary_left_out": 0,
             "best": {"metric": "accuracy", "value": 1 - loss / 2, "step": 90, "mode": "max"},
             "page": f"/runs/{number}", **values,
         }
@@ -145,6 +145,7 @@ def _comparison(keys: list[dict[str, Any]]) -> m.RunsCompareResponse:
         differing=[m.ParamDifference(name="lr", values=[run.params["lr"] for run in runs], missing=[])],
         same=len(_PARAMS) - 1,
         params_left_out=[0 for _ in runs],
+        code_snapshots=[None for _ in runs],
         metrics=[figures("accuracy", "max"), figures("loss", "min")],
     )
 

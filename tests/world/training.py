@@ -1,7 +1,8 @@
 """A training script as people write them, for any runicorn from 0.5 on; run by the tests, not imported.
 
 Its one argument is JSON: ``root``, ``count``, ``steps``, ``project``, ``live``, ``params`` (what each
-run has beside the others; may be empty). It prints the ids of its runs as JSON. With ``live`` the last
+run has beside the others; may be empty), ``code`` (a folder of which each run keeps its own version, or
+null). It prints the ids of its runs as JSON. With ``live`` the last
 run stays running: each line on stdin is a wish (``{"text": …}``, ``{"step": true}`` or
 ``{"log": {NAME: VALUE}}``), answered by ``ok``, and the end of stdin ends the run.
 """
@@ -10,6 +11,7 @@ import inspect
 import json
 import math
 import sys
+from pathlib import Path
 
 import runicorn
 
@@ -21,6 +23,9 @@ def start(options, number):
     where = {"project": options["project"], "name": name}
     if "path" in known:
         where = {"path": options["project"] + "/" + name, "alias": name}
+    if options["code"] and "snapshot_code" in known:
+        Path(options["code"], "train.py").write_text(f"seed = {number}")
+        where.update(snapshot_code=True, workspace_root=options["code"])
     return runicorn.init(storage=options["root"], capture_env=False, **where)
 
 

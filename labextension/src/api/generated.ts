@@ -706,6 +706,8 @@ export interface components {
       };
       /** @description How many more there are; null: nobody knows. */
       params_left_out: number | null;
+      /** @description The fingerprint of the code that `init(snapshot_code=True)` kept; null: none is known. */
+      code_snapshot: string | null;
       /** @description What `summary` was given. */
       summary: {
         [key: string]: components['schemas']['ParamValue'];
@@ -880,6 +882,8 @@ export interface components {
       same: number;
       /** @description One a run; what is left out is not compared. */
       params_left_out: (number | null)[];
+      /** @description One a run; null: none is known. */
+      code_snapshots: (string | null)[];
       metrics: components['schemas']['MetricComparison'][];
     };
     /** @description Body of ``POST runs/curves``. */

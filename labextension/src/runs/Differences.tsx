@@ -22,6 +22,9 @@ import {
 } from './differences.js';
 import { serverOf } from './table.js';
 
+/** As git shortens what it names so. */
+const SHOWN_OF_SNAPSHOT = 12;
+
 /** Read what differs whenever a run is another. */
 function useDifferences(runs: readonly Run[]): {
   found: IFoundDifferences | null;
@@ -117,6 +120,9 @@ function Found(props: IFoundProps): JSX.Element {
             {answer.differing.map(each => (
               <ParamRow key={each.name} param={each} runs={runs} />
             ))}
+            {new Set(answer.code_snapshots).size > 1 && (
+              <SnapshotRow snapshots={answer.code_snapshots} />
+            )}
           </tbody>
           <tbody className="rj-mod-metrics">
             {answer.metrics.map(metric => (
@@ -185,6 +191,28 @@ function ParamRow(props: { param: ParamDifference; runs: readonly Run[] }): JSX.
           </td>
         );
       })}
+    </tr>
+  );
+}
+
+/** The code that runicorn kept of each run, by the beginning of its fingerprint. */
+function SnapshotRow(props: { snapshots: ReadonlyArray<string | null> }): JSX.Element {
+  const { trans } = useRunicorn();
+  return (
+    <tr>
+      <th scope="row" title={trans.__('Fingerprints of what snapshot_code=True kept of the code')}>
+        {trans.__('Code snapshot')}
+      </th>
+      {props.snapshots.map((snapshot, place) => (
+        <td
+          key={place}
+          title={snapshot ?? trans.__('not kept')}
+          data-differs={snapshot !== props.snapshots[0] || undefined}
+          className={snapshot === null ? 'rj-Quiet' : undefined}
+        >
+          {snapshot === null ? trans.__('not kept') : snapshot.slice(0, SHOWN_OF_SNAPSHOT)}
+        </td>
+      ))}
     </tr>
   );
 }

@@ -1,6 +1,7 @@
-"""What a run was given and what it came to: its parameters, its summary, its best value. Python >= 3.8.
+"""What a run was given and what it came to: parameters, code, summary, best value. Python >= 3.8.
 
-``log_config`` writes ``config.args`` and ``config.extra`` into ``assets.json`` (0.6 and 0.7); ``summary`` and
+``log_config`` writes ``config.args`` and ``config.extra`` into ``assets.json`` (0.6 and 0.7), and
+``init(snapshot_code=True)`` the fingerprint of what it kept of the code, before them; ``summary`` and
 the end of a run write ``summary.json`` (0.5 too). Both are read again when their times or sizes are others,
 and never more of them than a part: whoever can write below the storage root can write anything there.
 """
@@ -16,7 +17,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 __all__ = ["Budget", "Details"]
 
 MAX_FILE_BYTES = 2**20
-"""What is read of a file. ``config`` stands before all that grows long in ``assets.json``."""
+"""What is read of a file. ``code`` and ``config`` stand before all that grows long in ``assets.json``."""
 MAX_NAMES, MAX_NAME, MAX_TEXT, MAX_DEPTH = 256, 128, 512, 16
 MAX_PARAMS_BYTES, MAX_SUMMARY_BYTES = 49152, 16384
 """Of their JSON, so that one run always fits into an answer."""
@@ -26,6 +27,7 @@ BEING_WRITTEN_SECONDS = 60.0
 """A file that is no JSON is taken for one that is being written, for so long."""
 BEST = ("best_metric_name", "best_metric_value", "best_metric_step", "best_metric_mode")
 NOTHING = "{}"
+FINGERPRINT = re.compile(r"[A-Za-z0-9:._-]{1,128}")
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -67,8 +69,9 @@ class Details:
         self._assets = _File(os.path.join(folder, "assets.json"), _read_config)
         self._summary = _File(os.path.join(folder, "summary.json"), _read_summary)
         self.text = NOTHING
-        """An object in JSON: of ``params``, ``params_left_out``, ``summary``, ``summary_left_out`` and
-        ``best`` those that are not empty. How many are left out is null where that is not known."""
+        """An object in JSON: of ``params``, ``params_left_out``, ``code_snapshot``, ``summary``,
+        ``summary_left_out`` and ``best`` those that are not empty. How many are left out is null where that
+        is not known."""
 
     def read(self) -> None:
         """Read what is new."""
@@ -175,12 +178,21 @@ def _beginning(file: int) -> bytes:
 
 
 def _read_config(text: Optional[str]) -> Dict[str, Any]:
-    """Return ``params`` and how many are left out, of ``assets.json``; None: unreadable."""
-    config = None if text is None else _member(text, "config")
-    if config is None:
-        return {} if text is not None else {"params_left_out": None}
+    """Return ``params``, how many are left out, and ``code_snapshot``; None: the file is unreadable."""
+    if text is None:
+        return {"params_left_out": None}
+    members = _members(text, ("code", "config"))
+    config = members.get("config")
     given = [config.get(name) for name in ("args", "extra")] if isinstance(config, dict) else []
-    return _named("params", given, MAX_PARAMS_BYTES)
+    return {**_named("params", given, MAX_PARAMS_BYTES), **_snapshot(members.get("code"))}
+
+
+def _snapshot(code: Any) -> Dict[str, Any]:
+    """Return ``code_snapshot``, the fingerprint of the code that was kept, if some was."""
+    snapshot = code.get("snapshot") if isinstance(code, dict) else None
+    fingerprint = snapshot.get("fingerprint") if isinstance(snapshot, dict) else None
+    is_one = isinstance(fingerprint, str) and FINGERPRINT.fullmatch(fingerprint)
+    return {"code_snapshot": fingerprint} if is_one else {}
 
 
 def _read_summary(text: Optional[str]) -> Dict[str, Any]:
@@ -284,24 +296,27 @@ def _whole(digits: str) -> Any:
 _DECODER = json.JSONDecoder(parse_int=_whole)
 
 
-def _member(text: str, name: str) -> Any:
-    """Return a member of a JSON object, of which only the beginning may be there; None: it has none.
+def _members(text: str, names: Tuple[str, ...]) -> Dict[str, Any]:
+    """Return members of a JSON object, up to that of the last name; only its beginning may be there.
 
     Raises
     ------
     ValueError
         If the text is no object, or ends before that member.
     """
+    members: Dict[str, Any] = {}
     at = _after(text, 0, "{")
     while not text.startswith("}", at):
         key, at = _DECODER.raw_decode(text, at)
         value, at = _DECODER.raw_decode(text, _after(text, at, ":"))
-        if key == name:
-            return value
+        if key in names:
+            members[key] = value
+        if key == names[-1]:
+            break
         at = _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing too
         if not text.startswith("}", at):
             at = _after(text, at, ",")
-    return None
+    return members
 
 
 def _after(text: str, at: int, mark: str) -> int:

@@ -35,7 +35,7 @@ def boot_mark():
 def state(port):
     """Make the state of a viewer that is none of ours: whatever listens on that port."""
     return {
-        "version": 5, "host": "host", "boot": "boot", "pid": 4194000, "start_time": "1", "port": port,
+        "version": 6, "host": "host", "boot": "boot", "pid": 4194000, "start_time": "1", "port": port,
         "secret": "A" * 43, "prefix": "/env/" + NASTY, "root": "/root/" + NASTY, "asked_root": None,
         "runicorn_version": NASTY, "folder": "/" + NASTY, "key": "0" * 24, "adopted": True,
     }  # fmt: skip

@@ -14,6 +14,7 @@ ANSWER: dict[str, Any] = {
     "same": 3,
     "baseline": 1,
     "params_left_out": [0, None],
+    "code_snapshots": ["a44c", None],
     "differing": [{"name": "lr\x1b[31m", "values": [0.1, None], "missing": [1]}],
     "metrics": [
         {
@@ -34,9 +35,10 @@ ANSWER: dict[str, Any] = {
 
 def test_what_differs_comes_first_and_metrics_are_numbers() -> None:
     table = comparison_table(["a", "<b>"], ANSWER)
-    kinds = ["param", "metric", "difference", "percent", "metric", "difference", "percent", "best"]
+    kinds = ["param", "code", "metric", "difference", "percent", "metric", "difference", "percent", "best"]
     assert list(table.index.get_level_values("kind")) == kinds
     assert "\x1b" not in "".join(table.index.get_level_values("name"))
+    assert table.loc[("code", "snapshot")].to_list() == ["a44c", None]
     assert table.loc[("metric", "acc")].astype(float).to_list() == [1.0, 2.0]
     assert table.loc[("percent", "loss"), "a"] == -20.0
     assert pd.isna(table.loc[("metric", "loss"), "<b>"])
@@ -50,7 +52,13 @@ def test_what_differs_comes_first_and_metrics_are_numbers() -> None:
 
 
 def test_nothing_differs() -> None:
-    empty = {**ANSWER, "differing": [], "metrics": [], "params_left_out": [0, 0]}
+    empty = {
+        **ANSWER,
+        "differing": [],
+        "metrics": [],
+        "params_left_out": [0, 0],
+        "code_snapshots": ["a44c", "a44c"],
+    }
     table = comparison_table(["a", "b"], empty)
     assert (table.shape, list(table.columns)) == ((0, 2), ["a", "b"])
     assert "3 more" in (table._repr_html_() or "")

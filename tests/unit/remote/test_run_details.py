@@ -109,3 +109,9 @@ def test_what_many_runs_have_is_kept_once() -> None:
     for number in range(5000):
         of(**{f"n{number}": f"t{number}", "a": number, "b": number / 7})
     assert max(len(pool) for pool in (reader._names, reader._texts, reader._dicts)) < 5000
+
+
+@pytest.mark.parametrize("odd", [None, 1, "", "a b", "a" * 129, "\u202eabc", ["a44c"]], ids=repr)
+def test_a_fingerprint_is_one_word_of_plain_characters(odd: Any) -> None:
+    assert read({"code_snapshot": "sha256:a44c"}).code_snapshot == "sha256:a44c"
+    assert read({"code_snapshot": odd}).code_snapshot is None

@@ -24,6 +24,7 @@ export function run(id: string, values: Partial<Run> = {}): Run {
     metrics: { loss: 0.5 },
     params: {},
     params_left_out: 0,
+    code_snapshot: null,
     summary: {},
     summary_left_out: 0,
     best: null,

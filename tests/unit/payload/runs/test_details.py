@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -224,3 +226,49 @@ def test_what_each_runicorn_has_written(
     params = found.get("params", {})
     assert params.pop("seed", 0) in (0, 1)
     assert params == ({} if version == "0.5.0" else {"lr": 0.001, "model.depth": 3, "layers": "[64, 64]"})
+
+
+KEEPS_CODE = """
+import json, sys
+import runicorn
+run = runicorn.init(path="vision", storage=sys.argv[1], snapshot_code=True, workspace_root=sys.argv[2])
+run.log_config(args={"lr": 0.1})
+run.finish()
+print(json.dumps(str(run.run_dir)))
+"""
+
+
+@pytest.mark.parametrize("version", ["0.6.0", "0.7.2"])
+def test_the_code_that_runicorn_keeps_has_a_fingerprint(
+    version: str, runicorn_env: Callable[..., Path], tmp_path: Path
+) -> None:
+    python = runicorn_env(version) / "bin" / "python"
+    (tmp_path / "code").mkdir()
+    found = []
+    for text in ("lr = 1", "lr = 1", "lr = 2"):
+        (tmp_path / "code" / "train.py").write_text(text)
+        os.utime(tmp_path / "code" / "train.py", (LONG_AGO, LONG_AGO))
+        command = [python, "-I", "-c", KEEPS_CODE, tmp_path / "root", tmp_path / "code"]
+        done = subprocess.run(command, env={"HOME": str(tmp_path)}, capture_output=True, check=True)
+        found.append(details_of(Path(json.loads(done.stdout.splitlines()[-1]))))
+    assert [each["params"] for each in found] == [{"lr": 0.1}] * 3
+    first, second, other = (each["code_snapshot"] for each in found)
+    assert first == second != other
+    assert re.fullmatch("[0-9a-f]{64}", first)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        None,
+        [],
+        "x",
+        {},
+        {"snapshot": []},
+        *({"snapshot": {"fingerprint": odd}} for odd in (1, "", "a b", "a" * 129, "a\n")),
+    ],
+    ids=repr,
+)
+def test_what_is_no_fingerprint_is_none(code: Any, tmp_path: Path) -> None:
+    given(tmp_path, text=json.dumps({"code": code, "config": {"args": {"lr": 1}}}))
+    assert details_of(tmp_path) == {"params": {"lr": 1}}
