@@ -199,9 +199,7 @@ test('a connection that asks while it is re-established is answered', async () =
     request_id: 'r'
   });
   store.handleEvent({ type: 'challenge', challenge_id: 'c9', connection_id: 'conn_1' });
-  for (let turn = 0; turn < 200 && !routes().includes('POST connect/c9'); turn += 1) {
-    await new Promise(resolve => setImmediate(resolve));
-  }
+  await server.until('POST connect/c9');
   assert.deepEqual(person.asked, ['gpu1: Code']);
   assert.deepEqual(routes(), ['GET connections', 'GET connect/c9', 'POST connect/c9']);
 });

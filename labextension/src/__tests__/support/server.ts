@@ -1,7 +1,10 @@
 /** An HTTP server for the tests of the client: it answers what a test says and keeps what was asked. */
 
+import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+
+const ASKED = 'asked';
 
 /** What was asked. */
 export interface IAsked {
@@ -42,6 +45,14 @@ export class ScriptedServer {
     this.answers.set(route, answers);
   }
 
+  /** Wait until a route has been asked, which is half a minute at most. */
+  async until(route: string): Promise<void> {
+    const signal = AbortSignal.timeout(30_000);
+    while (!this.asked.some(({ method, path }) => `${method} ${path}` === route)) {
+      await once(this._server, ASKED, { signal });
+    }
+  }
+
   private readonly _server: Server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', chunk => chunks.push(chunk));
@@ -57,6 +68,7 @@ export class ScriptedServer {
         headers: request.headers,
         body: text ? JSON.parse(text) : null
       });
+      this._server.emit(ASKED);
       const answers = this.answers.get(`${method} ${path}`) ?? [];
       const answer = answers.length > 1 ? answers.shift() : answers[0];
       if (!answer) {
