@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from benchmarks.harness import OURS, Answer, interleave, until
+from benchmarks.harness import OURS, Answer, interleave, stopwatch, until
 from benchmarks.world import RUNICORN, World
 from runicorn_jupyter.remote.liveness import CHECK_SECONDS
 from tests.world.environments import Trainer, Training, build
@@ -24,10 +24,12 @@ PERIOD_SECONDS = 1.0
 IDLE = "no step"
 
 
-def run(world: World, rounds: int = 4) -> list[Answer]:
+def run(world: World, rounds: int = 3) -> list[Answer]:
     """Answer the questions of this module."""
-    with _servers(world) as relays, _training(world) as training:
-        follow = _follower(world, training)
+    with _servers(world) as relays, training_on(world, _root(world, 0)) as training:
+        count = SERVERS * RUNS + 1
+        until(lambda: world.api("GET", "runs", limit=1)["total"] == count, "all runs", tick=0.5)
+        follow = follower(world, training)
 
         def steps() -> None:
             for _ in range(STEPS):
@@ -81,28 +83,27 @@ def _root(world: World, number: int) -> Path:
 
 
 @contextmanager
-def _training(world: World) -> Iterator[Training]:
-    """Train on the first server, until all runs are listed and beyond."""
+def training_on(world: World, root: Path) -> Iterator[Training]:
+    """Train in a storage root, which a viewer has."""
     trainer = Trainer(world.folder / "trainer")
     try:
-        training = trainer.live(build(f"runicorn=={RUNICORN}"), _root(world, 0), steps=5)
-        count = SERVERS * RUNS + 1
-        until(lambda: world.api("GET", "runs", limit=1)["total"] == count, "all runs", tick=0.5)
-        yield training
+        yield trainer.live(build(f"runicorn=={RUNICORN}"), root, steps=5)
     finally:
         trainer.close()
 
 
-def _follower(world: World, training: Training) -> Callable[[], None]:
-    """Return what lets the run log a step, and waits until a front end has heard of it."""
+def follower(world: World, training: Training) -> Callable[[], float]:
+    """Return what lets the run log a step, and waits until a front end has heard of it; it returns the ms."""
     version, pause = world.api("GET", "runs", limit=1)["version"], threading.Event()
 
-    def follow() -> None:
+    def follow() -> float:
         nonlocal version
         pause.wait(PERIOD_SECONDS)  # how long is part of the question
-        training.step()
-        answer = world.api("GET", "runs", changed_since=version, wait=30)
+        with stopwatch() as elapsed:
+            training.step()
+            answer = world.api("GET", "runs", changed_since=version, wait=30)
         assert [run["run_id"] for run in answer["runs"]] == [training.run_id]
         version = answer["version"]
+        return elapsed()
 
     return follow

@@ -37,6 +37,8 @@ PROXY, BARE = "jupyter-server-proxy", "ssh -L"
 ASYNCSSH = "asyncssh"
 WAYS = (OURS, PROXY, BARE, ASYNCSSH)
 """The ways to one viewer: ours, and the peers'."""
+FLOOR, INTERACTIVE = "on its machine", "ssh -L -o RequestTTY=force"
+"""Two more for what is small: none at all, and ``ssh -L`` without its wait for acknowledgements."""
 
 
 def free_port() -> int:
@@ -246,11 +248,23 @@ class World:
         return base if command is None else [*base, command]
 
     @contextmanager
-    def forwarded(self, remote_port: int, host: str = ALIAS) -> Iterator[int]:
-        """Run ``ssh -N -L``; yield the local port; `forwarding_pid` is the last one's process."""
+    def forwarded(
+        self, remote_port: int, host: str = ALIAS, *, is_interactive: bool = False
+    ) -> Iterator[int]:
+        """Run ``ssh -N -L``; yield the local port; `forwarding_pid` is the last one's process.
+
+        One that is interactive has a terminal: only then do both its sides send each packet at once, and
+        none waits for the acknowledgement of the one before.
+        """
         port = free_port()
-        command = self.ssh("-N", "-L", f"{port}:127.0.0.1:{remote_port}", host=host)
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        forward = ["-L", f"{port}:127.0.0.1:{remote_port}"]
+        if is_interactive:
+            command = self.ssh(*forward, "-o", "RequestTTY=force", host=host, command="exec sleep 86400")
+        else:
+            command = self.ssh("-N", *forward, host=host)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         self.forwarding_pid = process.pid
         try:
             until(lambda: _listens(port), "ssh -L")
@@ -300,17 +314,21 @@ class World:
 
     @functools.cached_property
     def _prefixes(self) -> dict[str, tuple[str, dict[str, str]]]:
-        port = self._stack.enter_context(self.forwarded(self.viewer["remote_port"]))
+        remote_port = self.viewer["remote_port"]
+        port = self._stack.enter_context(self.forwarded(remote_port))
+        other = self._stack.enter_context(self.forwarded(remote_port, is_interactive=True))
         url, token = self.proxy_jupyter
         return {
             OURS: (self.viewer["url"], {}),
             PROXY: (f"{url}proxy/{port}/", {"Authorization": f"token {token}"}),
             BARE: (f"http://127.0.0.1:{port}/", {}),
-            ASYNCSSH: (f"http://127.0.0.1:{self.asyncssh.forward(self.viewer['remote_port'])}/", {}),
+            ASYNCSSH: (f"http://127.0.0.1:{self.asyncssh.forward(remote_port)}/", {}),
+            FLOOR: (f"http://127.0.0.1:{remote_port}/", {}),
+            INTERACTIVE: (f"http://127.0.0.1:{other}/", {}),
         }
 
     def way(self, name: str, path: str) -> dict[str, Any]:
-        """Return a way (of `WAYS`) to a path of the viewer: ``url`` and ``headers``."""
+        """Return a way to a path of the viewer, of `WAYS` or one of the two more: ``url`` and ``headers``."""
         prefix, headers = self._prefixes[name]
         return {
             "url": prefix + path,
