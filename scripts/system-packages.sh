@@ -40,7 +40,9 @@ names='' wanted=''
 for program in "$@"; do
     if missing "$program"; then
         names="$names $program"
-        wanted="$wanted $(packages "$program")"
+        for package in $(packages "$program"); do
+            case " $wanted " in *" $package "*) ;; *) wanted="$wanted $package" ;; esac
+        done
     fi
 done
 [ -n "$wanted" ] || exit 0

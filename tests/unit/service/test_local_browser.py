@@ -6,6 +6,7 @@ import html
 import json
 import os
 import re
+import shlex
 import stat
 import sys
 import webbrowser
@@ -41,7 +42,8 @@ def umask() -> Iterator[None]:
 def test_no_command_line_shows_the_url(tmp_path: Path, by_file: bool) -> None:
     program, report = tmp_path / "browser.py", tmp_path / "report.json"
     program.write_text(BROWSER)
-    browser = webbrowser.get(f"{sys.executable} {program} {report} %s")
+    command = [sys.executable, str(program), str(report)]
+    browser = webbrowser.get(f"{shlex.join(command)} %s")
     screen = Screen(browser, tmp_path / "run time", by_file=by_file)
     screen.show(URL)
     said = json.loads(report.read_text())
