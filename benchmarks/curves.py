@@ -32,6 +32,8 @@ from tests.world.environments import Trainer, build
 from tests.world.jupyter import JupyterServer
 
 RUNS, STEPS = 40, 100_000
+NOISE = 0.85, 1.15
+"""A loss lies between, in times of a smooth one: lines that go up and down are the slow ones to draw."""
 FAR_ALIAS, RTT_MS = "gpu-50-ms", 50
 STEPS_SEEN = 20
 """Steps of a round whose way to the screen is measured."""
@@ -285,9 +287,11 @@ def _write_long_runs(folder: Path) -> None:
     Trainer(folder).runs(build(f"runicorn=={RUNICORN}"), folder / "root", count=RUNS, steps=1)
     for number, events in enumerate(sorted((folder / "root").rglob("events.jsonl"))):
         (events.parent / "assets.json").unlink()  # of many with one the viewer takes long to start
+        chance = random.Random(number)
         with events.open("w") as file:
             for step in range(STEPS):
-                at, loss = 1767225600 + step, math.exp(-step / STEPS * (1 + number / 10))
+                loss = math.exp(-step / STEPS * (1 + number / 10)) * chance.uniform(*NOISE)
+                at = 1767225600 + step
                 file.write(
                     f'{{"ts": {at}.5, "type": "metrics", "data": {{"loss": {loss!r}, '
                     f'"global_step": {step}, "time": {at}.5}}}}\n'

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import random
 import shutil
 import sys
 from pathlib import Path
@@ -32,7 +33,8 @@ def main() -> None:
             records = RecordWriter(opened)
             records.write(Event(wall_time=BEGAN, file_version="brain.Event:2").SerializeToString())
             for step in range(steps):
-                value = Summary.Value(tag="loss", simple_value=math.exp(-step / steps * (1 + number)))
+                loss = math.exp(-step / steps * (1 + number)) * random.uniform(0.85, 1.15)
+                value = Summary.Value(tag="loss", simple_value=loss)
                 event = Event(wall_time=BEGAN + step, step=step, summary=Summary(value=[value]))
                 records.write(event.SerializeToString())
 

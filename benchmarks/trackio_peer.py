@@ -7,6 +7,7 @@ serves the page until it is ended. Both in the folder that ``TRACKIO_DIR`` names
 from __future__ import annotations
 
 import math
+import random
 import sys
 
 import trackio
@@ -18,7 +19,8 @@ PROJECT = "bench"
 def log(runs: int, steps: int) -> None:
     """Write the runs by what is behind ``trackio.log``, which for one step at a time takes far longer."""
     for number in range(runs):
-        rows = [{"loss": math.exp(-step / steps * (1 + number / 10))} for step in range(steps)]
+        smooth = [math.exp(-step / steps * (1 + number / 10)) for step in range(steps)]
+        rows = [{"loss": loss * random.uniform(0.85, 1.15)} for loss in smooth]
         SQLiteStorage.bulk_log(PROJECT, f"run-{number}", rows)
 
 
