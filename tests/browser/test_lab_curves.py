@@ -92,17 +92,7 @@ async def test_curves_grow_with_their_run(
     assert await drawn.pixels() != before
     assert await drawn.values() == logged(root)
 
-    # Another tab is shown; what is logged meanwhile comes by one request.
-    await page.locator("#jp-main-dock-panel .lm-TabBar-tab", has_text="Launcher").click()
-    await expect(page.locator(".rj-Curves")).to_be_hidden()
-    hidden = len(drawn.asked)
-    for loss in (1.5, 1.25, 1):
-        async with page.expect_response("**/api/remote/runs?*"):  # the table follows; the curves do not
-            training.log_metrics(loss=loss)
-    assert len(drawn.asked) == hidden
-    await page.locator("#jp-main-dock-panel .lm-TabBar-tab", has_text="Runs").click()
-    await expect(drawn.steps).to_have_text("10")
-    assert len(drawn.asked) == hidden + 1
+    await look_elsewhere(drawn, training)
 
     # The line is cut; what was drawn stays, and says since when.
     lab.relay.cut()
@@ -128,6 +118,21 @@ async def test_curves_grow_with_their_run(
     await look_closer(lab_page, drawn)
     assert len(drawn.asked) == asked + 1
     await link_cursors(page)
+
+
+async def look_elsewhere(drawn: Drawn, training: Training) -> None:
+    """While another tab is shown nothing is asked; what is logged meanwhile comes by one request."""
+    page = drawn.page
+    await page.locator("#jp-main-dock-panel .lm-TabBar-tab", has_text="Launcher").click()
+    await expect(page.locator(".rj-Curves")).to_be_hidden()
+    hidden = len(drawn.asked)
+    for loss in (1.5, 1.25, 1):
+        async with page.expect_response("**/api/remote/runs?*"):  # the table follows; the curves do not
+            training.log_metrics(loss=loss)
+    assert len(drawn.asked) == hidden
+    await page.locator("#jp-main-dock-panel .lm-TabBar-tab", has_text="Runs").click()
+    await expect(drawn.steps).to_have_text("10")
+    assert len(drawn.asked) == hidden + 1
 
 
 async def zoom_and_hide(drawn: Drawn, training: Training) -> None:
