@@ -6,7 +6,7 @@ from functools import partial
 
 from benchmarks import load
 from benchmarks.harness import OURS, Answer, interleave
-from benchmarks.world import BARE, World
+from benchmarks.world import BARE, INTERACTIVE, World
 from tests.world.many_runs import many_runs
 
 RUNS = (10, 100, 1_000, 10_000)
@@ -15,7 +15,7 @@ FILE_MIB = 8
 
 
 def _runs(world: World, count: int, rounds: int) -> Answer:
-    """Ask for the list of so many runs, as the page does, by us and by ``ssh -L``."""
+    """Ask for the list of so many runs, as the page does, by us and by ``ssh -L`` of two kinds."""
     like = next(path.parent for path in world.runs.rglob("status.json"))
     root = world.folder / f"growth-{count}"
     many_runs(root, like, count)
@@ -23,11 +23,13 @@ def _runs(world: World, count: int, rounds: int) -> Answer:
     try:
         viewer = world.start_viewer(connection_id, root=root)
         path = "api/runs"
-        with world.forwarded(viewer["remote_port"]) as port:
-            headers = world.ticket(path, viewer["remote_port"])
+        remote_port = viewer["remote_port"]
+        with world.forwarded(remote_port) as port, world.forwarded(remote_port, is_interactive=True) as other:
+            headers = world.ticket(path, remote_port)
             ways = {
                 OURS: {"url": viewer["url"] + path, "headers": {}},
                 BARE: {"url": f"http://127.0.0.1:{port}/{path}", "headers": headers},
+                INTERACTIVE: {"url": f"http://127.0.0.1:{other}/{path}", "headers": headers},
             }
 
             load.run(
