@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
-from IPython.core.magic_arguments import argument, magic_arguments
+from IPython.core.magic_arguments import argument
+
+from runicorn_jupyter.notebook.lazy_arguments import lazy_arguments
 
 if TYPE_CHECKING:
     from runicorn_jupyter.notebook.commands import Commands
@@ -38,7 +40,7 @@ class RunicornMagics(Magics):
 
         return Commands(self.shell)
 
-    @magic_arguments()
+    @lazy_arguments()
     @argument("host", help="a host name, an address, or an alias of the ssh config")
     @argument("-u", "--username", metavar="USER", help="default: the ssh config's, else your own")
     @argument("-p", "--port", type=int, default=22, help="default: the ssh config's, else 22")
@@ -57,14 +59,14 @@ class RunicornMagics(Magics):
             raise UsageError("--root goes with --env; %runicorn_viewer takes both later.")
         return self._commands.connect(args)
 
-    @magic_arguments()
+    @lazy_arguments()
     @line_magic
     def runicorn_connections(self, line: str) -> Connections:
         """List the open connections."""
         _parse(self.runicorn_connections, line)
         return self._commands.connections()
 
-    @magic_arguments()
+    @lazy_arguments()
     @argument("name", nargs="?", help=_NAME)
     @argument("--refresh", action="store_true", help="look again, however recent the last look was")
     @argument("--runicorn-only", action="store_true", help="leave out those without runicorn")
@@ -74,7 +76,7 @@ class RunicornMagics(Magics):
         args = _parse(self.runicorn_envs, line)
         return self._commands.environments(args.name, args.refresh, args.runicorn_only)
 
-    @magic_arguments()
+    @lazy_arguments()
     @argument("name", nargs="?", help=_NAME)
     @argument("--python", metavar="PATH", help="make it with this Python; default: the best there is")
     @argument("--version", help="of runicorn; default: the newest that fits the Python")
@@ -92,7 +94,7 @@ class RunicornMagics(Magics):
         args = _parse(self.runicorn_setup, line)
         return self._commands.setup(args)
 
-    @magic_arguments()
+    @lazy_arguments()
     @argument(
         "env", nargs="?", help="the environment; needless while a viewer runs, or only one has runicorn"
     )
@@ -106,7 +108,7 @@ class RunicornMagics(Magics):
         args = _parse(self.runicorn_viewer, line)
         return self._commands.viewer(args.name, args.env, args.root, args.height, restart=args.restart)
 
-    @magic_arguments()
+    @lazy_arguments()
     @argument("name", nargs="?", help=_NAME)
     @line_magic
     def runicorn_status(self, line: str) -> Status:
@@ -114,7 +116,7 @@ class RunicornMagics(Magics):
         args = _parse(self.runicorn_status, line)
         return self._commands.status(args.name)
 
-    @magic_arguments()
+    @lazy_arguments()
     @argument("name", nargs="?", help=_NAME)
     @argument("-n", "--lines", type=int, default=50, help="how many lines at most (default 50)")
     @line_magic
@@ -123,7 +125,7 @@ class RunicornMagics(Magics):
         args = _parse(self.runicorn_logs, line)
         return self._commands.logs(args.name, args.lines)
 
-    @magic_arguments()
+    @lazy_arguments()
     @argument("name", nargs="?", help="only this connection's runs: its name, host or id")
     @argument("--status", help="running, finished, failed or interrupted; several with commas between")
     @argument("--path", help="only runs at this path or below it")
@@ -142,7 +144,7 @@ class RunicornMagics(Magics):
         args = _parse(self.runicorn_runs, line)
         return self._commands.runs(args)
 
-    @magic_arguments()
+    @lazy_arguments()
     @argument("run", nargs="+", help="two or more runs: names, paths or ids")
     @argument(
         "--baseline", metavar="RUN", help="the run that the others are held against (default: the first)"
@@ -154,7 +156,7 @@ class RunicornMagics(Magics):
         args = _parse(self.runicorn_compare, line)
         return self._commands.compare(args)
 
-    @magic_arguments()
+    @lazy_arguments()
     @argument("--by", required=True, metavar="NAMES", help="parameters, with commas between, like lr,batch")
     @argument("--metric", help="the metric of which mean, deviation, least and greatest are wanted")
     @argument("--where", metavar="CONDITION", help='only runs that pass, like "lr>1e-4 host:gpu1"')
@@ -164,7 +166,7 @@ class RunicornMagics(Magics):
         args = _parse(self.runicorn_group, line)
         return self._commands.group(args)
 
-    @magic_arguments()
+    @lazy_arguments()
     @argument("name", nargs="?", help="only this connection's machine: its name, host or id")
     @line_magic
     def runicorn_gpus(self, line: str) -> GpuTable:
@@ -172,14 +174,14 @@ class RunicornMagics(Magics):
         args = _parse(self.runicorn_gpus, line)
         return self._commands.gpus(args.name)
 
-    @magic_arguments()
+    @lazy_arguments()
     @line_magic
     def runicorn_panel(self, line: str) -> Any:
         """Show the panel that does the whole job without a line of code."""
         _parse(self.runicorn_panel, line)
         return self._commands.panel()
 
-    @magic_arguments()
+    @lazy_arguments()
     @argument("name", nargs="?", help=_NAME)
     @line_magic
     def runicorn_stop(self, line: str) -> None:
@@ -187,7 +189,7 @@ class RunicornMagics(Magics):
         args = _parse(self.runicorn_stop, line)
         self._commands.stop(args.name)
 
-    @magic_arguments()
+    @lazy_arguments()
     @argument("name", nargs="?", help=_NAME)
     @argument("--keep-viewer", action="store_true", help="let the viewer wait for the next connection")
     @line_magic

@@ -41,4 +41,4 @@ def test_a_server_that_nobody_connects_from(tmp_path: Path) -> None:
 def test_a_kernel_whose_magics_nobody_uses(tmp_path: Path) -> None:
     ours, others = added(load_magics, tmp_path)
     assert others <= {"IPython"}  # a part of what is there anyway
-    assert ours == {"_version", "notebook", "notebook.magics"}
+    assert ours == {"_version", "notebook", "notebook.magics", "notebook.lazy_arguments"}

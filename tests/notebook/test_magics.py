@@ -146,7 +146,7 @@ def test_failures_are_one_line_with_what_to_do(kernel: Kernel, world: World) -> 
 
 
 def test_help_shows_the_options(kernel: Kernel) -> None:
-    cell = kernel.good("print(get_ipython().find_magic('runicorn_connect').__doc__)")
+    cell = kernel.good("print(get_ipython().object_inspect_text('%runicorn_connect'))")
     assert "%runicorn_connect" in cell.text
     for option in ("--username", "--port", "--identity", "--password", "--env", "--root", "--name"):
         assert option in cell.text
