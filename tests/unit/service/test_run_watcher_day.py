@@ -16,8 +16,9 @@ MORE_BLOCKS = 100
 
 
 async def test_a_day_of_steps_and_cuts_keeps_no_more_than_its_beginning(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("WARNING", logger="runicorn_jupyter")  # pytest keeps what is logged
     monkeypatch.setattr(clock, "TURNS", 40)  # as many as anything here takes; a day has many of them
     world = await followed()
     for number in range(20):
