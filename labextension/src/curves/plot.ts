@@ -59,6 +59,9 @@ export class CurvePlot {
 
   /** Draw lines that have grown: as many as before, of the same names. */
   grow(lines: readonly IDrawnLine[]): void {
+    if (lines === this._lines) {
+      return;
+    }
     this._lines = lines;
     this._plot.batch(() => {
       lines.forEach((line, at) => {
