@@ -39,6 +39,15 @@ def open_viewer(lab: LabWorld, root: Path) -> None:
     assert lab.jupyter.post("viewer/start", **at).ok
 
 
+WHOLE_IN_A_NARROW_PANEL = """node => {
+  node.closest('li').style.width = '150px';
+  const isWhole = node.scrollWidth <= node.clientWidth;
+  node.closest('li').style.width = '';
+  return isWhole;
+}"""
+"""Whether nothing of a value beside a curve is cut off where both do not fit."""
+
+
 async def test_a_card_has_the_runs_that_go_on(
     lab_page: LabPage,
     lab: LabWorld,
@@ -59,6 +68,7 @@ async def test_a_card_has_the_runs_that_go_on(
     await expect(lines).to_have_count(1)
     await expect(lines).to_contain_text("run-1")
     await expect(curve).to_have_accessible_name("loss: last 0.60653, least 0.60653, greatest 0.90484")
+    assert await lines.get_by_text("loss 0.60653").evaluate(WHOLE_IN_A_NARROW_PANEL)
     before = await curve.locator("path").get_attribute("d")
     training.log_metrics(loss=3)
     await expect(curve).to_have_accessible_name("loss: last 3, least 0.60653, greatest 3")
