@@ -61,6 +61,16 @@ async def choose(page: Page, *names: str) -> None:
         await page.get_by_role("group").get_by_label(name, exact=True).check()
 
 
+async def fits_a_narrow_tab(page: Page) -> None:
+    """Look at the chooser where there is little room: nothing of the tab has to be scrolled to sideways."""
+    width, height = await page.evaluate("() => [innerWidth, innerHeight]")
+    await page.set_viewport_size({"width": 900, "height": height})
+    facts = page.get_by_role("group", name="Facts").get_by_role("checkbox", name="Status")
+    await expect(facts).to_be_in_viewport(ratio=1)
+    assert await page.locator(".rj-Runs").evaluate("node => node.scrollWidth <= node.clientWidth")
+    await page.set_viewport_size({"width": width, "height": height})
+
+
 async def width_of(head: Locator) -> float:
     """The width of a column."""
     box = await head.bounding_box()
@@ -180,6 +190,7 @@ async def test_groups_and_what_is_taken_along(
     """Runs with the same values are a row with mean ± deviation; CSV and a cell have what is shown."""
     page = lab_page.page
     await choose(page, "seed")
+    await fits_a_narrow_tab(page)
     await page.get_by_role("button", name="Group by lr").click()
     await page.get_by_role("button", name="Columns").click()
     rows = table.locator(".rj-Runs-body [role=row]")
