@@ -215,10 +215,10 @@ def test_amd_by_its_sysfs(tmp_path: Path) -> None:
     assert [(each.pid, each.memory) for each in gpu.processes] == [(os.getpid(), 4096)]
 
 
-async def test_over_ssh_and_gone_with_who_listened(sshd: Sshd, connect: Connect) -> None:
-    connection = await connect(sshd)
+async def test_over_ssh_and_gone_with_who_listened(remote: Sshd, connect: Connect) -> None:
+    connection = await connect(remote)
     async with SshHost(connection).watch_machine("") as said:
         while said.texts.looked != {"machine", "accelerators"}:
             assert await said.read()
     await connection.close()
-    assert await asyncio.to_thread(sshd.left) == []
+    assert await asyncio.to_thread(remote.left) == []
