@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import struct
 from collections.abc import Callable, Iterator
@@ -13,16 +14,20 @@ import pytest
 import runicorn_jupyter
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import EnvironmentNotFound
+from runicorn_jupyter.http1 import BadResponse
 from runicorn_jupyter.json_text import InvalidJson, read_json
 from runicorn_jupyter.payload.relay import ADJUST, DATA, EOF, EXIT, HEAD, PIECE
 from runicorn_jupyter.payload.state_files import MAX_STATE_BYTES
 from runicorn_jupyter.remote import bootstrap, environments, probe, viewer_state
+from runicorn_jupyter.remote.answer_lines import AnswerLines
+from runicorn_jupyter.remote.control import MAX_ANSWER_BYTES
 from runicorn_jupyter.ssh import wire_format
 from runicorn_jupyter.ssh.auth import interactive
 from runicorn_jupyter.ssh.config import patterns
 from runicorn_jupyter.ssh.hostkeys import certificate, known_hosts_file
 from runicorn_jupyter.ssh.relay.channel import RelayChannel
 from runicorn_jupyter.ssh.relay.client import RelayClient
+from runicorn_jupyter.streams import END, End
 from runicorn_jupyter.text import plain_text
 from tests.security.linear import check_linear
 from tests.security.patterns import Use, attacks, uses
@@ -50,6 +55,24 @@ def fields(*texts: str) -> bytes:
 
 def probed(data: bytes) -> None:
     probe.parse(b"\n" + MARK.encode() + b"\0" + data, MARK)
+
+
+def followed(data: bytes, size: int = 1, *, is_packed: bool = False) -> None:
+    """Read the lines of an answer that comes in pieces of that size."""
+    body = gzip.compress(data, 1) if is_packed else data
+    pieces = iter(range(0, len(body), size))
+
+    async def read() -> bytes | End:
+        at = next(pieces, None)
+        return END if at is None else body[at : at + size]
+
+    async def read_all() -> None:
+        lines = AnswerLines(read, MAX_ANSWER_BYTES, is_packed=is_packed)
+        while await lines.next() is not None:
+            pass
+
+    with suppress(StopIteration, BadResponse):
+        read_all().send(None)  # nothing in it waits
 
 
 def env(path: str, *, inherits: bool = False, kind: str = "venv") -> bytes:
@@ -264,6 +287,13 @@ TABLE: dict[str, tuple[int, Callable[[bytes], object], tuple[bytes, ...]]] = {
         65536,
         lambda data: patterns.matches_list("a" * 255, data.decode("latin-1")),
         (b"*", b"*a", b"a*,", b"?", b"*b", b"!"),
+    ),
+    "an answer that goes on, byte by byte": (MAX_ANSWER_BYTES, followed, (b"\n", b"a\n", b"{}")),
+    "an answer that goes on, at once": (
+        MAX_ANSWER_BYTES, lambda data: followed(data, len(data)), (b"\n", b"a\n", b"{}")
+    ),
+    "an answer that goes on, packed": (
+        MAX_ANSWER_BYTES, lambda data: followed(data, is_packed=True), (b"\n", b"a\n", b"{}")
     ),
 }  # fmt: skip
 
