@@ -20,7 +20,7 @@ OTHER_BYTES = 1200
 
 
 @pytest.fixture
-def lines(world: World, make_relay: Callable[..., Relay]) -> dict[str, Relay]:
+def lines(world: World, make_relay: Callable[..., Relay]) -> Iterator[dict[str, Relay]]:
     """Two lines to the server, each by a host of its own."""
     found = {}
     for host in ("busy", "idle"):
@@ -28,7 +28,8 @@ def lines(world: World, make_relay: Callable[..., Relay]) -> dict[str, Relay]:
         with world.home.known_hosts.open("a") as file:
             file.write(f"[127.0.0.1]:{line.port} {world.sshd.host_key}\n")
         world.home.host(host, world.sshd, Port=line.port)
-    return found
+    yield found
+    world.disconnect_all()  # over the lines: without them the viewers would stay until their lease ends
 
 
 @pytest.fixture
