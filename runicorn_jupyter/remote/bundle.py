@@ -124,9 +124,8 @@ def shell_input(script: str, **variables: str) -> bytes:
     variables
         What is assigned before it; any text without NUL, never read as anything but text.
     """
-    return b"".join(_assignment(name.encode("ascii"), value) for name, value in variables.items()) + _script(
-        script
-    )
+    lines = [_assignment(name.encode("ascii"), value) for name, value in variables.items()]
+    return b"".join(lines) + _script(script)
 
 
 def _assignment(name: bytes, value: str) -> bytes:
