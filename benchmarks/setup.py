@@ -36,8 +36,7 @@ def run(world: World, rounds: int = 3) -> list[Answer]:
 
     made = interleave({OURS: ours, BY_HAND: by_hand}, rounds)
     relay = Relay(world.sshd.host, world.sshd.port, delay_ms=DELAY_MS)
-    with world.home.known_hosts.open("a") as file:
-        file.write(f"[127.0.0.1]:{relay.port} {world.sshd.host_key}\n")
+    world.home.trust(world.sshd, relay.port)
     world.home.host(FAR, world.sshd, Port=relay.port)
     far = world.connect(host=FAR)
     world.api("POST", "environments/create", connection_id=far)

@@ -234,8 +234,7 @@ class World:
         """Let the sshd be reached over a line of its own too, by a host name; 0 Mbit/s: no limit."""
         relay = Relay("127.0.0.1", self.sshd.port, delay_ms=rtt_ms / 2, rate_mbit=mbit_s)
         try:
-            with self.home.known_hosts.open("a") as file:
-                file.write(f"[127.0.0.1]:{relay.port} {self.sshd.host_key}\n")
+            self.home.trust(self.sshd, relay.port)
             self.home.host(alias, self.sshd, Port=relay.port)
             yield relay
         finally:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +38,6 @@ def test_without_a_viewer_and_without_connections(world: World, client: Runicorn
     world.disconnect_all()
     gone = client.read_machines(answer["version"], SECONDS)
     assert (gone["machines"], gone["removed"]) == ([], [connection_id])
-
-
-@pytest.fixture
-def trainer(tmp_path: Path) -> Iterator[Trainer]:
-    with closing(Trainer(tmp_path)) as made:
-        yield made
 
 
 @pytest.mark.parametrize("version", RUNICORN_VERSIONS)

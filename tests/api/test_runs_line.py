@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,17 +24,10 @@ def lines(world: World, make_relay: Callable[..., Relay]) -> Iterator[dict[str, 
     found = {}
     for host in ("busy", "idle"):
         line = found[host] = make_relay("127.0.0.1", world.sshd.port)
-        with world.home.known_hosts.open("a") as file:
-            file.write(f"[127.0.0.1]:{line.port} {world.sshd.host_key}\n")
+        world.home.trust(world.sshd, line.port)
         world.home.host(host, world.sshd, Port=line.port)
     yield found
     world.disconnect_all()  # over the lines: without them the viewers would stay until their lease ends
-
-
-@pytest.fixture
-def trainer(tmp_path: Path) -> Iterator[Trainer]:
-    with closing(Trainer(tmp_path / "home")) as made:
-        yield made
 
 
 def test_one_more_step_costs_its_servers_line_little_and_no_other_line_anything(

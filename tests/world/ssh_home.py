@@ -25,10 +25,11 @@ class SshHome:
         self.config.touch(mode=0o600)
         self.known_hosts.touch(mode=0o600)
 
-    def trust(self, sshd: Sshd) -> None:
-        """Add the sshd's host key to known_hosts."""
+    def trust(self, sshd: Sshd, port: int | None = None) -> None:
+        """Add the sshd's host key to known_hosts, as that of another port where a relay leads to it."""
+        line = sshd.known_hosts_line if port is None else f"[{sshd.host}]:{port} {sshd.host_key}\n"
         with self.known_hosts.open("a") as file:
-            file.write(sshd.known_hosts_line)
+            file.write(line)
 
     def host(self, alias: str, sshd: Sshd | None = None, **options: str | int | Path) -> None:
         """Add a ``Host`` block to the config; ``sshd`` gives where it leads and its key."""

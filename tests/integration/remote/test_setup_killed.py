@@ -37,7 +37,7 @@ async def test_what_a_killed_jupyter_sent_is_not_sent_again(
     relay = make_relay(server.host, server.port, rate_mbit=40)  # some seconds for all wheels
     home = SshHome(tmp_path / "home")
     home.host(ALIAS, server, Port=relay.port)
-    home.known_hosts.write_text(f"[{relay.host}]:{relay.port} {server.host_key}\n")
+    home.trust(server, relay.port)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheelhouse), "TMPDIR": str(scratch)}
