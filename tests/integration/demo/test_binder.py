@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,6 @@ import pytest
 import yaml
 from packaging.specifiers import SpecifierSet
 
-from runicorn_jupyter.demo.environment import stamp_of
 from runicorn_jupyter.demo.folders import ALIAS, Folders
 from runicorn_jupyter.demo.processes import mark_of, marked
 
@@ -25,11 +23,9 @@ BINDER = ROOT / "binder"
 
 
 @pytest.fixture
-def home(tmp_path: Path, runicorn_env: Callable[..., Path]) -> Path:
+def home(tmp_path: Path, second_start: Callable[[Path], Folders]) -> Path:
     """A home in which the demo's environment has been made."""
-    folders = Folders(tmp_path / ".runicorn-jupyter-demo")
-    shutil.copytree(runicorn_env("0.7.2"), folders.environment, symlinks=True)
-    stamp_of(folders.environment).touch()
+    second_start(tmp_path / ".runicorn-jupyter-demo")
     return tmp_path
 
 

@@ -8,7 +8,6 @@ import gc
 import getpass
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import requests
 
 from runicorn_jupyter.client import RunicornRemoteClient
 from runicorn_jupyter.demo.command import main
-from runicorn_jupyter.demo.environment import DemoError, make_environment, stamp_of
+from runicorn_jupyter.demo.environment import DemoError, make_environment
 from runicorn_jupyter.demo.folders import ALIAS, NOTEBOOK, Folders, neutral
 from runicorn_jupyter.demo.processes import MARK, end_marked, mark_of, marked
 from runicorn_jupyter.demo.ssh_server import DemoSshServer
@@ -234,12 +233,9 @@ def test_one_demo_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "is running in" in capsys.readouterr().err
 
 
-async def test_the_whole_of_it(tmp_path: Path, runicorn_env: Callable[..., Path]) -> None:
+async def test_the_whole_of_it(tmp_path: Path, second_start: Callable[[Path], Folders]) -> None:
     """Start it as a person does, connect by the alias from a program, see the runs, end it by Ctrl-C."""
-    folders = Folders(tmp_path / "demo")
-    # As at a second start: the environment is there. It is the tests' own, made by venv and pip, too.
-    shutil.copytree(runicorn_env("0.7.2"), folders.environment, symlinks=True)
-    stamp_of(folders.environment).touch()
+    folders = second_start(tmp_path / "demo")
     process = await asyncio.create_subprocess_exec(
         *[sys.executable, "-m", "runicorn_jupyter.demo", "--no-browser", "--dir", str(folders.root)],
         env={**os.environ, "PYTHONWARNINGS": "default"},
@@ -271,12 +267,10 @@ async def test_the_whole_of_it(tmp_path: Path, runicorn_env: Callable[..., Path]
 
 @pytest.mark.parametrize("by", [signal.SIGHUP, signal.SIGTERM])
 async def test_it_ends_though_nobody_reads_what_it_says(
-    by: signal.Signals, tmp_path: Path, runicorn_env: Callable[..., Path]
+    by: signal.Signals, tmp_path: Path, second_start: Callable[[Path], Folders]
 ) -> None:
     """As when a terminal is closed: what is printed then goes nowhere."""
-    folders = Folders(tmp_path / "demo")
-    shutil.copytree(runicorn_env("0.7.2"), folders.environment, symlinks=True)
-    stamp_of(folders.environment).touch()
+    folders = second_start(tmp_path / "demo")
     reader, writer = os.pipe()
     process = await asyncio.create_subprocess_exec(
         *[sys.executable, "-m", "runicorn_jupyter.demo", "--no-jupyter", "--dir", str(folders.root)],
