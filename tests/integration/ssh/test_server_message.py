@@ -19,6 +19,7 @@ from runicorn_jupyter.ssh.config.resolver import Target
 from runicorn_jupyter.ssh.connection import Connection
 from runicorn_jupyter.ssh.deadline import Deadline
 from runicorn_jupyter.ssh.server_message import MAX_BYTES, ServerMessage
+from runicorn_jupyter.ssh.transport.transport import SshTransport
 from tests.integration.ssh.scripted import Script, announcing, scripted
 from tests.integration.ssh.test_dial import peer
 from tests.world.connections import Census, await_census, credentials_of, target_of
@@ -43,6 +44,24 @@ class Heard:
         self.news.set()
 
 
+class HeldDeadline(Deadline):
+    """Stands still until the test lets time pass, however slow the machine is."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        super().__init__(60, lambda: self._now)
+
+    def outlast_work(self) -> None:
+        """Let more time pass than the work may take in all."""
+        self._now += self.seconds + 1
+        self._reschedule()
+
+    def run_out(self) -> None:
+        """Let as much time pass as is left to whose it is."""
+        self._now += self._allowed() or 0
+        self._reschedule()
+
+
 def target(port: int, key: str, folder: Path, **changes: Any) -> Target:
     known = folder / "known_hosts"
     known.write_text(f"it {key}\n")
@@ -65,13 +84,12 @@ def opening(to: Target, heard: Heard, deadline: Deadline, login: Credentials | N
 async def test_a_login_elsewhere_is_said_and_waited_for(tmp_path: Path) -> None:
     let_in, heard = threading.Event(), Heard()
     with announcing(iter([CHECK]), let_in) as (port, key):
-        # The person takes longer than all of the work may.
-        deadline = Deadline(1.5)
+        deadline = HeldDeadline()
         task = opening(target(port, key, tmp_path), heard, deadline)
         await heard.news.wait()
         assert heard.texts == [CHECK.rstrip()]
         assert deadline.is_persons
-        await asyncio.sleep(deadline.left)  # longer than it could have had without these words
+        deadline.outlast_work()
         let_in.set()
         connection = await task
         assert not deadline.is_persons
@@ -81,11 +99,14 @@ async def test_a_login_elsewhere_is_said_and_waited_for(tmp_path: Path) -> None:
 
 async def test_words_without_end_are_bounded_and_end(tmp_path: Path) -> None:
     words = (f"word {number} " + "x" * 900 + "\n" for number in itertools.count())
-    heard = Heard()
+    heard, deadline = Heard(), HeldDeadline()
     begun = time.monotonic()
     with announcing(words, threading.Event(), pause=0.0005) as (port, key):
+        task = opening(target(port, key, tmp_path), heard, deadline)
+        await until(lambda: len(heard.texts) > 2)
+        deadline.run_out()
         with pytest.raises(ConnectionTimeout, match="said something before it lets you in") as late:
-            await opening(target(port, key, tmp_path), heard, Deadline(60, person_seconds=3))
+            await task
         assert isinstance(late.value, RemoteError)
     # Once a second at most, however many words there were.
     assert 1 <= len(heard.texts) <= time.monotonic() - begun + 2
@@ -100,9 +121,11 @@ async def test_words_do_not_hold_up_coming_back(make_relay: Callable[..., Relay]
     """A server that greets and then stalls, as at the end of a cut, is asked again after ``timeout``."""
     let_in = threading.Event()
     let_in.set()
+    deadline = HeldDeadline()
+    deadline.seconds = 1.5  # for each time it comes back; the first time may take longer
     with announcing(itertools.repeat(CHECK), let_in, pause=0.1) as (port, key):
         line = make_relay("127.0.0.1", port)
-        connection = await opening(target(line.port, key, tmp_path), Heard(), Deadline(1.5))
+        connection = await opening(target(line.port, key, tmp_path), Heard(), deadline)
         let_in.clear()
         line.reset()
         await until(lambda: line.accepted >= 3)
@@ -159,10 +182,14 @@ async def test_a_proxy_command_that_wants_a_login(sshd: Sshd, login_script: Path
 
 
 async def test_a_proxy_command_at_which_nobody_logs_in(sshd: Sshd, login_script: Path) -> None:
-    heard, before = Heard(), Census.take()
+    heard, before, deadline = Heard(), Census.take(), HeldDeadline()
     to = target_of(sshd, proxy_command=f"python3 {login_script} x 1")
+    task = opening(to, heard, deadline, credentials_of(sshd))
+    await until(lambda: heard.message.text == LOGIN)
+    assert deadline.is_persons
+    deadline.run_out()
     with pytest.raises(ConnectionTimeout) as late:
-        await opening(to, heard, Deadline(60, person_seconds=2), credentials_of(sshd))
+        await task
     heard.message.attach(late.value)
     assert "https://login.example/x" in late.value.details["server_message"]
     await asyncio.to_thread(await_census, before)
@@ -173,8 +200,12 @@ async def test_a_proxy_command_that_ignores_termination_is_killed(sshd: Sshd, tm
     stubborn = tmp_path / "stubborn.sh"
     stubborn.write_text(f"trap '' TERM; echo $$ > {pid}; while :; do sleep 60; done\n")
     to = target_of(sshd, proxy_command=f"sh {stubborn}")
+    deadline = HeldDeadline()
+    task = opening(to, Heard(), deadline, credentials_of(sshd))
+    await until(lambda: pid.is_file() and pid.read_text().endswith("\n"))
+    deadline.run_out()
     with pytest.raises(ConnectionTimeout):
-        await opening(to, Heard(), Deadline(2), credentials_of(sshd))
+        await task
     assert not is_running(int(pid.read_text()))
 
 
@@ -187,13 +218,19 @@ async def test_what_a_proxy_command_says_before_it_fails(sshd: Sshd) -> None:
     assert failed.value.details["server_message"] == "first line\ngate closed"
 
 
+def transports() -> list[SshTransport]:
+    return [thread for thread in threading.enumerate() if isinstance(thread, SshTransport)]
+
+
 async def test_a_server_that_is_none_gets_no_time_of_a_person_but_is_quoted(tmp_path: Path) -> None:
-    heard = Heard()
-    with (
-        peer(b"220 mail.example ESMTP\r\n") as port,
-        pytest.raises(ConnectionTimeout, match=r"within 0\.5 seconds") as late,
-    ):
-        await opening(target(port, "ssh-ed25519 AAAA", tmp_path), heard, Deadline(0.5))
+    heard, deadline = Heard(), HeldDeadline()
+    with peer(b"220 mail.example ESMTP\r\n") as port:
+        task = opening(target(port, "ssh-ed25519 AAAA", tmp_path), heard, deadline)
+        await until(lambda: any(transport.greeting for transport in transports()))
+        assert not deadline.is_persons
+        deadline.run_out()
+        with pytest.raises(ConnectionTimeout, match="within 60 seconds") as late:
+            await task
     heard.message.attach(late.value)
     assert late.value.details["server_message"] == "220 mail.example ESMTP"
     assert heard.texts == []
