@@ -206,11 +206,11 @@ function SnapshotRow(props: { snapshots: ReadonlyArray<string | null> }): JSX.El
       {props.snapshots.map((snapshot, place) => (
         <td
           key={place}
-          title={snapshot ?? trans.__('not kept')}
+          title={snapshot ?? trans.__('none known')}
           data-differs={snapshot !== props.snapshots[0] || undefined}
           className={snapshot === null ? 'rj-Quiet' : undefined}
         >
-          {snapshot === null ? trans.__('not kept') : snapshot.slice(0, SHOWN_OF_SNAPSHOT)}
+          {snapshot === null ? trans.__('none known') : snapshot.slice(0, SHOWN_OF_SNAPSHOT)}
         </td>
       ))}
     </tr>
