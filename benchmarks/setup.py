@@ -53,5 +53,5 @@ def run(world: World, rounds: int = 3) -> list[Answer]:
     relay.close()
     return [
         Answer("set up runicorn on a bare server", made, "ms", at_most=1.2),
-        Answer("find that runicorn is set up", found, "round trips", bound=4),
+        Answer("find that runicorn is set up", found, "round trips", bound=2),
     ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import EnvironmentSetupFailed, NotFound, PythonNotFound, SetupCancelled
 from runicorn_jupyter.remote.setup.conversation import SetupParameters
+from runicorn_jupyter.remote.setup.look import FOLDER
 from runicorn_jupyter.remote.setup.pythons import best_pythons
 from runicorn_jupyter.text import plain_text
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EnvironmentSetup", "setup_plan"]
 
-FOLDER = ".local/share/runicorn-jupyter"
 MEGABYTES = 110
 """Of disk that runicorn 0.7 takes with all that it needs."""
 

@@ -20,6 +20,7 @@ from runicorn_jupyter.errors import (
 )
 from runicorn_jupyter.json_text import InvalidJson, read_json_object
 from runicorn_jupyter.remote.bundle import COMMAND, python_input
+from runicorn_jupyter.remote.setup.look import look
 from runicorn_jupyter.remote.setup.tags import Target
 from runicorn_jupyter.remote.setup.wheels import Wheel, download
 from runicorn_jupyter.ssh.channels.ready import READY
@@ -75,6 +76,10 @@ class SetupParameters:
     wheels: str = "auto"
     same_python: bool = False
 
+    def are_met_by(self, found: Mapping[str, Any]) -> bool:
+        """Whether an environment that is there is surely what is asked for."""
+        return not self.same_python and self.runicorn_version in (None, found.get("runicorn_version"))
+
 
 async def run_setup(
     connection: Connection,
@@ -112,6 +117,10 @@ async def run_setup(
     said: list[str] = []
     try:
         async with asyncio.timeout(SETUP_SECONDS):
+            if parameters.action == "create":
+                found = await look(connection)
+                if found is not None and parameters.are_met_by(found):
+                    return {**found, "made": False}
             for python in parameters.pythons:
                 answer = await _with(connection, python, parameters, on_step, variables, said)
                 if answer is not None:

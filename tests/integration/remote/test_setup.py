@@ -97,6 +97,24 @@ async def test_a_life_of_the_environment(remote: Sshd, connect: Connect) -> None
         await remove(other)
 
 
+async def test_to_find_that_it_is_there_takes_a_command_and_nothing_that_is_sent_to_it(
+    remote: Sshd, connect: Connect, make_relay: Callable[..., Any]
+) -> None:
+    made = await create(await connect(remote))
+    relay = make_relay(remote.host, remote.port, delay_ms=40)
+    far = await connect(remote, via=relay)
+    taken = []
+    for _ in range(4):  # a busy machine sends apart what belongs together, so the best counts
+        await far.ping()  # the server has spoken last
+        before = relay.round_trips
+        assert await create(far) == {**made, "made": False}
+        await far.ping()  # goes with the end of the session, which nobody waits for
+        taken.append(relay.round_trips - before - 1)
+        if taken[-1] == 2:  # a session is opened, and its command answers
+            return
+    raise AssertionError(f"round trips: {taken}")
+
+
 async def test_two_at_once_make_one(remote: Sshd, connect: Connect) -> None:
     one, other = await connect(remote), await connect(remote)
     made = await asyncio.gather(create(one), create(other))
