@@ -31,6 +31,7 @@ __all__ = [
     "NotFound",
     "PackagesUnreachable",
     "PythonNotFound",
+    "QuotaReached",
     "RemoteError",
     "RunicornNotInstalled",
     "SetupCancelled",
@@ -184,9 +185,16 @@ class RunicornNotInstalled(RemoteError):
 
 
 class TooManyConnections(RemoteError):
-    """The ``max_connections`` traitlet is reached."""
+    """The ``max_connections`` or ``max_connections_per_user`` traitlet is reached."""
 
     code = "too_many_connections"
+    status = 429
+
+
+class QuotaReached(RemoteError):
+    """Another quota of the administrator's is reached: ``details.quota`` names its traitlet."""
+
+    code = "quota_reached"
     status = 429
 
 

@@ -132,6 +132,34 @@ class RunicornJupyter(StrictApp):
         minute. Never for hosts that ask questions (a password, a one-time code).""",
     )
     max_connections = Count(64, min=1, config=True, help="How many SSH connections may be open at once.")
+    max_connections_per_user = Count(
+        0,
+        min=0,
+        config=True,
+        help="""How many SSH connections each of the people who share this server may have open at once (a
+        share of JupyterHub's). 0: as many as all together.""",
+    )
+    max_viewers = Count(
+        0,
+        min=0,
+        config=True,
+        help="""How many viewers the connections of this server may hold at once; each is a process on a
+        remote. 0: one for each connection.""",
+    )
+    max_logins_per_minute = Count(
+        0,
+        min=0,
+        config=True,
+        help="""How many connections may be asked for in a minute, those included that fail: what login nodes
+        count against an address. Those that come back after a loss do not count. 0: any number.""",
+    )
+    viewer_mb_per_second = Amount(
+        0,
+        max=MAX_CACHE_MB,
+        config=True,
+        help="""Megabytes a second that the pages of all viewers of this server together get from remotes, and
+        so through a hub's proxy. What is more waits, and nothing is refused. 0: as fast as it comes.""",
+    )
     keepalive_seconds = Amount(
         15,
         positive=True,
@@ -278,6 +306,10 @@ class RunicornJupyter(StrictApp):
                 connection=self.ssh_settings(),
                 viewer_lease_seconds=self.viewer_lease_seconds,
                 max_connections=self.max_connections,
+                max_connections_per_user=self.max_connections_per_user,
+                max_viewers=self.max_viewers,
+                max_logins_per_minute=self.max_logins_per_minute,
+                viewer_bytes_per_second=self.viewer_mb_per_second * 2**20,
                 config_commands=self.config_commands,
                 use_keyring=self.use_keyring,
                 start_remembered=self.start_remembered,

@@ -15,6 +15,7 @@ from runicorn_jupyter.api.routes import remote_handlers
 from runicorn_jupyter.proxy.capabilities import Capabilities
 from runicorn_jupyter.proxy.handler import viewer_handlers
 from runicorn_jupyter.proxy.local_storage import StorageFolder
+from runicorn_jupyter.proxy.pace import Pace
 from runicorn_jupyter.service.remote_service import RemoteService
 
 if TYPE_CHECKING:
@@ -66,8 +67,10 @@ class Serving:
     """
 
     def __init__(self, server: ServerApp, plan: Plan) -> None:
+        rate = plan.service.viewer_bytes_per_second
         self.capabilities = Capabilities(
-            StorageFolder(Path(server.data_dir) / "runicorn_jupyter" / "storage")
+            StorageFolder(Path(server.data_dir) / "runicorn_jupyter" / "storage"),
+            Pace(rate) if rate else None,
         )
         self.service = RemoteService(plan.service, self.capabilities, plan.emit, plan.show)
         server.web_app.settings[COUNT_FAILURE] = self.service.metrics.failed

@@ -56,6 +56,17 @@ class TokenBucket:
         self._left -= cost
         return 0.0
 
+    def owe(self, cost: float) -> None:
+        """Take tokens whether they are there or not; the next `take` waits for the debt.
+
+        Parameters
+        ----------
+        cost
+            How many.
+        """
+        self._fill()
+        self._left -= cost
+
     def _fill(self) -> None:
         now = self._clock()
         self._left = min(self._burst, self._left + (now - self._at) * self._per_second)

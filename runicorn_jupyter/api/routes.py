@@ -42,6 +42,7 @@ _CONNECTS: tuple[type[e.RemoteError], ...] = (
     e.HostKeyUnknown,
     e.HostKeyChanged,
     e.TooManyConnections,
+    e.QuotaReached,
     e.SshUnavailable,
 )
 
@@ -202,6 +203,7 @@ _VIEWERS: tuple[Operation, ...] = (
             *_NEEDS_SSH,
             e.EnvironmentNotFound,
             e.ViewerAlreadyRunning,
+            e.QuotaReached,
             e.RunicornNotInstalled,
             e.ViewerStartFailed,
         ),

@@ -17,6 +17,7 @@ from runicorn_jupyter.proxy.upstream import Upstream
 
 if TYPE_CHECKING:
     from runicorn_jupyter.proxy.endpoint import Endpoint, ViewerView
+    from runicorn_jupyter.proxy.pace import Pace
 
 CAPABILITY_BYTES = 16
 """Length in bytes: 128 random bits cannot be guessed (docs/design.md, "The viewer's origin")."""
@@ -57,6 +58,8 @@ class Capabilities:
     ----------
     storages
         Where the viewers' ``localStorage`` is kept; default: nowhere.
+    pace
+        How fast viewers' streams are read, all together; default: as fast as they come.
 
     Attributes
     ----------
@@ -66,9 +69,10 @@ class Capabilities:
         Holds back what is answered below capabilities that stand for no viewer.
     """
 
-    def __init__(self, storages: StorageFolder | None = None) -> None:
+    def __init__(self, storages: StorageFolder | None = None, pace: Pace | None = None) -> None:
         self._upstreams: dict[str, Upstream] = {}
         self._storages = storages
+        self._pace = pace
         self._histories: OrderedDict[str, RequestHistory] = OrderedDict()
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._recent = RecentViewers()
@@ -105,7 +109,7 @@ class Capabilities:
             32 lower-case hexadecimal digits. Never log it.
         """
         capability = secrets.token_hex(CAPABILITY_BYTES)
-        self._upstreams[capability] = Upstream(endpoint, self._history_of, self._recent)
+        self._upstreams[capability] = Upstream(endpoint, self._history_of, self._recent, self._pace)
         return capability
 
     def _history_of(self, partition: str) -> RequestHistory:

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from runicorn_jupyter.proxy.local_storage import ViewerStorage
+from runicorn_jupyter.proxy.pace import PacedStream
 from runicorn_jupyter.proxy.pool import Pool, ViewerStopped
 from runicorn_jupyter.proxy.prefetch import Prefetcher, RequestHistory
 from runicorn_jupyter.proxy.request_queue import RecentViewers, RequestQueue
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runicorn_jupyter.proxy.endpoint import Endpoint
+    from runicorn_jupyter.proxy.pace import Pace
+    from runicorn_jupyter.streams import ByteStream
 
 CHANGES_PER_SECOND, CHANGES_AT_ONCE = 10, 50
 """Rate and burst of storage changes of one viewer; a page sends at most five a second."""
@@ -36,6 +39,8 @@ class Upstream:
         Returns the request history of a partition.
     recent
         Which viewers are used.
+    pace
+        How fast its streams are read; default: as fast as they come.
 
     Attributes
     ----------
@@ -54,10 +59,15 @@ class Upstream:
     """
 
     def __init__(
-        self, endpoint: Endpoint, history_of: Callable[[str], RequestHistory], recent: RecentViewers
+        self,
+        endpoint: Endpoint,
+        history_of: Callable[[str], RequestHistory],
+        recent: RecentViewers,
+        pace: Pace | None = None,
     ) -> None:
         self.endpoint = endpoint
-        self.pool = Pool(endpoint.open_stream)
+        self._pace = pace
+        self.pool = Pool(self._open_stream)
         self.prefetcher = Prefetcher(endpoint, self.pool, history_of)
         self.answers = Throttle()
         self.pages = PageThrottle()
@@ -67,6 +77,10 @@ class Upstream:
         self.changes = TokenBucket(CHANGES_PER_SECOND, CHANGES_AT_ONCE)
         self._waiting: set[asyncio.Task[None]] = set()
         self._storages = {endpoint.partition(): endpoint.storage}
+
+    async def _open_stream(self) -> ByteStream:
+        stream = await self.endpoint.open_stream()
+        return stream if self._pace is None else PacedStream(stream, self._pace)
 
     @property
     def storage(self) -> ViewerStorage:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.service.metrics import Metrics
     from runicorn_jupyter.service.opener import Opened, Opener
     from runicorn_jupyter.service.prewarm import ViewerPrewarmer
+    from runicorn_jupyter.service.quotas import Quotas
     from runicorn_jupyter.service.run_index import RunIndex
     from runicorn_jupyter.service.sessions import Sessions
     from runicorn_jupyter.service.settings import ServiceSettings
@@ -58,6 +59,8 @@ class ConnectionService:
         The index of all runs.
     prewarmer
         Starts viewers before they are asked for.
+    quotas
+        How many connections may be opened.
     remote_of
         Makes the client of the host at the other end of a connection.
     metrics
@@ -76,6 +79,7 @@ class ConnectionService:
         emit: Emit,
         index: RunIndex,
         prewarmer: ViewerPrewarmer,
+        quotas: Quotas,
         remote_of: Callable[[Connection], HostClient],
         metrics: Metrics,
         clock: Clock,
@@ -87,6 +91,7 @@ class ConnectionService:
         self._emit = emit
         self._index = index
         self._prewarmer = prewarmer
+        self._quotas = quotas
         self._remote_of = remote_of
         self._metrics = metrics
         self._clock = clock
@@ -107,16 +112,17 @@ class ConnectionService:
         message = self._opener.server_message(about)
 
         async def work(ask: Ask) -> m.ConnectResponse:
-            with self._opener.room(len(self._sessions)):
+            with self._quotas.connection(caller.user):
                 try:
                     opened = await self._opener.open(request, about, ask, message)
                     seconds = opened.deadline.seconds - opened.deadline.left
                     self._metrics.connected(opened.connection, opened.host, seconds)
-                    session, answer = await self._admit(opened)
+                    session, answer = await self._admit(opened, caller.user)
                 except RemoteError as error:
                     message.attach(error)
                     raise
-            if self._settings.start_remembered and request.password is None and not opened.deadline.has_asked:
+            is_quiet = request.password is None and not opened.deadline.has_asked
+            if self._settings.start_remembered and is_quiet and self._quotas.has_room_for_viewer(session):
                 self._prewarmer.start(session)
             return answer
 
@@ -124,10 +130,10 @@ class ConnectionService:
         answer: m.ConnectResponse = await self._opener.challenges.run(caller.user, work, about, message)
         return answer
 
-    async def _admit(self, opened: Opened) -> tuple[Session, m.ConnectResponse]:
+    async def _admit(self, opened: Opened, user: str) -> tuple[Session, m.ConnectResponse]:
         """Probe the remote of a new connection, and list the connection."""
         connection, host = opened.connection, opened.host
-        session = self._new_session(connection, host)
+        session = self._new_session(connection, host, user)
         try:
             # What is open already gets the chance to say something.
             seconds = min(max(0.1, opened.deadline.left), PROBE_SECONDS)
@@ -150,11 +156,12 @@ class ConnectionService:
             created_at=connection.created_at,
         )
 
-    def _new_session(self, connection: Connection, host: str) -> Session:
+    def _new_session(self, connection: Connection, host: str, user: str) -> Session:
         return Session(
             connection,
             host,
             self._settings,
+            user=user,
             capabilities=self._capabilities,
             emit=self._emit,
             index=self._index,

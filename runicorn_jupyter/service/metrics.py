@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 from bisect import bisect_left
 from collections import Counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from prometheus_client import Metric
 
@@ -53,10 +54,15 @@ class Metrics:
         The connections that are open.
     by_host
         Whether the names of hosts, as people asked for them, are told.
+    quotas
+        The administrator's quotas, by what is limited.
     """
 
-    def __init__(self, sessions: Sessions, *, by_host: bool) -> None:
+    def __init__(
+        self, sessions: Sessions, *, by_host: bool, quotas: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
         self._sessions = sessions
+        self._quotas = quotas
         self._by_host = by_host
         self._labels = ("host",) if by_host else ()
         self._watched: dict[str, tuple[_Counted, str]] = {}
@@ -137,6 +143,12 @@ class Metrics:
                 for status in statuses:
                     gauge.add_metric([status, host] if self._by_host else [status], now[status, host])
             yield gauge
+        quotas = GaugeMetricFamily(
+            "runicorn_quota", "What this server's administrator allows, by what is limited.", labels=["of"]
+        )
+        for of, limit in self._quotas.items():
+            quotas.add_metric([of], limit)
+        yield quotas
         for name, text, counts in self._totals():
             counter = CounterMetricFamily(f"runicorn_{name}", text, labels=self._labels)
             for host, count in sorted(counts.items()) if self._by_host else [("", counts.total())]:

@@ -1,21 +1,14 @@
-"""Opening connections: limits, ssh config, host keys that people accept, and their answers."""
+"""Opening connections: ssh config, host keys that people accept, and their answers."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from runicorn_jupyter.errors import (
-    Forbidden,
-    HostKeyUnknown,
-    InvalidParameters,
-    SshUnavailable,
-    TooManyConnections,
-)
+from runicorn_jupyter.errors import Forbidden, HostKeyUnknown, InvalidParameters, SshUnavailable
 from runicorn_jupyter.service.challenges import Challenges
 from runicorn_jupyter.service.keyring_store import KeyringMemory, load_keyring
 from runicorn_jupyter.ssh.auth.authentication import Credentials, check_private_key
@@ -28,7 +21,7 @@ from runicorn_jupyter.ssh.server_message import ServerMessage
 from runicorn_jupyter.ssh.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from types import ModuleType
 
     from runicorn_jupyter import models as m
@@ -108,36 +101,10 @@ class Opener:
         self._monotonic = monotonic
         self._settings = settings
         self._emit = emit
-        self._opening = 0
         self._turns = Turns()
         self._offered = OfferedKeys()
         self._keyring = load_keyring() if settings.use_keyring else None
         self.challenges = Challenges(self._announce)
-
-    @contextmanager
-    def room(self, already_open: int) -> Iterator[None]:
-        """Count a connection that is being opened, until it is among those that are open.
-
-        Parameters
-        ----------
-        already_open
-            How many connections there are.
-
-        Raises
-        ------
-        TooManyConnections
-            If there are as many as there may be.
-        """
-        if already_open + self._opening >= self._settings.max_connections:
-            raise TooManyConnections(
-                f"{self._settings.max_connections} connections are open, the most that this server"
-                " allows; disconnect one first."
-            )
-        self._opening += 1
-        try:
-            yield
-        finally:
-            self._opening -= 1
 
     def server_message(self, about: Mapping[str, str]) -> ServerMessage:
         """Make what collects a server's words for a connection, and shows them by events.

@@ -16,6 +16,7 @@ from runicorn_jupyter.service.opener import Opener
 from runicorn_jupyter.service.prewarm import ViewerPrewarmer
 from runicorn_jupyter.service.profile_store import Profiles
 from runicorn_jupyter.service.profiles import ProfileService
+from runicorn_jupyter.service.quotas import Quotas
 from runicorn_jupyter.service.run_index import RunIndex
 from runicorn_jupyter.service.runs import RunService
 from runicorn_jupyter.service.sessions import Sessions
@@ -87,7 +88,8 @@ class RemoteService:
         self._index = RunIndex(lambda: emit("runs"))
         opener = make_opener(settings, emit)
         sessions = Sessions()
-        self.metrics = Metrics(sessions, by_host=settings.metrics_by_host)
+        quotas = Quotas(settings, sessions, clock.monotonic)
+        self.metrics = Metrics(sessions, by_host=settings.metrics_by_host, quotas=settings.quotas)
         self.connections = ConnectionService(
             settings,
             sessions,
@@ -96,13 +98,14 @@ class RemoteService:
             emit=emit,
             index=self._index,
             prewarmer=self._prewarmer,
+            quotas=quotas,
             remote_of=remote_of,
             metrics=self.metrics,
             clock=clock,
         )
         self._setup = EnvironmentSetup(emit)
         self.environments = EnvironmentService(sessions, self._setup)
-        self.viewers = ViewerService(sessions, profiles, emit, show)
+        self.viewers = ViewerService(sessions, quotas, profiles, emit, show)
         self.runs = RunService(sessions, self._index, clock)
         self.machines = MachineService(sessions, lambda: emit("machines"), clock)
         self.hosts = HostService(opener)

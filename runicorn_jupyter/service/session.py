@@ -56,6 +56,8 @@ class Session:
         As the request said it.
     settings
         The administrator's settings.
+    user
+        Who opened the connection, as `Caller` has it.
     capabilities
         Where viewers get their URLs.
     emit
@@ -78,6 +80,7 @@ class Session:
         host: str,
         settings: ServiceSettings,
         *,
+        user: str = "",
         capabilities: Capabilities,
         emit: Emit,
         index: RunIndex,
@@ -92,6 +95,7 @@ class Session:
         self.connection = connection
         self.remote = remote
         self.host = host
+        self.user = user
         self._settings = settings
         self._capabilities = capabilities
         self._emit = emit
@@ -115,6 +119,11 @@ class Session:
     def viewer_status(self) -> m.ViewerState:
         """The status of the viewer; ``stopped`` where there is none."""
         return "stopped" if self._supervisor is None else self._supervisor.state
+
+    @property
+    def holds_viewer(self) -> bool:
+        """Whether it has a viewer that runs, starts or is being found again."""
+        return self._supervisor is not None and self._supervisor.is_active
 
     def announce(self) -> None:
         """Tell the front ends the connection's status."""

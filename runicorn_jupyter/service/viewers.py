@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from runicorn_jupyter.service.caller import Caller, Emit
     from runicorn_jupyter.service.profile_store import Profiles
+    from runicorn_jupyter.service.quotas import Quotas
     from runicorn_jupyter.service.session import Session
     from runicorn_jupyter.service.sessions import Sessions
 
@@ -29,6 +30,8 @@ class ViewerService:
     ----------
     sessions
         The table of open connections.
+    quotas
+        How many viewers may be started.
     profiles
         Stores what was last opened on each host. Blocks: called in a thread.
     emit
@@ -38,9 +41,15 @@ class ViewerService:
     """
 
     def __init__(
-        self, sessions: Sessions, profiles: Profiles, emit: Emit, show: Callable[[str], object] | None
+        self,
+        sessions: Sessions,
+        quotas: Quotas,
+        profiles: Profiles,
+        emit: Emit,
+        show: Callable[[str], object] | None,
     ) -> None:
         self._sessions = sessions
+        self._quotas = quotas
         self._profiles = profiles
         self._emit = emit
         self._show = show
@@ -48,7 +57,8 @@ class ViewerService:
     async def start_viewer(self, caller: Caller, request: m.ViewerStartRequest) -> m.ViewerStartResponse:
         """Start the viewer, or adopt the one that runs."""
         session = self._sessions.get(request.connection_id)
-        viewer = await session.start_viewer(caller, request)
+        with self._quotas.viewer(session):
+            viewer = await session.start_viewer(caller, request)
         await asyncio.to_thread(self._remember, session, viewer)
         self._emit("profiles")
         if request.auto_open and self._show is not None and viewer.url is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 from tests.world.hub import Hub, Person
 from tests.world.layouts import add_environments
 from tests.world.sshd import Sshd, SshHome
+
+PER_PERSON = 3
+"""Connections that each person may have on alice's server."""
 
 
 @dataclass
@@ -62,6 +66,8 @@ def _alice(hub: Hub, hub_remote: Sshd, finished_runs: Callable[..., Path]) -> Al
     settings = home.path / ".jupyter/lab/user-settings/@jupyterlab/apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
+    quota = {"RunicornJupyter": {"max_connections_per_user": PER_PERSON}}
+    (home.path / ".jupyter/jupyter_server_config.json").write_text(json.dumps(quota))
     home.trust(hub_remote)
     home.host("gpu1", hub_remote)
     return Alice(hub.person("alice"), hub_remote, finished_runs())

@@ -22,7 +22,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as open_websocket
 
 from tests.browser.lab import PATIENCE_SECONDS, LabPage
-from tests.hub.conftest import Alice
+from tests.hub.conftest import PER_PERSON, Alice
 from tests.world.hostile import hostile_env, reports
 from tests.world.hub import Hub, Person
 from tests.world.layouts import add_environments
@@ -212,6 +212,13 @@ def test_who_shares_a_server_has_all_of_it_but_the_answers_to_anothers_questions
             body = {"responses": ["guess"]} if method == "POST" else None
             answer = bob.request(method, f"connect/{challenge}", url=alice.person.url, json=body)
             assert (answer.status_code, answer.json()["error"]) == (404, "not_found"), answer.text
+        # Two of alice's three are taken, by the connection and the question; bob has three of his own there.
+        alice.connect()
+        refused = alice.person.request("POST", "connect", json={"host": "gpu1"})
+        assert (refused.status_code, refused.json()["error"]) == (429, "too_many_connections"), refused.text
+        assert refused.json()["details"] == {"quota": "max_connections_per_user", "limit": PER_PERSON}
+        his = bob.request("POST", "connect", url=alice.person.url, json={"host": "gpu1"})
+        assert his.status_code == 200, his.text
     finally:
         assert hub.admin("DELETE", "shares/alice/").status_code == 204
     declined = alice.person.request("DELETE", f"connect/{challenge}")

@@ -42,6 +42,10 @@ WRONG_WORDS = {
     "use_keyring": "maybe",
     "start_remembered": "2",
     "max_connections": "none",
+    "max_connections_per_user": "-1",
+    "max_viewers": "few",
+    "max_logins_per_minute": "1.5",
+    "viewer_mb_per_second": "-2",
     "keepalive_seconds": "soon",
     "reconnect_for_seconds": "-1",
     "viewer_lease_seconds": "0",
@@ -73,7 +77,8 @@ def test_a_wrong_type_in_a_file_is_reported(name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in SETTINGS if name.endswith(("_seconds", "_mb", "connections", "_port"))]
+    "name",
+    [n for n in SETTINGS if n.startswith("max_") or n.endswith(("_seconds", "_mb", "_port", "_per_second"))],
 )
 @pytest.mark.parametrize("value", [True, math.nan, math.inf, -math.inf, -1, 1e300, "8", [8]], ids=repr)
 def test_what_is_no_quantity_is_reported(name: str, value: Any) -> None:

@@ -52,3 +52,12 @@ def test_a_pause_fills_it_and_no_more_than_that(bucket: TokenBucket, now: list[f
     now[0] += 1000
     assert bucket.is_full
     assert sum(not bucket.take() for _ in range(20)) == 5
+
+
+def test_what_is_owed_is_taken_though_nothing_is_left(bucket: TokenBucket, now: list[float]) -> None:
+    bucket.owe(5)
+    bucket.owe(4)
+    assert bucket.take(0) == 2.5  # four of debt and one, at two a second
+    now[0] += 2.5
+    assert bucket.take(0) == bucket.take() == 0
+    assert bucket.take() == 0.5

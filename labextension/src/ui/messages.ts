@@ -59,7 +59,12 @@ const QUIET = new Set([
 const ENGLISH = { __: (text: string) => text } as TranslationBundle;
 
 /** Codes whose sentence from the server says what to do in this case. */
-const SPECIFIC = new Set(['ssh_unavailable', 'host_not_allowed', 'invalid_parameters']);
+const SPECIFIC = new Set([
+  'ssh_unavailable',
+  'host_not_allowed',
+  'invalid_parameters',
+  'quota_reached'
+]);
 
 /** Whether our own words, and the facts shown beside them, say all that the server's sentence does. */
 function isSaid(code: string, reason: unknown): boolean {
@@ -217,6 +222,10 @@ const JUPYTER: Record<string, Say> = {
     trans.__(
       'Choose fewer metrics, close a connection, or ask the administrator to raise the limit.'
     )
+  ],
+  quota_reached: trans => [
+    trans.__('A limit of this Jupyter server is reached.'),
+    trans.__('Stop what you no longer need, or try again in a minute; the administrator sets it.')
   ],
   misconfigured: trans => [
     trans.__('A setting of this Jupyter server is wrong.'),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 
 import pytest
 
+from runicorn_jupyter.proxy.pace import Pace
 from runicorn_jupyter.streams import END
 from tests.unit.proxy.world import OK, FakeViewer, TcpStream, running_proxy
 
@@ -36,6 +38,17 @@ class PumpStream(TcpStream):
 @pytest.fixture(autouse=True)
 def _from_nothing() -> None:
     PumpStream.pumped = 0
+
+
+async def test_where_the_rate_is_limited_nothing_goes_past_the_loop(upstream: FakeViewer) -> None:
+    body = bytes(range(256)) * (SIZE // 256)
+    upstream.says(OK + b"Content-Length: %d\r\n\r\n" % SIZE, body)
+    pace = Pace(SIZE / 2)  # a half at once, the other one in a second
+    async with running_proxy(upstream.port, open_stream=PumpStream.open, pace=pace) as proxy:
+        begun = time.monotonic()
+        assert (await proxy.ask("/large")).body == body
+        assert time.monotonic() - begun > 0.9
+    assert PumpStream.pumped == 0
 
 
 async def test_a_large_answer_goes_past_the_loop_and_a_small_one_does_not(upstream: FakeViewer) -> None:

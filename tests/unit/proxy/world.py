@@ -20,6 +20,7 @@ from runicorn_jupyter.proxy.capabilities import Capabilities
 from runicorn_jupyter.proxy.csp import content_security_policy
 from runicorn_jupyter.proxy.endpoint import Endpoint
 from runicorn_jupyter.proxy.handler import viewer_handlers
+from runicorn_jupyter.proxy.pace import Pace
 from runicorn_jupyter.proxy.timeouts import Timeouts
 from runicorn_jupyter.streams import END, ByteStream, End
 
@@ -256,13 +257,14 @@ async def running_proxy(
     *,
     timeouts: Timeouts = TIMEOUTS,
     open_stream: Callable[[int], Awaitable[ByteStream]] = TcpStream.open,
+    pace: Pace | None = None,
     **settings: Any,
 ) -> AsyncIterator[Proxy]:
     """Run the proxy before the server at a port, or before what ``open_stream`` opens.
 
     ``connected`` stands for the SSH connection: while it is not set, nothing can be opened.
     """
-    capabilities = Capabilities()
+    capabilities = Capabilities(pace=pace)
     connected = asyncio.Event()
     connected.set()
 

@@ -10,14 +10,7 @@ from typing import Any, cast
 import pytest
 
 from runicorn_jupyter import models as m
-from runicorn_jupyter.errors import (
-    ConnectionTimeout,
-    Forbidden,
-    HostKeyUnknown,
-    InvalidParameters,
-    RemoteError,
-    TooManyConnections,
-)
+from runicorn_jupyter.errors import ConnectionTimeout, Forbidden, HostKeyUnknown, InvalidParameters
 from runicorn_jupyter.service.opener import Opened, Opener
 from runicorn_jupyter.service.settings import ServiceSettings
 from runicorn_jupyter.ssh.config.target import Target
@@ -200,15 +193,3 @@ async def test_cancelled_in_the_middle_of_a_step_it_ends(remote: Remote, opener:
         await opening
     remote.resolved.set()
     assert remote.connecting.is_set() == (step == "connecting") == bool(remote.ended)
-
-
-async def test_room_is_for_those_that_are_open_and_those_that_are_being_opened(remote: Remote) -> None:
-    opener = made(remote, max_connections=3)
-    with opener.room(1), opener.room(1), pytest.raises(TooManyConnections, match="3 connections are open"):
-        opener.room(1).__enter__()
-    with pytest.raises(RuntimeError), opener.room(2):
-        raise RuntimeError
-    with opener.room(2):
-        pass
-    with pytest.raises(RemoteError), opener.room(3):
-        pass
