@@ -16,6 +16,7 @@ from bisect import bisect_left, bisect_right
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from runicorn_jupyter.payload.runs.event_log import MAX_NAME, NOT_METRICS, metrics_event, read_event
+from runicorn_jupyter.payload.runs.peaks import Peaks
 
 __all__ = ["MAX_COLUMNS", "MetricFile"]
 
@@ -28,6 +29,8 @@ MIN_ROWS = 2000
 """A file of so many rows is not thinned out any more."""
 OWN_BYTES = 4096
 """What a file takes besides its numbers, at most."""
+PEAK_BYTES = 1
+"""What `Peaks` take of each number."""
 MISSING = math.nan
 """Of a value that was not logged at a step. One that was logged and is no finite number is infinite here."""
 
@@ -62,6 +65,7 @@ class MetricFile:
         self.steps = array("q")
         self.times = array("d")
         self.columns: Dict[str, "array[float]"] = {}
+        self._peaks: Dict[str, Peaks] = {}
         self._touched = array("q")
         self._rewinds: List[Tuple[int, int]] = []
         self._place: Optional[Tuple[int, int]] = None
@@ -78,12 +82,18 @@ class MetricFile:
     def size_with(self, rows: int, names: Any) -> int:
         """Return how many bytes of memory it takes with so many rows more, and columns of these names."""
         columns = len(self.columns) + sum(name not in self.columns for name in names)
-        return OWN_BYTES + 8 * (3 + columns) * (len(self.steps) + rows)
+        return OWN_BYTES + (8 * 3 + (8 + PEAK_BYTES) * columns) * (len(self.steps) + rows)
 
     @property
     def is_whole(self) -> bool:
         """Whether all of its rows are there."""
         return self.total == len(self.steps)
+
+    def peaks_of(self, name: str) -> Peaks:
+        """Return those of a column that is there."""
+        if name not in self._peaks:
+            self._peaks[name] = Peaks(self.columns[name])
+        return self._peaks[name]
 
     @property
     def version(self) -> str:
@@ -184,6 +194,8 @@ class MetricFile:
                 ],
             )
         self.steps[start:] = array("q", merged)
+        for peaks in self._peaks.values():
+            peaks.forget(start)
 
     def thin_out(self, keep: Callable[["MetricFile", int], List[int]]) -> bool:
         """Keep half of the rows at most; tell whether there were enough of them.
@@ -199,6 +211,7 @@ class MetricFile:
         columns: List[Any] = [self.steps, self.times, self._touched, *self.columns.values()]
         for column in columns:
             column[:] = array(column.typecode, [column[at] for at in kept])
+        self._peaks.clear()
         return True
 
     def start_of(self, since: Optional[int], version: Optional[str]) -> Tuple[int, bool]:

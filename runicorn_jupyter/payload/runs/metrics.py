@@ -11,9 +11,11 @@ import os
 import time
 from array import array
 from concurrent.futures import Executor
-from typing import Any, Dict, List, Optional
+from functools import partial
+from typing import Any, Dict, List, Optional, Sequence
 
 from runicorn_jupyter.payload.runs.metric_file import MAX_COLUMNS, MetricFile
+from runicorn_jupyter.payload.runs.peaks import ROWS, Peaks, are_finite, peaks_between
 
 __all__ = ["MAX_COLUMNS", "MAX_VALUES", "Metrics"]
 
@@ -128,10 +130,11 @@ def _answer(file: MetricFile, run: Record, names: Optional[List[str]], points: i
     wanted = sorted(file.columns) if names is None else [name for name in names if name in file.columns]
     start, reset = file.start_of(run.get("since"), run.get("version"))
     columns = [file.columns[name] for name in wanted]
+    peaks = [file.peaks_of(name) for name in wanted]
     rows: Any = range(start, len(file.steps))
-    if not any(_are_finite(each, rows) for each in columns):
+    if not any(each.are_finite(rows.start, rows.stop) for each in peaks):
         rows = array("q", [at for at in rows if any(each[at] == each[at] for each in columns)])
-    kept = _thin(columns, rows, points)
+    kept = _thin(columns, rows, points, peaks)
     first = next((each for each in file.times if not math.isnan(each)), 0.0) if relative else 0.0
     answer: Record = {
         "steps": [file.steps[at] for at in kept],
@@ -159,18 +162,11 @@ def _told(value: float, digits: Optional[int] = None) -> Optional[float]:
     return value if digits is None else round(value, digits)
 
 
-def _are_finite(column: Any, rows: range) -> bool:
-    """Tell whether all values of a stretch are there and finite."""
-    # By far the fastest way: a sum with anything else in it is not finite either.
-    total = sum(column[rows.start : rows.stop])
-    return bool(total - total == 0)
-
-
 def _keep_all_peaks(file: MetricFile, points: int) -> List[int]:
     return _thin(list(file.columns.values()), range(len(file.steps)), points)
 
 
-def _thin(columns: List[Any], rows: Any, points: int) -> List[int]:
+def _thin(columns: List[Any], rows: Any, points: int, peaks: Sequence[Peaks] = ()) -> List[int]:
     """Keep of each stretch of rows those with the least and the greatest value: a peak stays a peak.
 
     Parameters
@@ -181,26 +177,44 @@ def _thin(columns: List[Any], rows: Any, points: int) -> List[int]:
         The places of the rows.
     points
         How many rows to keep at most.
+    peaks
+        Of each column, if somebody keeps them.
     """
     if len(rows) <= points:
         return list(rows)
     columns = columns[: max(1, points // POINTS_A_NAME)]
-    whole = [isinstance(rows, range) and _are_finite(column, rows) for column in columns]
-    are_finite = all(whole) or not any(abs(column[at]) == INFINITE for column in columns for at in rows)
-    stretches = (points - 2) // (max(1, len(columns)) * (2 if are_finite else 3))
-    kept = {rows[0], rows[-1]}
+    stretch = isinstance(rows, range)
+    ends = (rows[0], rows[-1] + 1)
+    whole = [
+        stretch and (peaks[at].are_finite(*ends) if peaks else are_finite(column[slice(*ends)]))
+        for at, column in enumerate(columns)
+    ]
+    finds = [each.between for each in peaks] or [partial(peaks_between, column) for column in columns]
+    is_finite = all(whole) or not any(abs(column[at]) == INFINITE for column in columns for at in rows)
     inner = rows[1:-1]
-    for number in range(stretches):
-        stretch = inner[number * len(inner) // stretches : (number + 1) * len(inner) // stretches]
-        for place, column in enumerate(columns):
-            if whole[place]:
-                part = column[stretch.start : stretch.stop]
-                kept |= {stretch.start + part.index(each) for each in (min(part), max(part))}
-                continue
-            logged = [(column[at], at) for at in stretch if column[at] == column[at]]
-            finite = [each for each in logged if abs(each[0]) != INFINITE]
-            if finite:
-                kept |= {min(finite)[1], max(finite)[1]}
-            if len(finite) < len(logged):
-                kept.add(next(at for value, at in logged if abs(value) == INFINITE))
+    kept = {rows[0], rows[-1]}
+    bounds = _bounds(inner, (points - 2) // (max(1, len(columns)) * (2 if is_finite else 3)))
+    for number, start in enumerate(bounds[:-1]):
+        part = inner[start : bounds[number + 1]]
+        for at, column in enumerate(columns):
+            kept.update(finds[at](part[0], part[-1] + 1) if whole[at] else _peaks_among(column, part))
     return sorted(kept)
+
+
+def _bounds(rows: Any, count: int) -> List[int]:
+    """Return where so many stretches begin and end; wide ones, as far as can be, where `Peaks` do."""
+    length, first = len(rows), rows[0]
+    bounds = [number * length // count for number in range(count + 1)] if count else []
+    if length >= 2 * ROWS * count:
+        bounds[1:-1] = [(first + bound) // ROWS * ROWS - first for bound in bounds[1:-1]]
+    return bounds
+
+
+def _peaks_among(column: Any, rows: Any) -> List[int]:
+    """Return which rows have the least and the greatest value, and one that is not finite, if any."""
+    logged = [(column[at], at) for at in rows if column[at] == column[at]]
+    finite = [each for each in logged if abs(each[0]) != INFINITE]
+    kept = [min(finite)[1], max(finite)[1]] if finite else []
+    if len(finite) < len(logged):
+        kept.append(next(at for value, at in logged if abs(value) == INFINITE))
+    return kept

@@ -163,8 +163,8 @@ def test_room_is_made_before_it_is_taken(reading: Reading) -> None:
     reading.rows()
     assert reading.room == [(2, ["accuracy", "loss"])]
     size = reading.file.size
-    assert reading.file.size_with(1, ["loss"]) == size + 8 * 5
-    assert reading.file.size_with(0, ["loss", "new"]) == size + 8 * 2
+    assert reading.file.size_with(1, ["loss"]) == size + 8 * 5 + 2
+    assert reading.file.size_with(0, ["loss", "new"]) == size + (8 + 1) * 2
 
 
 class TestWhatIsNew:

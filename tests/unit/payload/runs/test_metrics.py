@@ -15,6 +15,7 @@ import pytest
 
 from runicorn_jupyter.payload.runs import metrics as module
 from runicorn_jupyter.payload.runs.metrics import Metrics, _thin
+from runicorn_jupyter.payload.runs.peaks import Peaks
 from runicorn_jupyter.payload.threads import started_threads
 
 MAX_STEP_BYTES = 200
@@ -140,12 +141,14 @@ def test_thinned_out_a_peak_stays_a_peak() -> None:
 
 
 class Column(array):  # type: ignore[type-arg]  # Python 3.11's arrays have no parameter when the program runs
-    """Values that count how often one of them is looked at by itself."""
+    """Values that count how often one of them is looked at, and how often by itself."""
 
     looks = 0
+    all_looks = 0
 
     def __getitem__(self, at: Any) -> Any:
         self.looks += isinstance(at, int)
+        self.all_looks += 1 if isinstance(at, int) else len(range(*at.indices(len(self))))
         return super().__getitem__(at)
 
 
@@ -160,6 +163,36 @@ def test_a_long_run_without_gaps_is_thinned_out_without_a_look_at_each_value() -
     assert 7 in _thin([values], range(len(values)), 100)
     values[7] = math.nan
     assert 7 not in _thin([values], range(len(values)), 100)
+
+
+def test_a_long_run_is_not_looked_at_again_to_be_thinned_out() -> None:
+    chance = random.Random(1)
+    values = Column("d", [chance.random() for _ in range(20_001)])
+    peaks = [Peaks(values)]
+    kept = _thin([values], range(len(values)), 100, peaks)
+    assert kept == _thin([values], range(len(values)), 100)
+    values.all_looks = 0
+    assert _thin([values], range(len(values)), 100, peaks) == kept
+    assert values.all_looks < len(values) / 20
+
+
+def test_what_changed_in_a_long_run_is_looked_at_again(viewer: Viewer) -> None:
+    viewer.losses("a", [math.sin(step / 50) for step in range(5000)])
+
+    def least_and_greatest() -> tuple[float, float]:
+        (found,) = viewer.read({"id": "a"}, points=100)
+        return min(found["metrics"]["loss"]), max(found["metrics"]["loss"])
+
+    assert least_and_greatest() == pytest.approx((-1, 1), abs=1e-3)
+    viewer.log("a", 2345, loss=99)  # it went back
+    assert least_and_greatest()[1] == 99
+    viewer.log("a", *range(5001, 5100), loss=-99)  # and on
+    assert least_and_greatest() == (-99, 99)
+    (file,) = viewer.metrics._files.values()
+    assert file.thin_out(
+        lambda file, points: [at for at, step in enumerate(file.steps) if step != 2345][-points:]
+    )
+    assert least_and_greatest() == (-99, pytest.approx(1, abs=1e-3))
 
 
 def test_an_answer_has_so_many_values(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +210,7 @@ def test_an_answer_has_so_many_values(viewer: Viewer, monkeypatch: pytest.Monkey
 def test_what_nobody_watches_goes_first(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
-    viewer.metrics._max_bytes = 3 * (4096 + 8 * 4 * 100)
+    viewer.metrics._max_bytes = 3 * (4096 + (8 * 4 + 1) * 100)
     for run in "abc":
         viewer.losses(run, [1.0] * 100)
         viewer.read({"id": run})
