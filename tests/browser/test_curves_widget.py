@@ -34,11 +34,12 @@ window.model = {
     if (content.kind === 'read') {
       const runs = content.runs.map(({ connection_id, run_id, since_step }) => {
         const since = since_step ?? 0;
-        const steps = [1, 2, 3, 4].map(step => since + step);
+        const steps = (window.steps?.[run_id] ?? [1, 2, 3, 4]).map(step => since + step);
+        const bad = since ? [] : steps.slice(2, 3);
         return {
           connection_id, run_id, steps, times: steps.map(step => 1e9 + step),
-          metrics: { loss: steps.map(step => step === 3 ? null : 1 / step) },
-          not_finite: since ? {} : { loss: [3] }, total: 4, version: 'v-1', reset: false, error: null,
+          metrics: { loss: steps.map(step => bad.includes(step) ? null : 1 / step) },
+          not_finite: { loss: bad }, total: 4, version: 'v-1', reset: false, error: null,
         };
       });
       queueMicrotask(() => window.tell('msg:custom', {
@@ -72,6 +73,20 @@ KEEP_WIDTHS = """() => {
   };
 }"""
 """Of the lines, and of the points of short ones, which are thinner."""
+
+COLOURED = """() => {
+  const canvas = document.querySelector('canvas');
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  const columns = new Set();
+  for (let at = 0; at < data.length; at += 4) {
+    const parts = data.slice(at, at + 3);
+    if (data[at + 3] > 100 && Math.max(...parts) - Math.min(...parts) > 60) {
+      columns.add((at / 4) % canvas.width);
+    }
+  }
+  return columns.size / document.querySelector('.u-over').clientWidth;
+}"""
+"""How much of a chart's width has a line, or a mark."""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -162,3 +177,34 @@ async def test_many_lines_are_thin(widget_page: Page) -> None:
         await page.evaluate("runs => { widths.length = 0; set('runs', runs); }", runs)
         await page.wait_for_function("count => widths.length >= count", arg=count)
         assert await page.evaluate("() => Math.max(...widths)") == pytest.approx(width)
+
+
+async def test_a_gap_is_as_wide_as_its_own_line_says(widget_page: Page) -> None:
+    """From the value before to the value after, whatever steps the other lines have there."""
+    page = widget_page
+    await page.add_init_script("window.steps = { a: [1, 5, 20, 35, 40], b: [...Array(41).keys()].slice(1) };")
+    await page.goto("http://widget.test/page-en-white-black")
+    runs = [RUN, {**RUN, "run_id": "b", "name": "other"}]
+    await page.evaluate("runs => set('runs', runs)", runs)
+    chart = page.locator(".rj-Curves-chart")
+    await expect(chart).to_have_attribute("data-lines", "2")
+    assert await page.evaluate(COLOURED) > 0.9
+    other = page.get_by_role("list", name="Compared runs").get_by_role("button", name="other")
+    await other.click()
+    await expect(chart).to_have_attribute("data-lines", "1")
+    await page.mouse.move(0, 0)
+    await other.blur()
+    await expect(chart).not_to_have_attribute("data-raised", "other")  # which lets others shine through
+    # Of 39 steps it is drawn from the first to the fifth, from the 35th to the last, and as a mark.
+    assert 0.15 < await page.evaluate(COLOURED) < 0.4
+
+
+async def test_a_chart_is_drawn_once_at_first(widget_page: Page) -> None:
+    """Not again for the size that it has already."""
+    page = widget_page
+    await page.add_init_script(f"({COUNT_DRAWINGS})()")
+    await page.goto("http://widget.test/page-en-white-black")
+    await expect(page.locator(".rj-Curves-chart")).to_have_attribute("data-lines", "1")
+    # Sizes are told before the frame is drawn, and this is the second one after.
+    await page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert await page.evaluate("() => window.drawings") == 1

@@ -107,17 +107,51 @@ export type Aligned = [number[], ...Array<Array<number | null | undefined>>];
 
 /** Put lines over the same places. */
 export function aligned(lines: readonly ILine[]): Aligned {
-  const places = Float64Array.from(new Set(lines.flatMap(line => line.x as number[]))).sort();
-  const index = new Map<number, number>();
-  places.forEach((x, at) => index.set(x, at));
+  const all = new Float64Array(lines.reduce((count, line) => count + line.x.length, 0));
+  let start = 0;
+  for (const line of lines) {
+    all.set(line.x, start);
+    start += line.x.length;
+  }
+  all.sort();
+  const places = [...all.filter((x, at) => at === 0 || x !== all[at - 1])];
   const columns = lines.map(line => {
     const column = new Array<number | null | undefined>(places.length).fill(undefined);
     line.x.forEach((x, at) => {
-      column[index.get(x)!] = line.y[at];
+      column[indexFrom(places, x)] = line.y[at];
     });
     return column;
   });
-  return [[...places], ...columns];
+  return [places, ...columns];
+}
+
+/**
+ * Return the first and the last point that are needed to draw a line from one place to another.
+ *
+ * One on each side is out of sight: the line comes from there, and goes there.
+ */
+export function spanOf(line: ILine, from: number, to: number): [first: number, last: number] {
+  const { x } = line;
+  const beyond = indexFrom(x, to);
+  return [
+    Math.max(0, indexFrom(x, from) - 1),
+    // At the very place is in sight.
+    Math.min(x.length - 1, x[beyond] === to ? beyond + 1 : beyond)
+  ];
+}
+
+/** Return the index of the first of some ascending numbers that is not less than one. */
+function indexFrom(numbers: readonly number[], least: number): number {
+  let [low, high] = [0, numbers.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (numbers[middle]! < least) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
 }
 
 /** The values of lines as comma-separated text, as they were logged. */

@@ -2,7 +2,7 @@
 
 import uPlot from 'uplot';
 
-import { aligned, type Axis, type ILine } from './curve.js';
+import { aligned, spanOf, type Axis, type ILine } from './curve.js';
 import type { ILineStyle } from './style.js';
 import { axisStyle } from './theme.js';
 
@@ -40,6 +40,7 @@ const THICK = 1.6;
 /** What uPlot's types leave out: to tell the plots of its key, as it does where the mouse moves. */
 type MoveCursor = (at: { left: number; top: number }, isTold: boolean, isShared: boolean) => void;
 const TICKS_APART = { step: 60, time: 110, relative: 70 };
+const drawLine = uPlot.paths.linear!();
 
 /** One plot. */
 export class CurvePlot {
@@ -97,7 +98,10 @@ export class CurvePlot {
 
   /** Take a size, in CSS pixels. */
   resize(size: { width: number; height: number }): void {
-    this._plot.setSize(size);
+    const { width, height } = this._plot;
+    if (width !== size.width || height !== size.height) {
+      this._plot.setSize(size);
+    }
   }
 
   /** Draw again, in the theme's colours. */
@@ -129,7 +133,7 @@ export class CurvePlot {
         { ...style, space: TICKS_APART[axis], values: (_, splits) => splits.map(formatX) },
         { ...style, size: 64 }
       ],
-      series: [{}, ...this._lines.map(seriesOf)],
+      series: [{}, ...this._lines.map(line => this._seriesOf(line))],
       cursor: {
         sync: { key: sync },
         focus: { prox: REACH },
@@ -160,6 +164,32 @@ export class CurvePlot {
   private _zoomTo(zoom: Zoom): null {
     this.options.onZoom(zoom);
     return null;
+  }
+
+  private _seriesOf(line: IDrawnLine): uPlot.Series {
+    const { name: label, color: stroke, dash, isHidden } = line;
+    return {
+      label,
+      stroke,
+      width: this._lines.length > FEW_LINES ? 1 / devicePixelRatio : THICK,
+      show: !isHidden,
+      paths: (plot, at) => this._path(plot, at),
+      ...(dash[1] ? { dash: [...dash] } : {})
+    };
+  }
+
+  /**
+   * Draw a line by its own points: of the places of all lines only few are its own.
+   *
+   * uPlot's function finds them where those of all lines stand otherwise.
+   */
+  private _path(plot: uPlot, at: number): uPlot.Series.Paths | null {
+    const line = this._lines[at - 1]!;
+    const { min, max } = plot.scales.x!;
+    const data: unknown[] = [line.x];
+    data[at] = line.y;
+    const own = Object.create(plot, { _data: { value: data } }) as uPlot;
+    return drawLine(own, at, ...spanOf(line, min!, max!));
   }
 
   /** Mark where a line has no finite value, at the foot of the plot. */
@@ -194,17 +224,6 @@ export class CurvePlot {
 /** The point that the cursor is at; null: none, or another plot's is at a place that is out of sight here. */
 function indexAtCursor({ cursor, over }: uPlot): number | null {
   return cursor.left! <= over.clientWidth ? (cursor.idx ?? null) : null;
-}
-
-function seriesOf(line: IDrawnLine, _: number, all: readonly IDrawnLine[]): uPlot.Series {
-  const { name: label, color: stroke, dash, isHidden } = line;
-  return {
-    label,
-    stroke,
-    width: all.length > FEW_LINES ? 1 / devicePixelRatio : THICK,
-    show: !isHidden,
-    ...(dash[1] ? { dash: [...dash] } : {})
-  };
 }
 
 /** A range that can be drawn where there is one point only, or none. */

@@ -9,6 +9,7 @@ import {
   lineOf,
   positive,
   smoothed,
+  spanOf,
   type ICurve
 } from '../../curves/curve.js';
 import { CurveReader } from '../../curves/reader.js';
@@ -128,6 +129,17 @@ test('lines of several steps have one axis', () => {
     [undefined, 20, 30]
   ]);
   assert.deepEqual(aligned([]), [[]]);
+});
+
+test('a part of a line is drawn with the point before it, and the one after it', () => {
+  const line = { x: [10, 20, 30, 40, 50], y: [1, 2, null, 4, 5] };
+  assert.deepEqual(spanOf(line, 25, 35), [1, 3]);
+  assert.deepEqual(spanOf(line, 20, 40), [0, 4]);
+  assert.deepEqual(spanOf(line, 31, 32), [2, 3]);
+  assert.deepEqual(spanOf(line, 0, 99), [0, 4]);
+  assert.deepEqual(spanOf(line, 60, 70), [4, 4]);
+  assert.deepEqual(spanOf(line, 1, 2), [0, 0]);
+  assert.deepEqual(spanOf({ x: [], y: [] }, 1, 2), [0, -1]);
 });
 
 test('what is copied is what was logged', () => {
