@@ -10,7 +10,7 @@
 #   make bench   us and our peers, side by side
 #   make pictures   renew what the tests compare the front ends' looks with
 #   make film    renew the README's moving picture, by what make demo shows
-#   make hero    renew the README's picture of JupyterLab, in both languages, by what make demo shows
+#   make hero    renew the pictures that the README and the pages show, light and dark
 #   make docs    the pages in docs/, as a site in dist/docs
 #   make dist-check   what a registry will show: description, links, addresses; part of make lint
 #   make recipe   whether conda-forge's recipe renders and says what pyproject.toml says; part of make lint
@@ -127,8 +127,9 @@ film: dev
 	@$(BIN)/python -m scripts.film $(ARGS)
 
 hero: dev
-	@scripts/system-packages.sh chromium
+	@scripts/system-packages.sh ssh sshd chromium
 	@$(BIN)/python -m scripts.hero $(ARGS)
+	@UPDATE_SCREENSHOTS=1 $(BIN)/python -m pytest -n 0 -q tests/browser -m pictures
 
 # Strict: a warning (a dead link, a page that no list names, a code without advice) is an error.
 docs: $(DOCS_VENV)

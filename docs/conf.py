@@ -17,6 +17,7 @@ from runicorn_jupyter import __version__
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS))
 from generated import PARTS, openapi  # noqa: E402  # pages' parts, made from the program
+from pictures import in_both_colours  # noqa: E402
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -64,8 +65,8 @@ _FETCHED = re.compile(
 
 
 def _fill(app: Sphinx, page: str, source: list[str]) -> None:
-    """Put the parts that are made from the program where their marks are."""
-    text = source[0]
+    """Put the parts that are made from the program where their marks are, and dark pictures."""
+    text = in_both_colours(source[0])
     if CHINESE:
         text = _ENGLISH.sub(r'<a href="../\2.html\3">\1</a>', _CHINESE_BREAK.sub("", text))
     source[0] = _MARK.sub(lambda mark: PARTS[mark[1]]("zh" if CHINESE else "en", Path(app.srcdir)), text)

@@ -20,7 +20,7 @@ WAIT_SECONDS = 60
 
 @contextlib.asynccontextmanager
 async def demo_page(
-    folder: Path, profile: Path, size: tuple[int, int], locale: str = "en-US"
+    folder: Path, profile: Path, size: tuple[int, int], locale: str = "en-US", *, dark: bool = False
 ) -> AsyncIterator[Page]:
     """Start the demo and a browser, and give the page when the demo's notebook and GPUs are on it.
 
@@ -34,13 +34,15 @@ async def demo_page(
         Of the page, in CSS pixels.
     locale
         The language of the browser, and so of the viewer, and of JupyterLab.
+    dark
+        Whether JupyterLab has its dark theme, which the viewer follows.
     """
     folders = Folders(folder)
     shutil.rmtree(folders.home / ".jupyter", ignore_errors=True)  # the layout that the last pictures left
     if locale != "en-US":
-        settings = folders.home / ".jupyter/lab/user-settings/@jupyterlab/translation-extension"
-        settings.mkdir(parents=True)
-        (settings / "plugin.jupyterlab-settings").write_text(json.dumps({"locale": locale.replace("-", "_")}))
+        _set(folders, "translation-extension/plugin", locale=locale.replace("-", "_"))
+    if dark:
+        _set(folders, "apputils-extension/themes", theme="JupyterLab Dark")
     chromium = await asyncio.to_thread(start_chromium, profile)
     try:
         async with running(folders) as demo, async_playwright() as playwright:
@@ -57,3 +59,10 @@ async def demo_page(
             await browser.close()
     finally:
         await asyncio.to_thread(stop_chromium, chromium)
+
+
+def _set(folders: Folders, plugin: str, **settings: str) -> None:
+    """Write the user settings of a plugin of JupyterLab's own."""
+    path = folders.home / f".jupyter/lab/user-settings/@jupyterlab/{plugin}.jupyterlab-settings"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(settings))

@@ -18,7 +18,7 @@ from email.message import Message
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LINK = re.compile(r"\]\(([^)\s]+)\)")
+LINK = re.compile(r"\]\(([^)\s]+)\)|\ssrc(?:set)?=\"([^\"]+)\"")
 DATED = re.compile(r"^## \[([^\]]+)\](?: - (\d{4}-\d\d-\d\d))?$", re.MULTILINE)
 
 
@@ -57,7 +57,7 @@ def wrong_links(description: str, repository: str, version: str) -> list[str]:
     raw = repository.replace("https://github.com/", "https://raw.githubusercontent.com/")
     ours = (f"{raw}/v{version}/", f"{repository}/blob/v{version}/")
     wrong = []
-    for link in LINK.findall(description):
+    for link in map("".join, LINK.findall(description)):
         path = next((link.removeprefix(begin) for begin in ours if link.startswith(begin)), None)
         if path is None and not link.startswith("https://"):
             wrong.append(f"{link} is no whole address")

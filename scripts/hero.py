@@ -1,4 +1,4 @@
-"""Take the README's picture of JupyterLab, in both languages, as ``docs/images/jupyterlab*.png``."""
+"""Take the README's picture of JupyterLab, in both languages, light and dark (``jupyterlab*.png``)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,27 @@ from playwright.async_api import expect
 
 from runicorn_jupyter.demo.folders import default_folder
 from scripts.demo_page import WAIT_SECONDS, demo_page
+from scripts.pictures import save_picture
 
 ROOT = Path(__file__).parents[1]
 SIZE = (1440, 900)
 """Of the pictures, in pixels."""
-PICTURES = {"jupyterlab.png": ("en-US", "Open viewer"), "jupyterlab-zh.png": ("zh-CN", "打开查看器")}
-"""Each picture's language, and what the button is called in it."""
+BUTTONS = {"": ("en-US", "Open viewer"), "-zh": ("zh-CN", "打开查看器")}
+"""What a language adds to a picture's name, and what the button is called in it."""
+PICTURES = {
+    f"jupyterlab{language}{dark}.png": (*BUTTONS[language], bool(dark))
+    for language in BUTTONS
+    for dark in ("", "-dark")
+}
+"""Each picture's language, its button, and whether it is dark."""
 MACHINES = re.compile("Machines|机器")  # a tab that the demo shows beside its notebook
 SETTLED_SECONDS = 12  # the live run has logged some of its curve
 
 
 async def take(folder: Path, profile: Path, name: str) -> None:
     """Start the demo, open a server's viewer, and keep a picture of the page."""
-    locale, button = PICTURES[name]
-    async with demo_page(folder, profile, SIZE, locale) as page:
+    locale, button, dark = PICTURES[name]
+    async with demo_page(folder, profile, SIZE, locale, dark=dark) as page:
         await page.locator(".lm-TabBar-tab", has_text=MACHINES).locator(".lm-TabBar-tabCloseIcon").click()
         card = page.locator(".rj-Card").filter(has=page.get_by_text("demo-gpu", exact=True))
         if not await card.get_by_role("button", name=button).is_visible():
@@ -36,7 +43,7 @@ async def take(folder: Path, profile: Path, name: str) -> None:
         await expect(viewer.get_by_text("longer schedule").first).to_be_visible(timeout=WAIT_SECONDS * 1000)
         await asyncio.sleep(SETTLED_SECONDS)
         await card.evaluate("card => { for (let at = card; at; at = at.parentElement) at.scrollTop = 0; }")
-        await page.screenshot(path=ROOT / "docs" / "images" / name)
+        save_picture(await page.screenshot(), ROOT / "docs" / "images" / name)
 
 
 def main() -> None:

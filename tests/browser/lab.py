@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, FrameLocator, Locator, Page, expect
 
+from scripts.pictures import save_picture
 from tests.world.jupyter import JupyterServer, start_jupyter
 from tests.world.layouts import add_environments
 from tests.world.relay import Relay
@@ -48,6 +49,15 @@ CHOSEN_COMMAND = """label => {
   return isReady && item?.textContent.includes(label) ? item.dataset.command : null;
 }"""
 """The command that Enter would run now, or null if the palette is not there or not that far yet."""
+
+CHANGE_THEME = "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })"
+HAS_COLOUR = (
+    "colour => getComputedStyle(document.body).getPropertyValue('--jp-layout-color0').trim() === colour"
+)
+COLOURS = {"light": "white", "dark": "#111"}
+"""Of JupyterLab's themes: style sheets come later than the mark on the page's body, behind its splash."""
+SETTLED_SECONDS = 5
+"""For what follows a change of theme in a picture for readers: a viewer's charts, and curves."""
 
 QUIET_SETTINGS: dict[str, dict[str, Any]] = {"apputils-extension/notification": {"fetchNews": "false"}}
 
@@ -258,10 +268,23 @@ class LabPage:
         )
 
     async def picture(self, name: str, *, readme: bool = False) -> None:
-        """Keep a picture of the page; the README's only change when asked for."""
-        for folder in (RESULTS, README_IMAGES)[: 2 if readme and os.environ.get("UPDATE_SCREENSHOTS") else 1]:
-            folder.mkdir(parents=True, exist_ok=True)
-            await self.page.screenshot(path=folder / f"{name}.png")
+        """Keep a picture of the page; the README's, a light and a dark one, only change when asked for."""
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        await self.page.screenshot(path=RESULTS / f"{name}.png")
+        if not readme or not os.environ.get("UPDATE_SCREENSHOTS"):
+            return
+        save_picture(await self.page.screenshot(), README_IMAGES / f"{name}.png")
+        await change_theme(self.page, "dark")
+        await asyncio.sleep(SETTLED_SECONDS)
+        save_picture(await self.page.screenshot(), README_IMAGES / f"{name}-dark.png")
+        await change_theme(self.page, "light")
+
+
+async def change_theme(page: Page, theme: str) -> None:
+    """Change JupyterLab's theme, ``light`` or ``dark``, and wait until the page has its colours."""
+    await page.evaluate(CHANGE_THEME, f"JupyterLab {theme.title()}")
+    await page.wait_for_function(HAS_COLOUR, arg=COLOURS[theme])
+    await expect(page.locator("#jupyterlab-splash")).to_have_count(0)
 
 
 def notebook_with_output(source: str, data: dict[str, Any]) -> str:

@@ -13,7 +13,8 @@ import pytest_asyncio
 from PIL import Image, ImageChops
 from playwright.async_api import Browser, Locator, expect
 
-from tests.browser.lab import PATIENCE_SECONDS, REPOSITORY, RESULTS, LabPage, LabWorld
+from scripts.pictures import save_picture
+from tests.browser.lab import PATIENCE_SECONDS, REPOSITORY, RESULTS, LabPage, LabWorld, change_theme
 from tests.world.face import NOW, answer_always_the_same
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -39,12 +40,6 @@ STILL = """
 }
 *, *::before, *::after { animation: none !important; transition: none !important; }
 """
-CHANGE_THEME = "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })"
-HAS_COLOUR = (
-    "colour => getComputedStyle(document.body).getPropertyValue('--jp-layout-color0').trim() === colour"
-)
-COLOURS = {"light": "white", "dark": "#111"}
-"""Of JupyterLab's themes: style sheets come later than the mark on the page's body, behind its splash."""
 LOAD_FONTS = """async faces => {
   for (const [family, weight, bytes] of faces) {
     const face = new FontFace(family, Uint8Array.from(atob(bytes), each => each.charCodeAt(0)), { weight });
@@ -90,11 +85,8 @@ async def settled(part: Locator) -> Image.Image:
 
 async def looks_as_before(part: Locator, name: str) -> None:
     """Compare a part of the page with its pictures, light and dark."""
-    page = part.page
     for theme in ("light", "dark"):
-        await page.evaluate(CHANGE_THEME, f"JupyterLab {theme.title()}")
-        await page.wait_for_function(HAS_COLOUR, arg=COLOURS[theme])
-        await expect(page.locator("#jupyterlab-splash")).to_have_count(0)
+        await change_theme(part.page, theme)
         compare(await settled(part), f"{name}-{theme}")
 
 
@@ -102,7 +94,7 @@ def compare(taken: Image.Image, name: str) -> None:
     """Compare a picture with the one that is kept; what differs is left in ``test-results``."""
     kept = PICTURES / f"{name}.png"
     if os.environ.get("RENEW_PICTURES"):
-        taken.quantize(256, dither=Image.Dither.NONE).save(kept, optimize=True)
+        save_picture(taken, kept)
         return
     RESULTS.mkdir(exist_ok=True)
     taken.save(RESULTS / f"face-{name}.png")

@@ -144,6 +144,7 @@ async def test_a_saved_output_draws_the_viewer_after_one_click(lab_tab: LabPage,
     await expect(runs).to_be_visible()
 
 
+@pytest.mark.pictures
 async def test_notebook_7_has_panel_commands_and_outputs(lab_tab: LabPage, lab: LabWorld) -> None:
     """In Notebook 7, viewers are drawn in outputs, and otherwise open in a browser tab of their own."""
     path = lab.home.path / "work" / "seven.ipynb"

@@ -108,6 +108,7 @@ def serve(lab: LabWorld, make_sshd: Callable[..., Sshd], tmp_path: Path) -> Call
     return start
 
 
+@pytest.mark.pictures
 async def test_the_machines_of_all_servers_live(
     lab_page: LabPage,
     lab: LabWorld,

@@ -34,6 +34,7 @@ async def painted(page: Page) -> int:
     return count
 
 
+@pytest.mark.pictures
 async def test_from_the_keyboard_to_the_charts(lab_page: LabPage) -> None:
     """From an open Lab to a viewer's charts without touching the mouse."""
     page = lab_page.page
@@ -55,12 +56,14 @@ async def test_from_the_keyboard_to_the_charts(lab_page: LabPage) -> None:
     await lab_page.viewer.locator("tr[data-row-key] .ant-btn-link:not(.ant-btn-dangerous)").first.click()
     await scroll_to_charts(lab_page)
     assert await painted(page) >= 1
+    await lab_page.viewer.locator("canvas").first.evaluate("c => c.scrollIntoView({ block: 'center' })")
     await lab_page.picture("lab-viewer", readme=True)
     assert await page.locator(".rj-Frame iframe").get_attribute("sandbox") == (
         "allow-scripts allow-forms allow-popups allow-downloads allow-modals"
     )
 
 
+@pytest.mark.pictures
 async def test_an_unknown_and_a_changed_host_key(lab_page: LabPage, lab: LabWorld) -> None:
     """Enter refuses; only a deliberate yes connects, and the key is the one that sshd has.
 
@@ -274,6 +277,7 @@ async def test_a_viewer_that_is_replaced_ends_or_does_not_show_up(
     await expect(lab_page.overlay).to_have_count(0)
 
 
+@pytest.mark.pictures
 async def test_reload_cut_and_back_stop_and_disconnect(lab_page: LabPage, lab: LabWorld) -> None:
     """A tab outlives a reload of the page and an outage of the network, and says when it can't be had."""
     page = lab_page.page

@@ -23,6 +23,7 @@ def row(lab_page: LabPage, name: str) -> Locator:
     return lab_page.page.locator(".rj-Runs-body [role=row]").filter(has_text=name)
 
 
+@pytest.mark.pictures
 async def test_the_runs_of_all_servers_live(
     lab_page: LabPage,
     lab: LabWorld,

@@ -64,6 +64,7 @@ PLACE_OF = """mark => {
 }"""
 
 
+@pytest.mark.pictures
 async def test_a_parameter_against_a_metric(lab_page: LabPage, plot: Locator) -> None:
     """All servers' runs are points; mouse and keyboard name them, a press opens one, a table has all."""
     page = lab_page.page

@@ -40,17 +40,18 @@ def test_the_readmes_film_is_whole() -> None:
 
 
 def test_each_language_has_its_picture_of_jupyterlab() -> None:
-    for name, pages in {
-        "jupyterlab.png": ("README.md", "docs/index.md"),
-        "jupyterlab-zh.png": ("README.zh-CN.md", "docs/zh/index.md"),
+    for name, (readme, page) in {
+        "jupyterlab": ("README.md", "docs/index.md"),
+        "jupyterlab-zh": ("README.zh-CN.md", "docs/zh/index.md"),
     }.items():
-        path = ROOT / "docs" / "images" / name
-        with Image.open(path) as picture:
-            assert picture.size == hero.SIZE
-        assert path.stat().st_size < 200_000
-        for page in pages:
-            assert f"images/{name})" in (ROOT / page).read_text(encoding="utf-8")
-    assert sorted(hero.PICTURES) == ["jupyterlab-zh.png", "jupyterlab.png"]
+        for path in (ROOT / "docs" / "images" / f"{name}{dark}.png" for dark in ("", "-dark")):
+            with Image.open(path) as picture:
+                assert picture.size == hero.SIZE
+            assert path.stat().st_size < 200_000
+            assert path.name in hero.PICTURES
+            assert f'"docs/images/{path.name}"' in (ROOT / readme).read_text(encoding="utf-8")
+        assert f"images/{name}.png)" in (ROOT / page).read_text(encoding="utf-8")
+    assert len(hero.PICTURES) == 4
 
 
 def test_of_pictures_within_a_moment_the_last_stays() -> None:

@@ -170,6 +170,8 @@ RAW = "https://raw.githubusercontent.com/o/r"
 )
 def test_links_of_the_description_are_whole_and_lead_to_files(link: str, wrong: bool) -> None:
     assert bool(wrong_links(f"text ![picture]({link}) text", HOME, "1.0")) is wrong
+    for attribute in ("src", "srcset"):
+        assert bool(wrong_links(f'text <img alt="it" {attribute}="{link}"> text', HOME, "1.0")) is wrong
 
 
 def test_the_description_is_for_a_registrys_page(tmp_path: Path) -> None:
@@ -178,7 +180,8 @@ def test_the_description_is_for_a_registrys_page(tmp_path: Path) -> None:
     assert check(metadata, None, home) == []
     assert check(metadata, None, "https://github.com/else/where") != []
     assert metadata["Author"]
-    assert f"/v{__version__}/docs/images/jupyterlab.png)" in str(metadata.get_payload())
+    for name in ("demo.webp)", 'jupyterlab.png"', 'jupyterlab-dark.png"'):
+        assert f"/v{__version__}/docs/images/{name}" in str(metadata.get_payload())
 
 
 def test_only_what_the_changelog_names_is_released() -> None:
