@@ -22,6 +22,7 @@ pytest_plugins = [
     "tests.world.remote",
     "tests.world.environments",
     "tests.world.package_index",
+    "tests.world.standalone",
     "tests.world.jupyter",
     "tests.world.inprocess",
     "tests.world.hub",

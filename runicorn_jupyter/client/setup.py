@@ -22,6 +22,7 @@ class SetupClient(RunsClient):
         *,
         runicorn_version: str | None = None,
         python: str | None = None,
+        bring_python: bool = False,
         wheels: Literal["auto", "remote", "local"] = "auto",
     ) -> dict[str, Any]:
         """Set up a private environment with runicorn on the remote, or find the one that is there.
@@ -36,6 +37,10 @@ class SetupClient(RunsClient):
             Default: the one that is there, else the newest that fits the Python.
         python
             A listed environment, or the path of an interpreter; default: the best there is.
+        bring_python
+            Whether a Python of about 100 MB is brought, into the same folder, where the remote has none of at
+            least 3.8: by uv, the remote's or this server's. ``read_environments()["setup"]["brings"]`` says
+            whether one can be had.
         wheels
             Where packages come from: ``remote``, its own pip or uv; ``local``, this server; ``auto``, the
             second where the first fails.
@@ -50,7 +55,9 @@ class SetupClient(RunsClient):
         ApiError
             For example ``python_not_found``, ``disk_full``, ``packages_unreachable``.
         """
-        body = {"connection_id": connection_id, "wheels": wheels}
+        body: dict[str, Any] = {"connection_id": connection_id, "wheels": wheels}
+        if bring_python:
+            body["bring_python"] = True
         if runicorn_version is not None:
             body["runicorn_version"] = runicorn_version
         if python is not None:

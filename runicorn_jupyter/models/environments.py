@@ -27,6 +27,7 @@ __all__ = [
     "Environment",
     "EnvironmentsQuery",
     "EnvironmentsResponse",
+    "PythonToBring",
     "RemoveEnvironmentResponse",
     "RunicornConfig",
     "SetupPlan",
@@ -88,6 +89,16 @@ class Environment(Model):
     )
 
 
+class PythonToBring(Model):
+    """A Python that ``POST environments/create`` would bring, if it is told to."""
+
+    version: str
+    megabytes: int = Field(description="The disk that it takes beside the environment, about, in MB.")
+    comes_from: Literal["remote", "local"] = Field(
+        description="Whose uv downloads it: the remote's, or this server's, which sends it."
+    )
+
+
 class SetupPlan(Model):
     """What ``POST environments/create`` would do, so that a person can be told before."""
 
@@ -98,6 +109,10 @@ class SetupPlan(Model):
     )
     python_version: str | None = None
     megabytes: int = Field(description="The disk that it takes, about, in MB.")
+    brings: PythonToBring | None = Field(
+        None, description="Where no Python is known that can: the one that bring_python brings; else null."
+    )
+    problem: str | None = Field(None, description="Why none that is brought could run; null if one may.")
 
 
 class StorageRoot(Model):
@@ -143,6 +158,12 @@ class CreateEnvironmentRequest(ConnectionQuery):
     )
     python: Text | None = Field(
         None, description="A listed environment, or the path of an interpreter; default: the best there is."
+    )
+    bring_python: bool = Field(
+        False,
+        strict=True,
+        description="Whether a Python is brought, into the same folder, where the remote has none of at least"
+        " 3.8; setup.brings says whether one can be had.",
     )
     wheels: Literal["remote", "local", "auto"] = Field(
         "auto",

@@ -86,6 +86,9 @@ class RunicornMagics(Magics):
         default="auto",
         help="where packages come from: the remote's pip or uv, or this server; default: what works",
     )
+    @argument(
+        "--bring-python", action="store_true", help="with --yes: bring a Python too where the remote has none"
+    )
     @argument("-y", "--yes", action="store_true", help="do not ask first")
     @argument("--remove", action="store_true", help="take away what was set up there")
     @line_magic

@@ -31,15 +31,25 @@ def set_up(session: NotebookSession, args: argparse.Namespace) -> Environments:
     ident, host = connection["connection_id"], plain(connection["name"])
     found = session.client.read_environments(ident)
     there = [each for each in found["environments"] if each["private"]]
+    brings = None
     if not there:
-        _agree(_plan_text(host, found.get("setup"), args.python), args.yes)
+        plan = found.get("setup")
+        brings = None if args.python or plan is None else plan.get("brings")
+        text = _plan_text(host, plan, args.python)
+        if brings and args.yes and not args.bring_python:
+            raise UsageError(f"{text}\nAdd --bring-python to agree to the Python.")
+        _agree(text, args.yes)
 
     request_ids: list[str] = []
 
     def work(client: RunicornRemoteClient) -> dict[str, Any]:
         request_ids.append(str(client.session.headers["X-Request-Id"]))
         return client.create_environment(
-            ident, runicorn_version=args.version, python=args.python, wheels=args.wheels
+            ident,
+            runicorn_version=args.version,
+            python=args.python,
+            bring_python=bool(brings),
+            wheels=args.wheels,
         )
 
     try:
@@ -69,15 +79,24 @@ def _plan_text(host: str, plan: dict[str, Any] | None, python: str | None) -> st
     if plan is None:
         raise UsageError(f"{host} runs no commands for this account, so nothing can be set up there.")
     python = python or plan["python_path"]
-    if python is None:
+    brings = plan.get("brings")
+    megabytes = plan["megabytes"]
+    if python is not None:
+        made_with = f"with {plain(python)}"
+    elif brings:
+        whose = "its uv" if brings["comes_from"] == "remote" else "this server's uv"
+        version = plain(brings["version"])
+        made_with = f"with a Python {version} that {whose} brings, for it has none of at least 3.8"
+        megabytes += brings["megabytes"]
+    else:
+        problem = plain(plan.get("problem") or "")
         raise UsageError(
             f"{host} has no Python of at least 3.8; install one there with uv or conda, or load a module in a"
-            " start-up file of your login shell, then %runicorn_envs --refresh."
+            f" start-up file of your login shell, then %runicorn_envs --refresh. {problem}".rstrip()
         )
-    made_with = f"with {plain(python)}, "
     return (
-        f"This makes a Python environment with runicorn on {host}, {made_with}in {plain(plan['folder'])}:\n"
-        f"about {plan['megabytes']} MB, and nothing outside of that folder. "
+        f"This makes a Python environment with runicorn on {host}, {made_with}, in {plain(plan['folder'])}:\n"
+        f"about {megabytes} MB, and nothing outside of that folder. "
         "%runicorn_setup --remove takes it away again."
     )
 

@@ -379,6 +379,25 @@ user_site() {
     for file in .local/lib/python3*/site-packages/runicorn-[0-9]*.dist-info; do dist "$file"; done
 }
 
+# What a Python that is brought would have to fit, and the uv that could bring it.
+platform() {
+    machine=$(uname -m) libc='' glibc='' uv=''
+    words=$(getconf GNU_LIBC_VERSION)
+    case $words in
+    "glibc "*) libc=gnu glibc=${words#glibc } ;;
+    *)
+        for file in /lib/ld-linux* /lib64/ld-linux* /lib/*/ld-linux*; do [ -e "$file" ] && libc=gnu; done
+        for file in /lib/ld-musl-*.so.1; do [ -e "$file" ] && libc=musl; done
+        ;;
+    esac
+    uv=$(
+        PATH="${login_path:-/nowhere}:$HOME/.local/bin:$HOME/.cargo/bin"
+        command -v uv
+    )
+    case $uv in /*) ;; *) uv='' ;; esac
+    emit platform "$system" "$machine" "$libc" "$glibc" "$uv"
+}
+
 places() {
     conda_places
     venv_places
@@ -407,6 +426,7 @@ scan() {
     prefix='' version=''
     IFS= read -r prefix <&3 && IFS= read -r version <&3
     emit python3 "$prefix" "$version"
+    case $version in "Python 3."[89]* | "Python 3."[1-9][0-9]*) ;; *) platform ;; esac
     emit end "$more"
 }
 

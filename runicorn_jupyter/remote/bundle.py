@@ -20,7 +20,7 @@ from runicorn_jupyter.ssh.channels.ready import PRINT_READY
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["COMMAND", "SHELL", "python_input", "shell_input"]
+__all__ = ["COMMAND", "SHELL", "TALKING_SHELL", "python_input", "shell_input", "talking_shell_input"]
 
 # No quote, dollar, backslash, newline or exclamation mark, so that it stands in quotes for any shell. The
 # current folder leaves the path of imports first: what lies in a home is not meant as a module.
@@ -42,6 +42,11 @@ _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 
 SHELL = f"exec /bin/sh -c '{PRINT_READY}; exec /bin/sh -s'"
 """Runs a script that ``shell_input`` made."""
+
+TALKING_SHELL = (
+    f'exec /bin/sh -c \'{PRINT_READY}; IFS= read -r e && p=$(printf %b. "$e") && eval "${{p%.}}"\''
+)
+"""Runs a script that ``talking_shell_input`` made; what follows it on the input is the script's to read."""
 
 _PACKAGE = "runicorn_jupyter.payload"
 # Compiles a module when it is imported: who only finds a running viewer needs few of them. It stands first,
@@ -126,6 +131,24 @@ def shell_input(script: str, **variables: str) -> bytes:
     """
     lines = [_assignment(name.encode("ascii"), value) for name, value in variables.items()]
     return b"".join(lines) + _script(script)
+
+
+def talking_shell_input(script: str, exported: Mapping[str, str] | None = None, **variables: str) -> bytes:
+    """Return the beginning of the stdin for ``TALKING_SHELL`` that runs one of our scripts.
+
+    Parameters
+    ----------
+    script, variables
+        As of `shell_input`.
+    exported
+        Variables for what the script starts; names of letters, digits and ``_``.
+    """
+    exports = [
+        _assignment(name.encode("ascii"), value) + b"export %s\n" % name.encode("ascii")
+        for name, value in (exported or {}).items()
+    ]
+    whole = b"".join(exports) + shell_input(script, **variables)
+    return _octal(whole.decode("utf-8")) + b"\n"
 
 
 def _assignment(name: bytes, value: str) -> bytes:

@@ -32,6 +32,7 @@ from runicorn_jupyter.remote.login_environment import (
     login_environment,
     silent_shell,
 )
+from runicorn_jupyter.remote.setup.standalone import Platform
 from runicorn_jupyter.remote.viewer_state import ViewerStateFile, read_state
 from runicorn_jupyter.ssh.channels.exec_channel import Unfinished
 from runicorn_jupyter.ssh.channels.ready import READY
@@ -74,6 +75,7 @@ _FIELDS: dict[str, tuple[int, ...]] = {
     "size": (MAX_DIGITS,),
     "dist": (MAX_PATH, _LINE),
     "named": (MAX_PATH,),
+    "platform": (_LINE, _LINE, _LINE, _LINE, MAX_PATH),
     "end": (_LINE,),
 }
 # How many of a kind count; of variables and distributions: for each environment, and the home.
@@ -81,6 +83,7 @@ _MOST = {
     "system": 1,
     "python3": 1,
     "named": 1,
+    "platform": 1,
     "login": 1,
     "config": 2,
     "root": 100,
@@ -135,6 +138,8 @@ class Probe:
         Sentences on what could not be found out.
     named
         The prefix of what was looked at by its path; empty if there is none.
+    platform
+        What a Python would have to fit; None where there is a ``python3`` that will do.
     """
 
     server: ServerInfo = field(default_factory=ServerInfo)
@@ -146,6 +151,7 @@ class Probe:
     variables: dict[str, str] | None = field(default=None, repr=False)
     notes: list[str] = field(default_factory=list)
     named: str = ""
+    platform: Platform | None = None
 
 
 async def probe(
@@ -368,6 +374,9 @@ class _Reader:
 
     def _take_named(self, prefix: str) -> None:
         self._probe.named = prefix
+
+    def _take_platform(self, *facts: str) -> None:
+        self._probe.platform = Platform(*facts)
 
     def _take_end(self, more: str) -> None:
         self._ended = True

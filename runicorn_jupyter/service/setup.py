@@ -10,6 +10,9 @@ from runicorn_jupyter.errors import EnvironmentSetupFailed, NotFound, PythonNotF
 from runicorn_jupyter.remote.setup.conversation import SetupParameters
 from runicorn_jupyter.remote.setup.look import FOLDER
 from runicorn_jupyter.remote.setup.pythons import best_pythons
+from runicorn_jupyter.remote.setup.standalone import MEGABYTES as PYTHON_MEGABYTES
+from runicorn_jupyter.remote.setup.standalone import VERSION as PYTHON_VERSION
+from runicorn_jupyter.remote.setup.standalone import where_from
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
@@ -36,11 +39,34 @@ def setup_plan(probe: Probe) -> m.SetupPlan | None:
     if not probe.home:
         return None
     best = next(iter(best_pythons(probe.environments)), None)
+    brings = problem = None
+    if best is None and probe.platform is not None:
+        problem = probe.platform.problem
+        if comes_from := where_from(probe.platform):
+            brings = m.PythonToBring(
+                version=PYTHON_VERSION, megabytes=PYTHON_MEGABYTES, comes_from=comes_from
+            )
     return m.SetupPlan(
         folder=f"{plain_text(probe.home).rstrip('/')}/{FOLDER}",
         python_path=best.python_path if best else None,
         python_version=best.python_version if best else None,
         megabytes=MEGABYTES,
+        brings=brings,
+        problem=problem,
+    )
+
+
+def _no_python(probe: Probe) -> PythonNotFound:
+    """Make the error for a remote without a Python; it says whether one can be brought."""
+    plan = setup_plan(probe)
+    if plan is not None and plan.brings is not None:
+        return PythonNotFound(
+            "The remote has no Python of at least 3.8; one can be brought"
+            f" (bring_python, about {plan.brings.megabytes} MB)."
+        )
+    reason = f" {plan.problem}" if plan is not None and plan.problem else ""
+    return PythonNotFound(
+        f"The remote has no Python of at least 3.8; ask its administrator for one, or install uv's.{reason}"
     )
 
 
@@ -70,19 +96,18 @@ class EnvironmentSetup:
             If no Python of the remote can make one.
         """
         probe = await session.look()
-        pythons = best_pythons(probe.environments)
+        pythons = best_pythons(probe.environments) or [each for each in probe.environments if each.private]
         if request.python is not None:
             pythons = [await session.environment(request.python)]
-        elif not pythons:
-            raise PythonNotFound(
-                "The remote has no Python of at least 3.8; ask its administrator for one, or install uv's."
-            )
+        elif not pythons and not request.bring_python:
+            raise _no_python(probe)
         parameters = SetupParameters(
             "create",
             pythons,
             runicorn_version=request.runicorn_version,
             wheels=request.wheels,
             same_python=request.python is not None,
+            platform=probe.platform if request.bring_python and request.python is None else None,
         )
         answer = await self._run(caller, self._work(caller, session, parameters))
         prefix = answer.get("prefix")

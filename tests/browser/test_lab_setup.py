@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from playwright.async_api import expect
 
 from tests.browser.lab import LabPage, LabWorld
 from tests.world.sshd import Sshd
+from tests.world.standalone import hide_pythons, uv_program
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -79,22 +79,43 @@ async def test_where_an_environment_has_it_the_list_offers_it(lab_page: LabPage,
     await expect(lab_page.button("Open viewer")).to_be_enabled()
 
 
-async def test_where_there_is_no_python_it_is_said_what_to_do(
+async def show_empty(lab_page: LabPage, lab: LabWorld, server: Sshd, alias: str) -> None:
+    """Connect to a server that has no Python."""
+    hide_pythons(server)
+    with lab.home.known_hosts.open("a") as file:
+        file.write(server.known_hosts_line)
+    lab.home.host(alias, server)
+    await lab_page.show_panel()
+    await lab_page.field("Host").fill(alias)
+    await lab_page.button("Connect").click()
+
+
+async def test_where_there_is_no_python_one_is_offered_and_not_brought_without_a_yes(
     lab_page: LabPage, lab: LabWorld, make_sshd: Callable[..., Sshd]
 ) -> None:
-    empty = make_sshd()
-    if not empty.relocated:
-        pytest.skip("an account of its own needs root")
-    for python in Path("/usr/bin").glob("python3*"):
-        hide = ["mount", "--bind", "/dev/null", str(python.resolve())]
-        subprocess.run(["nsenter", f"--mount=/proc/{empty.pid}/ns/mnt", *hide], check=True)
-    with lab.home.known_hosts.open("a") as file:
-        file.write(empty.known_hosts_line)
-    lab.home.host("empty", empty)
-    await lab_page.show_panel()
-    await lab_page.field("Host").fill("empty")
-    await lab_page.button("Connect").click()
-    card = lab_page.card("empty")
+    server = make_sshd()
+    (server.home / ".local" / "bin").mkdir(parents=True)
+    (server.home / ".local" / "bin" / "uv").symlink_to(uv_program())
+    await show_empty(lab_page, lab, server, "empty")
+    await lab_page.button("Set up Runicorn here…").click()
+    dialog = lab_page.page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("no Python of at least 3.8: its uv downloads one")
+    await expect(dialog).to_contain_text("about 210 MB")
+    await expect(dialog).to_contain_text("3.12, of which about 100 MB")
+    await dialog.get_by_role("button", name="Cancel").click()
+    await expect(lab_page.button("Set up Runicorn here…")).to_be_enabled()
+    assert not (server.home / ".local" / "share").exists()
+
+
+async def test_where_no_python_can_be_brought_it_is_said_why_and_what_to_do(
+    lab_page: LabPage, lab: LabWorld, make_sshd: Callable[..., Sshd], tmp_path: Path
+) -> None:
+    # No machine here has a C library that is so old.
+    (tmp_path / "getconf").write_text("#!/bin/sh\necho glibc 2.12\n")
+    (tmp_path / "getconf").chmod(0o755)
+    await show_empty(lab_page, lab, make_sshd(SetEnv=f"PATH={tmp_path}:/usr/bin:/bin"), "old")
+    card = lab_page.card("old")
     await expect(card).to_contain_text("Runicorn cannot be set up on this server")
     await expect(card).to_contain_text("Install one with uv or conda")
+    await expect(card).to_contain_text("glibc 2.12, is older than 2.17")
     await expect(lab_page.button("Set up Runicorn here…")).to_have_count(0)

@@ -277,19 +277,30 @@ def runicorn_env() -> Callable[..., Path]:
     return get
 
 
-@pytest.fixture(scope="session")
-def wheelhouse() -> Path:
-    """A folder with the wheels of runicorn, of all that it needs, and of pip. Do not change it."""
-    folder = cache_folder() / f"wheels-{build(f'runicorn=={NEWEST}').name}"
+def wheels_for(python: Path) -> Path:
+    """Return a folder with the wheels of runicorn, of all that it needs, and of pip. Do not change it.
+
+    Parameters
+    ----------
+    python
+        An interpreter with pip; they are for it.
+    """
+    about = json.dumps([NEWEST, run(python, "-c", "import sys; print(sys.version)")])
+    folder = cache_folder() / f"wheels-{hashlib.sha256(about.encode()).hexdigest()[:16]}"
     finished = folder / _FINISHED
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder.with_suffix(".lock")):
         if not finished.exists():
-            python = build(f"runicorn=={NEWEST}") / "bin" / "python"
             options = ["--quiet", "--only-binary=:all:", "--dest", folder]
             run(python, "-m", "pip", "download", *options, f"runicorn=={NEWEST}", "pip")
             finished.touch()
     return folder
+
+
+@pytest.fixture(scope="session")
+def wheelhouse() -> Path:
+    """A folder as of `wheels_for`, for the Python that environments are made with. Do not change it."""
+    return wheels_for(build(f"runicorn=={NEWEST}") / "bin" / "python")
 
 
 @pytest.fixture(scope="session")

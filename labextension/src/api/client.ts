@@ -152,12 +152,12 @@ export class RunicornRemoteClient {
     connectionId: string,
     options: api.ICreateEnvironmentOptions = {}
   ): Promise<api.CreateEnvironmentResponse> {
-    const { runicornVersion, python, wheels = 'auto', requestId, signal } = options;
+    const { runicornVersion, python, bringPython, wheels = 'auto', ...request } = options;
+    const chosen = { runicorn_version: runicornVersion, python, bring_python: bringPython, wheels };
     return this._call('environments/create', {
       method: 'POST',
-      body: { connection_id: connectionId, runicorn_version: runicornVersion, python, wheels },
-      requestId,
-      signal
+      body: { connection_id: connectionId, ...chosen },
+      ...request
     });
   }
 

@@ -160,6 +160,11 @@ export interface components {
        */
       python: string | null;
       /**
+       * @description Whether a Python is brought, into the same folder, where the remote has none of at least 3.8; setup.brings says whether one can be had.
+       * @default false
+       */
+      bring_python: boolean;
+      /**
        * @description Where packages come from: the remote's own pip or uv, wheels that this server sends, or these where the others fail.
        * @default auto
        * @enum {string}
@@ -663,6 +668,17 @@ export interface components {
       /** @description Whether what the person types may be shown. */
       echo: boolean;
     };
+    /** @description A Python that ``POST environments/create`` would bring, if it is told to. */
+    PythonToBring: {
+      version: string;
+      /** @description The disk that it takes beside the environment, about, in MB. */
+      megabytes: number;
+      /**
+       * @description Whose uv downloads it: the remote's, or this server's, which sends it.
+       * @enum {string}
+       */
+      comes_from: 'remote' | 'local';
+    };
     /** @description Answer of ``POST environments/remove``. */
     RemoveEnvironmentResponse: {
       /**
@@ -1070,6 +1086,16 @@ export interface components {
       python_version: string | null;
       /** @description The disk that it takes, about, in MB. */
       megabytes: number;
+      /**
+       * @description Where no Python is known that can: the one that bring_python brings; else null.
+       * @default null
+       */
+      brings: components['schemas']['PythonToBring'] | null;
+      /**
+       * @description Why none that is brought could run; null if one may.
+       * @default null
+       */
+      problem: string | null;
     };
     /** @description A folder of the remote that looks like a storage root of runicorn. */
     StorageRoot: {
@@ -1304,6 +1330,7 @@ export type ProfilesImportRequest = components['schemas']['ProfilesImportRequest
 export type ProfilesImportResponse = components['schemas']['ProfilesImportResponse'];
 export type ProfilesResponse = components['schemas']['ProfilesResponse'];
 export type Prompt = components['schemas']['Prompt'];
+export type PythonToBring = components['schemas']['PythonToBring'];
 export type RemoveEnvironmentResponse = components['schemas']['RemoveEnvironmentResponse'];
 export type Run = components['schemas']['Run'];
 export type RunBest = components['schemas']['RunBest'];

@@ -30,6 +30,8 @@ export interface ICreateEnvironmentOptions {
   runicornVersion?: string;
   /** A listed environment, or the path of an interpreter; without one, the best there is. */
   python?: string;
+  /** Whether a Python is brought, into the same folder, where the host has none of at least 3.8. */
+  bringPython?: boolean;
   /** Where packages come from: the host's own pip or uv, the Jupyter server, or the first that works. */
   wheels?: 'auto' | 'remote' | 'local';
   /** Comes back in the progress events of this request: up to 64 letters, digits and dashes. */

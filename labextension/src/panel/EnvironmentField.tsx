@@ -17,7 +17,8 @@ export function usableOf(environments: IEnvironmentList): readonly Environment[]
 
 /** Whether Runicorn can be set up on the server, and is not yet. */
 export function canSetUp(environments: IEnvironmentList): boolean {
-  return !!environments.setup?.python_path && !environments.list?.some(item => item.private);
+  const { setup, list } = environments;
+  return !!(setup?.python_path ?? setup?.brings) && !list?.some(item => item.private);
 }
 
 /** What the list's last line is chosen by; no environment is called so. */

@@ -43,11 +43,18 @@ export function OnThisServer(props: {
   }
   if (!canSetUp(environments)) {
     return (
-      <p className="rj-Quiet rj-Small">
-        {trans.__(
-          'Runicorn cannot be set up on this server: it takes Python 3.8 or newer, and none was found there. Install one with uv or conda, or load a module in a start-up file of your login shell; then look again.'
+      <>
+        <p className="rj-Quiet rj-Small">
+          {trans.__(
+            'Runicorn cannot be set up on this server: it takes Python 3.8 or newer, and none was found there. Install one with uv or conda, or load a module in a start-up file of your login shell; then look again.'
+          )}
+        </p>
+        {environments.setup.problem && (
+          <p className="rj-Quiet rj-Small" lang="en">
+            {environments.setup.problem}
+          </p>
         )}
-      </p>
+      </>
     );
   }
   return (

@@ -66,7 +66,11 @@ export function useSetup(
     }
     requestId.current = crypto.getRandomValues(new Uint32Array(4)).join('-');
     try {
-      const { environment } = await client.createEnvironment(id, { requestId: requestId.current });
+      const { environment } = await client.createEnvironment(id, {
+        requestId: requestId.current,
+        // As the question has said.
+        bringPython: !!setup?.brings
+      });
       await store.readEnvironments(id);
       card.setEnvName(environment.name);
       await flow.startViewer(id, environment.name, {

@@ -13,6 +13,7 @@ const MOST_RUNS = 1000;
 /** What will be done, where, and how large it is. */
 export function SetupText(props: { plan: SetupPlan; trans: TranslationBundle }): JSX.Element {
   const { plan, trans } = props;
+  const { brings } = plan;
   const shown = (text: string): JSX.Element => <bdi className="rj-pre">{plainText(text)}</bdi>;
   return (
     <>
@@ -21,11 +22,30 @@ export function SetupText(props: { plan: SetupPlan; trans: TranslationBundle }):
           'This makes a Python environment with Runicorn on the server, for you alone. Nothing else there is changed, and “Remove” takes it away again.'
         )}
       </p>
+      {brings && (
+        <p>
+          {brings.comes_from === 'remote'
+            ? trans.__(
+                'The server has no Python of at least 3.8: its uv downloads one into the same folder.'
+              )
+            : trans.__(
+                'The server has no Python of at least 3.8: this Jupyter server downloads one with uv and sends it into the same folder.'
+              )}
+        </p>
+      )}
       <Facts
         facts={[
           [trans.__('Folder'), shown(plan.folder)],
-          [trans.__('Size'), trans.__('about %1 MB', String(plan.megabytes))],
-          [trans.__('Python'), shown(plan.python_path ?? '?')]
+          [
+            trans.__('Size'),
+            trans.__('about %1 MB', String(plan.megabytes + (brings?.megabytes ?? 0)))
+          ],
+          [
+            trans.__('Python'),
+            brings
+              ? trans.__('%1, of which about %2 MB', brings.version, String(brings.megabytes))
+              : shown(plan.python_path ?? '?')
+          ]
         ]}
       />
     </>

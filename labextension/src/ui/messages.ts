@@ -374,6 +374,12 @@ export function stepLabel(
       return trans.__('Waiting until nobody else is changing it…');
     case 'making_environment':
       return trans.__('Making an environment…');
+    case 'bringing_python':
+      return trans.__('Bringing a Python…');
+    case 'downloading_python':
+      return trans.__('Downloading a Python to this Jupyter server…');
+    case 'unpacking_python':
+      return trans.__('Unpacking the Python…');
     case 'installing':
       return trans.__('Installing Runicorn…');
     case 'downloading_here':

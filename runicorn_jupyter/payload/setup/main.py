@@ -167,6 +167,9 @@ def _remove(config: Dict[str, Any], talk: Talk) -> Dict[str, Any]:
         if not place.exists:
             raise Problem("environment_not_found", "There is no private environment on the remote.")
         talk.step("removing")
-        return {"bytes": place.remove()}
+        removed = {"bytes": place.remove()}
     finally:
         place.close(lock)
+    if place.runs_this:
+        place.last_words(talk.line(result=removed))
+    return removed

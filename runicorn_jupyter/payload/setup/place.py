@@ -10,8 +10,9 @@ import json
 import os
 import secrets
 import shutil
+import sys
 import time
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, NoReturn, Optional
 
 from runicorn_jupyter.payload.environment_lock import IN_USE, users_of
 from runicorn_jupyter.payload.state_files import Folder, Machine, NoLocks, open_folder
@@ -26,6 +27,8 @@ SIZE = "runicorn-jupyter.size"
 """At an environment's root: how many bytes it takes, a decimal number. The probe reads it."""
 MAX_FACTS_BYTES = 65536
 DOWNLOADS = ("wheels", "cache")
+PYTHONS = "pythons"
+"""Interpreters that were brought, each a folder (see ``bring.sh``)."""
 ABANDONED_SECONDS = 86400.0
 """Far longer than making one may take: what is so old was left by a machine that may be gone."""
 
@@ -52,6 +55,8 @@ class Place:
         self.path = place_path()
         self._envs = os.path.join(self.path, "envs")
         self._link = os.path.join(self.path, LINK)
+        self._pythons = os.path.join(self.path, PYTHONS)
+        self._is_removed = False
         self._tag = hashlib.sha256(machine.folder.encode()).hexdigest()[:8]
         self.excludes_all = True
         """Whether the lock keeps other machines that share the home out, too."""
@@ -80,7 +85,9 @@ class Place:
     @property
     def exists(self) -> bool:
         """Whether there is anything to remove."""
-        return os.path.lexists(self._link) or os.path.isdir(self._envs) or any(self._downloads())
+        if os.path.lexists(self._link) or os.path.isdir(self._envs) or any(self._downloads()):
+            return True
+        return os.path.isdir(self._pythons) and not self._is_removed
 
     def current(self) -> Optional[Dict[str, Any]]:
         """Return the facts of the environment that is whole; None if there is none."""
@@ -129,9 +136,26 @@ class Place:
             for folder in self._downloads():
                 if self._may_delete(folder):
                     _delete(folder)
+        self._sweep_pythons()
+
+    def _sweep_pythons(self) -> None:
+        """Delete Pythons that no environment is of, and what attempts left; others may be bringing one."""
+        programs = [os.path.join(prefix, "bin", "python") for prefix in self._prefixes()]
+        needed = [os.path.realpath(program) for program in (*programs, sys.executable)]
+        for name in _names(self._pythons):
+            path = os.path.join(self._pythons, name)
+            if any(program.startswith(os.path.join(path, "")) for program in needed):
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                # Not when its content was made, which an archive says, but when it was put here.
+                is_old = os.lstat(path).st_ctime < time.time() - ABANDONED_SECONDS
+                if is_old and not users_of(path):
+                    _delete(path)
 
     def remove(self) -> int:
         """Delete all of it; return how many bytes that were. Needs the lock.
+
+        The Python that runs this stays, where it is one that was brought: `last_words` deletes it.
 
         Raises
         ------
@@ -146,7 +170,24 @@ class Place:
             os.unlink(self._link)
         for folder in (self._envs, *self._downloads()):
             _delete(folder)
+        self._is_removed = True
+        if not self.runs_this:
+            _delete(self._pythons)
         return size
+
+    @property
+    def runs_this(self) -> bool:
+        """Whether the Python that runs this was brought."""
+        return os.path.realpath(sys.executable).startswith(os.path.join(self._pythons, ""))
+
+    def last_words(self, text: str) -> NoReturn:
+        """End as a shell that deletes the Python that ran this, and then prints a text.
+
+        A file server keeps the files of what runs, and their folders with them.
+        """
+        script = 'rm -rf -- "$1" && { rmdir -- "$2" 2>/dev/null; printf "%s" "$3"; }'
+        sys.stdout.flush()
+        os.execv("/bin/sh", ["sh", "-c", script, "sh", self._pythons, self.path, text])  # noqa: S606
 
     def _may_delete(self, path: str) -> bool:
         """Whether what is not the current environment was surely left; another machine may be making it."""

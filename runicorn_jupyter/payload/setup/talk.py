@@ -61,10 +61,14 @@ class Talk:
             If nobody reads it.
         """
         try:
-            sys.stdout.write(f"{self._marker} {json.dumps(what)}\n")
+            sys.stdout.write(self.line(**what))
             sys.stdout.flush()
         except OSError as error:
             raise Gone from error
+
+    def line(self, **what: Any) -> str:
+        """Return the line that says one object."""
+        return f"{self._marker} {json.dumps(what)}\n"
 
     def step(self, step: str, text: str = "") -> None:
         """Say what is being done; of several texts for one step not more than people can read."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from runicorn_jupyter.remote.fake.line import Pause
     from runicorn_jupyter.remote.host_client import StartParameters
     from runicorn_jupyter.remote.setup.conversation import SetupParameters
+    from runicorn_jupyter.remote.setup.standalone import Platform
     from runicorn_jupyter.remote.viewer_state import ViewerStateFile
 
 __all__ = ["FakeHost"]
@@ -41,7 +42,7 @@ class FakeHost:
         Leads to it.
     processes
         All viewers that ever ran.
-    environments
+    environments, platform, home
         What a probe finds.
     answers
         What control streams answer to each action: a function of the body, or a coroutine function.
@@ -58,6 +59,8 @@ class FakeHost:
         self.connection = FakeConnection(clock, connection_id)
         self.processes: list[FakeProcess] = []
         self.environments = [self.environment()]
+        self.platform: Platform | None = None
+        self.home = ""
         self.answers: dict[str, Callable[[dict[str, Any]], Any]] = {}
         self.machines: list[MemoryStream] = []
         self.failures = self.connection.failures
@@ -108,6 +111,8 @@ class FakeHost:
             server=ServerInfo(hostname="fake", os="Linux", python_version="3.12"),
             environments=list(self.environments),
             viewers=[process.state() for process in self.running],
+            platform=self.platform,
+            home=self.home,
         )
 
     async def start_viewer(self, parameters: StartParameters) -> FakeViewer:
@@ -136,6 +141,8 @@ class FakeHost:
         """Add a private environment to what a probe finds, or remove it."""
         on_step("waiting_for_others", "")
         await self.connection.step(parameters.action)
+        if parameters.action == "create" and parameters.platform is not None:
+            on_step("bringing_python", "")
         private = next((each for each in self.environments if each.private), None)
         self.environments = [each for each in self.environments if not each.private]
         if parameters.action == "remove":

@@ -20,16 +20,19 @@ from runicorn_jupyter.errors import (
 )
 from runicorn_jupyter.json_text import InvalidJson, read_json_object
 from runicorn_jupyter.remote.bundle import COMMAND, python_input
+from runicorn_jupyter.remote.setup.bring import bring_python, find_brought
 from runicorn_jupyter.remote.setup.look import look
 from runicorn_jupyter.remote.setup.tags import Target
-from runicorn_jupyter.remote.setup.wheels import Wheel, download
+from runicorn_jupyter.remote.setup.wheels import download
 from runicorn_jupyter.ssh.channels.ready import READY
 from runicorn_jupyter.text import plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from runicorn_jupyter.models import Environment
+    from runicorn_jupyter.remote.setup.sent_file import SentFile
+    from runicorn_jupyter.remote.setup.standalone import Platform
     from runicorn_jupyter.ssh.connection import Connection, Conversation
 
 __all__ = ["NEEDED_BYTES", "SetupParameters", "run_setup"]
@@ -68,6 +71,8 @@ class SetupParameters:
         Where packages come from: ``remote``, ``local`` or ``auto``.
     same_python
         Whether an environment that another Python has made is replaced.
+    platform
+        What a Python has to fit that is brought where none of these runs; None: none is brought.
     """
 
     action: str
@@ -75,6 +80,7 @@ class SetupParameters:
     runicorn_version: str | None = None
     wheels: str = "auto"
     same_python: bool = False
+    platform: Platform | None = None
 
     def are_met_by(self, found: Mapping[str, Any]) -> bool:
         """Whether an environment that is there is surely what is asked for."""
@@ -108,7 +114,7 @@ async def run_setup(
     Raises
     ------
     PythonNotFound
-        If no interpreter runs.
+        If no interpreter runs, and none can be brought.
     EnvironmentInUse, EnvironmentNotFound, EnvironmentSetupFailed, DiskFull, PackagesUnreachable
         If the remote says so.
     ConnectionLost
@@ -121,8 +127,8 @@ async def run_setup(
                 found = await look(connection)
                 if found is not None and parameters.are_met_by(found):
                     return {**found, "made": False}
-            for python in parameters.pythons:
-                answer = await _with(connection, python, parameters, on_step, variables, said)
+            async for path in _pythons(connection, parameters, on_step, variables):
+                answer = await _with(connection, path, parameters, on_step, variables, said)
                 if answer is not None:
                     return answer
     except TimeoutError as error:
@@ -135,9 +141,32 @@ async def run_setup(
     )
 
 
+async def _pythons(
+    connection: Connection,
+    parameters: SetupParameters,
+    on_step: Callable[[str, str], None],
+    variables: Mapping[str, str] | None,
+) -> AsyncIterator[str]:
+    """Yield the paths of interpreters to try, and at last one that was brought, or is now."""
+    for each in parameters.pythons:
+        yield each.python_path
+    brought = await find_brought(connection, variables)
+    if brought is None and parameters.platform is not None:
+        brought = await bring_python(
+            connection,
+            parameters.platform,
+            on_step,
+            variables,
+            wheels=parameters.wheels,
+            needed_bytes=NEEDED_BYTES,
+        )
+    if brought is not None:
+        yield brought
+
+
 async def _with(  # noqa: PLR0917 - run_setup's own
     connection: Connection,
-    python: Environment,
+    python_path: str,
     parameters: SetupParameters,
     on_step: Callable[[str, str], None],
     variables: Mapping[str, str] | None,
@@ -155,7 +184,7 @@ async def _with(  # noqa: PLR0917 - run_setup's own
         "needed_bytes": NEEDED_BYTES,
     }
     async with connection.converse(COMMAND, ready=READY) as talk:
-        await talk.write(python_input(python.python_path, config, variables, entry="setup.main"))
+        await talk.write(python_input(python_path, config, variables, entry="setup.main"))
         for _ in range(MAX_LINES):
             line = await talk.read_line(MAX_LINE_BYTES)
             if line is None:
@@ -175,7 +204,7 @@ async def _with(  # noqa: PLR0917 - run_setup's own
             elif "error" in answer:
                 raise _error(answer)
         errors = plain_text(talk.errors().decode("utf-8", "replace"), limit=500).strip()
-    said.append(f"{plain_text(python.python_path)}: {errors or 'ended without an answer'}")
+    said.append(f"{plain_text(python_path)}: {errors or 'ended without an answer'}")
     return None
 
 
@@ -226,7 +255,7 @@ async def _send_wheels(talk: Conversation, need: Any, mark: str, parameters: Set
                 return
 
 
-async def _send(talk: Conversation, wheels: Sequence[Wheel], begins: list[Any]) -> None:
+async def _send(talk: Conversation, wheels: Sequence[SentFile], begins: list[Any]) -> None:
     for wheel, begin in zip(wheels, begins, strict=True):
         if not isinstance(begin, int) or not 0 <= begin <= wheel.size:
             raise EnvironmentSetupFailed("What the remote asks for cannot be understood.")

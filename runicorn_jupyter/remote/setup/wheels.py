@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import importlib.util
 import json
 import sys
 import zipfile
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from pathlib import Path
 
@@ -18,42 +16,18 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from runicorn_jupyter.errors import PackagesUnreachable
+from runicorn_jupyter.remote.setup.program import run_program
 from runicorn_jupyter.remote.setup.scratch import scratch_folder
+from runicorn_jupyter.remote.setup.sent_file import SentFile
 from runicorn_jupyter.remote.setup.tags import Target
-from runicorn_jupyter.text import plain_text
 
-__all__ = ["Wheel", "download", "missing"]
+__all__ = ["download", "missing"]
 
-MAX_OUTPUT_BYTES = 2**20
-TAIL_LINES = 50
-END_SECONDS = 5.0
 MAX_METADATA_BYTES = 2**20
 
 
-@dataclass(frozen=True)
-class Wheel:
-    """A wheel on this machine.
-
-    Attributes
-    ----------
-    sha256
-        Its digest, in hexadecimal.
-    """
-
-    path: Path
-    size: int
-    sha256: str
-
-    @classmethod
-    def of(cls, path: Path) -> Wheel:
-        """Read a file."""
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return cls(path, path.stat().st_size, digest)
-
-
 @contextlib.asynccontextmanager
-async def download(requirements: list[str], target: Target) -> AsyncIterator[list[Wheel]]:
+async def download(requirements: list[str], target: Target) -> AsyncIterator[list[SentFile]]:
     """Download wheels for another Python, with all that they need there; the block's end deletes them.
 
     Parameters
@@ -79,7 +53,7 @@ async def download(requirements: list[str], target: Target) -> AsyncIterator[lis
             "--disable-pip-version-check", "--progress-bar=off", "--dest", str(folder), *target.options,
             *requirements,
         ]  # fmt: skip
-        status, lines = await _run(command)
+        status, lines = await run_program(command)
         if status:
             last = next((line for line in reversed(lines) if line.startswith("ERROR")), (lines or [""])[-1])
             raise PackagesUnreachable(
@@ -90,13 +64,13 @@ async def download(requirements: list[str], target: Target) -> AsyncIterator[lis
         yield await asyncio.to_thread(_read, folder, requirements, target.markers)
 
 
-def _read(folder: Path, requirements: list[str], markers: dict[str, str]) -> list[Wheel]:
+def _read(folder: Path, requirements: list[str], markers: dict[str, str]) -> list[SentFile]:
     paths = sorted(folder.glob("*.whl"))
     if lacking := missing(paths, requirements, markers):
         raise PackagesUnreachable(
             f"This Jupyter server's pip left out what the remote needs: {', '.join(sorted(lacking)[:10])}."
         )
-    return [Wheel.of(path) for path in paths]
+    return [SentFile.of(path) for path in paths]
 
 
 def missing(paths: list[Path], requirements: list[str], markers: dict[str, str]) -> set[str]:
@@ -145,30 +119,3 @@ def _needs(path: Path) -> list[Requirement]:
         with contextlib.suppress(InvalidRequirement):  # pip itself has refused it, if it counts
             found.append(Requirement(text))
     return found
-
-
-async def _run(command: list[str]) -> tuple[int, list[str]]:
-    """Run a program to its end, and return its status and the last lines; it ends with the task."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output = bytearray()
-    try:
-        if process.stdout is not None:
-            while data := await process.stdout.read(65536):
-                output += data
-                del output[:-MAX_OUTPUT_BYTES]
-        status = await process.wait()
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            try:
-                await asyncio.wait_for(process.wait(), END_SECONDS)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
-    lines = output.decode("utf-8", "replace").splitlines()[-TAIL_LINES:]
-    return status, [plain_text(line, limit=2000) for line in lines if line.strip()]

@@ -122,6 +122,7 @@ class Conversation:
         self._notifier = notifier
         self._stream = Stream(channel, notifier)
         self._buffer = bytearray(begun)
+        self._is_ended = False
 
     async def write(self, data: bytes | memoryview) -> None:
         """Send some input; what a command that has ended does not read is dropped."""
@@ -170,6 +171,12 @@ class Conversation:
         errors = self._channel.take_errors(CHUNK_BYTES)
         return errors if isinstance(errors, bytes) else b""
 
+    def end_input(self) -> None:
+        """End the command's input, if it has not ended; what it prints can still be read."""
+        if not self._is_ended:
+            self._is_ended = True
+            self._stream.write_eof()
+
     async def finish(self, seconds: float) -> None:
         """End the command's input, and wait for its end; what it still prints is dropped.
 
@@ -182,7 +189,7 @@ class Conversation:
         """
         with contextlib.suppress(TimeoutError, OSError, ConnectionLost):
             async with asyncio.timeout(seconds):
-                self._stream.write_eof()
+                self.end_input()
                 while not isinstance(await self._stream.read(), End):
                     pass
                 channel = self._channel

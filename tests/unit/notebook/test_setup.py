@@ -61,7 +61,15 @@ class Session:
 
 def options(**changes: Any) -> argparse.Namespace:
     return argparse.Namespace(
-        **{"name": None, "version": None, "python": None, "wheels": "auto", "yes": False, **changes}
+        **{
+            "name": None,
+            "version": None,
+            "python": None,
+            "wheels": "auto",
+            "yes": False,
+            "bring_python": False,
+            **changes,
+        }
     )
 
 
@@ -78,7 +86,8 @@ def test_it_says_what_it_will_do_and_begins_only_with_a_yes(
         assert str(words) in told
     monkeypatch.setattr("builtins.input", lambda _prompt: "y")
     assert [one["name"] for one in setup.set_up(session, options(version="0.7.2"))] == ["runicorn"]
-    assert session.client.asked == [("c", {"runicorn_version": "0.7.2", "python": None, "wheels": "auto"})]
+    asked = {"runicorn_version": "0.7.2", "python": None, "bring_python": False, "wheels": "auto"}
+    assert session.client.asked == [("c", asked)]
 
 
 def test_what_is_there_already_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,3 +124,32 @@ def test_where_no_python_is_found_nothing_is_asked_unless_one_is_named(
     assert session.client.asked == []
     setup.set_up(session, options(python="/apps/python/bin/python3"))
     assert "with /apps/python/bin/python3, in" in capsys.readouterr().out
+
+
+def test_a_python_is_brought_only_with_a_yes_to_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session: Any = Session()
+    brings = {"version": "3.12", "megabytes": 100, "comes_from": "local"}
+    session.client.plan = {**PLAN, "python_path": None, "brings": brings}
+    monkeypatch.setattr("builtins.input", lambda _prompt: "y")
+    setup.set_up(session, options())
+    told = capsys.readouterr().out
+    assert "a Python 3.12 that this server's uv brings" in told
+    assert "about 210 MB" in told
+    assert session.client.asked[-1][1]["bring_python"] is True
+    session.client.asked.clear()
+    with pytest.raises(UsageError, match="Add --bring-python"):
+        setup.set_up(session, options(yes=True))
+    assert session.client.asked == []
+    setup.set_up(session, options(yes=True, bring_python=True))
+    assert session.client.asked[-1][1]["bring_python"] is True
+    setup.set_up(session, options(python="/apps/python/bin/python3", yes=True))
+    assert session.client.asked[-1][1]["bring_python"] is False
+
+
+def test_why_none_can_be_brought_is_told() -> None:
+    session: Any = Session()
+    session.client.plan = {**PLAN, "python_path": None, "brings": None, "problem": "Its C library is old."}
+    with pytest.raises(UsageError, match=r"Its C library is old\.$"):
+        setup.set_up(session, options(yes=True))

@@ -10,6 +10,7 @@ import pytest
 from runicorn_jupyter import models as m
 from runicorn_jupyter.errors import NotFound, PythonNotFound, SetupCancelled
 from runicorn_jupyter.remote.fake import FakeHost
+from runicorn_jupyter.remote.setup.standalone import Platform
 from tests.unit.service.test_remote_service import ADA, BOB, World
 
 
@@ -64,3 +65,48 @@ async def test_without_a_python_nothing_is_begun(world: World) -> None:
     with pytest.raises(PythonNotFound):
         await world.done(world.service.environments.create_environment(ADA, create))
     assert "create" not in world.hosts[0].calls
+
+
+async def test_a_python_is_brought_where_there_is_none_and_only_if_that_is_asked_for(world: World) -> None:
+    def bare(host: FakeHost) -> None:
+        host.environments = []
+        host.platform = Platform("Linux", "x86_64", "gnu", "2.31", "/home/ada/.local/bin/uv")
+        host.home = "/home/ada"
+
+    world.prepare = bare
+    connected = await world.done(world.begin())
+    (host,) = world.hosts
+    environments = world.service.environments
+    query = m.EnvironmentsQuery(connection_id=connected.connection_id)
+    plan = (await environments.list_environments(ADA, query)).setup
+    assert plan is not None
+    assert plan.python_path is None
+    assert plan.brings == m.PythonToBring(version="3.12", megabytes=100, comes_from="remote")
+    create = m.CreateEnvironmentRequest(connection_id=connected.connection_id)
+    with pytest.raises(PythonNotFound, match=r"one can be brought .*100 MB"):
+        await world.done(environments.create_environment(ADA, create))
+    assert "create" not in host.calls
+    bringing = create.model_copy(update={"bring_python": True})
+    made = await world.done(environments.create_environment(ADA, bringing))
+    assert made.created
+    assert [event["step"] for event in world.events if event.get("step") == "bringing_python"]
+    # It has brought one: what is there needs none.
+    assert not (await world.done(environments.create_environment(ADA, create))).created
+
+
+async def test_a_platform_that_no_build_fits_is_named(world: World) -> None:
+    def old(host: FakeHost) -> None:
+        host.environments = []
+        host.platform = Platform("Linux", "x86_64", "gnu", "2.12", "/home/ada/.local/bin/uv")
+        host.home = "/home/ada"
+
+    world.prepare = old
+    connected = await world.done(world.begin())
+    query = m.EnvironmentsQuery(connection_id=connected.connection_id)
+    plan = (await world.service.environments.list_environments(ADA, query)).setup
+    assert plan is not None
+    assert plan.brings is None
+    assert "glibc 2.12" in (plan.problem or "")
+    create = m.CreateEnvironmentRequest(connection_id=connected.connection_id)
+    with pytest.raises(PythonNotFound, match=r"install uv's\. Its C library, glibc 2\.12"):
+        await world.done(world.service.environments.create_environment(ADA, create))

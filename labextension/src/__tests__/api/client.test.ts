@@ -271,6 +271,7 @@ test('setting up sends what was chosen, can be cancelled, and is taken away agai
   server.answer('POST environments/remove', ok({ bytes_freed: 1 }));
   const made = await client.createEnvironment('c', {
     python: '/usr/bin/python3',
+    bringPython: true,
     requestId: 'r-1'
   });
   assert.equal(made.environment.name, 'runicorn');
@@ -279,7 +280,7 @@ test('setting up sends what was chosen, can be cancelled, and is taken away agai
   assert.deepEqual(
     server.asked.map(each => each.body),
     [
-      { connection_id: 'c', python: '/usr/bin/python3', wheels: 'auto' },
+      { connection_id: 'c', python: '/usr/bin/python3', bring_python: true, wheels: 'auto' },
       null,
       { connection_id: 'c' }
     ]

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,33 @@ def test_an_older_version_stays_for_as_long_as_something_runs_in_it() -> None:
     change(place, place.sweep)
     assert not Path(old["prefix"]).exists()
     assert current_facts() == new
+
+
+@pytest.mark.usefixtures("home")
+def test_a_python_that_was_brought_stays_for_as_long_as_an_environment_is_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = Place()
+    pythons = Path(place.path) / "pythons"
+    for name in ("used", "unused", "begun.part"):
+        (pythons / name / "bin").mkdir(parents=True)
+        (pythons / name / "bin" / "python3").symlink_to(sys.executable)
+    (pythons / "begun.archive").write_bytes(b"")
+    program = pythons / "used" / "bin" / "python3"
+    program.unlink()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    prefix = begin(place)
+    (Path(prefix) / "bin" / "python").unlink()
+    (Path(prefix) / "bin" / "python").symlink_to(program)
+    change(place, lambda: (place.switch(prefix, {}), place.sweep()))
+    assert len(list(pythons.iterdir())) == 4  # others may be at work on them
+    later = time.time() + ABANDONED_SECONDS + 60
+    monkeypatch.setattr("runicorn_jupyter.payload.setup.place.time.time", lambda: later)
+    change(place, place.sweep)
+    assert [path.name for path in pythons.iterdir()] == ["used"]
+    change(place, place.remove)
+    assert not Path(place_path()).exists()
 
 
 @pytest.mark.usefixtures("home")

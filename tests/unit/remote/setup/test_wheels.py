@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 from runicorn_jupyter.payload.setup.platform_tags import target_facts
-from runicorn_jupyter.remote.setup.wheels import Wheel, missing
+from runicorn_jupyter.remote.setup.wheels import missing
 
 
 def wheel(folder: Path, name: str, *needs: str) -> Path:
@@ -34,10 +34,3 @@ def test_the_other_pythons_markers_count(tmp_path: Path) -> None:
     assert missing(paths, ["runicorn==1.0", "pip"], markers("3.10")) == {"loop", "exception-group", "pip"}
     paths.append(wheel(tmp_path, "loop"))
     assert missing(paths, ["runicorn"], markers("3.12")) == set()
-
-
-def test_a_wheel_has_its_size_and_digest(tmp_path: Path) -> None:
-    path = tmp_path / "a.whl"
-    path.write_bytes(b"abc")
-    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert Wheel.of(path) == Wheel(path, 3, digest)
