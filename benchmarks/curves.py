@@ -39,7 +39,8 @@ STEPS_SEEN = 20
 """Steps of a round whose way to the screen is measured."""
 LIVE_STEPS = 500
 """What the live runs have when looking on begins."""
-WATCH_SECONDS = 20.0
+WATCHES, WATCH_SECONDS = 4, 8.0
+"""So often, and so long, what looking on costs is counted: work of before comes to its end meanwhile."""
 FRAMES_SECONDS = 3.0
 VEGA = "Vega, once"
 NAMES = " ".join(f"run-{number}" for number in range(RUNS))
@@ -357,30 +358,36 @@ def _live(world: World, lab: _Lab) -> list[Answer]:
             world.start_viewer(connection_id, lab.server, root=folder / "root")
             lab.open_notebook()
             lab.run_cell(2)
-            alone = _cpu(lab)
+            alone, jupyter = _cpu(lab)
             lab.tick(RUNS)
             lab.compare()
-            with_table = _cpu(lab)
+            with_table, _ = _cpu(lab)
             world.disconnect(connection_id, lab.server)
             process.stdin.close()
-    samples = {OURS: [alone[0]], "in the tab of runs": [with_table[0]]}
+    samples = {OURS: alone, "in the tab of runs": with_table}
     return [
         Answer(f"CPU of the browser's tab, {RUNS} live runs", samples, "% of a core", bound=5),
-        Answer("CPU of Jupyter meanwhile", {OURS: [alone[1]]}, "% of a core"),
+        Answer("CPU of Jupyter meanwhile", {OURS: jupyter}, "% of a core"),
     ]
 
 
-def _cpu(lab: _Lab) -> tuple[float, float]:
-    """Return what the browser's pages and Jupyter take meanwhile, in per cent of a core."""
+def _cpu(lab: _Lab) -> tuple[list[float], list[float]]:
+    """Return what the browser's pages and Jupyter take, in per cent of a core, of each time."""
     browser = psutil.Process(lab.browser_pid)
     pages = [child for child in browser.children(recursive=True) if "--type=renderer" in child.cmdline()]
-    jupyter = [psutil.Process(lab.server.process.pid)]
-    before, began = (_seconds(pages), _seconds(jupyter)), time.monotonic()
-    drawn = lab.page.evaluate("() => bench.drawn")
-    lab.page.wait_for_timeout(1000 * WATCH_SECONDS)
-    took = time.monotonic() - began
-    assert lab.page.evaluate("() => bench.drawn") > drawn + WATCH_SECONDS / 2, "the curves do not grow"
-    return 100 * (_seconds(pages) - before[0]) / took, 100 * (_seconds(jupyter) - before[1]) / took
+    watched = pages, [psutil.Process(lab.server.process.pid)]
+    taken: tuple[list[float], list[float]] = ([], [])
+    for _ in range(WATCHES):
+        drawn = lab.page.evaluate("() => bench.drawn")
+        before = [_seconds(each) for each in watched]
+        began = time.monotonic()
+        lab.page.wait_for_timeout(1000 * WATCH_SECONDS)
+        took = time.monotonic() - began
+        for each, was, shares in zip(watched, before, taken, strict=True):
+            shares.append(100 * (_seconds(each) - was) / took)
+        grown = lab.page.evaluate("() => bench.drawn")
+        assert grown > drawn + WATCH_SECONDS / 2, "the curves do not grow"
+    return taken
 
 
 def _seconds(processes: list[psutil.Process]) -> float:
