@@ -257,15 +257,21 @@ def _folder(path: str) -> str:
     return plain_text(posixpath.basename(path), limit=MAX_FOLDER)
 
 
+def _within(parent: str, folder: str) -> str:
+    """Name a folder by what it is in too; never as a path, which leads to what is at that place."""
+    name = _folder(parent)
+    return f"{name}/{folder}" if name else folder
+
+
 def _name(one: Found, home: str) -> str:
     folder = _folder(one.path) or "?"
     if one.kind == "base":
         return "base"
     if _is_local(one, home):
-        return f"{_folder(posixpath.dirname(one.path))}/{folder}"
+        return _within(posixpath.dirname(one.path), folder)
     if posixpath.dirname(one.path).endswith("/.pixi/envs"):
         project = posixpath.dirname(posixpath.dirname(posixpath.dirname(one.path)))
-        return folder if project == home else f"{_folder(project)}/{folder}"
+        return folder if project == home else _within(project, folder)
     by_kind = {
         "module": _module_name(one.path, folder),
         "system": f"system:{(one.minor or '3')[:MAX_VERSION]}",
@@ -279,7 +285,7 @@ def _module_name(path: str, folder: str) -> str:
     parent = posixpath.dirname(path)
     if path.endswith("/.spack-env/view"):
         return _folder(posixpath.dirname(parent))
-    return f"{_folder(parent)}/{folder}" if folder[:1].isdigit() else folder
+    return _within(parent, folder) if folder[:1].isdigit() else folder
 
 
 class _Names:

@@ -59,6 +59,13 @@ def test_order_and_names_are_the_apis() -> None:
     assert [(one.name, one.type) for one in list_environments(everything[::-1], home=HOME)] == expected
 
 
+def test_no_name_is_the_path_of_another() -> None:
+    everything = [found("project", "/a", prefix="/b/c"), found("venv", "/a")]
+    assert names(*everything) == ["a", "a @/b/c"]
+    listed = list_environments(everything, home=HOME)
+    assert find(listed, "/a").prefix == "/a"
+
+
 def test_a_name_that_collides_says_where_it_is() -> None:
     everything = [found("base", "/opt/conda"), found("base", f"{HOME}/miniconda3"), found("venv", "/x/base")]
     assert names(*everything) == ["base", "base @/opt/conda", "base @/x/base"]
