@@ -29,6 +29,7 @@ from tests.world.environments import NEWEST, base_python, build
 from tests.world.network import Network
 from tests.world.quota import Quota
 from tests.world.remote import until
+from tests.world.small_disk import home_on_disk
 from tests.world.sshd import ACCOUNT_ID, Sshd
 
 
@@ -204,15 +205,8 @@ async def test_a_kill_at_any_step_leaves_nothing_that_counts(remote: Sshd, conne
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A home on a disk of its own, of 42 MB."""
-    if os.geteuid() != 0:
-        pytest.skip("mounts need root")
-    home = tmp_path / "small-home"
-    home.mkdir()
-    _mount("-t", "tmpfs", "-o", "size=40m,mode=700", "tmpfs", home)
-    try:
+    with home_on_disk(tmp_path, 40) as home:
         yield home
-    finally:
-        subprocess.run(["umount", "-l", home], check=True)
 
 
 def _mount(*options: str | Path, of: Sshd | None = None) -> None:

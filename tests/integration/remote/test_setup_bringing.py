@@ -27,6 +27,7 @@ from tests.world.environments import NEWEST, wheels_for
 from tests.world.jupyter import JupyterServer
 from tests.world.quota import Quota
 from tests.world.remote import until
+from tests.world.small_disk import home_on_disk
 from tests.world.ssh_home import SshHome
 from tests.world.sshd import Sshd
 from tests.world.standalone import Mirror, hide_pythons, uv_program
@@ -282,15 +283,8 @@ async def test_an_archive_that_is_damaged_on_the_way_is_not_unpacked(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A home on a disk of its own, of 105 MB."""
-    if os.geteuid() != 0:
-        pytest.skip("mounts need root")
-    home = tmp_path / "small-home"
-    home.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m,mode=700", "tmpfs", home], check=True)
-    try:
+    with home_on_disk(tmp_path, 100) as home:
         yield home
-    finally:
-        subprocess.run(["umount", "-l", home], check=True)
 
 
 @pytest.mark.usefixtures("uv_here")
